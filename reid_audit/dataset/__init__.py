@@ -1,0 +1,39 @@
+"""A table of scans becomes a cohort: who was scanned, when, what defaced it, and which pairs that allows.
+
+Words
+-----
+manifest
+    A CSV or TSV table, UTF-8, one row per scan. Columns ``subject, session, condition, path``, optionally ``modality``
+    (CT or MR, empty = told from the file); every other column is a stratum. Everything is text: ``01`` stays ``01``.
+    Paths are relative to the manifest's folder.
+session
+    A visit. The labels are shared by the cohort (``1`` is everybody's first visit) and ordered naturally: 2 before 10.
+stratum
+    A property of a person, such as sex, age or site: one value per subject. An empty cell says nothing and yields to
+    another row of the subject.
+condition
+    ``"original"``, or the name of the defacer.
+
+Which pairs
+-----------
+The rule is that of `reid_audit.match.compare`. With *visits* = the sessions in which anybody has an original:
+
+========================== =======================================================================================
+same                       original(i, a) -> original(i, b), a before b
+different                  original(i) -> original(j), i before j, both in the first visit
+defaced_same               defaced(i, a) -> original(i, b), b != a
+defaced_different          defaced(i, a) -> original(j, b), j != i, b != a; b = a where defaced_same has no pair at all
+defaced_same_scan          defaced(i, a) -> original(i, a)
+defaced_defaced_same       defaced(i, a) -> defaced(i, b), a before b, one condition
+defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, one condition
+========================== =======================================================================================
+
+"Visit 1 -> visit 2" is what this gives with two visits of which the first alone was defaced. No pixel is opened here.
+"""
+
+from __future__ import annotations
+
+from reid_audit.dataset.cohort import Cohort as Cohort
+from reid_audit.dataset.cohort import split_strata as split_strata
+from reid_audit.dataset.manifest import read_manifest as read_manifest
+from reid_audit.dataset.manifest import write_manifest as write_manifest

@@ -1,0 +1,199 @@
+"""What a cohort knows: its people, visits and defacers, and which pairs they allow and which are missing."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from reid_audit.records import ORIGINAL, Group, InputError, PairCount, ScanRef
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_UNKNOWN = "unknown"
+
+
+def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort ``"2"`` before ``"10"``, as `reid_audit.match` does; ``"1"`` and ``"01"`` stay apart."""
+    parts = (part for part in re.split(r"(\d+)", label) if part)
+    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
+
+
+def listed(items: Iterable[str], *, most: int = 5) -> str:
+    """Join the first few items, and count the rest."""
+    items = list(items)
+    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cohort:
+    """The scans of a study and what is known about its people.
+
+    Attributes
+    ----------
+    scans : tuple of ScanRef
+        In the order of the manifest; each subject, session and condition at most once.
+    strata : pandas.DataFrame
+        Index ``subject``, one column of text per stratum (``""`` = unknown), one row per subject. No columns where the
+        manifest has none.
+    source : str
+        Name of the manifest without folders.
+    """
+
+    scans: tuple[ScanRef, ...]
+    strata: pd.DataFrame
+    source: str = ""
+    _by_key: dict[tuple[str, str, str], ScanRef] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a scan that is there twice."""
+        by_key = {(scan.subject, scan.session, scan.condition): scan for scan in self.scans}
+        if len(by_key) < len(self.scans):
+            raise InputError(f"{self.source or 'cohort'}: a subject, session and condition occurs twice")
+        object.__setattr__(self, "_by_key", by_key)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Everybody, in natural order."""
+        return tuple(sorted({scan.subject for scan in self.scans}, key=natural_key))
+
+    @property
+    def sessions(self) -> tuple[str, ...]:
+        """Every session label, in natural order."""
+        return tuple(sorted({scan.session for scan in self.scans}, key=natural_key))
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """``"original"`` (if there is one), then the defacers in natural order."""
+        found = {scan.condition for scan in self.scans}
+        return tuple(sorted(found, key=lambda c: (c != ORIGINAL, natural_key(c))))
+
+    @property
+    def originals(self) -> tuple[ScanRef, ...]:
+        """The scans that no defacer touched."""
+        return tuple(scan for scan in self.scans if scan.condition == ORIGINAL)
+
+    def defaced(self, condition: str) -> tuple[ScanRef, ...]:
+        """Give the scans of one defacer.
+
+        Raises
+        ------
+        InputError
+            Where the cohort has no such defacer.
+        """
+        if condition == ORIGINAL or condition not in self.conditions:
+            known = listed(c for c in self.conditions if c != ORIGINAL) or "none"
+            raise InputError(f"condition must be one of the cohort's defacers ({known}); got {condition!r}")
+        return tuple(scan for scan in self.scans if scan.condition == condition)
+
+    def partner_of(self, scan: ScanRef) -> ScanRef | None:
+        """Give the original of the same subject and session; None where there is none. An original is its own."""
+        return self._by_key.get((scan.subject, scan.session, ORIGINAL))
+
+    def find_absent_files(self) -> tuple[ScanRef, ...]:
+        """Look which scans have no file or folder on disk now. They will be counted as unreadable, not dropped."""
+        return tuple(scan for scan in self.scans if not os.path.exists(scan.path))
+
+    def pair_accounting(self) -> tuple[PairCount, ...]:
+        """Count the pairs of every group, possible and missing, by the table at the top of this module."""
+        return _account(self)
+
+
+# --- which pairs, and why not ---
+
+_Blocks = list[tuple[set[str], set[str]]]
+"""Probe subjects and reference subjects of each two sessions that a group joins."""
+
+_WITHIN_PERSON = (Group.SAME, Group.DEFACED_SAME, Group.DEFACED_SAME_SCAN, Group.DEFACED_DEFACED_SAME)
+_NO_BLOCK = {
+    Group.SAME: "originals in one session only: needs a second visit",
+    Group.DIFFERENT: "no original",
+    Group.DEFACED_SAME: "no original in another session: needs a second visit",
+    Group.DEFACED_DIFFERENT: "no original to compare with",
+    Group.DEFACED_SAME_SCAN: "no session holds both the original and the defaced scan",
+    Group.DEFACED_DEFACED_SAME: "defaced scans in one session only: needs a second visit",
+    Group.DEFACED_DEFACED_DIFFERENT: "defaced scans in one session only: needs a second visit",
+}
+
+
+def _count(group: Group, blocks: _Blocks) -> int:
+    own = sum(len(probe & reference) for probe, reference in blocks)
+    if group in _WITHIN_PERSON:
+        return own
+    both = sum(len(probe) * len(reference) for probe, reference in blocks) - own
+    return both // 2 if group is Group.DIFFERENT else both
+
+
+def _account(cohort: Cohort) -> tuple[PairCount, ...]:
+    everybody = set(cohort.subjects)
+    scanned: dict[str, dict[str, set[str]]] = {condition: {} for condition in (ORIGINAL, *cohort.conditions)}
+    for session in cohort.sessions:
+        for condition in scanned:
+            have = {who for who in everybody if (who, session, condition) in cohort._by_key}
+            if have:
+                scanned[condition][session] = have
+    visits = scanned[ORIGINAL]
+
+    def tally(group: Group, condition: str, blocks: _Blocks, *, uses: Sequence[str], note: str = "") -> PairCount:
+        possible, whole = _count(group, blocks), _count(group, [(everybody, everybody)] * len(blocks))
+        reasons = [note] if note else []
+        if not blocks:
+            reasons.append(_NO_BLOCK[group])
+        elif whole == 0:
+            reasons.append("one subject only: needs two people")
+        if possible < whole:
+            for used in dict.fromkeys(uses):
+                rows = list(scanned[used].items())
+                for session, have in rows[:1] if group is Group.DIFFERENT else rows:
+                    lacking = sorted(everybody - have, key=natural_key)
+                    reasons += [f"no {used} in session {session}: {listed(lacking)}"] if lacking else []
+        return PairCount(group, condition, possible, whole - possible, tuple(reasons))
+
+    counts = [
+        tally(Group.SAME, ORIGINAL, list(combinations(visits.values(), 2)), uses=[ORIGINAL]),
+        tally(Group.DIFFERENT, ORIGINAL, [(first, first) for first in list(visits.values())[:1]], uses=[ORIGINAL]),
+    ]
+    for condition in (c for c in scanned if c != ORIGINAL):
+        mine, uses = scanned[condition], [condition, ORIGINAL]
+        across = [(probe, reference) for a, probe in mine.items() for b, reference in visits.items() if a != b]
+        within = [(probe, visits[a]) for a, probe in mine.items() if a in visits]
+        twice = list(combinations(mine.values(), 2))
+        linked = _count(Group.DEFACED_SAME, across) > 0
+        note = "" if linked or not within else "nobody has a second visit: the same session is used instead"
+        counts += [
+            tally(Group.DEFACED_SAME, condition, across, uses=uses),
+            tally(Group.DEFACED_DIFFERENT, condition, across if linked else within, uses=uses, note=note),
+            tally(Group.DEFACED_SAME_SCAN, condition, within, uses=uses),
+            tally(Group.DEFACED_DEFACED_SAME, condition, twice, uses=[condition]),
+            tally(Group.DEFACED_DEFACED_DIFFERENT, condition, twice, uses=[condition]),
+        ]
+    return tuple(counts)
+
+
+def split_strata(cohort: Cohort, column: str) -> dict[str, Cohort]:
+    """Split a cohort by one stratum. Pairs of people in different parts belong to no part.
+
+    Returns
+    -------
+    dict
+        Value -> the people that have it, in natural order; those without a value under ``"unknown"``.
+
+    Raises
+    ------
+    InputError
+        Where the cohort has no such stratum.
+    """
+    if column not in cohort.strata.columns:
+        known = listed(map(str, cohort.strata.columns), most=10) or "none"
+        raise InputError(f"{cohort.source or 'cohort'}: has no stratum {column!r}; it has {known}")
+    values = cohort.strata[column].replace("", _UNKNOWN)
+    parts = {}
+    for value in sorted(set(values), key=natural_key):
+        people = values.index[values == value]
+        scans = tuple(scan for scan in cohort.scans if scan.subject in people)
+        parts[str(value)] = Cohort(scans, cohort.strata.loc[people], cohort.source)
+    return parts

@@ -1,0 +1,203 @@
+"""The manifest: a table of scans, read with every doubt named, and written."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reid_audit.dataset.cohort import Cohort, listed, natural_key
+from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_REQUIRED = ("subject", "session", "condition", "path")
+_KNOWN = (*_REQUIRED, "modality")
+_HEADER_HINT = "the first line should read: subject,session,condition,path"
+
+
+def _read_table(path: Path) -> tuple[pd.DataFrame, list[int]]:
+    """Read the cells as stripped text, and the line number of each row. Blank lines are left out."""
+    import pandas as pd
+
+    name = path.name
+    if not path.is_file():
+        raise InputError(f"{name}: there is no such manifest; give a CSV or TSV file")
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{name}: cannot be opened ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name}: is not UTF-8 text; save it as CSV UTF-8") from error
+    if "\0" in text:
+        raise InputError(f"{name}: is not a text table; save it as CSV UTF-8")
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    if not header:
+        raise InputError(f"{name}: is empty; {_HEADER_HINT}")
+    tab_first = "\t,;" if path.suffix.lower() == ".tsv" else ",;\t"
+    separator = max(tab_first, key=header.count)  # the first of equals
+    try:
+        cells = pd.read_csv(
+            io.StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False
+        )
+    except pd.errors.ParserError as error:
+        raise InputError(
+            f"{name}: is not a table ({str(error).splitlines()[0]}); quote cells that hold a comma"
+        ) from error
+    cells = cells.fillna("").apply(lambda column: column.str.strip())
+    filled = cells[(cells != "").any(axis=1)]
+    labels = [str(label) for label in filled.iloc[0]]
+    labels = [label.lower() if label.lower() in _KNOWN else label for label in labels]
+    body = filled.iloc[1:].set_axis(labels, axis=1)
+    return body.reset_index(drop=True), [int(i) + 1 for i in filled.index[1:]]
+
+
+def _check_columns(name: str, table: pd.DataFrame) -> None:
+    found = list(table.columns)
+    missing = [column for column in _REQUIRED if column not in found]
+    if missing:
+        raise InputError(f"{name}: lacks the column {listed(missing)}; found {listed(found, most=10)}; {_HEADER_HINT}")
+    repeated = sorted({column for column in found if found.count(column) > 1})
+    if repeated:
+        raise InputError(f"{name}: column {listed(repr(c) for c in repeated)} occurs twice; give each column one name")
+    if "" in found:
+        raise InputError(f"{name}: column {found.index('') + 1} has no name; name or remove it")
+    if table.empty:
+        raise InputError(f"{name}: holds no scan, only a header; add one line per scan")
+
+
+def _check_cells(name: str, table: pd.DataFrame, lines: list[int]) -> None:
+    """Check every cell that names a scan; what a later room could mistake for something else is refused."""
+    for column in _REQUIRED:
+        empty = [str(line) for line, cell in zip(lines, table[column], strict=True) if not cell]
+        if empty:
+            raise InputError(f"{name}: the cell of {column} is empty in line {listed(empty)}; fill it in")
+    for column in ("subject", "session", "condition"):
+        for line, cell in zip(lines, table[column], strict=True):
+            if "/" in cell or "\\" in cell or not cell.isprintable():
+                raise InputError(f"{name}, line {line}: {column} {cell!r} must not hold slashes or control characters")
+    conditions = sorted(set(table["condition"]))
+    alike = [c for c in conditions if c != ORIGINAL and c.lower() == ORIGINAL]
+    if alike:
+        raise InputError(f"{name}: condition {alike[0]!r} must be spelled {ORIGINAL!r}")
+    if ORIGINAL not in conditions:
+        found = listed(conditions)
+        raise InputError(f"{name}: no scan has the condition {ORIGINAL!r} (found {found}); originals are the control")
+    for line, cell in zip(lines, table.get("modality", [""] * len(lines)), strict=True):
+        if cell and cell.upper() not in set(Modality):
+            raise InputError(f"{name}, line {line}: modality {cell!r} must be CT or MR, or empty")
+
+
+def _check_unique(name: str, what: str, keys: Sequence[str], lines: list[int]) -> None:
+    seen: dict[str, list[int]] = {}
+    for line, key in zip(lines, keys, strict=True):
+        seen.setdefault(key, []).append(line)
+    twice = [f"{key} in lines {listed(map(str, where))}" for key, where in seen.items() if len(where) > 1]
+    if twice:
+        raise InputError(f"{name}: {what} occurs twice: {listed(twice, most=3)}; keep one line of each")
+
+
+def _place(name: str, line: int, cell: str, allow_outside: bool) -> str:
+    """Give the path of a cell in its shortest form, relative to the manifest unless it may lie outside."""
+    path = os.path.normpath(cell)
+    if not allow_outside and (os.path.isabs(path) or Path(path).parts[:1] == ("..",)):
+        raise InputError(
+            f"{name}, line {line}: the path leads out of the manifest's folder; "
+            "move the scan or the manifest, or read with allow_outside=True"
+        )
+    return path
+
+
+def _gather_strata(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    columns = [column for column in table.columns if column not in _KNOWN]
+    for column in columns:
+        given = table[table[column] != ""].groupby("subject")[column].unique()
+        unlike = given[given.map(len) > 1]
+        if len(unlike):
+            who = min(unlike.index, key=natural_key)
+            values = listed(repr(str(value)) for value in unlike[who])
+            raise InputError(f"{name}: {column} of subject {who} differs between lines ({values}); give one value")
+    # The largest text of a subject is its only one, or "" where nothing was given.
+    strata = table.groupby("subject")[columns].max() if columns else table[["subject"]].groupby("subject").first()
+    return strata.loc[sorted(strata.index, key=natural_key)]
+
+
+def read_manifest(path: Path, *, allow_outside: bool = False) -> Cohort:
+    """Read a table of scans. Whether the scans exist is not asked: see `Cohort.find_absent_files`.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or TSV in UTF-8, with or without a byte-order mark; comma, semicolon or tab. Columns: see the module
+        docstring. Space around a cell is dropped.
+    allow_outside : bool
+        Whether a scan may lie outside the manifest's folder (an absolute path, or one that starts with ``..``).
+
+    Returns
+    -------
+    Cohort
+        Each path joined to the manifest's folder.
+
+    Raises
+    ------
+    InputError
+        The manifest is absent, unreadable or empty; a column or cell is missing; a subject, session and condition or
+        a path occurs twice; nothing is ``"original"``; a modality is unknown; a path leads outside; or a stratum
+        differs within a subject. One subject only, or no second visit, is no error here: see `Cohort.pair_accounting`.
+    """
+    path = Path(path)
+    name = path.name
+    table, lines = _read_table(path)
+    _check_columns(name, table)
+    _check_cells(name, table, lines)
+    _check_unique(name, "a scan", ["/".join(row) for row in table[list(_REQUIRED[:3])].to_numpy()], lines)
+    places = [_place(name, line, cell, allow_outside) for line, cell in zip(lines, table["path"], strict=True)]
+    _check_unique(name, "a path", places, lines)
+    modalities = [Modality(cell.upper()) if cell else None for cell in table.get("modality", [""] * len(lines))]
+    scans = tuple(
+        ScanRef(str(row.subject), str(row.session), str(row.condition), path.parent / place, modality)
+        for row, place, modality in zip(table.itertuples(), places, modalities, strict=True)
+    )
+    return Cohort(scans, _gather_strata(name, table), name)
+
+
+def write_manifest(path: Path, scans: Iterable[ScanRef], strata: pd.DataFrame | None = None) -> None:
+    """Write a manifest that `read_manifest` reads back: TSV where the ending is ``.tsv``, else CSV.
+
+    Parameters
+    ----------
+    path : Path
+        Scans inside its folder are written relative to it, others with their absolute path.
+    scans : iterable of ScanRef
+    strata : pandas.DataFrame, optional
+        Indexed by subject, as `Cohort.strata`. Subjects that it lacks get empty cells.
+
+    Raises
+    ------
+    InputError
+        Where a stratum has the name of a manifest column, or the file cannot be written.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    folder = path.parent.absolute()
+    rows = []
+    for scan in scans:
+        place = scan.path.absolute()
+        place = place.relative_to(folder) if place.is_relative_to(folder) else place
+        rows.append((scan.subject, scan.session, scan.condition, place.as_posix(), str(scan.modality or "")))
+    table = pd.DataFrame(rows, columns=list(_KNOWN), dtype=str)
+    if not (table["modality"] != "").any():
+        table = table.drop(columns="modality")
+    if strata is not None:
+        clash = sorted(set(map(str, strata.columns)) & set(_KNOWN))
+        if clash:
+            raise InputError(f"{path.name}: stratum {listed(clash)} has the name of a manifest column; rename it")
+        table = table.join(strata.astype(str), on="subject").fillna("")
+    try:
+        table.to_csv(path, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be written ({error.strerror}); check its folder") from error

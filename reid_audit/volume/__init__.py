@@ -1,0 +1,220 @@
+"""A scan on disk becomes a Volume: float32 in RAS+ mm, CT in HU, everything doubtful named in its notes.
+
+Words
+-----
+storage axes
+    The order and direction in which a file keeps its voxels. They end here: every `Volume` has its axes growing to the
+    subject's right, front and top. An oblique scan is turned by quarter turns only, never resampled.
+LPS
+    The frame of DICOM and ITK, x to the left and y to the back. Turned into RAS+ in one place, `lps_to_ras`.
+padding
+    Voxels that the scanner never measured. They become air before anything else looks at the values: the smallest
+    measured value in MR, and -1024 HU in CT, where everything below -1024 HU counts as padding.
+HU
+    Hounsfield units. A CT keeps [-1024, 3071]; metal is clipped at the upper end.
+
+What is refused, with an `InputError` that names the file and the rule: no file; an empty, damaged or unknown file; more
+than one volume; colour or complex values; one slice; a constant image; half or more of the values not finite; spacings
+outside [0.05, 20] mm; a singular affine; over 4 GiB; a DICOM folder with several series, missing slices or
+uneven gaps; a CT that is not in HU. Messages carry no folder and no DICOM identifier.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import Grid, InputError, Modality, Volume
+from reid_audit.volume.dicom import read_dicom
+from reid_audit.volume.files import read_itk, read_nibabel
+from reid_audit.volume.stored import AIR_HU, Stored, check_affine, corner_shift_mm, ending, quiet
+from reid_audit.volume.write import write_labels as write_labels
+from reid_audit.volume.write import write_volume as write_volume
+
+MAX_HU = 3071.0
+"""The upper end of what a CT keeps: 12 bits, as scanners store it."""
+
+_MAX_NOT_FINITE = 0.5
+_NIBABEL_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
+_ITK_ENDINGS = (".nrrd", ".mha", ".mhd")
+_DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
+
+
+def _to_ras(name: str, stored: Stored) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """View the values on axes that grow to the right, front and top, and the affine that goes with the view."""
+    from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
+
+    to_ras = io_orientation(stored.voxel_to_ras_mm)
+    view = apply_orientation(stored.values, to_ras)
+    affine = stored.voxel_to_ras_mm @ inv_ornt_aff(to_ras, stored.values.shape)
+    if not (np.diag(affine) > 0).all():
+        raise InputError(f"{name}: its axes are sheared so strongly that right, front and top cannot be told apart")
+    return view, affine
+
+
+def _as_float32(view: NDArray[Any]) -> NDArray[np.float32]:
+    """Copy to float32 with the last axis contiguous, as marching cubes wants it.
+
+    Plane by plane: files keep the first axis contiguous, and one transposing copy of a whole head takes thrice as long
+    (the planes stay in the cache).
+    """
+    out = np.empty(view.shape, np.float32)
+    for j in range(view.shape[1]):
+        out[:, j] = view[:, j]
+    return out
+
+
+def _looks_like_hu(values: NDArray[np.float32]) -> bool:
+    """Whether values have a CT's two modes: air at -1000 HU (or padding below it) and soft tissue around 0..100 HU."""
+    air = np.mean(values <= -850)
+    tissue = np.mean((values >= -200) & (values <= 200))
+    return bool(air >= 0.02 and tissue >= 0.02)
+
+
+def _choose_modality(
+    name: str, values: NDArray[np.float32], asked: Modality | None, header: Modality | None
+) -> tuple[Modality, list[str]]:
+    """Settle the modality: the caller's, checked against the header, or the header's, or told from the values."""
+    if asked and header and asked is not header:
+        raise InputError(f"{name}: modality {asked} was asked for, its header says {header}; correct the manifest")
+    step = tuple(max(1, n // 64) for n in values.shape)
+    sample = values[:: step[0], :: step[1], :: step[2]]
+    sample = sample[np.isfinite(sample)]
+    hu = _looks_like_hu(sample)
+    modality = asked or header
+    if modality is None:
+        modality = Modality.CT if hu else Modality.MR
+        why = "air near -1000 and tissue near 0" if hu else "not in HU"
+        return modality, [f"modality {modality} told from the values ({why}); the file does not say"]
+    if modality is Modality.CT and not np.any(sample <= -500):
+        found = f"{sample.min(initial=np.inf):g} to {sample.max(initial=-np.inf):g}"
+        raise InputError(
+            f"{name}: intensities are not HU ({found}, no air below -500); "
+            "convert it without windowing, or give modality MR"
+        )
+    if asked is Modality.MR and header is None and hu:
+        return modality, ["values look like HU although the modality is given as MR"]
+    return modality, []
+
+
+def _finish(stored: Stored, name: str, modality: Modality | None) -> Volume:
+    notes = list(stored.notes) + check_affine(name, stored.voxel_to_ras_mm)
+    view, affine = _to_ras(name, stored)
+    values = _as_float32(view)
+    if stored.slope != 1.0:
+        values *= np.float32(stored.slope)
+    if stored.intercept != 0.0:
+        values += np.float32(stored.intercept)
+    finite = np.isfinite(values)
+    missing = 1.0 - np.count_nonzero(finite) / values.size
+    if missing >= _MAX_NOT_FINITE:
+        raise InputError(f"{name}: {missing:.0%} of its values are not finite; fewer than half may be NaN or infinite")
+    modality, more = _choose_modality(name, values, modality, stored.modality)
+    notes += more
+    if missing:
+        values[~finite] = AIR_HU if modality is Modality.CT else values[finite].min()
+        notes.append(f"{missing:.2%} of the values are not finite (NaN or infinite) and became air")
+    low, high = float(values.min()), float(values.max())
+    if modality is Modality.CT and (low < AIR_HU or high > MAX_HU):
+        np.clip(values, AIR_HU, MAX_HU, out=values)
+        notes += [f"padding below {AIR_HU:g} HU (down to {low:g}) became air"] if low < AIR_HU else []
+        low, high = max(low, AIR_HU), min(high, MAX_HU)
+    if low >= high:
+        raise InputError(f"{name}: every voxel has the value {low:g}; there is nothing to see")
+    return Volume(values, affine, modality, source=name, notes=tuple(notes))
+
+
+def _read_stored(path: Path) -> Stored:
+    name, kind = path.name, ending(path)
+    # os.path instead of Path: a name that no file can have is "absent", not another exception.
+    if os.path.isdir(path):
+        return read_dicom(path)
+    if not os.path.exists(path):
+        raise InputError(f"{name}: there is no such file; check the path in the manifest")
+    if kind in _DICOM_ENDINGS:
+        raise InputError(f"{name}: is one DICOM file; give the folder that holds its series")
+    if kind not in _NIBABEL_ENDINGS + _ITK_ENDINGS:
+        known = ", ".join(_NIBABEL_ENDINGS + _ITK_ENDINGS)
+        raise InputError(f"{name}: its ending is not one of {known}, nor is it a folder with a DICOM series")
+    if not os.path.isfile(path):
+        raise InputError(f"{name}: is neither a file nor a folder")
+    if os.path.getsize(path) == 0:
+        raise InputError(f"{name}: is an empty file; copy it again")
+    return read_nibabel(path) if kind in _NIBABEL_ENDINGS else read_itk(path)
+
+
+def read_volume(path: Path, *, modality: Modality | None = None) -> Volume:
+    """Read a head CT or MR into RAS+ mm.
+
+    Parameters
+    ----------
+    path : Path
+        A file (.nii, .nii.gz, .mgz, .mgh, .nrrd, .mha, .mhd) or a folder that holds one DICOM series.
+    modality : Modality, optional
+        None takes it from the DICOM header or, for other formats, tells it from the values: CT where at least 2 % of
+        them are air (below -850 HU) and 2 % soft tissue (within 200 of 0 HU), else MR. What was told is noted.
+
+    Returns
+    -------
+    Volume
+        Contiguous float32 whose axes grow to the right, front and top. CT in HU within [-1024, 3071], padding as air.
+        Values that are not finite became air, with a note. ``source`` is the name without folders.
+
+    Raises
+    ------
+    InputError
+        For every reason in the module docstring. No other exception and no warning leaves this function.
+    """
+    path = Path(path) if Path(path).name else Path(path).resolve()  # Path(".") has no name
+    with quiet():
+        return _finish(_read_stored(path), path.name, modality)
+
+
+def read_labels(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """Read a label map into RAS+ mm, the same way as a scan.
+
+    Returns
+    -------
+    labels : (i, j, k) int32
+    voxel_to_ras_mm : (4, 4) float64
+
+    Raises
+    ------
+    InputError
+        As for `read_volume`, and where a value is not a whole number. A map without any label is not an error.
+    """
+    path = Path(path) if Path(path).name else Path(path).resolve()  # Path(".") has no name
+    with quiet():
+        stored = _read_stored(path)
+        check_affine(path.name, stored.voxel_to_ras_mm)
+        view, affine = _to_ras(path.name, stored)
+        scaled = view if stored.slope == 1 and stored.intercept == 0 else view * stored.slope + stored.intercept
+        labels = np.ascontiguousarray(scaled, dtype=np.int32)
+        if not np.array_equal(labels, scaled):
+            raise InputError(f"{path.name}: is not a label map, its values are not whole numbers")
+    return labels, affine
+
+
+def check_same_grid(original: Volume | Grid, defaced: Volume | Grid, *, tolerance_mm: float = 0.1) -> None:
+    """Check that a defaced scan lies on its original's voxel grid, so that both can share one level and one camera.
+
+    Raises
+    ------
+    InputError
+        Where modality or shape differ, or where a corner of the grid lies more than `tolerance_mm` elsewhere.
+    """
+    a, b = (scan.grid if isinstance(scan, Volume) else scan for scan in (original, defaced))
+    names = f"{b.source or 'defaced'} and {a.source or 'original'}"
+    mend = "resample the defaced scan onto its original's grid"
+    if a.modality is not b.modality:
+        raise InputError(f"{names}: one is {b.modality}, the other {a.modality}; correct the manifest")
+    if a.shape != b.shape:
+        sizes = " against ".join(" x ".join(map(str, grid.shape)) for grid in (b, a))
+        raise InputError(f"{names}: differ in voxels, {sizes}; {mend}")
+    shift_mm = corner_shift_mm(b.voxel_to_ras_mm, a.voxel_to_ras_mm, a.shape)
+    if not shift_mm <= tolerance_mm:
+        raise InputError(f"{names}: their grids lie up to {shift_mm:.2f} mm apart (limit {tolerance_mm:g}); {mend}")

@@ -1,0 +1,229 @@
+"""A folder that holds one DICOM series: which files belong to the stack, where each slice lies, what is padding."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import InputError, Modality
+from reid_audit.volume.stored import AIR_HU, Stored, check_declared, lps_to_ras, quiet_itk
+
+# SOP classes of CT and MR images, plain and enhanced.
+_IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Slice:
+    """What the header of one DICOM file says.
+
+    `padding` is the range of rescaled values that were never measured. `claims_no_face` tells whether a tag says that
+    somebody removed the face.
+    """
+
+    path: Path
+    series: str
+    series_number: str
+    modality: Modality
+    grid: tuple[int, int]
+    spacing_mm: tuple[float, float]
+    orientation: NDArray[np.float64]
+    position_lps_mm: NDArray[np.float64]
+    padding: tuple[float, float] | None
+    claims_no_face: bool
+
+
+_DICOM_TAGS = [
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "RecognizableVisualFeatures",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "Modality",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "PixelRepresentation",
+    "PixelSpacing",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "PixelPaddingValue",
+    "PixelPaddingRangeLimit",
+]
+
+
+def _padding_range(header: Any) -> tuple[float, float] | None:
+    if header.get("PixelPaddingValue") is None:
+        return None
+    ends = [float(header.PixelPaddingValue), float(header.get("PixelPaddingRangeLimit", header.PixelPaddingValue))]
+    slope, intercept = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
+    ends = [end * slope + intercept for end in ends]
+    return min(ends), max(ends)
+
+
+def _claims_no_face(header: Any) -> bool:
+    """Whether (0012,0063), (0012,0064) or (0028,0302) says that recognizable visual features were cleaned."""
+    codes = [item.get("CodeValue") for item in header.get("DeidentificationMethodCodeSequence") or ()]
+    methods = header.get("DeidentificationMethod") or ""
+    return (
+        "113102" in codes  # DCM: Clean Recognizable Visual Features Option
+        or header.get("RecognizableVisualFeatures") == "NO"
+        or "face" in str(methods).lower()  # defaced, mri_reface ...
+    )
+
+
+def _is_image(header: Any) -> bool:
+    """Whether a file belongs to the stack. One that calls itself an image counts even where a field is lost.
+
+    To leave such a file out would lose a slice unseen.
+    """
+    if header.file_meta.get("MediaStorageSOPClassUID") in _IMAGE_CLASSES:
+        return True
+    placed = header.get("Rows") is not None and header.get("ImagePositionPatient") is not None
+    return placed and header.get("Modality") in list(Modality)
+
+
+def _read_slice(path: Path, folder: str) -> _Slice | None:
+    """Read one DICOM header. None = not an image of CT or MR (a report, contours, dose, no DICOM at all)."""
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+    from pydicom.filereader import read_partial
+
+    wanted = [tag_for_keyword(keyword) or 0 for keyword in _DICOM_TAGS]
+    last = max(wanted)
+    # What pydicom raises on damaged bytes, found by feeding it thousands of damaged files.
+    damaged: tuple[type[Exception], ...]
+    damaged = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+    damaged += (struct.error, BytesLengthException)
+    try:
+        with path.open("rb") as stream:
+            # Tags stand in order: to stop after the last one skips a vendor's private fields, most of the time spent.
+            header = read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=wanted)
+        if not _is_image(header):
+            return None
+        if int(header.get("NumberOfFrames") or 1) > 1:
+            raise InputError(f"{folder}: holds multi-frame DICOM; convert it to NIfTI first, e.g. with dcm2niix")
+        row_mm, column_mm = (float(x) for x in header.PixelSpacing)
+        one = _Slice(
+            path=path,
+            series=str(header.get("SeriesInstanceUID")),
+            series_number=str(header.get("SeriesNumber") or "without number"),
+            modality=Modality(header.Modality),
+            grid=(int(header.Columns), int(header.Rows)),
+            spacing_mm=(column_mm, row_mm),
+            orientation=np.array([float(x) for x in header.ImageOrientationPatient]).reshape(2, 3),
+            position_lps_mm=np.array([float(x) for x in header.ImagePositionPatient]).reshape(3),
+            padding=_padding_range(header),
+            claims_no_face=_claims_no_face(header),
+        )
+        if int(header.SamplesPerPixel) != 1 or header.PhotometricInterpretation != "MONOCHROME2":
+            raise InputError(f"{folder}: holds colour or inverted DICOM images; one real number per voxel is needed")
+    except InputError:
+        raise
+    except InvalidDicomError:
+        return None
+    except damaged as error:
+        what = "modality (CT or MR), size, spacing, position or orientation"
+        raise InputError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
+    if not (np.isfinite(one.orientation).all() and np.isfinite(one.position_lps_mm).all()):
+        raise InputError(f"{folder}: a DICOM image has a position or orientation that is not finite")
+    return one
+
+
+def _one_series(slices: list[_Slice], folder: str) -> list[_Slice]:
+    """Check that the slices make one stack and sort them along it, by position and never by name or number."""
+    series: dict[str, list[_Slice]] = {}
+    for one in slices:
+        series.setdefault(one.series, []).append(one)
+    if len(series) > 1:
+        counts = sorted(f"{s[0].series_number} ({s[0].modality}, {len(s)} slices)" for s in series.values())
+        more = f" and {len(counts) - 4} more" if len(counts) > 4 else ""
+        text = ", ".join(counts[:4]) + more
+        raise InputError(f"{folder}: holds {len(series)} DICOM series: {text}; put each into a folder of its own")
+    first = slices[0]
+    for one in slices:
+        if one.grid != first.grid or not np.allclose(one.spacing_mm, first.spacing_mm, rtol=1e-3):
+            raise InputError(f"{folder}: its slices differ in size or spacing; leave one stack in the folder")
+        if not np.allclose(one.orientation, first.orientation, atol=1e-3):
+            raise InputError(f"{folder}: its slices differ in orientation (a scout?); leave one stack in the folder")
+    normal = np.cross(*first.orientation)
+    return sorted(slices, key=lambda one: float(one.position_lps_mm @ normal))
+
+
+def _check_gaps(slices: list[_Slice], folder: str) -> list[str]:
+    """Refuse a stack with missing, repeated or unevenly spaced slices; note small unevenness."""
+    positions = np.stack([one.position_lps_mm for one in slices])
+    gaps_mm = np.diff(positions @ np.cross(*slices[0].orientation))
+    usual_mm = float(np.median(gaps_mm))
+    if gaps_mm.min() < 0.01 * max(usual_mm, 1e-3):
+        raise InputError(f"{folder}: several slices lie at one position (echoes, time points?); leave one stack")
+    missing = int(np.round(gaps_mm / usual_mm - 1).clip(min=0).sum())
+    if missing:
+        found = f"gaps from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
+        raise InputError(
+            f"{folder}: about {missing} of {len(slices) + missing} slices are missing ({found}); complete it"
+        )
+    even = np.linspace(positions[0], positions[-1], len(slices))
+    off = float(np.linalg.norm(positions - even, axis=1).max()) / usual_mm
+    if off > 0.1:
+        found = f"from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
+        raise InputError(f"{folder}: the gaps between its slices are uneven, {found}; resample it to even slices")
+    return [f"uneven slice gaps: up to {off:.0%} of a gap off an even stack"] if off > 0.01 else []
+
+
+def read_dicom(folder: Path) -> Stored:
+    """Read the one CT or MR series of a folder (subfolders are not searched)."""
+    import SimpleITK as sitk
+
+    name = folder.name
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
+    except OSError as error:
+        raise InputError(f"{name}: the folder cannot be listed") from error
+    found = [_read_slice(path, name) for path in files]
+    slices = [one for one in found if one is not None]
+    if not slices:
+        raise InputError(f"{name}: the folder holds no DICOM image of CT or MR; give the folder of one series")
+    slices = _one_series(slices, name)
+    first, n = slices[0], len(slices)
+    check_declared(name, (*first.grid, n), None)
+    notes = _check_gaps(slices, name)
+    if any(one.claims_no_face for one in slices):
+        notes.append("the header claims that the face was removed: a claim, not a measurement")
+    if n < len(files):
+        notes.append(f"{len(files) - n} files of the folder are not images and were left out")
+    try:
+        with quiet_itk():
+            image = sitk.ReadImage([str(one.path) for one in slices], sitk.sitkFloat32)
+    except RuntimeError as error:
+        raise InputError(f"{name}: the pixels of a DICOM file are damaged; copy the series again") from error
+    values = sitk.GetArrayFromImage(image)
+    if values.shape != (n, *first.grid[::-1]):
+        raise InputError(f"{name}: the pixels do not have the size that the headers declare; copy the series again")
+    notes += _mend_padding(values, slices)
+    step_mm = (slices[-1].position_lps_mm - first.position_lps_mm) / (n - 1)
+    along = first.orientation * np.reshape(first.spacing_mm, (2, 1))
+    voxel_to_lps_mm = np.eye(4)
+    voxel_to_lps_mm[:3] = np.stack([*along, step_mm, first.position_lps_mm], axis=1)
+    return Stored(values.T, lps_to_ras(voxel_to_lps_mm), modality=first.modality, notes=tuple(notes))
+
+
+def _mend_padding(values: NDArray[np.float32], slices: list[_Slice]) -> list[str]:
+    """Set what the headers call padding to air, in place; `values` is (slice, row, column)."""
+    padded = np.zeros(values.shape, bool)
+    for k, one in enumerate(slices):
+        if one.padding is not None:
+            padded[k] = (values[k] >= np.float32(one.padding[0])) & (values[k] <= np.float32(one.padding[1]))
+    n = int(np.count_nonzero(padded))
+    if n == 0 or n == values.size:
+        return []
+    values[padded] = AIR_HU if slices[0].modality is Modality.CT else values[~padded].min()
+    return [f"padding set to air ({n / values.size:.1%} of the voxels, as the header declares it)"]
