@@ -1,0 +1,135 @@
+"""dlib: the HOG detector for frontal faces, five landmarks, and the ResNet of 128 numbers with its real weights.
+
+The HOG detector places its boxes on a coarse grid, and the landmarks inherit that. So they are the mean over 27 boxes
+about the detected one. Measured on two visits of 20 rough synthetic heads, this halves the distance between the visits
+of one person (median 0.014 -> 0.007; different people 0.065) and raises the AUC from 0.990 to 0.997, for a few
+milliseconds. Enlarging the picture before detection found no further face there and took four times as long.
+
+The face is cut out by dlib's own aligned chip (150 x 150 px, margin 0.25), on which the network was trained. DeepFace's
+crop of the same detections is not used: it follows the coarse grid of the HOG boxes, and moving a picture by a few
+pixels then costs a third of what separates two people.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from functools import cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit import weights
+from reid_audit.face._parts import Detection
+from reid_audit.records import EngineError, InputError, Portrait, WeightsError
+
+UPSAMPLE = 0
+SURE_SCORE = 0.0  # dlib's own threshold; the package's synthetic heads score 0.5 to 2, rough ones from -0.1
+FLOOR_SCORE = -0.5  # an attacker would not stop at the default
+BOX_SHIFTS = (-0.04, 0.0, 0.04)  # of the box, in units of its width
+BOX_SCALES = (0.95, 1.0, 1.05)
+CHIP_PX = 150
+CHIP_MARGIN = 0.25
+
+# dlib lets go of the interpreter lock while it computes in buffers of the model: two threads in one network give each
+# other's numbers, without an error. The models are shared in a process, and so is the lock.
+_LOCK = threading.Lock()
+
+
+@cache
+def _dlib() -> Any:
+    try:
+        import dlib
+    except ImportError as error:
+        raise EngineError(f"dlib cannot be imported ({error}): pip install dlib-bin") from error
+    return dlib
+
+
+@cache
+def _load(kind: str, path: str, sha256: str) -> Any:
+    # The digest is a part of the key: a file that changed is loaded again.
+    try:
+        return getattr(_dlib(), kind)(path)
+    except RuntimeError as error:
+        raise WeightsError(f"dlib cannot load its model file: {error}") from error
+
+
+def _model(name: str, kind: str) -> tuple[Any, Mapping[str, str]]:
+    sha256 = weights.verify(name)
+    identity = {"dlib": str(_dlib().__version__), f"sha256 of {name}": sha256}
+    return _load(kind, str(weights.find_weights(name)), sha256), identity
+
+
+def _boxes_about(box: Any) -> Iterator[Any]:
+    centre_x, centre_y = (box.left() + box.right()) / 2, (box.top() + box.bottom()) / 2
+    for shift_x, shift_y, scale in product(BOX_SHIFTS, BOX_SHIFTS, BOX_SCALES):
+        x, y, half = centre_x + shift_x * box.width(), centre_y + shift_y * box.width(), scale * box.width() / 2
+        yield _dlib().rectangle(*(round(edge) for edge in (x - half, y - half, x + half, y + half)))
+
+
+class DlibDetector:
+    """HOG detector with five landmarks (layout ``"dlib-5"``); scores are margins, 0 = dlib's own threshold."""
+
+    name = "dlib"
+    sure_score = SURE_SCORE
+    stand_in = False
+
+    def __init__(self) -> None:
+        self._predictor, files = _model("dlib-landmarks", "shape_predictor")
+        self._detector = _dlib().get_frontal_face_detector()
+        self.identity: Mapping[str, str] = {
+            **files,
+            "detection": f"HOG, {UPSAMPLE} upsamplings, floor {FLOOR_SCORE}, sure {SURE_SCORE}",
+            "landmarks": f"mean over boxes shifted by {BOX_SHIFTS} and scaled by {BOX_SCALES}",
+        }
+
+    def detect(self, portrait: Portrait) -> tuple[Detection, ...]:
+        """Candidates with a score above the floor."""
+        pixels = np.ascontiguousarray(portrait.pixels)
+        with _LOCK:
+            boxes, scores, _ = self._detector.run(pixels, UPSAMPLE, FLOOR_SCORE)
+            return tuple(self._describe(pixels, box, score) for box, score in zip(boxes, scores, strict=True))
+
+    def _describe(self, pixels: NDArray[np.uint8], box: Any, score: float) -> Detection:
+        points = np.mean([self._landmarks(pixels, near) for near in _boxes_about(box)], axis=0)
+        return Detection(
+            box_px=(float(box.left()), float(box.top()), float(box.right()), float(box.bottom())),
+            landmarks_px=points,
+            eyes_px=np.stack([points[0:2].mean(axis=0), points[2:4].mean(axis=0)]),
+            score=float(score),
+            layout="dlib-5",
+        )
+
+    def _landmarks(self, pixels: NDArray[np.uint8], box: Any) -> list[tuple[int, int]]:
+        return [(point.x, point.y) for point in self._predictor(pixels, box).parts()]
+
+
+class DlibEmbedder:
+    """ResNet of 128 numbers on dlib's aligned chip. The box of a detection is not used, only its landmarks."""
+
+    name = "dlib"
+    dimension = 128
+    stand_in = False
+
+    def __init__(self) -> None:
+        self._network, files = _model("dlib-recogniser", "face_recognition_model_v1")
+        self.identity: Mapping[str, str] = {**files, "chip": f"dlib {CHIP_PX} px, margin {CHIP_MARGIN}, no jitter"}
+
+    def chip(self, portrait: Portrait, detection: Detection) -> NDArray[np.uint8]:
+        """Cut out what the network sees: (150, 150, 3) uint8 RGB, eyes level and in a fixed place."""
+        if detection.layout != "dlib-5":
+            raise InputError(f"dlib's chip needs the landmarks dlib-5, got {detection.layout}")
+        dlib = _dlib()
+        box = dlib.rectangle(*(round(edge) for edge in detection.box_px))
+        points = dlib.points([dlib.point(round(x), round(y)) for x, y in detection.landmarks_px])
+        shape = dlib.full_object_detection(box, points)
+        chip: NDArray[np.uint8] = dlib.get_face_chip(np.ascontiguousarray(portrait.pixels), shape, CHIP_PX, CHIP_MARGIN)
+        return chip
+
+    def embed(self, portrait: Portrait, detection: Detection) -> NDArray[np.float32]:
+        """Descriptor of the chip, as dlib gives it (its length is near 1.4)."""
+        chip = self.chip(portrait, detection)
+        with _LOCK:
+            return np.array(self._network.compute_face_descriptor(chip), dtype=np.float32)

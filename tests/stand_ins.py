@@ -1,0 +1,138 @@
+"""Stand-ins for model files that cannot be shipped: tiny ONNX graphs that DeepFace's own loaders accept.
+
+They say nothing about people. The recogniser is a random projection of a 4 x 4 thumbnail; the detector sees a face
+wherever a patch is red, so that a test paints faces where it wants them, and sees when red and blue are swapped. Every
+file carries the producer name ``"reid-audit stand-in"``.
+
+An ONNX file is a protocol buffer: a sequence of (key, value), key = field number * 8 + wire type. Only the messages and
+fields used here are written, with their numbers from https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+PRODUCER = "reid-audit stand-in"
+RED = (255, 0, 0)
+FAINT_RED = (152, 0, 0)  # the detector gives it a score of 1 / (1 + exp(-0.8)) = 0.69
+PATCH_PX = 80  # holds at least one whole cell of 32 px wherever it lies
+_STRIDES = (32, 16, 8)
+_FLOAT = 1
+
+
+def _varint(number):
+    groups = []
+    while True:
+        number, low = number >> 7, number & 0x7F
+        groups.append(low | (0x80 if number else 0))
+        if not number:
+            return bytes(groups)
+
+
+def _integer(field, number):
+    return _varint(field << 3) + _varint(number)
+
+
+def _chunk(field, content):
+    content = content.encode() if isinstance(content, str) else content
+    return _varint(field << 3 | 2) + _varint(len(content)) + content
+
+
+def _tensor(name, array):
+    assert array.dtype == np.float32
+    dims = b"".join(_integer(1, size) for size in array.shape)
+    return dims + _integer(2, _FLOAT) + _chunk(8, name) + _chunk(9, array.astype("<f4").tobytes())
+
+
+def _attribute(name, value):
+    if isinstance(value, list):
+        return _chunk(1, name) + b"".join(_integer(8, item) for item in value) + _integer(20, 7)
+    return _chunk(1, name) + _integer(3, value) + _integer(20, 2)
+
+
+def _node(operator, inputs, output, **attributes):
+    parts = [_chunk(1, name) for name in inputs] + [_chunk(2, output), _chunk(4, operator)]
+    return b"".join(parts + [_chunk(5, _attribute(*item)) for item in attributes.items()])
+
+
+def _port(name, shape):
+    """Name and shape of an input or output; a str is a dimension that may vary."""
+    dims = b"".join(_chunk(1, _chunk(2, size) if isinstance(size, str) else _integer(1, size)) for size in shape)
+    return _chunk(1, name) + _chunk(2, _chunk(1, _integer(1, _FLOAT) + _chunk(2, dims)))
+
+
+def _model(nodes, tensors, inputs, outputs):
+    graph = b"".join(
+        [_chunk(1, node) for node in nodes]
+        + [_chunk(2, "stand-in")]
+        + [_chunk(5, tensor) for tensor in tensors]
+        + [_chunk(11, port) for port in inputs]
+        + [_chunk(12, port) for port in outputs]
+    )
+    opset = _chunk(1, "") + _integer(2, 17)
+    return _integer(1, 8) + _chunk(2, PRODUCER) + _chunk(7, graph) + _chunk(8, opset)
+
+
+def write_recogniser(path: Path, *, size_px: int, dimension: int, seed: int = 0) -> Path:
+    """(n, size, size, 3) picture -> 4 x 4 thumbnail, less its mean -> (n, dimension) by a random matrix."""
+    cell = size_px // 4
+    matrix = np.random.default_rng(seed).standard_normal((48, dimension)).astype(np.float32)
+    nodes = [
+        _node("Transpose", ["picture"], "planes", perm=[0, 3, 1, 2]),
+        _node("AveragePool", ["planes"], "thumbnail", kernel_shape=[cell, cell], strides=[cell, cell]),
+        _node("Flatten", ["thumbnail"], "row", axis=1),
+        _node("ReduceMean", ["row"], "mean", axes=[1], keepdims=1),
+        _node("Sub", ["row", "mean"], "centred"),
+        _node("MatMul", ["centred", "matrix"], "vector"),
+    ]
+    ports = [_port("picture", ["n", size_px, size_px, 3])], [_port("vector", ["n", dimension])]
+    path.write_bytes(_model(nodes, [_tensor("matrix", matrix)], *ports))
+    return path
+
+
+def write_detector(path: Path) -> Path:
+    """RetinaFace's nine outputs: (class, box, landmarks) for strides 32, 16, 8, with two anchors each.
+
+    Only the second anchor of stride 32 ever fires, a box of 255 px about its cell; its score is
+    sigmoid(0.4 R - 0.4 G - 60) of the mean colour of the cell.
+    """
+    nodes, tensors, outputs = [_node("Transpose", ["picture"], "planes", perm=[0, 3, 1, 2])], [], []
+    for stride in _STRIDES:
+        cells = f"cells{stride}"
+        nodes.append(_node("AveragePool", ["planes"], cells, kernel_shape=[stride] * 2, strides=[stride] * 2))
+        colour, bias = np.zeros((4, 3, 1, 1), np.float32), np.full(4, -9, np.float32)
+        if stride == 32:
+            colour[3, :, 0, 0], bias[3] = (0.4, -0.4, 0), -60
+        points = np.zeros(20, np.float32)
+        points[10:] = [-0.2, -0.15, 0.2, -0.15, 0, 0, -0.15, 0.2, 0.15, 0.2]  # in units of the anchor
+        for kind, weight, offset in (
+            ("class", colour, bias),
+            ("box", np.zeros((8, 3, 1, 1), np.float32), np.zeros(8, np.float32)),
+            ("points", np.zeros((20, 3, 1, 1), np.float32), points),
+        ):
+            name = f"{kind}{stride}"
+            tensors += [_tensor(f"{name}_w", weight), _tensor(f"{name}_b", offset)]
+            nodes.append(_node("Conv", [cells, f"{name}_w", f"{name}_b"], f"{name}_linear", kernel_shape=[1, 1]))
+            last = f"{name}_linear"
+            if kind == "class":
+                nodes.append(_node("Sigmoid", [last], f"{name}_score"))
+                last = f"{name}_score"
+            nodes.append(_node("Transpose", [last], name, perm=[0, 2, 3, 1]))
+            outputs.append(_port(name, ["n", f"rows{stride}", f"columns{stride}", len(offset)]))
+    path.write_bytes(_model(nodes, tensors, [_port("picture", ["n", "rows", "columns", 3])], outputs))
+    return path
+
+
+def write_home(home: Path) -> Path:
+    """Put all stand-ins where DeepFace looks for its models below ``home``; returns that folder."""
+    folder = home / ".deepface" / "weights"
+    folder.mkdir(parents=True)
+    write_recogniser(folder / "facenet512_weights.onnx", size_px=160, dimension=512, seed=0)
+    write_recogniser(folder / "arcface_weights.onnx", size_px=112, dimension=512, seed=1)
+    write_detector(folder / "retinaface.onnx")
+    return folder
+
+
+def paint_face(pixels, *, left: int, top: int, colour=RED) -> None:
+    """Paint what the stand-in detector takes for a face."""
+    pixels[top : top + PATCH_PX, left : left + PATCH_PX] = colour
