@@ -1,0 +1,85 @@
+"""From a head's skin to a portrait, without a screen.
+
+Words
+-----
+engine
+    What fills the triangles: VTK (off-screen OpenGL), pyrender (OpenGL by EGL or OSMesa) or a CPU ray caster (Embree,
+    no OpenGL at all). Light and shade are computed once for all three (`shading`): an engine projects and covers.
+portrait
+    A picture of `View.size_px` pixels. The centre of its upper left pixel is (column, row) = (0, 0).
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from reid_audit.records import EngineError, InputError, Portrait
+from reid_audit.render._engine import Renderer
+from reid_audit.render._gl import why_no_opengl
+from reid_audit.render.camera import camera_matrix, frontal_view
+from reid_audit.render.shading import Light, Lighting
+
+RENDERERS = ("auto", "vtk", "pyrender", "raycast")
+"""Names that `make_renderer` takes."""
+
+
+def make_renderer(name: str = "auto") -> Renderer:
+    """Start a renderer; close it, or use it in a ``with`` statement, to free its window and memory.
+
+    Parameters
+    ----------
+    name : {"auto", "vtk", "pyrender", "raycast"}
+        ``"auto"`` is VTK, and the ray caster on a machine without OpenGL; `Renderer.notice` says so then.
+
+    Raises
+    ------
+    EngineError
+        Where the engine cannot run on this machine. The message names one that can.
+    InputError
+        Where there is no renderer of this name.
+    """
+    if name not in RENDERERS:
+        msg = f"renderer: no {name!r}; choose one of {', '.join(RENDERERS)}"
+        raise InputError(msg)
+    if name == "raycast":
+        from reid_audit.render.raycast import RaycastRenderer
+
+        return RaycastRenderer()
+    reason = why_no_opengl()
+    if name == "auto" and reason:
+        from reid_audit.render.raycast import RaycastRenderer
+
+        return RaycastRenderer(notice=f"drawn by ray casting instead of VTK: {reason}")
+    if reason:
+        msg = f"renderer {name!r} cannot run here: {reason}; use --renderer raycast, which needs no OpenGL"
+        raise EngineError(msg)
+    if name == "pyrender":
+        from reid_audit.render.with_pyrender import PyrenderRenderer
+
+        return PyrenderRenderer()
+    from reid_audit.render.with_vtk import VtkRenderer
+
+    return VtkRenderer()
+
+
+def save_png(portrait: Portrait, path: Path) -> None:
+    """Write a portrait for its owner's eyes only (mode 0600): it is biometric data."""
+    from PIL import Image
+
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)  # a file that was there before keeps its mode otherwise
+        Image.fromarray(portrait.pixels).save(file, format="png")
+
+
+__all__ = [
+    "RENDERERS",
+    "Light",
+    "Lighting",
+    "Renderer",
+    "camera_matrix",
+    "frontal_view",
+    "make_renderer",
+    "save_png",
+]

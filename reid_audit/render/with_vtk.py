@@ -1,0 +1,87 @@
+"""Portraits by VTK, off-screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import Skin, View
+from reid_audit.render._engine import Engine
+from reid_audit.render._gl import window_class
+from reid_audit.render.camera import place_camera
+
+
+class VtkRenderer(Engine):
+    """One off-screen window, reused for every portrait."""
+
+    name = "vtk"
+
+    def __init__(self, *, notice: str = "") -> None:
+        super().__init__(notice=notice)
+        import vtkmodules.vtkRenderingOpenGL2 as opengl
+        from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+
+        self._window = getattr(opengl, window_class(), vtkRenderWindow)()
+        self._window.SetOffScreenRendering(True)
+        self._window.SetAlphaBitPlanes(True)  # alpha tells where the skin is, whatever its grey value
+        self._window.SetMultiSamples(0)  # `Lighting.supersampling` smooths edges, alike in all engines
+        self._scene = vtkRenderer()
+        self._scene.SetBackgroundAlpha(0.0)
+        self._window.AddRenderer(self._scene)
+        self._mapper = vtkPolyDataMapper()
+        self._mapper.SetColorModeToDirectScalars()
+        self._actor = vtkActor()
+        self._actor.SetMapper(self._mapper)
+        self._actor.GetProperty().LightingOff()
+        self._actor.GetProperty().SetInterpolationToGouraud()
+        self._scene.AddActor(self._actor)
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """VTK's version and window class."""
+        from vtkmodules.vtkCommonCore import vtkVersion
+
+        return {"vtk": vtkVersion.GetVTKVersion(), "window": self._window.GetClassName()}
+
+    def _draw(
+        self, skin: Skin, grey: NDArray[np.uint8], view: View, background: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+        from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
+        from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
+
+        points = vtkPoints()
+        points.SetData(numpy_to_vtk(np.ascontiguousarray(skin.vertices_ras_mm, dtype=np.float32)))
+        cells = vtkCellArray()
+        offsets = np.arange(0, 3 * len(skin.faces) + 1, 3, dtype=np.int64)
+        corners = np.ascontiguousarray(skin.faces, dtype=np.int64).ravel()
+        cells.SetData(numpy_to_vtkIdTypeArray(offsets), numpy_to_vtkIdTypeArray(corners))
+        mesh = vtkPolyData()
+        mesh.SetPoints(points)
+        mesh.SetPolys(cells)
+        rgb = np.repeat(grey[:, None], 3, axis=1)
+        mesh.GetPointData().SetScalars(numpy_to_vtk(rgb))
+        self._mapper.SetInputData(mesh)
+
+        camera, lens = place_camera(view), self._scene.GetActiveCamera()
+        lens.SetPosition(*camera.position_ras_mm)
+        lens.SetFocalPoint(*view.target_ras_mm)
+        lens.SetViewUp(*camera.up)
+        lens.SetViewAngle(view.view_angle_deg)
+        self._scene.ResetCameraClippingRange()
+        self._scene.SetBackground(*[background / 255] * 3)
+        self._window.SetSize(view.size_px, view.size_px)
+        self._window.Render()
+        buffer = vtkUnsignedCharArray()
+        last = view.size_px - 1
+        self._window.GetRGBACharPixelData(0, 0, last, last, 0, buffer, 0)
+        picture = vtk_to_numpy(buffer).reshape(view.size_px, view.size_px, 4)[::-1]
+        self._mapper.SetInputData(vtkPolyData())  # lets go of the mesh
+        samples = picture[:, :, 0].copy()
+        return samples, picture[:, :, 3] > 0
+
+    def _free(self) -> None:
+        self._window.Finalize()
+        del self._window, self._scene, self._mapper, self._actor

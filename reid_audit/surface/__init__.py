@@ -1,0 +1,21 @@
+"""From a head volume to its outer skin.
+
+Words
+-----
+level
+    The intensity of the isosurface between air and skin, in the volume's own units.
+working lattice
+    The volume's own axes, cropped to the head and sampled at about `SurfaceSettings.voxel_mm`. Oblique and sheared
+    axes (gantry tilt) stay in the affine: the lattice is never turned, so the image is interpolated once.
+tissue, air
+    Voxels above, and at or below, the level.
+outer air
+    The air that a ball of radius `SurfaceSettings.closing_mm` can reach from outside, and the pits that it touches. All
+    other air is a cavity (sinuses, airways, dark bone in MR) and is filled, so that only the outer skin is meshed.
+"""
+
+from reid_audit.surface.extract import extract_skin
+from reid_audit.surface.level import CT_LEVEL_HU, candidate_levels, find_level
+from reid_audit.surface.settings import SurfaceSettings
+
+__all__ = ["CT_LEVEL_HU", "SurfaceSettings", "candidate_levels", "extract_skin", "find_level"]

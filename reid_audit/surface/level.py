@@ -1,0 +1,94 @@
+"""The intensity between air and skin."""
+
+from __future__ import annotations
+
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import InputError, Modality, Volume
+
+CT_LEVEL_HU = -300.0
+"""Between air (-1000 HU) and skin (about 0 HU), above foam, hair and padding."""
+
+CT_WINDOW_HU = (-1024.0, 200.0)
+"""Above 200 HU nothing tells where the skin is, and metal would pull the smoothing."""
+
+_MR_LEVELS_OF_OTSU = (0.45, 0.3, 0.2, 0.6, 0.8)  # the first is the default
+
+
+def without_nan(intensity: NDArray[np.float32], air: float) -> NDArray[np.float32]:
+    """Replace what is not finite by air."""
+    bad = ~np.isfinite(intensity)
+    return np.where(bad, np.float32(air), intensity) if bad.any() else intensity
+
+
+def air_of(volume: Volume) -> float:
+    """Intensity given to whatever is not head."""
+    if volume.modality is Modality.CT:
+        return CT_WINDOW_HU[0]
+    low, _ = span_of(volume)
+    return min(low, 0.0) if np.isfinite(low) else 0.0
+
+
+def span_of(volume: Volume) -> tuple[float, float]:
+    """Least and largest finite intensity; ``(nan, nan)`` where there is none."""
+    if not volume.intensity.size:
+        return float("nan"), float("nan")
+    low, high = float(volume.intensity.min()), float(volume.intensity.max())
+    if np.isfinite(low) and np.isfinite(high):
+        return low, high
+    finite = volume.intensity[np.isfinite(volume.intensity)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (float("nan"), float("nan"))
+
+
+def no_surface(volume: Volume, level: float) -> InputError:
+    """Say that nothing lies on one of the two sides of the level."""
+    low, high = span_of(volume)
+    hint = " (a CT in HU has air near -1000)" if volume.modality is Modality.CT else ""
+    return InputError(
+        f"{volume.source or 'volume'}: no skin surface at level {level:g}: "
+        f"intensities are {low:g} to {high:g}{hint}; pass --level"
+    )
+
+
+def binned(volume: Volume, target_mm: float) -> tuple[NDArray[np.float32], tuple[int, ...]]:
+    """Mean over blocks of about ``target_mm``: less noise, fewer voxels. Also the voxels per block along each axis."""
+    import SimpleITK as sitk
+
+    factors = tuple(
+        max(1, min(floor(target_mm / s), n)) for s, n in zip(volume.spacing_mm, volume.intensity.shape, strict=True)
+    )
+    image = sitk.GetImageFromArray(without_nan(volume.intensity, air_of(volume)))
+    means: NDArray[np.float32] = sitk.GetArrayFromImage(sitk.BinShrink(image, factors[::-1]))
+    return means, factors
+
+
+def candidate_levels(volume: Volume) -> tuple[float, ...]:
+    """Levels worth trying, the default first.
+
+    CT has one, -300 HU. MR has fractions of Otsu's threshold between air and tissue, taken on 2 mm block means below
+    the 99.5th percentile: skin is darker than the middle between the two because it is thin and lies next to fat.
+
+    Raises
+    ------
+    InputError
+        Where the image is constant or holds no finite number.
+    """
+    if volume.modality is Modality.CT:
+        return (CT_LEVEL_HU,)
+    from skimage.filters import threshold_otsu
+
+    values, _ = binned(volume, 2.0)
+    low, high = np.percentile(values, [0.5, 99.5])
+    if not high > low:
+        msg = f"{volume.source}: no skin level: 99 % of the image has the one intensity {low:g}; pass --level"
+        raise InputError(msg)
+    otsu = float(threshold_otsu(np.clip(values, low, high), nbins=512))
+    return tuple(float(low + f * (otsu - low)) for f in _MR_LEVELS_OF_OTSU)
+
+
+def find_level(volume: Volume) -> float:
+    """Give the intensity between air and skin: the first of `candidate_levels`."""
+    return candidate_levels(volume)[0]
