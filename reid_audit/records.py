@@ -509,7 +509,7 @@ class Threshold:
     distance : float
         NaN = not offered; ``reason`` says why.
     low, high : float
-        Two-sided interval from redrawing subjects.
+        Two-sided interval with people as the sample.
     tmr, fmr : Rate
         On the people that chose the threshold.
     tmr_held_out, fmr_held_out : Rate
@@ -660,7 +660,10 @@ class MatchRates:
 
 @dataclass(frozen=True, slots=True)
 class ControlEvidence:
-    """What the attacker can do with original scans. A blind attacker proves nothing."""
+    """What the attacker can do with original scans. A blind attacker proves nothing.
+
+    ``identical`` counts own pairs of originals at distance 0: one scan under two visits, which anything recognises.
+    """
 
     attack: str
     subjects: int
@@ -670,6 +673,7 @@ class ControlEvidence:
     fta: Rate
     tests: tuple[TestResult, ...]
     notes: tuple[str, ...] = ()
+    identical: int = 0
 
     def rate(self, name: str) -> tuple[Rate, Rate]:
         """Return (TMR, FMR) at that threshold. KeyError names those that exist."""
