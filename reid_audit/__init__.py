@@ -27,7 +27,7 @@ from .dataset import Cohort, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder
-from .match import compare, cosine_distances, read_scores, write_scores
+from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
 from .phantom import PhantomScan, make_phantom, write_cohort
 from .records import (
     ORIGINAL,
@@ -133,6 +133,7 @@ __all__ = [
     "read_labels",
     "read_manifest",
     "read_policy",
+    "read_score_strata",
     "read_scores",
     "read_volume",
     "reference_defacers",

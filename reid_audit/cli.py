@@ -25,7 +25,16 @@ from reid_audit.records import (
     ReidAuditError,
     Status,
 )
-from reid_audit.report import estimate_text, percent, rank1_text, rate_text, test_text
+from reid_audit.report import (
+    control_at,
+    distance_at,
+    estimate_text,
+    match_at,
+    percent,
+    rank1_text,
+    rate_text,
+    test_text,
+)
 
 EXIT_USAGE = 2
 
@@ -137,10 +146,11 @@ def _say_block(heading: str, lines: Sequence[tuple[str, str]]) -> None:
 def _say_result(result: AuditResult) -> None:
     """Print attack, control and chance together, and the verdict with its reasons."""
     name = result.verdict.policy.threshold
-    distance = result.calibration.threshold(name).distance
-    out.print(f"\nMatch = cosine distance below {distance:.4f} ({name}). Counts, shares, 95 % intervals.\n")
+    distance = distance_at(result)
+    rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
+    out.print(f"\nMatch = {rule}. Counts, shares, 95 % intervals.\n")
     for control in result.evidence.controls:
-        tmr, fmr = control.rate(name)
+        tmr, fmr = control_at(control, name)
         _say_block(
             f"[bold]before defacing[/] ({control.attack} attacker): the control",
             [
@@ -153,7 +163,7 @@ def _say_result(result: AuditResult) -> None:
         )
     verdicts = {each.condition: each for each in result.verdict.conditions}
     for attack in result.evidence.attacks:
-        match, verdict = attack.match(name), verdicts[attack.condition]
+        match, verdict = match_at(attack, name), verdicts[attack.condition]
         reasons = [check.text for check in verdict.checks if check.decision is verdict.decision]
         _say_block(
             f"\n[bold]{escape(attack.condition)}[/] ({attack.attack} attacker): {_word(verdict.decision)}",
@@ -440,11 +450,11 @@ def stats(
     Example: [bold]reid-audit stats distances.csv -o result[/]
     """
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    scores = reid_audit.read_scores(distances)
+    scores, strata = reid_audit.read_scores(distances), reid_audit.read_score_strata(distances)
     if output is not None:
         reid_audit.report.prepare_folder(output, overwrite=overwrite)
     with err.status("weighing"):
-        result = reid_audit.judge_scores(scores, source=distances.name, policy=limits, seed=seed)
+        result = reid_audit.judge_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
     for notice in result.notices:
         out.print(f"[yellow]Note:[/] {escape(notice)}")
     _say_calibration(result.calibration)

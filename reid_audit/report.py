@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from functools import lru_cache
 from importlib import resources
@@ -20,10 +21,12 @@ from . import plots
 from .records import (
     AttackEvidence,
     AuditResult,
+    ControlEvidence,
     Decision,
     Estimate,
     Group,
     InputError,
+    MatchRates,
     Rate,
     ScoreTable,
     SearchRates,
@@ -85,8 +88,8 @@ def rank1_text(search: SearchRates) -> str:
 
 
 def p_text(p: float) -> str:
-    """Write a p-value to three digits."""
-    return "not measured" if p != p else f"{p:.3g}"
+    """Write a p-value to four digits."""
+    return "not measured" if p != p else f"{p:.4g}"
 
 
 def test_text(test: TestResult) -> str:
@@ -96,6 +99,32 @@ def test_text(test: TestResult) -> str:
     n = " and ".join(str(count) for count in test.n)
     effect = f", {test.effect_name} {test.effect:.3f}" if test.effect == test.effect else ""
     return f"n = {n}, statistic {test.statistic:.6g}, p = {p_text(test.p)} ({test.method}){effect}"
+
+
+# --- the policy's threshold, which a cohort may not offer ---
+
+_UNMEASURED = Rate(math.nan, math.nan, math.nan, 0, 0, 0, method="not measured")
+
+
+def distance_at(result: AuditResult) -> float:
+    """Return the distance of the policy's threshold; NaN where the cohort offers none."""
+    name = result.verdict.policy.threshold
+    return next((t.distance for t in result.calibration.thresholds if t.name == name), math.nan)
+
+
+def control_at(control: ControlEvidence, name: str) -> tuple[Rate, Rate]:
+    """Return TMR and FMR of originals at a threshold; rates without trials where the cohort does not offer it."""
+    return next(((tmr, fmr) for known, tmr, fmr in control.rates if known == name), (_UNMEASURED, _UNMEASURED))
+
+
+def match_at(attack: AttackEvidence, name: str) -> MatchRates:
+    """Return the match rates at a threshold; rates without trials where the cohort does not offer it."""
+    for match in attack.matches:
+        if match.threshold == name:
+            return match
+    none = _UNMEASURED
+    reason = "the cohort offers no such threshold"
+    return MatchRates(name, math.nan, none, none, none, none, none, none, reason=reason)
 
 
 # --- JSON ---
@@ -236,7 +265,7 @@ def _templates() -> Environment:
 
 def _figures(result: AuditResult, attack: AttackEvidence) -> str:
     """Draw the distances of one attack beside its before-and-after plot."""
-    threshold = attack.match(result.verdict.policy.threshold).distance
+    threshold = distance_at(result)
     marked = None if threshold != threshold else threshold
     shown = [each for each in result.distributions if each.condition == "original"]
     shown += [
@@ -280,6 +309,9 @@ def result_to_html(result: AuditResult) -> str:
             conditions={each.condition: each for each in result.verdict.conditions},
             status_text=STATUS_TEXT,
             threshold=result.verdict.policy.threshold,
+            distance=distance_at(result),
+            control_at=control_at,
+            match_at=match_at,
             Decision=Decision,
         )
     )

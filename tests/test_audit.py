@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import reid_audit.audit as room
@@ -23,12 +24,14 @@ from reid_audit import (
     Policy,
     Portrait,
     ScanRef,
+    ScoreTable,
     Settings,
     Status,
     SurfaceSettings,
     Volume,
     audit_cohort,
     calibrate_cohort,
+    judge_scores,
     read_manifest,
     result_from_json,
     result_to_html,
@@ -296,3 +299,26 @@ def test_engines_resolve_auto() -> None:
     engines = room.start_engines(SETTINGS)
     assert isinstance(engines, Engines)
     assert (engines.settings.encoder, engines.settings.detector) == ("pixels", "none")
+
+
+def test_distances_that_offer_no_threshold_are_told_without_a_number() -> None:
+    """All distances equal: nothing separates, nothing matches, nothing is shown, and the page says so."""
+    people = [f"p{i}" for i in range(4)]
+    rows = [("same", "original", a, a) for a in people] + [("defaced_same", "cut", a, a) for a in people]
+    rows += [("different", "original", a, b) for a in people for b in people if a < b]
+    rows += [("defaced_different", "cut", a, b) for a in people for b in people if a != b]
+    frame = pd.DataFrame(
+        {
+            "group": [row[0] for row in rows],
+            "condition": [row[1] for row in rows],
+            "attack": "naive",
+            "probe_subject": [row[2] for row in rows],
+            "probe_session": "1",
+            "reference_subject": [row[3] for row in rows],
+            "reference_session": ["1" if row[0] == "different" else "2" for row in rows],
+        }
+    ).astype("category")
+    result = judge_scores(ScoreTable(frame.assign(distance=0.5)), source="equal.csv", draws=20)
+    assert result.verdict.decision is Decision.INCOMPLETE
+    assert "offers no youden" in result_to_html(result)
+    assert result_from_json(result_to_json(result)).verdict.decision is Decision.INCOMPLETE

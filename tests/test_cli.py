@@ -146,3 +146,77 @@ def test_phantom_then_render(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert main(["render", str(scan), "-o", str(tmp_path / "p.png"), "--azimuth", "20", "--encoder", "dlib"]) == 0
     assert "face: " in capsys.readouterr().out
     assert (tmp_path / "p.png").stat().st_mode & 0o077 == 0
+
+
+def _write_distances(path: Path, people: int, *, shift: float) -> None:
+    """Everybody's own distance is 0.1; strangers' are 0.5 and up; defacing adds `shift` to all."""
+    rows = ["group,probe_subject,reference_subject,distance,sex"]
+    for i in range(people):
+        rows.append(f"same,p{i},p{i},{0.1 + i / 1000:.4f},{'FM'[i % 2]}")
+        rows.append(f"defaced_same,p{i},p{i},{0.1 + shift + i / 1000:.4f},{'FM'[i % 2]}")
+        for j in range(people):
+            far = 0.5 + ((7 * i + 11 * j) % 17) / 100
+            if i < j:
+                rows.append(f"different,p{i},p{j},{far:.4f},")
+            if i != j:
+                rows.append(f"defaced_different,p{i},p{j},{far + shift:.4f},")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def test_stats_sees_through_a_shift_of_every_distance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write_distances(tmp_path / "d.csv", 30, shift=0.6)
+    assert main(["stats", str(tmp_path / "d.csv"), "-o", str(tmp_path / "out")]) == 1
+    text = capsys.readouterr().out
+    assert "matched after defacing    0 of 30" in text
+    assert "FAIL" in text
+    result = result_from_json((tmp_path / "out" / "result.json").read_text())
+    assert result.evidence.attack("defaced").linkability.value == 1.0
+    assert {cell.value for cell in result.evidence.strata} == {"F", "M"}
+
+
+def test_ten_people_without_a_match_are_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write_distances(tmp_path / "d.csv", 10, shift=0.6)
+    assert main(["stats", str(tmp_path / "d.csv")]) in (1, 4)
+    assert "the policy asks for 20" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("group,distance\nsame,near\n", "number in"),
+        ("group,distance\nsame,-0.1\n", "number in"),
+        ("group,distance\nfriends,0.1\n", "unknown group"),
+        ("a,b\n1,2\n", "group and distance"),
+        ("group,distance\n", "no"),
+    ],
+    ids=["word", "negative", "group", "columns", "empty"],
+)
+def test_stats_refuses_what_is_no_table_of_distances(
+    text: str, word: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "d.csv").write_text(text)
+    assert main(["stats", str(tmp_path / "d.csv")]) in (2, 4)
+    told = capsys.readouterr()
+    assert word in told.err + told.out
+    assert "Traceback" not in told.err
+
+
+def test_stats_reproduces_paper_1(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats", str(shared / "reference" / "osullivan2025_distances.csv")]) == 4
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "distance 0.3310",
+        "originals matched 66 of 68",
+        "matched after defacing 3 of 68",
+        "statistic 0, p = 7.641e-13",
+        "statistic 68, p = 1.6e-22",
+    ):
+        assert words in text
+
+
+def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--max-rate", "0.05", "--confidence", "0.95"]) == 0
+    text = capsys.readouterr().out
+    assert all(number in text for number in ("59", "93", "124"))
+    assert main(["plan", "--max-rate", "2"]) == 2
+    assert "max_rate" in capsys.readouterr().err

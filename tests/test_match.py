@@ -14,7 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reid_audit.match import compare, cosine_distances, merge_scores, natural_key, read_scores, write_scores
+from reid_audit.match import (
+    compare,
+    cosine_distances,
+    merge_scores,
+    natural_key,
+    read_score_strata,
+    read_scores,
+    write_scores,
+)
 from reid_audit.records import SCORE_COLUMNS, Face, FaceRecord, Group, InputError, ScanRef, ScoreTable, Status
 
 
@@ -266,3 +274,16 @@ def test_tables_that_cannot_be_used_are_named(tmp_path: Path, text: str, message
 def test_a_missing_table_is_an_input_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.csv"):
         read_scores(tmp_path / "none.csv")
+
+
+def test_columns_without_another_use_are_strata(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    path.write_text(
+        "group,subject,probe_subject,reference_subject,distance,sex,site\n"
+        "same,a,a,a,0.1,F,X\ndefaced_same,a,a,a,0.4,F,X\nsame,b,b,b,0.2,M,\ndifferent,,a,b,0.9,,\n"
+    )
+    strata = read_score_strata(path)
+    assert strata.to_dict("index") == {"a": {"sex": "F", "site": "X"}, "b": {"sex": "M", "site": ""}}
+    path.write_text("group,subject,distance,sex\nsame,a,0.1,F\ndefaced_same,a,0.4,M\n")
+    with pytest.raises(InputError, match="sex has several values for the subject 'a'"):
+        read_score_strata(path)

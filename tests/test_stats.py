@@ -384,10 +384,14 @@ RUNS = 1500
 @pytest.mark.slow
 @pytest.mark.parametrize("people", [20, 40, 80])
 @pytest.mark.parametrize(
-    ("gap", "threshold"), [(0.3, -1.0), (2.2, -1.5), (3.5, -2.0)], ids=["AUC .57", "AUC .91", "AUC .985"]
+    ("gap", "threshold"), [(0.3, -1.0), (2.2, -1.2), (3.5, -2.0)], ids=["AUC .57", "AUC .91", "AUC .985"]
 )
 def test_intervals_cover(people: int, gap: float, threshold: float) -> None:
-    """Nominal 95 % intervals cover in 92-98 % (Clopper-Pearson: at least 94 %; FMR of few matches may be wider)."""
+    """Nominal 95 % intervals cover in 92-98 %.
+
+    Strictly so at the middle point (FMR 15 %, TMR 82 %). Elsewhere Clopper-Pearson, which promises at least its level,
+    and the FMR of few matches may cover more, and never less.
+    """
     world, rng = World(people, gap, threshold), np.random.default_rng(people)
     names = np.arange(people)
     inside = {"auc": 0, "fmr": 0, "tmr": 0, "pairs": 0, "at_least": 0, "at_most": 0}
@@ -407,8 +411,9 @@ def test_intervals_cover(people: int, gap: float, threshold: float) -> None:
     assert 0.92 <= cover["auc"] <= 0.98, cover
     assert 0.92 <= cover["at_least"] <= 0.98, cover
     assert 0.92 <= cover["at_most"] <= 0.99, cover
-    assert 0.92 <= cover["fmr"] <= (0.98 if world.fmr * len(world.p) > 20 else 0.995), cover
-    assert cover["tmr"] >= 0.94, cover
+    middle = gap == 2.2
+    assert 0.92 <= cover["fmr"] <= (0.98 if middle or world.fmr * len(world.p) > 20 else 0.995), cover
+    assert 0.94 <= cover["tmr"] <= (0.98 if middle else 1.0), cover
     assert cover["pairs"] < 0.90, "pairs that share people were counted as independent, and it did no harm"
     assert cover["pairs"] < cover["fmr"] - 0.05
 

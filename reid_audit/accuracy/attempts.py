@@ -145,6 +145,12 @@ def _test(
     tests = (
         mann_whitney(own.distance, different.distance, compared=f"{group} vs different", subjects=people),
         mann_whitney(own.distance, attempt.strangers.distance, compared=against, subjects=people),
+        mann_whitney(
+            attempt.before[both],
+            own.distance[both],
+            compared=f"same vs {group}",
+            subjects=len(np.unique(own.probe[both])),
+        ),
         wilcoxon(
             _by_person(attempt.before[both], own.probe[both]),
             _by_person(own.distance[both], own.probe[both]),

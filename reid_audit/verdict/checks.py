@@ -85,7 +85,8 @@ def _check_auc(name: str, words: str, estimate: Estimate, attack: str, policy: P
     if math.isnan(estimate.value):
         decision = Decision.INCOMPLETE
     reason = f" ({estimate.reason})" if estimate.reason else ""
-    shown = f"{attack}: {words} {estimate.value:.3g}{reason}"
+    value = "that was not measured" if math.isnan(estimate.value) else f"{estimate.value:.3g}"
+    shown = f"{attack}: {words} {value}{reason}"
     text = _explain(decision, shown, estimate.at_least, estimate.at_most, f"{limit:.3g}", policy.level)
     bound = estimate.at_least if decision is Decision.FAIL else estimate.at_most
     return Check(name, decision, text, estimate.value, bound, limit, attack)
@@ -99,6 +100,8 @@ def _check_rank1(evidence: AttackEvidence, policy: Policy) -> Check:
         decision = Decision.INCOMPLETE
     rate = search.rank1
     shown = f"{evidence.attack}: {rate.successes} of {rate.trials} searches found their own person first"
+    if not rate.trials:
+        shown = f"{evidence.attack}: nobody could be searched for"
     shown += f" ({search.reason})" if search.reason else f", where guessing finds {search.chance1 * rate.trials:.3g}"
     text = _explain(decision, shown, search.rank1_at_least, search.rank1_at_most, f"{limit:.3g}", policy.level)
     bound = search.rank1_at_least if decision is Decision.FAIL else search.rank1_at_most
@@ -221,8 +224,14 @@ def check_control(control: ControlEvidence, policy: Policy, external: Calibratio
     checks.append(Check("control_tmr", decision, text, value, value, policy.min_control_tmr, who))
     auc = control.auc
     separates = auc.at_least >= policy.min_control_auc
-    text = f"{who}: on originals AUC {auc.value:.3g}, at least {auc.at_least:.3g} at {policy.level:.0%} confidence; "
-    text += f"the policy asks for {policy.min_control_auc:.3g}" + ("." if separates else ": the audit is blind.")
+    if math.isnan(auc.at_least):
+        shown = "not measured" if math.isnan(auc.value) else f"{auc.value:.3g} without an interval"
+        text = f"{who}: on originals AUC {shown}{f' ({auc.reason})' if auc.reason else ''}: no control was shown."
+    else:
+        text = (
+            f"{who}: on originals AUC {auc.value:.3g}, at least {auc.at_least:.3g} at {policy.level:.0%} confidence; "
+        )
+        text += f"the policy asks for {policy.min_control_auc:.3g}" + ("." if separates else ": the audit is blind.")
     decision = Decision.PASS if separates else Decision.INCOMPLETE
     checks.append(Check("control_auc", decision, text, auc.value, auc.at_least, policy.min_control_auc, who))
     enough = control.subjects >= policy.min_subjects
