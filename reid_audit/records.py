@@ -26,6 +26,7 @@ Errors
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,6 +69,12 @@ class CalibrationError(ReidAuditError, ValueError):
 
 
 # --- scans ---
+
+
+def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
+    parts = (part for part in re.split(r"(\d+)", label) if part)
+    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
 
 
 class Modality(StrEnum):
