@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import reid_audit.audit as room
+import reid_audit.audit.scan as scan_room
+import reid_audit.audit.settings as settings_room
 from reid_audit import (
     CalibrationError,
     Cohort,
@@ -29,6 +30,7 @@ from reid_audit import (
     Status,
     SurfaceSettings,
     Volume,
+    acquire_faces,
     audit_cohort,
     calibrate_cohort,
     judge_scores,
@@ -36,6 +38,7 @@ from reid_audit import (
     result_from_json,
     result_to_html,
     result_to_json,
+    start_engines,
     write_manifest,
     write_result,
     write_volume,
@@ -73,12 +76,13 @@ def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
     """Recognise by pixels and draw by ray casting; gives a function that changes the recogniser."""
 
     def use(encoder: PixelEncoder) -> None:
-        room._encoder.cache_clear()
-        monkeypatch.setattr(room, "make_encoder", lambda name, *, detector: encoder)
+        scan_room._encoder.cache_clear()
+        for room in (scan_room, settings_room):
+            monkeypatch.setattr(room, "make_encoder", lambda name, *, detector: encoder)
 
     use(PixelEncoder())
     yield use
-    room._encoder.cache_clear()
+    scan_room._encoder.cache_clear()
 
 
 SETTINGS = Settings(renderer="raycast", surface=SurfaceSettings(voxel_mm=6.0, head_volume_cm3=500.0))
@@ -111,7 +115,7 @@ def _write_cohort(folder: Path, people: int = 3, visits: int = 2, *, defacer: st
 
 
 def _acquire(cohort: Cohort) -> dict[str, FaceRecord]:
-    records = room.acquire_faces(cohort, settings=replace(SETTINGS, encoder="pixels"))
+    records = acquire_faces(cohort, settings=replace(SETTINGS, encoder="pixels"))
     assert [record.scan for record in records] == list(cohort.scans)
     return {record.scan.key: record for record in records}
 
@@ -301,7 +305,7 @@ def test_the_same_run_twice_gives_the_same_result(tmp_path: Path) -> None:
 
 
 def test_engines_resolve_auto() -> None:
-    engines = room.start_engines(SETTINGS)
+    engines = start_engines(SETTINGS)
     assert isinstance(engines, Engines)
     assert (engines.settings.encoder, engines.settings.detector) == ("pixels", "none")
 

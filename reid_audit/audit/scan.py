@@ -1,0 +1,184 @@
+"""One scan, from its file to its face."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from reid_audit.audit.settings import Settings
+from reid_audit.face import Encoder, make_encoder
+from reid_audit.records import (
+    ORIGINAL,
+    EngineError,
+    Face,
+    FaceRecord,
+    Finding,
+    Grid,
+    InputError,
+    Portrait,
+    RenderError,
+    ScanRef,
+    Status,
+    View,
+)
+from reid_audit.render import Renderer, frontal_view, make_renderer
+from reid_audit.surface import extract_skin
+from reid_audit.volume import check_same_grid, read_volume
+
+
+@lru_cache(maxsize=1)
+def _encoder(name: str, detector: str) -> Encoder:
+    return make_encoder(name, detector=detector)
+
+
+@lru_cache(maxsize=1)
+def _renderer(name: str) -> Renderer:
+    return make_renderer(name)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = time.perf_counter() - began
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Partner:
+    """What an original hands on to its defaced partners: level, camera, grid, and where its face is."""
+
+    level: float
+    view: View
+    grid: Grid
+    face: Face
+
+
+def examine_scan(
+    scan: ScanRef,
+    settings: Settings,
+    partner: Partner | None = None,
+    *,
+    attacks: Sequence[str] = ("naive",),
+    average: Face | None = None,
+) -> FaceRecord:
+    """Take one scan from its file to its face.
+
+    Parameters
+    ----------
+    scan : ScanRef
+    settings : Settings
+        With ``auto`` resolved by `start_engines`.
+    partner : Partner, optional
+        The original of a defaced scan. Without it the scan chooses its own level and camera.
+    attacks : sequence of str
+        What attackers do beside the naive one; see `reid_audit.attack`. Only for defaced scans.
+    average : Face, optional
+        Where a face is on average, for the registered attacker.
+
+    Returns
+    -------
+    FaceRecord
+        Always: what went wrong is its face's status and reason.
+
+    Raises
+    ------
+    EngineError, WeightsError
+        Where no scan could be done, because a package or a model file is gone.
+    """
+    seconds: dict[str, float] = {}
+    encoder = _encoder(settings.encoder, settings.detector)
+    renderer = _renderer(settings.renderer)
+    done = FaceRecord(scan, Face(Status.UNREADABLE, encoder.name), seconds=seconds)
+
+    def stopped(status: Status, error: Exception) -> FaceRecord:
+        return replace(done, face=Face(status, encoder.name, reason=str(error)))
+
+    try:
+        with _timed(seconds, "read"):
+            volume = read_volume(scan.path, modality=scan.modality)
+    except InputError as error:
+        return stopped(Status.UNREADABLE, error)
+    notes = tuple(Finding("reader", "info", note) for note in volume.notes)
+    digest = hashlib.sha256(volume.intensity.tobytes()).hexdigest()
+    done = replace(done, grid=volume.grid, digest=digest, findings=notes)
+    try:
+        if partner is not None:
+            check_same_grid(partner.grid, volume.grid)
+    except InputError as error:
+        return stopped(Status.OTHER_GRID, error)
+    try:
+        with _timed(seconds, "skin"):
+            skin = extract_skin(
+                volume, level=settings.level if partner is None else partner.level, settings=settings.surface
+            )
+    except InputError as error:
+        return stopped(Status.NO_SKIN, error)
+    done = replace(done, level=skin.level, findings=notes + skin.checks)
+    del volume
+    try:
+        with _timed(seconds, "portrait"):
+            view = frontal_view(skin) if partner is None else partner.view
+            portrait = renderer.render(skin, view, lighting=settings.lighting)
+    except (RenderError, EngineError) as error:
+        return stopped(Status.RENDER_FAILED, error)
+    with _timed(seconds, "face"):
+        face = encoder.encode(portrait)
+    done = replace(done, face=face, view=view)
+    if scan.condition == ORIGINAL:
+        return done
+    with _timed(seconds, "attacks"):
+        found = {}
+        if "aligned" in attacks and partner is not None:
+            found["aligned"] = encoder.encode_at(portrait, partner.face)
+        if "registered" in attacks and average is not None:
+            own = renderer.render(skin, frontal_view(skin), lighting=settings.lighting)
+            found["registered"] = encoder.encode_at(own, average)
+    return replace(done, attacks=found)
+
+
+def render_scan(
+    path: Path,
+    *,
+    azimuth_deg: float = 0.0,
+    elevation_deg: float = 0.0,
+    settings: Settings = Settings(),
+) -> tuple[Portrait, Face, tuple[Finding, ...]]:
+    """Draw one scan and look for a face in it.
+
+    Parameters
+    ----------
+    path : Path
+        A file, or a folder that holds one DICOM series.
+    azimuth_deg, elevation_deg : float
+        Where the camera stands; 0, 0 is the front.
+    settings : Settings
+
+    Returns
+    -------
+    portrait : Portrait
+    face : Face
+        Of that portrait, by ``settings.encoder``.
+    findings : tuple of Finding
+
+    Raises
+    ------
+    InputError
+        Where the file or its surface cannot be used.
+    RenderError, EngineError, WeightsError
+        Where nothing can be drawn or recognised.
+    """
+    volume = read_volume(path)
+    skin = extract_skin(volume, level=settings.level, settings=settings.surface)
+    with make_renderer(settings.renderer) as renderer:
+        view = frontal_view(skin, azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
+        portrait = renderer.render(skin, view, lighting=settings.lighting)
+    face = make_encoder(settings.encoder, detector=settings.detector).encode(portrait)
+    findings = tuple(Finding("reader", "info", note) for note in volume.notes) + skin.checks
+    return portrait, face, findings
