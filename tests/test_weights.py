@@ -7,13 +7,14 @@ import pytest
 
 from reid_audit import weights
 from reid_audit.records import InputError, WeightsError
+from reid_audit.weights import local
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An empty weights home; model files that packages carry are out of sight."""
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
-    monkeypatch.setattr(weights, "_in_package", lambda record: None)
+    monkeypatch.setattr(local, "_in_package", lambda record: None)
     return tmp_path / ".deepface" / "weights"
 
 
@@ -90,7 +91,7 @@ def test_empty_file_is_refused(home):
 
 def test_pinned_file_of_another_size_is_refused_without_reading_it(home, monkeypatch):
     put(home, "dlib-landmarks", b"truncated")
-    monkeypatch.setattr(weights, "sha256_of", lambda path: pytest.fail("was read"))
+    monkeypatch.setattr(local, "sha256_of", lambda path: pytest.fail("was read"))
     with pytest.raises(WeightsError, match="9 bytes instead of 9150489"):
         weights.verify("dlib-landmarks")
 
