@@ -29,7 +29,6 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -38,7 +37,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, InputError, ScoreTable
+from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, InputError, ScoreTable, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,12 +46,6 @@ _NEAR = 1e-4
 """Below this distance 1 - cos loses digits to cancellation; it is computed from the difference vector instead."""
 
 _ROWS_AT_ONCE = 1 << 16
-
-
-def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
-    parts = (part for part in re.split(r"(\d+)", label) if part)
-    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
 
 
 # --- distances ---
@@ -277,6 +270,17 @@ def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
 # --- tables on disk ---
 
 
+def _read_cells(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read as a table of scores: {error.strerror}") from error
+    except ValueError as error:  # pandas' own parser errors are ValueErrors
+        raise InputError(f"{path.name} cannot be read as a table of scores: {error}") from error
+
+
 def read_scores(path: Path) -> ScoreTable:
     """Read distances that were made elsewhere.
 
@@ -303,10 +307,7 @@ def read_scores(path: Path) -> ScoreTable:
     """
     import pandas as pd
 
-    try:
-        raw = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:  # pandas' own parser errors are ValueErrors
-        raise InputError(f"{path.name} cannot be read as a table of scores: {error}") from error
+    raw = _read_cells(path)
     name = next((c for c in ("distance", "cosine_distance") if c in raw), None)
     if name is None or "group" not in raw:
         raise InputError(f"{path.name} needs the columns group and distance (or cosine_distance); has {list(raw)}")
@@ -361,6 +362,41 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
         "distance": distance,
     }
     return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS)))
+
+
+_NOT_STRATA = {*SCORE_COLUMNS, "cosine_distance", "subject", "index"}
+
+
+def read_score_strata(path: Path) -> pd.DataFrame:
+    """Read what a table of distances says about its people: the columns that `read_scores` has no use for.
+
+    Parameters
+    ----------
+    path : Path
+        As for `read_scores`. A column such as ``sex`` holds one value per person, in the rows of own pairs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index = subjects, one column of text per stratum ("" = unknown). No rows where the table names nobody.
+
+    Raises
+    ------
+    InputError
+        See `read_scores`; also where a column has two values for one person.
+    """
+    scores = read_scores(path).frame
+    raw = _read_cells(path)
+    people = scores["probe_subject"].astype(object)
+    own = (scores["probe_subject"].astype(object) == scores["reference_subject"].astype(object)) & people.notna()
+    cells = raw.loc[own.to_numpy(), [column for column in raw if column not in _NOT_STRATA]]
+    grouped = cells.groupby(people[own].to_numpy())
+    several = grouped.nunique().gt(1)
+    if several.to_numpy().any():
+        subject, column = several.stack().idxmax()
+        raise InputError(f"{path.name}: {column} has several values for the subject {subject!r}; give each person one")
+    strata = grouped.first()
+    return strata.rename_axis("subject")
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:

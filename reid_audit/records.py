@@ -26,6 +26,7 @@ Errors
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,6 +69,12 @@ class CalibrationError(ReidAuditError, ValueError):
 
 
 # --- scans ---
+
+
+def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
+    parts = (part for part in re.split(r"(\d+)", label) if part)
+    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
 
 
 class Modality(StrEnum):
@@ -509,7 +516,7 @@ class Threshold:
     distance : float
         NaN = not offered; ``reason`` says why.
     low, high : float
-        Two-sided interval from redrawing subjects.
+        Two-sided interval with people as the sample.
     tmr, fmr : Rate
         On the people that chose the threshold.
     tmr_held_out, fmr_held_out : Rate
@@ -660,7 +667,10 @@ class MatchRates:
 
 @dataclass(frozen=True, slots=True)
 class ControlEvidence:
-    """What the attacker can do with original scans. A blind attacker proves nothing."""
+    """What the attacker can do with original scans. A blind attacker proves nothing.
+
+    ``identical`` counts own pairs of originals at distance 0: one scan under two visits, which anything recognises.
+    """
 
     attack: str
     subjects: int
@@ -670,6 +680,7 @@ class ControlEvidence:
     fta: Rate
     tests: tuple[TestResult, ...]
     notes: tuple[str, ...] = ()
+    identical: int = 0
 
     def rate(self, name: str) -> tuple[Rate, Rate]:
         """Return (TMR, FMR) at that threshold. KeyError names those that exist."""

@@ -1,0 +1,85 @@
+"""Simulate two CT visits per person from whole-head label maps, deface the first, and write a manifest.
+
+For trying an audit on real head shapes where only segmentations may be shared, e.g. SynthSeg's training label maps::
+
+    python examples/simulate_visits.py LABEL_FOLDER OUT_FOLDER --eyes 506 --brain 2-85
+    reid-audit calibrate OUT_FOLDER/manifest.csv -o calibration.json
+    reid-audit score OUT_FOLDER/manifest.csv --calibration calibration.json -o result
+
+Every voxel with a label is head (40 HU), the rest is air. A visit turns the head by a few degrees, shifts it by a few
+millimetres and adds noise. What it writes is as much a picture of a person as the label map was: keep it as safe.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from reid_audit import Modality, ScanRef, Volume, apply_defacer, read_labels, write_manifest, write_volume
+from reid_audit.deface import EyePlaneCut
+
+LABEL_VALUES = {"eye_left": 1, "eye_right": 1, "brain": 2, "brainstem": 2}
+
+
+def parse_values(text: str) -> list[int]:
+    """Read ``"2-85,506"`` as the list of label values that it means."""
+    values: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        values += range(int(first), int(last or first) + 1)
+    return values
+
+
+def simulate_visit(
+    labels: np.ndarray, voxel_to_ras_mm: np.ndarray, structures: np.ndarray, *, rng: np.random.Generator
+) -> tuple[Volume, np.ndarray]:
+    """Return a CT-like volume of a turned and shifted head, and the structures on its grid."""
+    turn = Rotation.from_euler("xyz", rng.normal(0, 3, 3), degrees=True).as_matrix()
+    spacing_mm = np.linalg.norm(voxel_to_ras_mm[:3, :3], axis=0)
+    centre = (np.array(labels.shape) - 1) / 2
+    to_source = np.diag(1 / spacing_mm) @ turn @ np.diag(spacing_mm)
+    offset = centre - to_source @ (centre + rng.normal(0, 3, 3) / spacing_mm)
+    head = ndimage.affine_transform((labels > 0).astype(np.float32), to_source, offset, order=1)
+    moved = ndimage.affine_transform(structures, to_source, offset, order=0)
+    intensity = -1000 + 1040 * head + rng.normal(0, 15, labels.shape)
+    return Volume(intensity.astype(np.float32), voxel_to_ras_mm, Modality.CT), moved
+
+
+def main() -> None:
+    """Read the arguments and write the cohort."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("labels", type=Path, help="folder of label maps (.nii.gz)")
+    parser.add_argument("out", type=Path, help="folder for the cohort")
+    parser.add_argument("--eyes", default="506", help="label values of the eyeballs, e.g. 506")
+    parser.add_argument("--brain", default="2-85", help="label values of the brain, e.g. 2-85")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    defacer = EyePlaneCut()
+    scans: list[ScanRef] = []
+    options.out.mkdir(parents=True, exist_ok=True)
+    for person, path in enumerate(sorted(options.labels.glob("*.nii.gz"))):
+        labels, voxel_to_ras_mm = read_labels(path)
+        structures = np.zeros(labels.shape, dtype=np.uint8)
+        structures[np.isin(labels, parse_values(options.brain))] = LABEL_VALUES["brain"]
+        structures[np.isin(labels, parse_values(options.eyes))] = LABEL_VALUES["eye_left"]
+        for visit in (1, 2):
+            rng = np.random.default_rng([options.seed, person, visit])
+            volume, moved = simulate_visit(labels, voxel_to_ras_mm, structures, rng=rng)
+            made = {"original": volume}
+            if visit == 1:
+                made[defacer.name] = apply_defacer(defacer, volume, moved, LABEL_VALUES).volume
+            for condition, each in made.items():
+                target = options.out / f"p{person:02d}_{visit}_{condition}.nii.gz"
+                write_volume(each, target)
+                scans.append(ScanRef(f"p{person:02d}", str(visit), condition, target, Modality.CT))
+    write_manifest(options.out / "manifest.csv", scans)
+    print(f"{len(scans)} scans, listed in {options.out / 'manifest.csv'}")
+
+
+if __name__ == "__main__":
+    main()

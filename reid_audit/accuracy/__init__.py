@@ -1,0 +1,50 @@
+"""Scores become accuracy: thresholds, curves, searches, and the evidence on each defacer and attacker.
+
+Words
+-----
+match
+    distance < threshold, strictly; at equality there is no match.
+TMR, FMR, FNMR
+    True and false match rate; FNMR = 1 - TMR. J = TMR - FMR = 1 - 2 HTER, so the Youden threshold has the least HTER.
+FTA
+    Failure to acquire: share of scans that gave no vector. FAR = FMR (1 - FTA).
+mate, stranger
+    The reference of the probe's own person; any other reference.
+rank
+    1 + the number of strangers strictly nearer than the mate: ties go to the attacker.
+held out
+    Measured on people who had no part in choosing the threshold.
+"""
+
+from reid_audit.accuracy.calibration import calibrate, check_fingerprint, read_calibration, write_calibration
+from reid_audit.accuracy.curves import (
+    Roc,
+    extrapolate_fpir,
+    find_eer,
+    find_fmr,
+    find_youden,
+    measure_d_prime,
+    measure_roc,
+    probit,
+    thin,
+)
+from reid_audit.accuracy.evidence import assess
+from reid_audit.accuracy.people import list_people
+
+__all__ = [
+    "Roc",
+    "assess",
+    "calibrate",
+    "check_fingerprint",
+    "extrapolate_fpir",
+    "find_eer",
+    "find_fmr",
+    "find_youden",
+    "list_people",
+    "measure_d_prime",
+    "measure_roc",
+    "probit",
+    "read_calibration",
+    "thin",
+    "write_calibration",
+]

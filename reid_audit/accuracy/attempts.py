@@ -1,0 +1,277 @@
+"""What one attacker can still do after one defacer: match rates, linkability, searches and tests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.accuracy.compared import Attempt, Originals
+from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_people
+from reid_audit.accuracy.search import Searches, measure_search
+from reid_audit.records import (
+    AttackEvidence,
+    Calibration,
+    ControlEvidence,
+    Estimate,
+    Group,
+    MatchRates,
+    Rate,
+    TestResult,
+    Threshold,
+)
+from reid_audit.stats import (
+    auc_of_pairs,
+    bounded_below,
+    mann_whitney,
+    mean_of_pairs,
+    people_rate,
+    permute_identities,
+    rate_of_pairs,
+    wilcoxon,
+)
+
+
+def offered(calibration: Calibration) -> list[Threshold]:
+    """Return the thresholds that the calibration has."""
+    return [t for t in calibration.thresholds if not math.isnan(t.distance)]
+
+
+def count_unacquired(acquired: Acquisition, sessions: int, level: float) -> Rate:
+    """Return the FTA over scans."""
+    return people_rate(~acquired.seen, acquired.key // max(sessions, 1), level=level)[0]
+
+
+# --- match rates ---
+
+
+def measure_matches(attempt: Attempt, threshold: Threshold, *, level: float) -> MatchRates:
+    """Measure how often defaced scans match their own person, three ways, and strangers beside it."""
+    t, own, strangers = threshold.distance, attempt.own, attempt.strangers
+    who, seen, hit = own.probe, ~np.isnan(own.distance), own.distance < t
+    was = attempt.before < t
+    people = find_people(who)
+    matched = np.isin(people, who[hit])
+
+    def share_below(end: float) -> float:
+        return math.nan if math.isnan(end) or not len(who) else float((own.distance < end).mean())
+
+    return MatchRates(
+        threshold=threshold.name,
+        distance=t,
+        counted=people_rate(hit, who, level=level)[0],
+        acquired=people_rate(hit[seen], who[seen], level=level)[0],
+        worst=people_rate(np.isnan(attempt.filled) | (attempt.filled < t), who, level=level)[0],
+        people=people_rate(matched, people, level=level)[0],
+        strangers=rate_of_pairs(strangers.distance < t, strangers.probe, strangers.reference, level=level),
+        still_matched=people_rate(hit[was], who[was], level=level)[0],
+        at_low=share_below(threshold.low),
+        at_high=share_below(threshold.high),
+        reason="" if len(who) else f"there are no {attempt.group.value} comparisons with an acquired reference",
+    )
+
+
+# --- linkability ---
+
+
+def measure_linkability(own: Pairs, strangers: Pairs, *, level: float, missing: str) -> Estimate:
+    """Measure the AUC of own against strangers' comparisons; ``missing`` is the reason where there are none."""
+    found = auc_of_pairs(own.distance, own.probe, strangers.distance, strangers.probe, strangers.reference, level=level)
+    return replace(found, reason=missing) if math.isnan(found.value) else found
+
+
+def _measure_within(searches: Searches, level: float) -> Estimate:
+    """AUC within each search. Ties, and probes that were not acquired, count one half."""
+    inside = searches.of >= 0
+    strangers = searches.strangers if inside.all() else searches.strangers.keep(inside)
+    mate = searches.mate[searches.of[inside]]
+    nearer = 0.5 + 0.5 * (mate < strangers.distance) - 0.5 * (mate > strangers.distance)
+    found = mean_of_pairs(nearer, strangers.probe, strangers.reference, level=level)
+    return replace(found, reason="no probe has both a mate and a stranger") if math.isnan(found.value) else found
+
+
+def _measure_parrot(table: Scores, attempt: Attempt, level: float) -> Estimate:
+    own, strangers = (
+        table.select(group, attempt.attack, attempt.condition)
+        for group in (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
+    )
+    return measure_linkability(own, strangers, level=level, missing="nobody has two defaced visits")
+
+
+# --- tests ---
+
+
+def _by_person(values: NDArray[np.float64], subject: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean of each person's values."""
+    count = np.bincount(subject)
+    return np.asarray(np.bincount(subject, values)[count > 0] / count[count > 0])
+
+
+def _identity_blocks(own: Pairs, strangers: Pairs) -> list[NDArray[np.float64]]:
+    """One (n, n) matrix per pair of sessions, over the people who have an own comparison."""
+    people = find_people(own.probe)
+    if not len(people) or not len(strangers.distance):
+        return []
+    size = 1 + int(max(p.max(initial=0) for p in (own.probe, strangers.probe, strangers.reference)))
+    place = np.full(size + 1, -1)  # the last entry answers for unknown people, whose code is -1
+    place[people] = np.arange(len(people))
+    blocks: dict[tuple[int, int], NDArray[np.float64]] = {}
+    for pairs in (own, strangers):
+        row, column = place[pairs.probe], place[pairs.reference]
+        stride = int(pairs.reference_session.max()) + 1
+        visits = pairs.probe_session * stride + pairs.reference_session
+        for visit in np.flatnonzero(np.bincount(visits)):
+            at = (visits == visit) & (row >= 0) & (column >= 0)
+            key = int(visit) // stride, int(visit) % stride
+            block = blocks.setdefault(key, np.full((len(people), len(people)), np.nan))
+            block[row[at], column[at]] = pairs.distance[at]
+    return list(blocks.values())
+
+
+def _test(
+    attempt: Attempt,
+    different: Pairs,
+    linkability: Estimate,
+    *,
+    rng: np.random.Generator,
+    permutations: int,
+    margin: float,
+) -> tuple[TestResult, ...]:
+    own, group, people = attempt.own, attempt.group.value, attempt.people
+    both = ~np.isnan(own.distance) & ~np.isnan(attempt.before) & (own.probe >= 0)
+    against = f"{group} vs {Group.DEFACED_DIFFERENT.value}"
+    tests = (
+        mann_whitney(own.distance, different.distance, compared=f"{group} vs different", subjects=people),
+        mann_whitney(own.distance, attempt.strangers.distance, compared=against, subjects=people),
+        mann_whitney(
+            attempt.before[both],
+            own.distance[both],
+            compared=f"same vs {group}",
+            subjects=len(np.unique(own.probe[both])),
+        ),
+        wilcoxon(
+            _by_person(attempt.before[both], own.probe[both]),
+            _by_person(own.distance[both], own.probe[both]),
+            compared=f"same vs {group}",
+        ),
+        permute_identities(
+            _identity_blocks(own, attempt.strangers), rng=rng, permutations=permutations, compared=against
+        ),
+        bounded_below(linkability, margin, compared=against),
+    )
+    return tuple(replace(test, condition=attempt.condition, attack=attempt.attack) for test in tests)
+
+
+# --- together ---
+
+
+def _note(attempt: Attempt) -> tuple[str, ...]:
+    notes = []
+    if attempt.group is Group.DEFACED_SAME_SCAN:
+        notes.append("compared with the very scan that was defaced, which flatters the attacker: nobody has two visits")
+    if not len(attempt.own.distance):
+        notes.append(f"match rates: there are no {attempt.group.value} comparisons with an acquired reference")
+    if not len(attempt.strangers.distance):
+        notes.append("linkability: there are no defaced_different comparisons")
+    if attempt.lost:
+        notes.append(f"{attempt.lost} comparisons left out because the original reference gave no face")
+    faceless = int((~attempt.acquired.seen).sum())
+    if faceless:
+        notes.append(
+            f"no face found in {faceless} of {len(attempt.acquired.seen)} defaced scans; each counts as a guess in "
+            "linkability and as no match in match rates"
+        )
+    if (attempt.own.probe < 0).any():
+        notes.append("some comparisons name no subject: their intervals count each as a person of its own")
+    return tuple(notes)
+
+
+def assess_attempt(
+    table: Scores,
+    originals: Originals,
+    attempt: Attempt,
+    calibration: Calibration,
+    *,
+    rng: np.random.Generator,
+    permutations: int,
+    level: float,
+    margin: float,
+) -> AttackEvidence:
+    """Measure one attacker's attempt on one defacer."""
+    thresholds = offered(calibration)
+    youden = next((t for t in thresholds if t.name == "youden"), None)
+    group = attempt.group.value
+    missing = f"there are no {group} or no defaced_different comparisons"
+    linkability = measure_linkability(attempt.own, attempt.strangers, level=level, missing=missing)
+    seen = attempt.own.acquired(), attempt.strangers.acquired()
+    return AttackEvidence(
+        condition=attempt.condition,
+        attack=attempt.attack,
+        group=attempt.group,
+        subjects=attempt.people,
+        fta=count_unacquired(attempt.acquired, attempt.sessions, level),
+        matches=tuple(measure_matches(attempt, t, level=level) for t in thresholds),
+        search=measure_search(
+            attempt.searches,
+            threshold=youden.distance if youden else math.nan,
+            fmr=youden.fmr.value if youden else math.nan,
+            level=level,
+        ),
+        linkability=linkability,
+        linkability_acquired=measure_linkability(*seen, level=level, missing=f"{missing} with a face"),
+        search_auc=_measure_within(attempt.searches, level),
+        auc_vs_different=measure_linkability(
+            seen[0],
+            originals.different.acquired(),
+            level=level,
+            missing=f"there are no {group} or no different comparisons with a face",
+        ),
+        parrot=_measure_parrot(table, attempt, level),
+        tests=_test(attempt, originals.different, linkability, rng=rng, permutations=permutations, margin=margin),
+        notes=_note(attempt),
+    )
+
+
+def assess_control(originals: Originals, calibration: Calibration, attack: str, *, level: float) -> ControlEvidence:
+    """Measure what the attacker can do with originals. A same comparison without a face is no match here."""
+    same, different = originals.same, originals.different
+    seen = different.acquired()
+    thresholds = offered(calibration)
+    rates = tuple(
+        (
+            t.name,
+            people_rate(same.distance < t.distance, same.probe, level=level)[0],
+            rate_of_pairs(seen.distance < t.distance, seen.probe, seen.reference, level=level),
+        )
+        for t in thresholds
+    )
+    notes = []
+    if not len(same.distance):
+        notes.append("nobody has two original visits: nothing shows that this attacker recognises anyone")
+    identical = int((same.distance == 0).sum())
+    if identical:
+        notes.append(f"{identical} of {len(same.distance)} same comparisons are of identical scans or vectors")
+    if not len(different.distance):
+        notes.append("there are no two originals of different people in one visit")
+    return ControlEvidence(
+        attack=attack,
+        subjects=originals.people,
+        rates=rates,
+        auc=measure_linkability(
+            same.acquired(), seen, level=level, missing="there are no same or no different comparisons with a face"
+        ),
+        search=measure_search(
+            originals.searches,
+            threshold=next((t.distance for t in thresholds if t.name == "youden"), math.nan),
+            fmr=next((fmr.value for name, _, fmr in rates if name == "youden"), math.nan),
+            level=level,
+        ),
+        fta=count_unacquired(originals.acquired, originals.sessions, level),
+        tests=(
+            mann_whitney(same.distance, different.distance, compared="same vs different", subjects=originals.people),
+        ),
+        notes=tuple(notes),
+        identical=identical,
+    )

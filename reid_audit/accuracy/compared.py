@@ -1,0 +1,173 @@
+"""Which comparisons the evidence rests on: those of the originals, and those of one defacer under one attacker.
+
+A comparison whose *reference* (an original) was not acquired says nothing about the defacer: it is left out of every
+rate of defaced scans and shows in the originals' FTA. A *probe* that was not acquired stays: it is no match in
+``counted``, what the aligned attacker got or else a match in ``worst``, finds nobody in searches, and its comparison
+with its own person counts one half in linkability, as a guess would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_acquired, find_people, scan_keys
+from reid_audit.accuracy.search import Searches, search_gallery
+from reid_audit.records import Group
+
+ALIGNED = "aligned"
+"""The attacker whose distances stand in for scans without a face in the worst case."""
+
+_DEFACED = (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Originals:
+    """The control of one attacker.
+
+    Attributes
+    ----------
+    same, different : Pairs
+        All of them, acquired or not.
+    acquired : Acquisition
+        Of original scans.
+    searches : Searches
+        First-visit originals: the mate from another visit, strangers from the first, either way round.
+    sessions : int
+        Number of session labels in the table.
+    """
+
+    same: Pairs
+    different: Pairs
+    acquired: Acquisition
+    searches: Searches
+    sessions: int
+
+    @property
+    def people(self) -> int:
+        """People with two original visits."""
+        return len(find_people(self.same.probe))
+
+
+def find_originals(table: Scores, attack: str) -> Originals:
+    """Collect what a table says about originals; from ``"naive"`` where that attacker leaves originals as they are."""
+    sessions = len(table.sessions)
+    same, different = (table.originals(group, attack) for group in (Group.SAME, Group.DIFFERENT))
+    ends = [(key, pairs.distance) for pairs in (same, different) for key in scan_keys(pairs, sessions)]
+    for condition, by in table.evaluated():
+        for group in _DEFACED if by == attack else ():
+            pairs = table.select(group, attack, condition)
+            ends.append((scan_keys(pairs, sessions)[1], pairs.distance))
+    acquired = find_acquired(ends)
+    own, strangers = (
+        pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (same, different.joined(different.flipped()))
+    )
+    searches = search_gallery(own, strangers, sessions, any_reference_session=True)
+    return Originals(same, different, acquired, searches, sessions)
+
+
+def _can_be_found(pairs: Pairs, originals: Acquisition, sessions: int) -> NDArray[np.bool_]:
+    """Whether the reference was acquired. An unnamed one cannot be looked up; its comparison then counts."""
+    _, reference = scan_keys(pairs, sessions)
+    return np.asarray(~np.isnan(pairs.distance) | (reference < 0) | originals.look_up(reference))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attempt:
+    """One attacker's attempt on one defacer: comparisons with acquired references only.
+
+    Attributes
+    ----------
+    condition, attack : str
+    group : Group
+        ``defaced_same``, or ``defaced_same_scan`` where there is none.
+    own, strangers : Pairs
+        Comparisons with the person's own originals, and with others'.
+    before : (n,) float64
+        Distance of the same two visits before defacing, for each of ``own``; NaN = none.
+    filled : (n,) float64
+        Distances of ``own``, where there is none those of the aligned attacker.
+    acquired : Acquisition
+        Of defaced scans.
+    searches : Searches
+    lost : int
+        Own comparisons that were left out because the reference was not acquired.
+    """
+
+    condition: str
+    attack: str
+    group: Group
+    own: Pairs
+    strangers: Pairs
+    before: NDArray[np.float64]
+    filled: NDArray[np.float64]
+    acquired: Acquisition
+    searches: Searches
+    lost: int
+    sessions: int
+
+    @property
+    def people(self) -> int:
+        """People with a comparison with their own original."""
+        return len(find_people(self.own.probe))
+
+
+def find_attempt(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
+    """Collect the comparisons of one condition under one attacker."""
+    sessions = originals.sessions
+    groups = {group: table.select(group, attack, condition) for group in _DEFACED}
+    across = len(groups[Group.DEFACED_SAME].distance) > 0
+    group = Group.DEFACED_SAME if across or not len(groups[Group.DEFACED_SAME_SCAN].distance) else _DEFACED[2]
+    acquired = find_acquired([(scan_keys(p, sessions)[0], p.distance) for p in groups.values()])
+    theirs, strangers = groups[group], groups[Group.DEFACED_DIFFERENT]
+    own = theirs.keep(_can_be_found(theirs, originals.acquired, sessions))
+    strangers = strangers.keep(_can_be_found(strangers, originals.acquired, sessions))
+    filled = own.distance
+    if attack != ALIGNED:
+        filled = _fill(own, table.select(group, ALIGNED, condition), len(table.subjects), sessions)
+    return Attempt(
+        condition,
+        attack,
+        group,
+        own,
+        strangers,
+        before=_find_before(own, originals.same, sessions),
+        filled=filled,
+        acquired=acquired,
+        searches=search_gallery(own, strangers, sessions),
+        lost=len(theirs.distance) - len(own.distance),
+        sessions=sessions,
+    )
+
+
+def _look_up(wanted: NDArray[np.int64], keys: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the value of each wanted key, NaN where it is negative or not there."""
+    if not len(keys):
+        return np.full(len(wanted), np.nan)
+    order = np.argsort(keys, kind="stable")
+    place = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), len(order) - 1)]
+    return np.where((keys[place] == wanted) & (wanted >= 0), values[place], np.nan)
+
+
+def _fill(pairs: Pairs, other: Pairs, subjects: int, sessions: int) -> NDArray[np.float64]:
+    """Distances of ``pairs``; where there is none, that of the same two scans in ``other``; else NaN."""
+
+    def key(p: Pairs) -> NDArray[np.int64]:
+        probe, reference = scan_keys(p, sessions)
+        return np.where((probe < 0) | (reference < 0), -1, probe * (subjects * sessions) + reference)
+
+    stand_in = _look_up(key(pairs), key(other), other.distance)
+    return np.where(np.isnan(pairs.distance), stand_in, pairs.distance)
+
+
+def _find_before(own: Pairs, same: Pairs, sessions: int) -> NDArray[np.float64]:
+    """Distance between the originals of the same person and two visits; NaN where it is one visit."""
+
+    def key(p: Pairs) -> NDArray[np.int64]:
+        a, b = np.minimum(p.probe_session, p.reference_session), np.maximum(p.probe_session, p.reference_session)
+        person = p.probe.astype(np.int64)
+        return np.where((person < 0) | (a == b), -1, (person * sessions + a) * sessions + b)
+
+    return _look_up(key(own), key(same), same.distance)

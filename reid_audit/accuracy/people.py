@@ -1,0 +1,74 @@
+"""Who is easiest to find before and after defacing. Personal: for the steward who mends single scans."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.accuracy.compared import Originals, find_attempt, find_originals
+from reid_audit.accuracy.pairs import Scores, find_people
+from reid_audit.accuracy.search import Searches
+from reid_audit.records import Calibration, PersonEvidence, ScoreTable
+
+
+def _best(values: NDArray[np.float64], subject: NDArray[np.intp], n: int) -> NDArray[np.float64]:
+    """Return the smallest value of each person; NaN where there is none."""
+    best = np.full(n, np.inf)
+    seen = ~np.isnan(values) & (subject >= 0)
+    np.minimum.at(best, subject[seen], values[seen])
+    return np.where(np.isinf(best), np.nan, best)
+
+
+def _ranks(searches: Searches, n: int) -> NDArray[np.float64]:
+    return _best(searches.rank, searches.subject, n)
+
+
+def list_people(scores: ScoreTable, calibration: Calibration) -> tuple[PersonEvidence, ...]:
+    """List each person's nearest own comparison and best rank before and after each defacer, by each attacker.
+
+    Parameters
+    ----------
+    scores : ScoreTable
+    calibration : Calibration
+        Its Youden threshold decides ``matched_before`` and ``matched_after``; False where it has none.
+
+    Returns
+    -------
+    tuple of PersonEvidence
+        Per condition and attack the easiest to find first: by rank, then by distance; people without a face last.
+    """
+    table = Scores(scores)
+    n, sessions = len(table.subjects), max(len(table.sessions), 1)
+    youden = next((t.distance for t in calibration.thresholds if t.name == "youden"), math.nan)
+    controls: dict[str, Originals] = {}
+    found: list[PersonEvidence] = []
+    for condition, attack in table.evaluated():
+        if attack not in controls:
+            controls[attack] = find_originals(table, attack)
+        originals = controls[attack]
+        attempt = find_attempt(table, originals, condition, attack)
+        before = _best(originals.same.distance, originals.same.probe, n)
+        after = _best(attempt.own.distance, attempt.own.probe, n)
+        rank_before, rank_after = _ranks(originals.searches, n), _ranks(attempt.searches, n)
+        scanned, seen = attempt.acquired.key // sessions, attempt.acquired.seen
+        missed = np.bincount(scanned[~seen], minlength=n)
+        people = find_people(scanned)
+        order = sorted(people.tolist(), key=lambda i: (*np.nan_to_num([rank_after[i], after[i]], nan=np.inf), i))
+        found += [
+            PersonEvidence(
+                subject=table.subjects[i],
+                condition=condition,
+                attack=attack,
+                distance_before=float(before[i]),
+                distance_after=float(after[i]),
+                rank_before=float(rank_before[i]),
+                rank_after=float(rank_after[i]),
+                matched_before=bool(before[i] < youden),
+                matched_after=bool(after[i] < youden),
+                unacquired=int(missed[i]),
+            )
+            for i in order
+        ]
+    return tuple(found)

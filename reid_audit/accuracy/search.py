@@ -1,0 +1,135 @@
+"""1:N: each probe is looked up in a gallery that holds its mate; ranks, CMC and open-set rates."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.accuracy.curves import extrapolate_fpir
+from reid_audit.accuracy.pairs import Pairs
+from reid_audit.records import SearchRates
+from reid_audit.stats import people_rate
+
+_EXTRAPOLATED = (100, 1_000, 10_000, 100_000)
+_CMC_STEPS = 100
+
+
+class Searches(NamedTuple):
+    """One row per search; a search is a probe scan looked up in one session's references. Without strangers: none.
+
+    Attributes
+    ----------
+    subject : (q,) int
+    mate : (q,) float64
+        Distance of the mate; NaN = the probe was not acquired.
+    closer : (q,) int
+        Strangers that are strictly nearer: rank = closer + 1, ties to the attacker.
+    gallery : (q,) int
+        Acquired references, the mate among them.
+    of : (n,) int
+        For each stranger comparison the row of its search, -1 = none.
+    strangers : Pairs
+    """
+
+    subject: NDArray[np.intp]
+    mate: NDArray[np.float64]
+    closer: NDArray[np.intp]
+    gallery: NDArray[np.intp]
+    of: NDArray[np.int64]
+    strangers: Pairs
+
+    @property
+    def rank(self) -> NDArray[np.float64]:
+        """Rank of the mate, NaN where the probe was not acquired."""
+        return np.where(np.isnan(self.mate), np.nan, self.closer + 1.0)
+
+
+def _no_search(strangers: Pairs) -> Searches:
+    none = np.zeros(0, dtype=np.intp)
+    return Searches(none, np.zeros(0), none, none, np.full(len(strangers.distance), -1, dtype=np.int64), strangers)
+
+
+def search_gallery(own: Pairs, strangers: Pairs, sessions: int, *, any_reference_session: bool = False) -> Searches:
+    """Look every probe of ``own`` up among its mate and the references of ``strangers``.
+
+    Both must hold comparisons with acquired references only. With ``any_reference_session`` the strangers of a
+    probe are taken from whatever session they are in (originals: the mate from another visit, strangers from the
+    first).
+    """
+
+    def key(pairs: Pairs) -> NDArray[np.int64]:
+        scan = pairs.probe.astype(np.int64) * sessions + pairs.probe_session
+        return scan if any_reference_session else scan * sessions + pairs.reference_session
+
+    named = (own.probe >= 0) & (own.reference >= 0)
+    own = own.keep(named)
+    wanted, at = np.unique(key(own), return_index=True)  # one search per probe and gallery
+    if not len(at):
+        return _no_search(strangers)
+    theirs = key(strangers)
+    place = np.minimum(np.searchsorted(wanted, theirs), len(wanted) - 1)
+    found = (wanted[place] == theirs) & (strangers.probe >= 0)
+    met = np.bincount(place[found], minlength=len(wanted)) > 0  # without a stranger there is no search
+    if not met.any():
+        return _no_search(strangers)
+    of, at = np.where(found, (np.cumsum(met) - 1)[place], -1), at[met]
+    mate, n = own.distance[at], len(at)
+    inside = of >= 0
+    nearer = strangers.distance < mate[of]  # NaN on either side: not nearer
+    closer = np.bincount(of[inside & nearer], minlength=n)
+    gallery = 1 + np.bincount(of[inside], minlength=n)
+    return Searches(own.probe[at], mate, closer, gallery, of, strangers)
+
+
+def nobody(reason: str, level: float) -> SearchRates:
+    """Search rates of a cohort that allows no search."""
+    rate, _, _ = people_rate([], [], level=level)
+    nan = math.nan
+    return SearchRates(0, rate, rate, nan, nan, nan, (), (), nan, nan, (), reason=reason)
+
+
+def measure_search(searches: Searches, *, threshold: float, fmr: float, level: float = 0.95) -> SearchRates:
+    """Turn searches into rates.
+
+    Parameters
+    ----------
+    searches : Searches
+    threshold : float
+        For the open-set rates; NaN leaves them NaN.
+    fmr : float
+        False match rate of one comparison at that threshold, for the extrapolation.
+    """
+    n = len(searches.subject)
+    if not n:
+        return nobody("no probe has both a mate and a stranger in the gallery", level)
+    rank = searches.rank
+    rank1, at_least, at_most = people_rate(rank <= 1, searches.subject, level=level)
+    rank5, _, _ = people_rate(rank <= 5, searches.subject, level=level)
+    largest = int(searches.gallery.max())
+    steps = np.unique(np.round(np.geomspace(1, largest, _CMC_STEPS)).astype(int))
+    ranks = np.sort(rank[~np.isnan(rank)])
+    cmc = np.searchsorted(ranks, steps, "right") / n
+    fpir = tpir = math.nan
+    if not math.isnan(threshold):
+        returned = searches.of[(searches.of >= 0) & (searches.strangers.distance < threshold)]
+        fpir = float((np.bincount(returned, minlength=n) > 0).mean())
+        tpir = float(((rank <= 1) & (searches.mate < threshold)).mean())
+    known = not math.isnan(fmr)
+    return SearchRates(
+        gallery=int(searches.gallery.min()),
+        rank1=rank1,
+        rank5=rank5,
+        chance1=float((1 / searches.gallery).mean()),
+        chance5=float(np.minimum(1, 5 / searches.gallery).mean()),
+        mean_rank=float(np.where(np.isnan(rank), (searches.gallery + 1) / 2, rank).mean()),
+        cmc_ranks=tuple(int(r) for r in steps),
+        cmc=tuple(float(c) for c in cmc),
+        fpir=fpir,
+        tpir=tpir,
+        fpir_extrapolated=tuple((size, extrapolate_fpir(fmr, size)) for size in _EXTRAPOLATED) if known else (),
+        rank1_at_least=at_least,
+        rank1_at_most=at_most,
+    )

@@ -1,0 +1,80 @@
+"""Match rates of one kind of people, with small cells suppressed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reid_audit.accuracy.attempts import measure_matches, offered
+from reid_audit.accuracy.compared import Attempt
+from reid_audit.accuracy.pairs import find_people
+from reid_audit.records import Calibration, StratumEvidence
+from reid_audit.stats import people_rate
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def suppress(sizes: Mapping[str, int], minimum: int) -> frozenset[str]:
+    """Name the cells to hide: those under the minimum, and a second one where one could be had by subtraction."""
+    hidden = {value for value, size in sizes.items() if size < minimum}
+    rest = sorted((size, value) for value, size in sizes.items() if value not in hidden)
+    if len(hidden) == 1 and rest:
+        hidden.add(rest[0][1])
+    return frozenset(hidden)
+
+
+def assess_strata(
+    attempt: Attempt,
+    calibration: Calibration,
+    strata: pd.DataFrame,
+    subjects: list[str],
+    *,
+    minimum: int,
+    level: float,
+) -> list[StratumEvidence]:
+    """Measure each value of each column; a stratum's searches run against everybody's references.
+
+    People without a value form no stratum, and then the others cannot be had by subtraction either.
+    """
+    found = []
+    there = find_people(attempt.own.probe)
+    for column in strata.columns:
+        known = strata[column].dropna()
+        label = dict(zip(known.index.astype(str), known.astype(str).str.strip(), strict=True))
+        kind = np.array([label.get(s, "") for s in subjects] + [""], dtype=object)  # the last is code -1: unknown
+        sizes = {value: int((kind[there] == value).sum()) for value in sorted(set(kind[there]) - {""})}
+        hidden = suppress(sizes, minimum)
+        for value, size in sizes.items():
+            where = (str(column), value, attempt.condition, attempt.attack)
+            if value in hidden:
+                found.append(StratumEvidence(*where, True, None, None, (), None))
+                continue
+            mine = kind == value
+            rows, scans = mine[attempt.own.probe], mine[attempt.acquired.key // attempt.sessions]
+            part = replace(
+                attempt,
+                own=attempt.own.keep(rows),
+                strangers=attempt.strangers.keep(mine[attempt.strangers.probe]),
+                before=attempt.before[rows],
+                filled=attempt.filled[rows],
+            )
+            searched = mine[attempt.searches.subject]
+            found.append(
+                StratumEvidence(
+                    *where,
+                    suppressed=False,
+                    subjects=size,
+                    fta=people_rate(
+                        ~attempt.acquired.seen[scans], attempt.acquired.key[scans] // attempt.sessions, level=level
+                    )[0],
+                    matches=tuple(measure_matches(part, t, level=level) for t in offered(calibration)),
+                    rank1=people_rate(
+                        attempt.searches.rank[searched] <= 1, attempt.searches.subject[searched], level=level
+                    )[0],
+                )
+            )
+    return found

@@ -1,0 +1,125 @@
+"""The main job on synthetic heads: makes people, scans them twice, defaces the first visit, and audits the release."""
+
+from __future__ import annotations
+
+import tempfile
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+
+from .audit import Progress, Settings, audit_cohort
+from .dataset import read_manifest, write_manifest
+from .deface import apply_defacer, reference_defacers
+from .phantom import LABELS, make_phantom
+from .records import ORIGINAL, AuditResult, InputError, Modality, Policy, ScanRef, ScoreTable
+from .volume import write_volume
+from .work import SerialExecutor, run_all
+
+
+def _scan_person(identity: int, visit: int, folder: Path, *, modality: Modality, seed: int) -> list[ScanRef]:
+    """Write the scan of one visit, and what each defacer makes of a first visit."""
+    phantom = make_phantom(identity, visit, modality=modality, seed=seed)
+    volumes = {ORIGINAL: phantom.volume}
+    if visit == 1:
+        for defacer in reference_defacers():
+            volumes[defacer.name] = apply_defacer(defacer, phantom.volume, phantom.labels, LABELS).volume
+    subject, scans = f"p{identity + 1:03d}", []
+    for condition, volume in volumes.items():
+        path = folder / f"{subject}_{visit}_{condition}.nii.gz"
+        write_volume(volume, path)
+        scans.append(ScanRef(subject, str(visit), condition, path, modality))
+    return scans
+
+
+def write_demo_cohort(
+    folder: Path,
+    *,
+    subjects: int = 30,
+    modality: Modality = Modality.CT,
+    seed: int = 0,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write synthetic people in two visits, the first of them defaced by each reference defacer.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if it is not there.
+    subjects : int
+        At least 2.
+    modality : Modality
+    seed : int
+        The same seed gives the same bytes.
+    executor : concurrent.futures.Executor, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    Path
+        The manifest.
+
+    Raises
+    ------
+    InputError
+        Where there are fewer than two subjects.
+    """
+    if subjects < 2:
+        raise InputError(f"--subjects must be at least 2: a person is compared with others. Got {subjects} instead.")
+    folder.mkdir(parents=True, exist_ok=True)
+    visits = [(identity, visit, folder) for identity in range(subjects) for visit in (1, 2)]
+    count = 0
+
+    def note(scans: list[ScanRef]) -> None:
+        nonlocal count
+        count += 1
+        if progress is not None:
+            progress("heads", count, len(visits))
+
+    made = run_all(executor or SerialExecutor(), partial(_scan_person, modality=modality, seed=seed), visits, done=note)
+    manifest = folder / "manifest.csv"
+    write_manifest(manifest, [scan for scans in made for scan in scans])
+    return manifest
+
+
+def run_demo(
+    *,
+    subjects: int = 30,
+    modality: Modality = Modality.CT,
+    settings: Settings = Settings(),
+    policy: Policy = Policy(),
+    seed: int = 0,
+    keep_scans: Path | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> tuple[AuditResult, ScoreTable]:
+    """Audit three defacers on synthetic people.
+
+    Parameters
+    ----------
+    subjects, modality, seed
+        See `write_demo_cohort`.
+    settings, policy
+        See `reid_audit.audit_cohort`.
+    keep_scans : Path, optional
+        Folder for the scans; by default they go to a temporary one and are removed.
+    executor : concurrent.futures.Executor, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    result : AuditResult
+    scores : ScoreTable
+    """
+    with tempfile.TemporaryDirectory(prefix="reid-audit-") as temporary:
+        manifest = write_demo_cohort(
+            keep_scans or Path(temporary),
+            subjects=subjects,
+            modality=modality,
+            seed=seed,
+            executor=executor,
+            progress=progress,
+        )
+        return audit_cohort(
+            read_manifest(manifest), settings=settings, policy=policy, seed=seed, executor=executor, progress=progress
+        )

@@ -1,0 +1,19 @@
+"""Synthetic heads: people who do not exist, in CT or MR, with label maps and as cohorts with visits.
+
+No scan of a real person went into them, so that they may be shown, shared and stored. A head is a signed distance whose
+shape is drawn from some eighty traits (`reid_audit.phantom.person`); the tissues inside are painted by depth and place.
+
+Words
+-----
+identity
+    Number of a person. (seed, identity) fixes every trait of the head and the synthetic sex and age.
+visit
+    Number of a scan of that person. (seed, identity, visit) fixes pose, grid, noise and the little that a face itself
+    changes: weight, the opening of mouth and lids.
+"""
+
+from reid_audit.phantom.cohort import write_cohort
+from reid_audit.phantom.scan import PhantomScan, make_phantom
+from reid_audit.phantom.tissue import LABELS
+
+__all__ = ["LABELS", "PhantomScan", "make_phantom", "write_cohort"]

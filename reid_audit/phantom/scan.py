@@ -1,0 +1,215 @@
+"""One scan of a synthetic head: grid and pose around the shape, scanner effects on the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.phantom.broad import Anchors, find_anchors
+from reid_audit.phantom.field import Array, Grid
+from reid_audit.phantom.person import Person, Visit, draw_person, draw_visit
+from reid_audit.phantom.skin import skin_distance
+from reid_audit.phantom.tissue import CT_HU, T1, paint_head
+from reid_audit.records import InputError, Modality, Volume
+
+_PIVOT_MM = np.array([0.0, 0.0, -30.0])  # the head nods about the neck's upper end, roughly
+_MARGIN_MM = 7.0
+_CT_NOISE_HU = 9.0
+_MR_NOISE = 18.0  # in units of `T1`, white matter = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhantomScan:
+    """A synthetic scan and what is where in it.
+
+    Attributes
+    ----------
+    volume : Volume
+        CT in HU (whole numbers), or T1-like MR in arbitrary units.
+    labels : (i, j, k) uint8
+        Values of `LABELS` on the grid of the volume; 0 outside the body. The couch and the headrest have no label.
+    identity, visit : int
+    """
+
+    volume: Volume
+    labels: NDArray[np.uint8]
+    identity: int
+    visit: int
+
+
+def make_phantom(
+    identity: int,
+    visit: int = 1,
+    *,
+    modality: Modality = Modality.CT,
+    seed: int = 0,
+    couch: bool = False,
+    headrest: bool = False,
+    spacing_mm: float | None = None,
+    pose_sd_deg: float = 3.0,
+    shift_sd_mm: float = 3.0,
+    oblique_deg: float = 0.0,
+) -> PhantomScan:
+    """Make one scan of one synthetic person.
+
+    Parameters
+    ----------
+    identity, visit : int
+        Not negative. The same (seed, identity) is the same person, the same (seed, identity, visit) the same scan.
+    modality : Modality
+    seed : int
+        Not negative; another seed is another population.
+    couch, headrest : bool
+        Whether a table top, or the cup in which the head lies, is in the field of view. Both are denser than the skin
+        level of CT; MR shows neither.
+    spacing_mm : float or None
+        Edge of isotropic voxels, 0.5 to 6. None: 1.15-1.3 mm in plane and 1.2-1.8 mm slices (MR 1.2), by visit.
+    pose_sd_deg, shift_sd_mm : float
+        Standard deviation of the head's rotation about each axis and of its shift along each; drawn within 2.2 of them.
+    oblique_deg : float
+        Tilt of the slices about the x axis, -40 to 40. The head stays where it is.
+
+    Returns
+    -------
+    PhantomScan
+
+    Raises
+    ------
+    InputError
+        An argument is out of its range.
+    """
+    _check_arguments(identity, visit, seed, spacing_mm, pose_sd_deg, shift_sd_mm, oblique_deg)
+    person = draw_person(seed, identity)
+    at_visit = draw_visit(
+        seed,
+        identity,
+        visit,
+        modality=modality,
+        spacing_mm=spacing_mm,
+        pose_sd_deg=pose_sd_deg,
+        shift_sd_mm=shift_sd_mm,
+    )
+    anchors = find_anchors(person, at_visit)
+    ct = modality is Modality.CT
+    rig = (couch and ct, headrest and ct)
+    grid, voxel_to_ras_mm = _place(person, at_visit, anchors, oblique_deg, *rig)
+    skin = skin_distance(person, at_visit, anchors, grid)
+    image, labels = paint_head(person, anchors, grid, skin, CT_HU if ct else T1)
+    if any(rig):
+        _add_rig(image, skin, voxel_to_ras_mm, *rig)
+    rng = np.random.default_rng(at_visit.noise_seed)
+    image = _as_ct(image, at_visit, rng) if ct else _as_mr(image, at_visit, rng, voxel_to_ras_mm)
+    source = f"phantom_{seed}_{identity}_{visit}"
+    return PhantomScan(Volume(image, voxel_to_ras_mm, modality, source), labels, identity, visit)
+
+
+def _check_arguments(
+    identity: int,
+    visit: int,
+    seed: int,
+    spacing_mm: float | None,
+    pose_sd_deg: float,
+    shift_sd_mm: float,
+    oblique_deg: float,
+) -> None:
+    for name, value in (("identity", identity), ("visit", visit), ("seed", seed)):
+        if value < 0:
+            raise InputError(f"{name} must not be negative; got {value}.")
+    if spacing_mm is not None and not 0.5 <= spacing_mm <= 6:
+        raise InputError(f"spacing_mm must lie between 0.5 and 6; got {spacing_mm}.")
+    for name, size, limit in (("pose_sd_deg", pose_sd_deg, 30), ("shift_sd_mm", shift_sd_mm, 30)):
+        if not 0 <= size <= limit:
+            raise InputError(f"{name} must lie between 0 and {limit}; got {size}.")
+    if not -40 <= oblique_deg <= 40:
+        raise InputError(f"oblique_deg must lie between -40 and 40; got {oblique_deg}.")
+
+
+def _rotation(angles_deg: tuple[float, float, float]) -> NDArray[np.float64]:
+    from scipy.spatial.transform import Rotation
+
+    matrix: NDArray[np.float64] = Rotation.from_euler("xyz", angles_deg, degrees=True).as_matrix()
+    return matrix
+
+
+def _place(
+    person: Person, visit: Visit, anchors: Anchors, oblique_deg: float, couch: bool, headrest: bool
+) -> tuple[Grid, NDArray[np.float64]]:
+    """Return the grid in the head frame and its affine in the scanner, with a field of view that holds the head."""
+    head_to_ras = np.eye(4)
+    head_to_ras[:3, :3] = _rotation(visit.rotation_deg) * person.size
+    head_to_ras[:3, 3] = _PIVOT_MM - head_to_ras[:3, :3] @ _PIVOT_MM + visit.shift_mm
+    ear = anchors.ear_x + 20
+    back, top = -3 - person.cranium_half_length, 28 + person.cranium_half_height
+    reach = np.array(
+        [(s * ear, -22, z) for s in (1, -1) for z in (-45, 25)]
+        + [(s * 40, y, top) for s in (1, -1) for y in (-40, 30)]
+        + [(s * 40, back, z) for s in (1, -1) for z in (10, 50)]
+        + [(s * 10, anchors.tip_y, anchors.tip_z) for s in (1, -1)]
+        + [(s * 20, person.midface_y, person.menton_z - 14) for s in (1, -1)]
+    )
+    ras = reach @ head_to_ras[:3, :3].T + head_to_ras[:3, 3]
+    tilt = _rotation((oblique_deg, 0.0, 0.0))
+    along = ras @ tilt  # coordinates along the axes of the slices
+    low, high = along.min(axis=0) - _MARGIN_MM, along.max(axis=0) + _MARGIN_MM
+    spacing = np.asarray(visit.spacing_mm)
+    n = np.ceil((high - low) / spacing).astype(int) + 1
+    behind = int(np.ceil((45 if couch else 20 if headrest else 0) / spacing[1]))
+    low[1], n[1] = low[1] - behind * spacing[1], n[1] + behind  # the head keeps its voxels
+    voxel_to_ras = np.eye(4)
+    voxel_to_ras[:3, :3] = tilt * spacing
+    voxel_to_ras[:3, 3] = tilt @ low
+    voxel_to_head = np.linalg.inv(head_to_ras) @ voxel_to_ras
+    shape = (int(n[0]), int(n[1]), int(n[2]))
+    return Grid(shape, voxel_to_head, person.warp_centres_mm, person.warp_shifts_mm), voxel_to_ras
+
+
+def _add_rig(image: Array, skin: Array, voxel_to_ras_mm: NDArray[np.float64], couch: bool, headrest: bool) -> None:
+    """Lay the table top and the headrest into the image, wherever the body is not. Fixed to the scanner."""
+    i, j, k = (np.arange(n, dtype=np.float32) for n in image.shape)
+    m = voxel_to_ras_mm.astype(np.float32)
+    x, y, z = (
+        m[a, 0] * i[:, None, None] + m[a, 1] * j[None, :, None] + m[a, 2] * k[None, None, :] + m[a, 3] for a in range(3)
+    )
+    back = float(y[(skin < 0) & (np.abs(z - 15) < 75)].min())  # of the head, not of the shoulders
+    away = np.clip(skin * np.float32(0.8), 0, 1)  # the body keeps its own voxels
+
+    def lay(distance: Array, value: float) -> None:
+        share = np.clip(np.float32(0.5) - distance, 0, 1) * away
+        image[...] += share * (np.float32(value) - image)
+
+    if headrest:
+        cup = back - 0.8 + np.float32(0.0055) * x * x  # the head lies in it: they touch
+        length = np.abs(z - 15) - 75
+        foam = np.maximum(np.abs(y - cup + 7) - 9, np.maximum(np.abs(x) - 82, length))
+        lay(foam, -930.0)
+        lay(np.maximum(np.abs(y - cup) - 1.7, np.maximum(np.abs(x) - 82, length)), 60.0)
+    if couch:
+        top = back - 24 + np.float32(0.0006) * x * x
+        lay(np.abs(y - top + 14) - 14, -920.0)
+        lay(np.abs(y - top) - 1.3, 0.0)
+
+
+def _as_ct(image: Array, visit: Visit, rng: np.random.Generator) -> Array:
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
+    noise *= np.float32(_CT_NOISE_HU * visit.noise)
+    noise += image
+    np.rint(noise, out=noise)
+    clipped: Array = np.clip(noise, -1024, 3071, out=noise)
+    return clipped
+
+
+def _as_mr(image: Array, visit: Visit, rng: np.random.Generator, voxel_to_ras_mm: NDArray[np.float64]) -> Array:
+    """Coil gain, Rician noise (Gudbjartsson & Patz 1995, doi:10.1002/mrm.1910340618) and an arbitrary scale."""
+    spacing = np.linalg.norm(voxel_to_ras_mm[:3, :3], axis=0)
+    for axis, (slope, step) in enumerate(zip(visit.bias, spacing, strict=True)):
+        n = image.shape[axis]
+        at = (np.arange(n) - n / 2) * step / 100
+        gain = np.exp(slope * at - 0.06 * at**2).astype(np.float32)
+        image = image * gain.reshape([-1 if a == axis else 1 for a in range(3)])
+    sd = np.float32(_MR_NOISE * visit.noise)
+    real = image + sd * rng.standard_normal(image.shape, dtype=np.float32)
+    magnitude: Array = np.hypot(real, sd * rng.standard_normal(image.shape, dtype=np.float32))
+    magnitude *= np.float32(visit.scale)
+    return magnitude

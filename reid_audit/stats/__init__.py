@@ -1,0 +1,69 @@
+"""Pure numbers: intervals that take people as the sample, tests, corrections, sample size. Knows nothing of scans.
+
+Words
+-----
+subject code
+    A whole number from 0 that stands for a person. -1 = unknown: the table names nobody, and then no interval.
+pair
+    A comparison of two people, i != j. Pairs share people: n people make n (n - 1) / 2 pairs, and still only n draws.
+
+Which interval for what, and why
+--------------------------------
+Measured on distances with random effects of people (20, 40 and 80 people, AUC 0.5 to 0.996, FMR 20 % to 0.5 %), nominal
+95 %; tests/test_stats.py repeats a part of it:
+
+===================================== ============================================================================
+proportion of people (match rate,     Clopper-Pearson: exact, never below its level (95-99 % measured). With several
+TMR, rank-k, FTA)                     trials a person it takes each person's trials for one (Kish's effective
+                                      number): the worst case of dependence.
+proportion over pairs (FMR), mean     Delete-one-subject jackknife (both ends of a pair leave with the person) on the
+over searches, AUC of own pairs       logit scale with Student's t: covers 94-97 % for AUC, 94-99 % within searches,
+against those of strangers            96-99 % for FMR (the wider the fewer pairs match). The percentile bootstrap of
+                                      subjects covered 79-95 %, and the binomial interval that takes pairs for
+                                      independent 32-94 %.
+thresholds                            Percentile bootstrap of subjects: a pair (i, j) weighs w_i w_j, a person's own
+                                      pairs weigh w_i. At a fixed FMR the quantiles at the ends of the FMR's interval.
+===================================== ============================================================================
+
+Rank-k is a proportion of the people who are looked up, given this gallery. Redrawing people would draw some references
+twice and others never; the missing competitors would raise rank-1, so ranks are not redrawn.
+
+Where the jackknife sees no variation (no pair matched, all matched, perfect separation, all ties) it would give an
+interval of length zero. The interval is then what a share q of unseen people could change, q = the Clopper-Pearson
+bound of 0 in n people (AUC) or of 0 in n // 2 disjoint and so independent pairs (rates over pairs).
+"""
+
+from reid_audit.stats.intervals import (
+    auc_of_pairs,
+    clopper_pearson,
+    mean_of_pairs,
+    people_needed,
+    people_rate,
+    rate_of_pairs,
+)
+from reid_audit.stats.significance import (
+    adjust,
+    bounded_below,
+    kruskal,
+    mann_whitney,
+    permute_identities,
+    wilcoxon,
+)
+from reid_audit.stats.subjects import draw_subjects, redraw_curves
+
+__all__ = [
+    "adjust",
+    "auc_of_pairs",
+    "bounded_below",
+    "clopper_pearson",
+    "draw_subjects",
+    "kruskal",
+    "mann_whitney",
+    "mean_of_pairs",
+    "people_needed",
+    "people_rate",
+    "permute_identities",
+    "rate_of_pairs",
+    "redraw_curves",
+    "wilcoxon",
+]

@@ -1,0 +1,371 @@
+"""Intervals whose sample is the people: Clopper-Pearson, and the subject jackknife for pairs and AUC."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reid_audit.records import Estimate, InputError, Rate
+
+_NAMELESS = "the table names no subjects, and pairs that share people cannot be counted as independent"
+
+
+class Bounds(NamedTuple):
+    """Two-sided interval and one-sided bounds, all at one level."""
+
+    low: float
+    high: float
+    at_least: float
+    at_most: float
+
+
+_UNKNOWN = Bounds(math.nan, math.nan, math.nan, math.nan)
+
+
+def check_level(level: float) -> None:
+    """Raise InputError unless ``level`` lies strictly between 0 and 1."""
+    if not 0 < level < 1:
+        raise InputError(f"level must lie strictly between 0 and 1; got {level}")
+
+
+# --- proportions of people ---
+
+
+def _exact_bounds(successes: float, trials: float, level: float) -> Bounds:
+    """Clopper-Pearson through the beta distribution, which also takes an effective (fractional) number of trials."""
+    from scipy.stats import beta
+
+    if trials <= 0:
+        return _UNKNOWN
+
+    def lower(tail: float) -> float:
+        return 0.0 if successes <= 0 else float(beta.ppf(tail, successes, trials - successes + 1))
+
+    def upper(tail: float) -> float:
+        return 1.0 if successes >= trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
+
+    half, whole = (1 - level) / 2, 1 - level
+    return Bounds(lower(half), upper(half), lower(whole), upper(whole))
+
+
+def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None, level: float = 0.95) -> Rate:
+    """Proportion of independent trials with its exact interval (Clopper and Pearson 1934).
+
+    Parameters
+    ----------
+    successes, trials : int
+        0 trials give a Rate of NaN in [NaN, NaN].
+    subjects : int, optional
+        People behind the trials; one each unless given.
+
+    Raises
+    ------
+    InputError
+        successes outside 0 .. trials, or level outside (0, 1).
+    """
+    check_level(level)
+    if not 0 <= successes <= trials:
+        raise InputError(f"successes must lie in 0 .. trials; got {successes} of {trials}")
+    bounds = _exact_bounds(successes, trials, level)
+    value = successes / trials if trials else math.nan
+    return Rate(value, bounds.low, bounds.high, successes, trials, trials if subjects is None else subjects, level)
+
+
+def effective_trials(subject: NDArray[np.intp]) -> float:
+    """Kish's effective number of trials when all trials of one person are taken to agree: (sum m)^2 / sum m^2."""
+    share = np.bincount(np.unique(subject, return_inverse=True)[1]).astype(np.float64)
+    return float(share.sum() ** 2 / (share**2).sum()) if share.size else 0.0
+
+
+def people_rate(hit: ArrayLike, subject: ArrayLike, *, level: float = 0.95) -> tuple[Rate, float, float]:
+    """Proportion over trials that belong to people, one or several each.
+
+    Parameters
+    ----------
+    hit : (n,) bool
+    subject : (n,) int
+        Subject code of each trial. Unknown codes (-1) count as a person each.
+    level : float
+
+    Returns
+    -------
+    rate : Rate
+        ``value`` is the share of trials; the interval is Clopper-Pearson on the effective trials, exact where each
+        person has one trial. NaN without trials.
+    at_least, at_most : float
+        One-sided bounds, each at ``level``.
+    """
+    check_level(level)
+    hits, who = np.asarray(hit, dtype=bool), _apart(np.asarray(subject, dtype=np.intp))
+    trials, successes, people = len(hits), int(hits.sum()), len(np.unique(who))
+    effective = effective_trials(who) if people < trials else float(trials)
+    bounds = _exact_bounds(successes / trials * effective if trials else 0, effective, level)
+    if successes == trials and trials:  # k / n * effective may miss effective by a rounding error
+        bounds = _exact_bounds(effective, effective, level)
+    method = "Clopper-Pearson" if people == trials else "Clopper-Pearson, effective trials"
+    value = successes / trials if trials else math.nan
+    rate = Rate(value, bounds.low, bounds.high, successes, trials, people, level, method)
+    return rate, bounds.at_least, bounds.at_most
+
+
+def _apart(subject: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Give each unknown person (-1) a code of its own."""
+    unknown = subject < 0
+    if not unknown.any():
+        return subject
+    known = int(subject.max(initial=-1)) + 1
+    return np.where(unknown, known + np.cumsum(unknown), subject)
+
+
+# --- the subject jackknife ---
+
+
+def _jackknife_bounds(value: float, without: NDArray[np.float64], level: float, *, independent: int) -> Bounds:
+    """Bounds on the logit scale from the values that leave one subject out each; ``independent`` for no variation."""
+    from scipy.stats import t as student
+
+    n = len(without)
+    if n < 2 or not np.isfinite(value) or not np.isfinite(without).all():
+        return _UNKNOWN
+    error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
+    if value <= 0 or value >= 1 or error < 1e-12:
+        unseen = _exact_bounds(0, independent, level)
+        return Bounds(
+            value * (1 - unseen.high),
+            value + (1 - value) * unseen.high,
+            value * (1 - unseen.at_most),
+            value + (1 - value) * unseen.at_most,
+        )
+    # Jackknife of logits. One person can carry most of a rate near 0 or 1; then the logit without him runs away, so
+    # no person is let to change the odds by more than a factor of two.
+    middle = math.log(value / (1 - value))
+    odds = np.clip(without, 1e-15, 1 - 1e-15)
+    logits = np.clip(np.log(odds / (1 - odds)), middle - math.log(2), middle + math.log(2))
+    spread = math.sqrt((n - 1) / n * float(((logits - logits.mean()) ** 2).sum()))
+    two, one = (float(student.ppf(q, n - 1)) * spread for q in ((1 + level) / 2, level))
+
+    def back(z: float) -> float:
+        return 1 / (1 + math.exp(-min(max(z, -700.0), 700.0)))
+
+    return Bounds(back(middle - two), back(middle + two), back(middle - one), back(middle + one))
+
+
+def _per_person(n: int, *sides: tuple[NDArray[np.intp], NDArray[np.float64] | None]) -> NDArray[np.float64]:
+    total = np.zeros(n)
+    for who, weight in sides:
+        total += np.bincount(who, weight, n)
+    return total
+
+
+def _jackknife_mean(
+    values: NDArray[np.float64], probe: NDArray[np.intp], reference: NDArray[np.intp], level: float, per_unit: int
+) -> tuple[float, Bounds, int]:
+    value = float(values.mean())
+    if (probe < 0).any() or (reference < 0).any():
+        return value, _UNKNOWN, 0
+    n = int(max(probe.max(), reference.max())) + 1
+    pairs = _per_person(n, (probe, None), (reference, None))
+    sums = _per_person(n, (probe, values), (reference, values))
+    there = pairs > 0
+    left = len(values) - pairs[there]
+    people = int(there.sum())
+    if (left <= 0).any():  # one person is in every pair: nothing remains without them
+        return value, _UNKNOWN, people
+    without = (values.sum() - sums[there]) / left
+    return value, _jackknife_bounds(value, without, level, independent=people // per_unit), people
+
+
+def rate_of_pairs(hit: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, level: float = 0.95) -> Rate:
+    """Proportion over pairs of different people, e.g. FMR, with an interval that knows that pairs share people.
+
+    Parameters
+    ----------
+    hit : (n,) bool
+    probe, reference : (n,) int
+        Subject codes of the two ends; probe != reference.
+
+    Returns
+    -------
+    Rate
+        Interval from the subject jackknife (see the package). NaN without pairs; ends NaN where subjects are
+        unknown or fewer than three.
+    """
+    check_level(level)
+    values = np.asarray(hit, dtype=np.float64)
+    p, r = np.asarray(probe, dtype=np.intp), np.asarray(reference, dtype=np.intp)
+    if not values.size:
+        return Rate(math.nan, math.nan, math.nan, 0, 0, 0, level, "subject jackknife, logit, t")
+    value, bounds, people = _jackknife_mean(values, p, r, level, 2)
+    method = "subject jackknife, logit, t" if people else "none: pairs name no subjects"
+    return Rate(value, bounds.low, bounds.high, int(values.sum()), len(values), people, level, method)
+
+
+def mean_of_pairs(values: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Mean over searches of numbers in [0, 1], one per probe and stranger; as `rate_of_pairs`, for no counts.
+
+    Each number belongs to the probe's own search, so that n people are n independent units where nothing varies.
+    """
+    check_level(level)
+    numbers = np.asarray(values, dtype=np.float64)
+    method = "subject jackknife, logit, t"
+    if not numbers.size:
+        return Estimate(math.nan, level=level, method=method, reason="there are no pairs")
+    p, r = np.asarray(probe, dtype=np.intp), np.asarray(reference, dtype=np.intp)
+    value, bounds, people = _jackknife_mean(numbers, p, r, level, 1)
+    reason = "" if np.isfinite(bounds.low) else _NAMELESS if not people else "too few people for an interval"
+    return Estimate(value, *bounds, people, level, method, reason)
+
+
+def _rank_sums(own: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each own distance how many others are larger, for each other how many own are smaller; ties one half.
+
+    Only the own distances, the fewer, are sorted.
+    """
+    order = np.argsort(own)
+    left = np.searchsorted(own[order], other, "left")
+    above = np.bincount(left, minlength=len(own) + 1)
+    right = np.searchsorted(own[order], other, "right")
+    above += np.bincount(right, minlength=len(own) + 1)
+    left += right
+    # own[order][k] < other where left > k, and <= other where right > k.
+    by_own = np.empty(len(own))
+    by_own[order] = 0.5 * np.cumsum(above[::-1])[::-1][1:]
+    return by_own, np.asarray(0.5 * left, dtype=np.float64)
+
+
+def _beats(own: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 where own < others, one half where equal or either is NaN, else 0."""
+    return np.where(own < others, 1.0, np.where(own > others, 0.0, 0.5))
+
+
+def auc_of_pairs(
+    own: ArrayLike,
+    own_subject: ArrayLike,
+    other: ArrayLike,
+    probe: ArrayLike,
+    reference: ArrayLike,
+    *,
+    level: float = 0.95,
+) -> Estimate:
+    """Probability that a person's own pair is nearer than a pair of two people: AUC = U / (n1 n2), ties one half.
+
+    Parameters
+    ----------
+    own : (n1,) float
+        Distances of pairs of one person. NaN (not acquired) counts one half: the attacker guesses.
+    own_subject : (n1,) int
+        Subject code of each.
+    other : (n2,) float
+        Distances of pairs of two people. NaN is left out, so that it does not dilute what the others show; only
+        where nothing at all was acquired everything counts one half.
+    probe, reference : (n2,) int
+        Subject codes of their two ends.
+
+    Returns
+    -------
+    Estimate
+        Exact value; interval by the subject jackknife. A person leaves with all pairs that touch him. NaN with a
+        reason where one of the groups is empty.
+
+    Notes
+    -----
+    Time n2 log n1, memory proportional to n1 + n2: leaving person m out changes the sum of U by what his own pairs
+    and his pairs with others hold, and both are sums over ranks.
+    """
+    check_level(level)
+    d_own, d_other = np.asarray(own, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    who, p, r = (np.asarray(x, dtype=np.intp) for x in (own_subject, probe, reference))
+    method = "subject jackknife, logit, t"
+    if not d_own.size or not d_other.size:
+        missing = "own" if not d_own.size else "other people's"
+        return Estimate(math.nan, level=level, method=method, reason=f"there are no {missing} pairs")
+    seen_own, seen_other = ~np.isnan(d_own), ~np.isnan(d_other)
+    if seen_own.any() and not seen_other.any():
+        reason = "none of other people's pairs was acquired"
+        return Estimate(math.nan, level=level, method=method, reason=reason)
+    if seen_own.any() and not seen_other.all():
+        d_other, p, r, seen_other = d_other[seen_other], p[seen_other], r[seen_other], seen_other[seen_other]
+    by_own, by_other = np.full(len(d_own), 0.5 * len(d_other)), np.full(len(d_other), 0.5 * len(d_own))
+    if seen_own.any():
+        by_own[seen_own], smaller = _rank_sums(d_own[seen_own], d_other)
+        by_other = smaller + 0.5 * (len(d_own) - int(seen_own.sum()))
+    total, trials = float(by_own.sum()), len(d_own) * len(d_other)
+    value = total / trials
+    if min(who.min(), p.min(), r.min()) < 0:
+        return Estimate(value, level=level, method=method, reason=_NAMELESS)
+
+    n = int(max(who.max(), p.max(), r.max())) + 1
+    own_pairs = _per_person(n, (who, None))
+    other_pairs = _per_person(n, (p, None), (r, None))
+    twice = _own_against_own_pairs(d_own, who, d_other, p, r, n)
+    sums = total - _per_person(n, (who, by_own)) - _per_person(n, (p, by_other), (r, by_other)) + twice
+    counts = (len(d_own) - own_pairs) * (len(d_other) - other_pairs)
+    there = (own_pairs > 0) | (other_pairs > 0)
+    people = int((own_pairs > 0).sum())
+    if (counts[there] <= 0).any():
+        return Estimate(value, subjects=people, level=level, method=method, reason="too few people for an interval")
+    bounds = _jackknife_bounds(value, sums[there] / counts[there], level, independent=people)
+    reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
+    return Estimate(value, *bounds, people, level, method, reason)
+
+
+def _own_against_own_pairs(
+    d_own: NDArray[np.float64],
+    who: NDArray[np.intp],
+    d_other: NDArray[np.float64],
+    p: NDArray[np.intp],
+    r: NDArray[np.intp],
+    n: int,
+) -> NDArray[np.float64]:
+    """Per person: the part of U where his own pairs meet his pairs with others (it would be subtracted twice)."""
+    twice = np.zeros(n)
+    order = np.argsort(who, kind="stable")
+    starts = np.searchsorted(who[order], np.arange(n))
+    turn = np.arange(len(order)) - starts[who[order]]
+    for k in range(int(turn.max()) + 1):
+        mine = order[turn == k]
+        kth, there = np.full(n, np.nan), np.zeros(n, dtype=bool)
+        kth[who[mine]], there[who[mine]] = d_own[mine], True
+        for side in (p, r):
+            twice += np.where(there, np.bincount(side, _beats(kth[side], d_other), n), 0.0)
+    return twice
+
+
+# --- how many people ---
+
+
+def people_needed(max_rate: float, confidence: float = 0.95, matches: int = 0) -> int:
+    """Smallest number of people such that this many matches still bound the match rate at ``max_rate``.
+
+    Parameters
+    ----------
+    max_rate : float
+        The rate whose one-sided upper Clopper-Pearson bound must not be exceeded, in (0, 1).
+    confidence : float
+        Of the bound, in (0, 1).
+    matches : int
+        People expected to match. 0 gives the best case: ``log(1 - confidence) / log(1 - max_rate)``.
+
+    Raises
+    ------
+    InputError
+        Outside these ranges.
+    """
+    check_level(confidence)
+    if not 0 < max_rate < 1:
+        raise InputError(f"max_rate must lie strictly between 0 and 1; got {max_rate}")
+    if matches < 0:
+        raise InputError(f"matches must not be negative; got {matches}")
+    low, high = matches, matches + 1
+    while _exact_bounds(matches, high, confidence).at_most > max_rate:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _exact_bounds(matches, middle, confidence).at_most > max_rate:
+            low = middle
+        else:
+            high = middle
+    return high

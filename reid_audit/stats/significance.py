@@ -1,0 +1,226 @@
+"""Significance tests, each with n, statistic, method, p and effect size; correction for many of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reid_audit.records import Estimate, InputError, TestResult
+
+_EXACT_UP_TO = 2000
+"""Product of the sample sizes up to which an exact Mann-Whitney null distribution costs nothing noticeable."""
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    numbers = np.asarray(values, dtype=np.float64).ravel()
+    return numbers[~np.isnan(numbers)]
+
+
+def mann_whitney(a: ArrayLike, b: ArrayLike, *, compared: str = "", subjects: int = 0) -> TestResult:
+    """Two-sided Mann-Whitney U test of two groups of distances; NaN is left out and shows in ``n``.
+
+    ``statistic`` is U of ``a``: the number of (a, b) in which a is the *larger*, ties one half. ``effect`` is AUC =
+    P(a < b) = 1 - U / (n1 n2). The p-value takes all values for independent, which pairs that share people are not:
+    it is reported because the literature does, and the permutation test stands beside it. Exact without ties where
+    n1 n2 <= 2000, else normal with continuity and tie correction.
+    """
+    from scipy.stats import mannwhitneyu
+
+    x, y = _finite(a), _finite(b)
+    name, sizes = "mann_whitney", (len(x), len(y))
+    if not len(x) or not len(y):
+        reason = "one of the groups is empty"
+        return TestResult(name, compared, sizes, subjects, math.nan, math.nan, "", effect_name="AUC", reason=reason)
+    both = np.concatenate([x, y])
+    if both.min() == both.max():
+        u = len(x) * len(y) / 2
+        reason = "all distances are equal"
+        return TestResult(
+            name, compared, sizes, subjects, u, 1.0, "exact", effect=0.5, effect_name="AUC", reason=reason
+        )
+    exact = len(x) * len(y) <= _EXACT_UP_TO and len(np.unique(both)) == len(both)
+    method = "exact" if exact else "asymptotic"
+    found = mannwhitneyu(x, y, alternative="two-sided", method=method)
+    auc = 1 - float(found.statistic) / (len(x) * len(y))
+    return TestResult(
+        name,
+        compared,
+        sizes,
+        subjects,
+        float(found.statistic),
+        float(found.pvalue),
+        method,
+        effect=auc,
+        effect_name="AUC",
+    )
+
+
+def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subjects: int | None = None) -> TestResult:
+    """Two-sided Wilcoxon signed-rank test of distances paired by person.
+
+    Pairs with a NaN are left out; zero differences are dropped as Wilcoxon did, and both show in ``n``. ``statistic``
+    is the smaller rank sum W; ``effect`` the matched-pairs rank-biserial correlation (sum of ranks in which ``after``
+    is larger minus the others, over their total): +1 = every distance grew. Exact up to 50 pairs without ties.
+
+    Raises
+    ------
+    InputError
+        Lengths differ.
+    """
+    from scipy.stats import rankdata
+    from scipy.stats import wilcoxon as signed_rank
+
+    x, y = (np.asarray(v, dtype=np.float64).ravel() for v in (before, after))
+    if len(x) != len(y):
+        raise InputError(f"wilcoxon needs as many distances before as after; got {len(x)} and {len(y)}")
+    both = _finite(y - x)
+    difference = both[both != 0]
+    n, name = len(difference), "wilcoxon_signed_rank"
+    people = n if subjects is None else subjects
+    if not n:
+        reason = "no pair differs" if len(both) else "no pair has a distance before and after"
+        return TestResult(name, compared, (0,), 0, math.nan, math.nan, "", effect_name="rank-biserial", reason=reason)
+    size = rankdata(np.abs(difference))
+    effect = float((size * np.sign(difference)).sum() / size.sum())
+    ties = len(np.unique(np.abs(difference))) < n
+    method = "exact" if n <= 50 and not ties else "asymptotic"
+    found = signed_rank(difference, alternative="two-sided", method=method)
+    return TestResult(
+        name,
+        compared,
+        (n,),
+        people,
+        float(found.statistic),
+        float(found.pvalue),
+        method,
+        effect=effect,
+        effect_name="rank-biserial",
+    )
+
+
+def kruskal(groups: Sequence[ArrayLike], *, compared: str = "", subjects: int = 0) -> TestResult:
+    """Kruskal-Wallis H test of several groups (chi-squared); effect: eta squared = (H - k + 1) / (n - k).
+
+    The literature compares defacers and models with it; where the groups are the same people it is conservative.
+    """
+    from scipy.stats import kruskal as h_test
+
+    samples = [_finite(g) for g in groups]
+    sizes, name = tuple(len(s) for s in samples), "kruskal_wallis"
+    k, n = len(samples), sum(sizes)
+    reason = "fewer than two groups" if k < 2 else "a group is empty" if not min(sizes) else ""
+    if not reason and np.ptp(np.concatenate(samples)) == 0:
+        reason = "all distances are equal"
+    if reason:
+        return TestResult(
+            name, compared, sizes, subjects, math.nan, math.nan, "", effect_name="eta squared", reason=reason
+        )
+    found = h_test(*samples)
+    effect = (float(found.statistic) - k + 1) / (n - k) if n > k else math.nan
+    return TestResult(
+        name,
+        compared,
+        sizes,
+        subjects,
+        float(found.statistic),
+        float(found.pvalue),
+        "asymptotic",
+        alternative="any group differs",
+        effect=effect,
+        effect_name="eta squared",
+    )
+
+
+def adjust(tests: Iterable[TestResult]) -> tuple[TestResult, ...]:
+    """Benjamini-Hochberg over one family: the same tests in the same order with ``p_adjusted``. NaN p stay NaN."""
+    from scipy.stats import false_discovery_control
+
+    family = tuple(tests)
+    known = [i for i, test in enumerate(family) if not math.isnan(test.p)]
+    adjusted = dict.fromkeys(range(len(family)), math.nan)
+    if known:
+        adjusted |= dict(zip(known, false_discovery_control([family[i].p for i in known]).tolist(), strict=True))
+    return tuple(replace(test, p_adjusted=adjusted[i]) for i, test in enumerate(family))
+
+
+def permute_identities(
+    blocks: Sequence[NDArray[np.float64]],
+    *,
+    rng: np.random.Generator,
+    permutations: int = 9999,
+    compared: str = "",
+) -> TestResult:
+    """Test whether defaced scans carry any identity: permute which person each of them belongs to.
+
+    Under the null hypothesis a defaced scan is no nearer to its owner than to anybody else, so relabelling the
+    owners changes nothing in distribution, however the pairs depend on each other: the test is exact. The statistic
+    is the mean distance to the owner. Since every permutation uses each row and each column once, it is blind to
+    scans that are far from, and references that are near to, everybody.
+
+    Parameters
+    ----------
+    blocks : sequence of (n, n) float64
+        One per session structure: row i = the defaced scan of person i, column j = the original of person j, the
+        same n people in the same order in all. NaN (not acquired) is filled with the block's mean, which keeps the
+        test exact: whole rows and columns are filled, whoever they are matched with.
+    rng : numpy.random.Generator
+    permutations : int
+        Number of random relabellings; p = (1 + as small ones) / (1 + permutations).
+
+    Returns
+    -------
+    TestResult
+        One-sided (``"less"``); ``effect`` = how many standard deviations the observed mean lies below the
+        permuted ones. NaN with a reason for fewer than 2 people or no distance.
+    """
+    name, effect_name = "identity_permutation", "standard deviations below chance"
+    n = len(blocks[0]) if blocks else 0
+    full = []
+    for block in blocks:
+        if block.shape != (n, n):
+            raise InputError(f"blocks must all have the shape ({n}, {n}); got {block.shape}")
+        seen = ~np.isnan(block)
+        if seen.any():
+            full.append(np.where(seen, block, block[seen].mean()))
+    if n < 2 or not full:
+        reason = "fewer than two people" if n < 2 else "no defaced scan gave a distance"
+        return TestResult(
+            name, compared, (n,), n, math.nan, math.nan, "", "less", effect_name=effect_name, reason=reason
+        )
+    total = np.sum(full, axis=0) / len(full)
+    rows = np.arange(n)
+    observed = float(total[rows, rows].mean())
+    drawn = np.array([total[rows, rng.permutation(n)].mean() for _ in range(permutations)])
+    slack = 1e-12 * max(1.0, abs(observed))  # equal means may differ by the order of summation
+    p = (1 + int((drawn <= observed + slack).sum())) / (1 + permutations)
+    spread = float(drawn.std())
+    effect = (float(drawn.mean()) - observed) / spread if spread > slack else 0.0
+    method = f"{permutations} permutations"
+    return TestResult(name, compared, (n,), n, observed, p, method, "less", effect, effect_name)
+
+
+def bounded_below(estimate: Estimate, margin: float, *, compared: str = "") -> TestResult:
+    """Say whether an AUC is shown to lie below a stated margin: the equivalence test of linkage.
+
+    The null hypothesis is AUC >= margin; it is rejected at 1 - level where the one-sided upper bound lies below the
+    margin. ``statistic`` is that bound, ``effect`` the AUC, ``p`` NaN (the bound is the test), and ``method`` says
+    ``"shown below ..."`` or ``"not shown below ..."``. An estimate without a bound is never shown.
+    """
+    shown = estimate.at_most < margin  # False for NaN
+    return TestResult(
+        "equivalence",
+        compared,
+        (estimate.subjects,),
+        estimate.subjects,
+        estimate.at_most,
+        math.nan,
+        f"{'shown' if shown else 'not shown'} below {margin:g} at {estimate.level:.0%}",
+        alternative="less",
+        effect=estimate.value,
+        effect_name="AUC",
+        reason=estimate.reason,
+    )

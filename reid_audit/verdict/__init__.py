@@ -1,0 +1,38 @@
+"""Policy and evidence become a decision that a data steward can sign, with a sentence for each rule.
+
+Words
+-----
+check
+    One rule, applied once to one attacker or to the whole audit. Its bound is one-sided at the policy's level.
+PASS
+    The upper bound lies at or below the limit.
+FAIL
+    The lower bound lies above the limit: it was shown. Also a finding such as an original file in the release.
+REVIEW
+    The limit lies between the bounds, or a human must look: no face where no stronger attacker was tried.
+INCOMPLETE
+    Nothing was shown: a number is missing, too few people, or an attacker that cannot even match originals.
+
+How the decisions combine
+-------------------------
+The worst counts, in the order PASS < REVIEW < INCOMPLETE < FAIL. What was shown stays shown: linkage that even a weak
+attacker or a small cohort proves is FAIL, not INCOMPLETE. Two exceptions: under an attacker that does not recognise
+originals a match rate (its threshold means nothing) and rank-1 (its ranks may be ties, which go to the attacker) are
+INCOMPLETE where they would be FAIL. NaN never passes.
+
+A gallery that is defaced too (parrot) has no limit in the policy: where it is shown to link more than
+``max_linkability``, a human must look.
+
+Where no face was found
+-----------------------
+A scan in which the naive attacker finds no face is no match, and a guess (one half) in linkability: whole-face removal
+must not fail for want of faces. But a detector that finds nothing is not a person who cannot be found: eye-plane
+cuts left 69-87 % of people at rank 1 once their landmarks were set by hand. So if no attacker got a vector from more
+than ``max_defaced_fta`` of the scans, or a required attacker was not run, PASS becomes REVIEW, and the sentence says
+what to run.
+"""
+
+from reid_audit.verdict.decision import decide
+from reid_audit.verdict.policy import check_policy, format_policy, read_policy
+
+__all__ = ["check_policy", "decide", "format_policy", "read_policy"]

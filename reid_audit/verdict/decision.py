@@ -1,0 +1,77 @@
+"""All checks together, and the worst of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reid_audit.records import (
+    Calibration,
+    Check,
+    ConditionVerdict,
+    Decision,
+    Evidence,
+    InputError,
+    Policy,
+    Verdict,
+)
+from reid_audit.verdict.checks import check_attack, check_control, check_coverage, worst
+from reid_audit.verdict.policy import check_policy
+
+
+def decide(
+    evidence: Evidence,
+    policy: Policy,
+    *,
+    findings: Iterable[Check] = (),
+    external: Calibration | None = None,
+) -> Verdict:
+    """Apply a policy.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        From `reid_audit.accuracy.assess` with ``level=policy.level``. Every attacker in it binds.
+    policy : Policy
+    findings : iterable of Check
+        What other rooms found and what concerns every condition: an original in the release (FAIL), unread scans
+        (INCOMPLETE), a calibration used under other settings (REVIEW).
+    external : Calibration, optional
+        The calibration, if another cohort set it: its control then stands in where nobody has two original visits,
+        for at most REVIEW.
+
+    Returns
+    -------
+    Verdict
+        Never PASS where a number is NaN, a control failed, or there is nothing to judge.
+
+    Raises
+    ------
+    InputError
+        The evidence's level differs from the policy's, or the policy is out of range.
+    """
+    policy = check_policy(policy)
+    if evidence.level != policy.level:
+        raise InputError(
+            f"the evidence has level {evidence.level} and the policy {policy.level}; assess with level={policy.level}"
+        )
+    shared = list(findings)
+    sighted: dict[str, bool] = {}
+    for control in evidence.controls:
+        checks = check_control(control, policy, external)
+        shared += checks
+        sight = [c.decision for c in checks if c.name in ("control_tmr", "control_auc")]
+        sighted[control.attack] = all(d in (Decision.PASS, Decision.REVIEW) for d in sight)
+    if not evidence.controls:
+        shared.append(Check("control_tmr", Decision.INCOMPLETE, "There is no control: the audit is blind."))
+    if not evidence.attacks:
+        shared.append(Check("conditions", Decision.INCOMPLETE, "There is no defaced scan to judge."))
+    people = max((control.fta.subjects for control in evidence.controls), default=0)
+    conditions = []
+    for condition in dict.fromkeys(one.condition for one in evidence.attacks):
+        attacks = [one for one in evidence.attacks if one.condition == condition]
+        own = [c for one in attacks for c in check_attack(one, policy, sighted=sighted.get(one.attack, False))]
+        own += check_coverage(attacks, policy, people=people)
+        decision = worst(check.decision for check in (*shared, *own))
+        conditions.append(ConditionVerdict(condition, decision, tuple(own)))
+    overall = worst([*(c.decision for c in shared), *(c.decision for c in conditions)])
+    return Verdict(overall, tuple(conditions), tuple(shared), policy)

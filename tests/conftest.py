@@ -1,0 +1,37 @@
+"""What several tests share: the folder of real scans where there is one, and a small cohort of synthetic heads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reid_audit import Settings, acquire_faces, local_executor, read_manifest, start_engines, write_demo_cohort
+from reid_audit.audit import Engines
+from reid_audit.dataset import Cohort
+from reid_audit.records import FaceRecord
+
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real scans; a test that asks for it is skipped where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the folder of real scans, ../shared, beside the checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def demo_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four synthetic people in two visits, the first defaced by the three reference defacers: 20 scans."""
+    with local_executor(2) as executor:
+        return write_demo_cohort(tmp_path_factory.mktemp("demo"), subjects=4, seed=3, executor=executor)
+
+
+@pytest.fixture(scope="session")
+def demo_faces(demo_manifest: Path) -> tuple[Cohort, Engines, list[FaceRecord]]:
+    """The same cohort with a face from each scan, by dlib."""
+    cohort, engines = read_manifest(demo_manifest), start_engines(Settings(encoder="dlib"))
+    with local_executor(2) as executor:
+        return cohort, engines, acquire_faces(cohort, settings=engines.settings, executor=executor)

@@ -1,0 +1,662 @@
+"""Thresholds, curves, searches, calibrations and the evidence, on tables that can be checked by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from scipy.stats import mannwhitneyu
+
+from reid_audit.accuracy import (
+    assess,
+    calibrate,
+    check_fingerprint,
+    extrapolate_fpir,
+    find_eer,
+    find_fmr,
+    find_youden,
+    list_people,
+    measure_d_prime,
+    measure_roc,
+    probit,
+    read_calibration,
+    thin,
+    write_calibration,
+)
+from reid_audit.accuracy.strata import suppress
+from reid_audit.match import compare, merge_scores, read_scores, write_scores
+from reid_audit.records import (
+    SCORE_COLUMNS,
+    Calibration,
+    CalibrationError,
+    Evidence,
+    Face,
+    FaceRecord,
+    Fingerprint,
+    Group,
+    InputError,
+    ScanRef,
+    ScoreTable,
+    Status,
+)
+from reid_audit.stats import mann_whitney, wilcoxon
+
+nan = math.nan
+SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+FINGERPRINT = Fingerprint("toy", "0" * 64, "toy", "raycast", "frontal", "default", "CT")
+
+
+def make_faces(
+    people: int,
+    defacers: Mapping[str, float | None],
+    *,
+    visits: Iterable[str] = ("1", "2"),
+    noise: float = 0.6,
+    seed: int = 0,
+    faceless: Iterable[str] = (),
+) -> list[FaceRecord]:
+    """Make a cohort of vectors. Each defacer adds noise of its size to the original; None finds no face at all.
+
+    ``faceless`` names scans (``"p3/1/cut"``) that give no vector.
+    """
+    rng = np.random.default_rng(seed)
+    lost, faces = set(faceless), []
+    for i in range(people):
+        person = rng.normal(size=32)
+        for visit in visits:
+            original = person + noise * rng.normal(size=32)
+            scans: dict[str, np.ndarray | None] = {"original": original}
+            for name, size in defacers.items():
+                scans[name] = None if size is None else original + size * rng.normal(size=32)
+            for condition, vector in scans.items():
+                scan = ScanRef(f"p{i}", visit, condition, Path("scan.nii.gz"))
+                face = Face(Status.NO_FACE, "toy")
+                if vector is not None and scan.key not in lost:
+                    face = Face(Status.OK, "toy", vector=(vector / np.linalg.norm(vector)).astype(np.float32))
+                faces.append(FaceRecord(scan, face))
+    return faces
+
+
+def make_evidence(table: ScoreTable, **options: object) -> tuple[Evidence, Calibration]:
+    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=1, draws=50)
+    return assess(table, calibration, seed=1, permutations=199, **options), calibration  # type: ignore[arg-type]
+
+
+def make_table(rows: Iterable[tuple[object, ...]]) -> ScoreTable:
+    """Make a table from (group, probe, reference, distance); visits 1 -> 2, defacer "cut"."""
+    full = []
+    for group, probe, reference, distance in rows:
+        original = group in ("same", "different")
+        second = "1" if group in ("different", "defaced_same_scan") else "2"
+        full.append((group, "original" if original else "cut", "naive", probe, "1", reference, second, distance))
+    return ScoreTable(pd.DataFrame(full, columns=list(SCORE_COLUMNS)))
+
+
+# --- curves ---
+
+
+def test_youden_is_the_smallest_distance_called_different() -> None:
+    # At 0.25: TMR 2/3, FMR 0. At 0.35: TMR 1, FMR 1/3. J is equal; the larger threshold is taken.
+    roc = measure_roc([0.1, 0.2, 0.3], [0.25, 0.35, 0.5])
+    assert find_youden(roc) == (0.35, "")
+    assert find_youden(measure_roc([0.1, 0.2], [0.6, 0.7])) == (0.6, "")  # perfect separation
+
+
+def test_a_distance_at_the_threshold_does_not_match() -> None:
+    roc = measure_roc([0.3, 0.3], [0.3, 0.6])
+    at = list(roc.threshold).index(0.3)
+    assert (roc.tmr[at], roc.fmr[at]) == (0, 0)
+    assert find_youden(roc)[0] == 0.6
+
+
+@pytest.mark.parametrize(
+    ("same", "different"),
+    [([0.5, 0.5], [0.5]), ([0.9], [0.1]), ([], [0.5]), ([0.5], []), ([nan], [0.5])],
+    ids=["all equal", "reversed", "no same", "no different", "not acquired"],
+)
+def test_no_threshold_where_nothing_separates(same: list[float], different: list[float]) -> None:
+    threshold, reason = find_youden(measure_roc(same, different))
+    assert math.isnan(threshold)
+    assert reason
+
+
+@pytest.mark.parametrize("bad", [[-0.1], [2.1], ["near"], [math.inf]])
+def test_what_is_no_distance_is_refused(bad: list[object]) -> None:
+    with pytest.raises(InputError, match="same distances must"):
+        measure_roc(bad, [0.5])
+    frame = make_table([("same", "a", "a", 0.5)]).frame
+    frame["distance"] = bad
+    with pytest.raises(InputError, match="distances must"):
+        calibrate(ScoreTable(frame), fingerprint=FINGERPRINT, seed=0)
+
+
+coarse = st.lists(st.integers(0, 8).map(lambda k: k / 4), min_size=1, max_size=12)
+
+
+@given(coarse, coarse)
+@settings(max_examples=60, deadline=None)
+def test_identities_of_the_roc(same: list[float], different: list[float]) -> None:
+    roc = measure_roc(same, different)
+    for t, fmr, tmr in zip(*roc, strict=True):
+        assert tmr == pytest.approx(np.mean(np.array(same) < t))
+        assert fmr == pytest.approx(np.mean(np.array(different) < t))
+    area = np.trapezoid([0, *roc.tmr], [0, *roc.fmr])
+    assert area == pytest.approx(mannwhitneyu(different, same).statistic / (len(same) * len(different)))
+    threshold, _ = find_youden(roc)
+    half_total_error = (roc.fmr + 1 - roc.tmr) / 2
+    if not math.isnan(threshold):
+        at = list(roc.threshold).index(threshold)
+        assert roc.tmr[at] - roc.fmr[at] == pytest.approx(1 - 2 * half_total_error.min())  # J = 1 - 2 HTER
+        assert (half_total_error[at + 1 :] > half_total_error[at] - 1e-12).all()
+
+
+@given(coarse, coarse, st.sampled_from([0.25, 0.5]))
+@settings(max_examples=30, deadline=None)
+def test_scaling_all_distances_changes_no_rate(same: list[float], different: list[float], factor: float) -> None:
+    one = measure_roc(same, different)
+    two = measure_roc(np.array(same) * factor, np.array(different) * factor)
+    assert np.array_equal(one.tmr, two.tmr)
+    assert np.array_equal(one.fmr, two.fmr)
+    assert find_youden(two)[0] == pytest.approx(find_youden(one)[0] * factor, nan_ok=True)
+    assert find_eer(one)[0] == find_eer(two)[0]
+
+
+def test_eer_and_d_prime_by_hand() -> None:
+    assert find_eer(measure_roc([0.1, 0.2, 0.3, 0.6], [0.25, 0.5, 0.7, 0.8])) == (0.25, 0.5)
+    assert measure_d_prime([0.0, 2.0], [1.0, 2.0]) == pytest.approx(0.5 / math.sqrt((2 + 0.5) / 2))
+    assert math.isnan(measure_d_prime([0.1], [0.2, 0.3]))
+    assert math.isnan(measure_d_prime([0.1, 0.1], [0.2, 0.2]))
+
+
+def test_threshold_at_a_false_match_rate() -> None:
+    different = np.arange(1, 301) / 200
+    threshold, _ = find_fmr(different, 0.01)
+    assert threshold == different[3]
+    assert np.mean(different < threshold) == 0.01
+    threshold, reason = find_fmr(different, 0.001)
+    assert math.isnan(threshold)
+    assert "needs 3000 different pairs; there are 300" in reason
+    assert np.mean(np.full(300, 0.5) < find_fmr(np.full(300, 0.5), 0.1)[0]) == 0  # ties: never above the rate
+
+
+def test_probit_and_extrapolation() -> None:
+    assert probit([0.5, 0.975, 0.0]) == pytest.approx([0, 1.959964, -math.inf])
+    assert extrapolate_fpir(0.107, 69) == pytest.approx(0.9996, abs=1e-4)
+    assert extrapolate_fpir(0.0, 1000) == 0
+
+
+def test_a_thinned_curve_keeps_its_ends() -> None:
+    rng = np.random.default_rng(0)
+    roc = measure_roc(rng.uniform(0, 1, 3000), rng.uniform(0.3, 2, 9000))
+    curve = thin(roc)
+    assert len(curve.threshold) <= 502
+    assert (curve.fmr[0], curve.tmr[0]) == (0, 0)
+    assert (curve.fmr[-1], curve.tmr[-1]) == (1, 1)
+    assert sorted(curve.threshold) == list(curve.threshold)
+
+
+# --- calibration ---
+
+
+def test_calibration_of_a_cohort() -> None:
+    calibration = calibrate(compare(make_faces(30, {}, noise=1.2)), fingerprint=FINGERPRINT, seed=3, draws=200)
+    assert (calibration.subjects, calibration.same_pairs, calibration.different_pairs) == (30, 30, 435)
+    youden = calibration.threshold("youden")
+    assert youden.low <= youden.distance <= youden.high
+    assert youden.low < youden.high
+    fmr10 = calibration.threshold("fmr10")
+    assert fmr10.low < fmr10.distance < fmr10.high
+    assert (youden.tmr.trials, youden.fmr.trials) == (30, 435)
+    assert youden.tmr_held_out.trials == 30
+    assert youden.fmr_held_out.trials == 5 * 15  # five folds of six people
+    assert math.isnan(calibration.threshold("fmr0.1").distance)
+    assert "3000" in calibration.threshold("fmr0.1").reason
+    assert calibration.threshold("fmr1").fmr.value <= 0.01
+    with pytest.raises(KeyError, match="youden"):
+        calibration.threshold("best")
+
+
+def test_held_out_rates_do_not_flatter_a_blind_encoder() -> None:
+    rng = np.random.default_rng(2)
+    j = []
+    for seed in range(12):
+        faces = [replace_vector(f, rng.normal(size=32)) for f in make_faces(20, {}, seed=seed)]
+        youden = calibrate(compare(faces), fingerprint=FINGERPRINT, seed=seed, draws=0).threshold("youden")
+        j.append((youden.tmr.value - youden.fmr.value, youden.tmr_held_out.value - youden.fmr_held_out.value))
+    chosen, held_out = np.nanmean(j, axis=0)
+    assert chosen > 0.1  # looks like skill
+    assert abs(held_out) < 0.1  # is none
+
+
+def replace_vector(record: FaceRecord, vector: np.ndarray) -> FaceRecord:
+    return replace(record, face=replace(record.face, vector=vector.astype(np.float32)))
+
+
+def test_held_out_people_have_no_part_in_their_threshold() -> None:
+    """Each fold again by hand: no pair that touches it chooses, only pairs within it are judged."""
+    frame = compare(make_faces(15, {}, noise=1.6, seed=4)).frame
+    youden = calibrate(ScoreTable(frame), fingerprint=FINGERPRINT, seed=6, draws=0).threshold("youden")
+    fold = dict(zip((f"p{i}" for i in np.random.default_rng(6).permutation(15)), np.arange(15) % 5, strict=True))
+    probe, reference = frame["probe_subject"].map(fold).astype(int), frame["reference_subject"].map(fold).astype(int)
+    same, distance = frame["group"] == "same", frame["distance"]
+    matched = {True: 0, False: 0}
+    for k in range(5):
+        away = (probe != k) & (reference != k)
+        t, _ = find_youden(measure_roc(distance[away & same], distance[away & ~same]))
+        for kind in matched:
+            matched[kind] += int((distance[(probe == k) & (reference == k) & (same == kind)] < t).sum())
+    assert (youden.tmr_held_out.successes, youden.fmr_held_out.successes) == (matched[True], matched[False])
+    assert (youden.tmr_held_out.trials, youden.fmr_held_out.trials) == (15, 15)
+
+
+def test_the_same_seed_gives_the_same_calibration() -> None:
+    table = compare(make_faces(12, {}))
+    one, two, other = (repr(calibrate(table, fingerprint=FINGERPRINT, seed=s, draws=50)) for s in (1, 1, 2))
+    assert one == two
+    assert one != other
+
+
+def test_calibration_survives_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    for faces in (make_faces(12, {}), make_faces(3, {}), []):
+        calibration = calibrate(compare(faces), fingerprint=FINGERPRINT, seed=1, draws=50)
+        write_calibration(calibration, path)
+        assert repr(read_calibration(path)) == repr(calibration)
+        assert "NaN" not in path.read_text()
+        json.loads(path.read_text())
+
+
+def test_a_damaged_calibration_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    with pytest.raises(InputError, match=r"calibration\.json cannot be read"):
+        read_calibration(path)
+    path.write_text("{}")
+    with pytest.raises(CalibrationError, match=r"calibration\.json is not a calibration: fingerprint"):
+        read_calibration(path)
+    write_calibration(calibrate(compare([]), fingerprint=FINGERPRINT, seed=0), path)
+    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(CalibrationError, match="schema version 99"):
+        read_calibration(path)
+
+
+def test_a_calibration_of_other_settings_is_refused() -> None:
+    calibration = calibrate(compare([]), fingerprint=FINGERPRINT, seed=0)
+    assert check_fingerprint(calibration, FINGERPRINT) == ()
+    other = replace(FINGERPRINT, encoder="dlib", renderer="vtk")
+    with pytest.raises(CalibrationError, match="encoder was 'toy' and is 'dlib'; renderer was 'raycast' and is 'vtk'"):
+        check_fingerprint(calibration, other)
+    assert len(check_fingerprint(calibration, other, allow=True)) == 2
+
+
+@pytest.mark.parametrize("visits", [("1",), ("1", "2")])
+def test_far_is_fmr_times_acquired(visits: tuple[str, ...]) -> None:
+    table = compare(make_faces(20, {}, visits=visits, noise=3, faceless=["p3/1/original", "p7/1/original"]))
+    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
+    t = calibration.threshold("fmr10").distance
+    different = table.frame.loc[table.frame["group"] == "different", "distance"]
+    far, fta = (different < t).mean(), different.isna().mean()
+    assert fta == pytest.approx(1 - (18 * 17) / (20 * 19))
+    assert far == pytest.approx(calibration.threshold("fmr10").fmr.value * (1 - fta))
+
+
+# --- searches ---
+
+
+def test_ranks_by_hand_with_ties_to_the_attacker() -> None:
+    rows = [
+        *[("same", s, s, 0.1) for s in "abc"],
+        *[("different", *p, 0.8) for p in ("ab", "ac", "bc")],
+        ("defaced_same", "a", "a", 0.4),  # b is nearer: rank 2
+        ("defaced_different", "a", "b", 0.3),
+        ("defaced_different", "a", "c", 0.5),
+        ("defaced_same", "b", "b", 0.3),  # c is as near: rank 1
+        ("defaced_different", "b", "a", 0.6),
+        ("defaced_different", "b", "c", 0.3),
+        ("defaced_same", "c", "c", nan),  # no face: finds nobody
+        ("defaced_different", "c", "a", nan),
+        ("defaced_different", "c", "b", nan),
+    ]
+    evidence, calibration = make_evidence(make_table(rows))
+    assert calibration.threshold("youden").distance == 0.8
+    attack = evidence.attack("cut")
+    search = attack.search
+    assert (search.gallery, search.rank1.successes, search.rank1.trials) == (3, 1, 3)
+    assert (search.chance1, search.chance5) == (pytest.approx(1 / 3), 1)
+    assert (search.cmc_ranks, search.cmc) == ((1, 2, 3), pytest.approx((1 / 3, 2 / 3, 2 / 3)))
+    assert search.mean_rank == pytest.approx((2 + 1 + 2) / 3)
+    assert (search.fpir, search.tpir) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
+    assert attack.search_auc.value == pytest.approx((0 + 1 + 1 + 0.5 + 0.5 + 0.5) / 6)
+    # Strangers at 0.3 0.5 0.6 0.3: a beats two of them, b two and two ties, c guesses.
+    assert attack.linkability.value == pytest.approx((2 + 3 + 2) / 12)
+    assert (attack.fta.successes, attack.fta.trials) == (1, 3)
+
+
+def test_a_match_needs_less_than_the_threshold() -> None:
+    rows = [
+        *[("same", who, who, d) for who, d in (("a", 0.1), ("b", 0.2), ("c", 0.9))],
+        *[("different", *pair, 0.8) for pair in ("ab", "ac", "bc")],
+        *[("defaced_same", who, who, d) for who, d in (("a", 0.1), ("b", 0.8), ("c", 0.1))],
+        *[("defaced_different", p, r, 0.95) for p, r in product("abc", "abc") if p != r],
+    ]
+    evidence, calibration = make_evidence(make_table(rows))
+    assert calibration.threshold("youden").distance == 0.8
+    attack = evidence.attack("cut")
+    match = attack.match("youden")
+    assert (match.counted.successes, match.people.successes, match.worst.successes) == (2, 2, 2)  # b is at it
+    assert (match.still_matched.successes, match.still_matched.trials) == (1, 2)  # c did not match before
+    assert match.strangers.successes == 0
+    assert attack.search.rank1.value == 1
+    assert (attack.search.tpir, attack.search.fpir) == (pytest.approx(2 / 3), 0)
+
+
+def test_cmc_of_the_whole_gallery_is_one() -> None:
+    evidence, _ = make_evidence(compare(make_faces(12, {"cut": 5.0})))
+    search = evidence.attack("cut").search
+    assert search.cmc_ranks[-1] == search.gallery == 12
+    assert search.cmc[-1] == 1
+    assert list(search.cmc) == sorted(search.cmc)
+    assert search.rank1.trials == 24  # two visits, two directions
+    control = evidence.controls[0].search
+    assert control.rank1.value > 0.9
+    assert (control.gallery, control.rank1.trials) == (12, 12)  # also the last person meets all others
+
+
+# --- evidence ---
+
+
+def test_the_published_distances() -> None:
+    path = SHARED / "reference" / "osullivan2025_distances.csv"
+    if not path.is_file():
+        pytest.skip("needs ../shared/reference/osullivan2025_distances.csv")
+    table = read_scores(path)
+    evidence, calibration = make_evidence(table)
+    youden = calibration.threshold("youden")
+    assert youden.distance == pytest.approx(0.3310264075361308, abs=1e-12)
+    assert (youden.tmr.successes, youden.tmr.trials) == (66, 68)
+    match = evidence.attack("defaced").match("youden")
+    assert (match.counted.successes, match.counted.trials) == (3, 68)
+    tests = {t.compared: t for t in evidence.attack("defaced").tests}
+    paired = tests["same vs defaced_same"]
+    assert (paired.statistic, paired.n, paired.effect) == (0, (68,), 1)
+    assert paired.p == pytest.approx(7.641e-13, rel=1e-3)
+    by_group = {g: table.frame.loc[table.frame["group"] == g.value, "distance"] for g in Group}
+    u = mann_whitney(by_group[Group.SAME], by_group[Group.DEFACED_SAME])
+    assert u.statistic == 68
+    assert u.p == pytest.approx(1.5999e-22, rel=1e-4)
+    assert wilcoxon(by_group[Group.SAME], by_group[Group.DEFACED_SAME]).p == pytest.approx(paired.p)
+    # The table has no defaced_different: what the literature never measured stays NaN, with a reason.
+    assert math.isnan(evidence.attack("defaced").linkability.value)
+    assert "defaced_different" in evidence.attack("defaced").linkability.reason
+
+
+def test_a_good_and_a_useless_defacer() -> None:
+    evidence, _ = make_evidence(compare(make_faces(24, {"none": 0.0, "wipe": 50.0})))
+    none, wipe = evidence.attack("none"), evidence.attack("wipe")
+    assert none.match("youden").people.value == 1
+    assert none.linkability.value == 1
+    assert none.search.rank1.value == 1
+    assert abs(wipe.linkability.value - 0.5) < 0.1
+    assert abs(wipe.search_auc.value - 0.5) < 0.1
+    assert wipe.linkability.at_most < 0.7
+    p = {(t.condition, t.name): t.p for a in evidence.attacks for t in a.tests}
+    assert p["none", "identity_permutation"] == pytest.approx(1 / 200)
+    assert p["wipe", "identity_permutation"] > 0.01
+    assert all(t.p_adjusted >= t.p for a in evidence.attacks for t in a.tests if not math.isnan(t.p))
+    (family,) = evidence.family
+    assert (family.name, family.compared) == ("kruskal_wallis", "none vs wipe")
+
+
+def test_a_shift_of_every_distance_hides_from_the_threshold_and_not_from_linkability() -> None:
+    """All defaced distances grow by 0.6: nobody matches, and nearly everybody is found first."""
+    frame = compare(make_faces(24, {"shift": 0.3})).frame.copy()
+    defaced = frame["condition"] == "shift"
+    frame.loc[defaced, "distance"] = np.minimum(frame.loc[defaced, "distance"] + 0.6, 2)
+    attack = make_evidence(ScoreTable(frame))[0].attack("shift")
+    assert attack.match("youden").people.successes == 0
+    assert attack.auc_vs_different.value < 0.75  # the way of the literature sees little
+    assert attack.linkability.at_least > 0.9
+    assert attack.search.rank1.value > 0.95
+
+
+def test_a_shift_of_each_person_hides_from_pooled_linkability_and_not_from_searches() -> None:
+    frame = compare(make_faces(40, {"shift": 0.3}, noise=0.9)).frame.copy()
+    defaced = frame["condition"] == "shift"
+    own_shift = frame["probe_subject"].cat.codes.to_numpy() % 10 * 0.5
+    squeezed = frame["distance"].to_numpy() * 0.05 + 0.3 * own_shift
+    frame["distance"] = np.where(defaced, squeezed, frame["distance"])
+    attack = make_evidence(ScoreTable(frame))[0].attack("shift")
+    assert attack.linkability.value < 0.62
+    assert attack.search_auc.at_least > 0.9
+
+
+def test_three_ways_of_counting_scans_without_a_face() -> None:
+    lost = [f"p{i}/1/cut" for i in range(6)]
+    faces = make_faces(20, {"cut": 0.1})
+    blind = [r if r.scan.key not in lost else replace(r, face=Face(Status.NO_FACE, "toy")) for r in faces]
+    naive = compare([r for r in blind if r.scan.key[-5:] != "2/cut"])
+    attack = make_evidence(naive)[0].attack("cut")
+    match = attack.match("youden")
+    assert (attack.fta.successes, attack.fta.trials) == (6, 20)
+    assert (match.counted.successes, match.counted.trials) == (14, 20)
+    assert (match.acquired.successes, match.acquired.trials) == (14, 14)
+    assert (match.worst.successes, match.worst.trials) == (20, 20)  # nothing better known: a match
+    assert (match.still_matched.successes, match.still_matched.trials) == (14, 20)
+    assert attack.linkability.value == pytest.approx(0.7 + 0.3 * 0.5, abs=0.03)
+    assert attack.linkability_acquired.value == pytest.approx(1, abs=0.01)
+    # The aligned attacker sees every scan, and finds the six wiped.
+    wiped = make_faces(20, {"cut": 50.0})
+    aligned = [w if w.scan.key in lost else r for r, w in zip(faces, wiped, strict=True)]
+    both = merge_scores([naive, compare([r for r in aligned if r.scan.key[-5:] != "2/cut"], attack="aligned")])
+    assert make_evidence(both)[0].attack("cut").match("youden").worst.successes == 14
+
+
+def test_an_original_without_a_face_is_no_credit_to_the_defacer() -> None:
+    lost = [f"p{i}/2/original" for i in range(5)]
+    evidence, _ = make_evidence(compare(make_faces(20, {"cut": 0.0}, faceless=lost)))
+    attack = evidence.attack("cut")
+    assert attack.match("youden").counted.value == 1
+    assert attack.match("youden").counted.trials == 40 - 5
+    assert any("5 comparisons left out" in note for note in attack.notes)
+    fta = evidence.controls[0].fta
+    assert (fta.successes, fta.trials) == (5, 40)
+    tmr, _ = evidence.controls[0].rate("youden")
+    assert (tmr.successes, tmr.trials) == (15, 20)  # in the control no face is no match
+
+
+def test_no_face_at_all_is_a_guess() -> None:
+    attack = make_evidence(compare(make_faces(30, {"gone": None})))[0].attack("gone")
+    assert attack.fta.value == 1
+    assert attack.match("youden").people.successes == 0
+    assert attack.match("youden").worst.value == 1
+    assert attack.linkability.value == attack.search_auc.value == 0.5
+    assert 0.5 < attack.linkability.at_most < 0.6
+    assert attack.search.rank1.value == 0
+    assert math.isnan(attack.linkability_acquired.value)
+    assert any("no face found in 60 of 60" in note for note in attack.notes)
+
+
+def test_one_visit_rests_on_the_same_scan_and_says_so() -> None:
+    evidence, _ = make_evidence(compare(make_faces(20, {"cut": 0.5}, visits=["1"])))
+    attack = evidence.attack("cut")
+    assert attack.group is Group.DEFACED_SAME_SCAN
+    assert any("flatters" in note for note in attack.notes)
+    assert [m.threshold for m in attack.matches] == ["fmr10"]  # the others need same pairs, or more people
+    assert attack.linkability.value > 0.9
+    assert math.isnan(evidence.controls[0].auc.value)
+    assert any("two original visits" in note for note in evidence.controls[0].notes)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [("same", "a", "a", 0.1)],
+        [("different", "a", "b", 0.1)],
+        [("defaced_same", "a", "a", 0.1)],
+        [("defaced_different", "a", "b", 0.1)],
+        [("defaced_same", "a", "a", nan), ("defaced_different", "a", "b", nan)],
+        [("same", "a", "a", nan), ("different", "a", "b", nan), ("defaced_same", "a", "a", nan)],
+        [(g, "a", "a" if "same" in g else "b", 0.0) for g in Group],
+        [("same", None, None, 0.1), ("different", None, None, 0.5), ("defaced_same", None, None, 0.2)],
+    ],
+)
+def test_a_cohort_that_lacks_a_group_gives_nan_and_a_reason(rows: list[tuple[object, ...]]) -> None:
+    evidence, calibration = make_evidence(make_table(rows))
+    for attack in evidence.attacks:
+        for estimate in (attack.linkability, attack.search_auc, attack.auc_vs_different, attack.parrot):
+            assert not math.isnan(estimate.at_most) or estimate.reason
+        for test in attack.tests:
+            assert not math.isnan(test.p) or test.reason or test.name == "equivalence"
+    assert list_people(make_table(rows), calibration) is not None
+
+
+def test_rows_that_no_evidence_would_count_are_refused() -> None:
+    frame = make_table([("defaced_same", "a", "a", 0.1)]).frame
+    frame["condition"] = "original"
+    calibration = calibrate(make_table([]), fingerprint=FINGERPRINT, seed=0)
+    with pytest.raises(InputError, match="1 defaced_same rows break it"):
+        assess(ScoreTable(frame), calibration, seed=0)
+    frame["condition"] = None
+    with pytest.raises(InputError, match="must be in every row; 1 lack one"):
+        assess(ScoreTable(frame), calibration, seed=0)
+    with pytest.raises(InputError, match="needs the column 'distance'"):
+        assess(ScoreTable(frame.drop(columns="distance")), calibration, seed=0)
+
+
+def test_renaming_people_changes_nothing_but_names() -> None:
+    faces = make_faces(14, {"cut": 1.5})
+    rename = {f"p{i}": f"q{(i * 5 + 3) % 14}" for i in range(14)}
+    renamed = [replace(r, scan=replace(r.scan, subject=rename[r.scan.subject])) for r in faces]
+    one, two = (make_evidence(compare(f))[0].attack("cut") for f in (faces, renamed))
+    for m, n in zip(one.matches, two.matches, strict=True):
+        if m.threshold == "youden":
+            assert m.counted == n.counted
+    for a, b in ((one.linkability, two.linkability), (one.search_auc, two.search_auc)):
+        assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high))
+    assert one.search.cmc == two.search.cmc
+    assert one.tests[0].p == pytest.approx(two.tests[0].p)
+
+
+def test_each_attacker_stands_alone() -> None:
+    naive = compare(make_faces(20, {"cut": 20.0}))
+    stronger = compare(make_faces(20, {"cut": 0.5}), attack="aligned").frame
+    only_defaced = ScoreTable(stronger[stronger["condition"] == "cut"])
+    evidence, calibration = make_evidence(merge_scores([naive, only_defaced]))
+    assert [c.attack for c in evidence.controls] == ["naive", "aligned"]
+    assert evidence.controls[0].auc == evidence.controls[1].auc  # originals are the same
+    marks = {(t.condition, t.attack) for one in evidence.attacks for t in one.tests}
+    assert marks == {("cut", "naive"), ("cut", "aligned")}
+    assert evidence.attack("cut", "aligned").linkability.value > 0.9 > evidence.attack("cut").linkability.value
+    with pytest.raises(KeyError, match="cut/naive"):
+        evidence.attack("cut", "parrot")
+    with pytest.raises(InputError, match="no calibration for the attack 'naive'"):
+        assess(naive, {"aligned": calibration}, seed=0)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 1), st.integers(1, 9))
+@settings(max_examples=25, deadline=None)
+def test_a_better_attack_never_looks_safer(seed: int, factor: float, several: int) -> None:
+    """Bringing some defaced scans nearer to their owners raises no number that reads as safety."""
+    frame = _BETTER.frame.copy()
+    own = np.flatnonzero(frame["group"] == "defaced_same")
+    nearer = np.random.default_rng(seed).choice(own, size=several, replace=False)
+    frame.loc[nearer, "distance"] *= factor
+    worse = make_evidence(ScoreTable(frame))[0].attack("cut")
+    before = make_evidence(_BETTER)[0].attack("cut")
+    for name in ("linkability", "search_auc", "auc_vs_different"):
+        assert getattr(worse, name).value >= getattr(before, name).value - 1e-12
+    for one, two in zip(worse.matches, before.matches, strict=True):
+        assert one.people.value >= two.people.value
+        assert one.counted.value >= two.counted.value
+    assert worse.search.rank1.value >= before.search.rank1.value
+    assert worse.search.mean_rank <= before.search.mean_rank
+
+
+_BETTER = compare(make_faces(12, {"cut": 3.0}, seed=5))
+
+
+def test_evidence_from_a_file_is_the_same(tmp_path: Path) -> None:
+    table = compare(make_faces(12, {"cut": 1.5}, faceless=["p3/1/cut", "p4/2/original"]))
+    write_scores(table, tmp_path / "scores.csv")
+    again = read_scores(tmp_path / "scores.csv")
+    assert repr(make_evidence(again)) == repr(make_evidence(table))
+
+
+def test_evidence_survives_json() -> None:
+    adapter = TypeAdapter(Evidence)
+    strata = pd.DataFrame({"sex": ["F", "M"] * 6}, [f"p{i}" for i in range(12)])
+    for faces in (make_faces(12, {"cut": 1.5, "gone": None}), make_faces(3, {"cut": 1.0}, visits=["1"]), []):
+        evidence, _ = make_evidence(compare(faces), strata=strata)
+        text = adapter.dump_json(evidence)
+        assert b"NaN" not in text
+        assert repr(adapter.validate_json(text)) == repr(evidence)
+
+
+def test_a_defaced_gallery_is_measured_too() -> None:
+    parrot = make_evidence(compare(make_faces(20, {"cut": 0.5})))[0].attack("cut").parrot
+    assert parrot.value > 0.9
+    assert parrot.subjects == 20
+
+
+def test_small_strata_are_suppressed() -> None:
+    faces = make_faces(24, {"cut": 0.0})
+    sex = pd.DataFrame({"sex": ["F"] * 12 + ["M"] * 12, "site": ["x"] * 20 + ["y"] * 4}, [f"p{i}" for i in range(24)])
+    evidence, _ = make_evidence(compare(faces), strata=sex)
+    cells = {(c.column, c.value): c for c in evidence.strata}
+    assert cells["sex", "F"].subjects == 12
+    assert cells["sex", "M"].matches[0].people.trials == 12
+    assert cells["sex", "M"].rank1 is not None
+    for hidden in ("x", "y"):  # y is small, and x would give it away
+        assert cells["site", hidden].suppressed
+        assert cells["site", hidden].subjects is None
+        assert cells["site", hidden].matches == ()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "hidden"),
+    [({"a": 20, "b": 12}, ""), ({"a": 20, "b": 3}, "ab"), ({"a": 3, "b": 4, "c": 50}, "ab"), ({"a": 3}, "a")],
+)
+def test_suppression_cannot_be_undone_by_subtraction(sizes: dict[str, int], hidden: str) -> None:
+    assert suppress(sizes, 10) == frozenset(hidden)
+
+
+def test_who_is_easiest_to_find() -> None:
+    faces = make_faces(12, {"cut": 50.0}, faceless=["p5/1/cut", "p5/2/cut"])
+    untouched = make_faces(12, {"cut": 0.0}, faceless=[])
+    mixed = [
+        u if r.scan.subject == "p7" and r.scan.condition == "cut" else r for r, u in zip(faces, untouched, strict=True)
+    ]
+    table = compare(mixed)
+    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
+    people = list_people(table, calibration)
+    assert len(people) == 12
+    assert (people[0].subject, people[0].rank_after, people[0].matched_after) == ("p7", 1, True)
+    assert (people[-1].subject, people[-1].unacquired, people[-1].matched_after) == ("p5", 2, False)
+    assert math.isnan(people[-1].rank_after)
+    assert all(p.matched_before for p in people)
+
+
+def test_permutations_depend_on_the_seed_alone() -> None:
+    table = compare(make_faces(10, {"cut": 3.0}))
+    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
+    one, two = (assess(table, calibration, seed=4, permutations=99) for _ in range(2))
+    assert repr(one) == repr(two)
+
+
+def test_every_pair_of_visits_counts_for_its_person() -> None:
+    visits = ["1", "2", "3"]
+    attack = make_evidence(compare(make_faces(15, {"cut": 0.0}, visits=visits)))[0].attack("cut")
+    match = attack.match("youden")
+    assert (match.counted.trials, match.counted.subjects) == (15 * len(list(product(visits, "ab"))), 15)
+    assert (match.people.trials, match.people.successes) == (15, 15)
+    assert match.counted.low == pytest.approx(match.people.low)

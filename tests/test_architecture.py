@@ -1,0 +1,131 @@
+"""The house: which room may know which, and which room alone may touch what."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import reid_audit
+
+PACKAGE = Path(reid_audit.__file__).parent
+
+PIPELINE = {"records", "dataset", "volume", "surface", "render", "face", "match"}
+
+# room -> the rooms that it may import. An arrow that is not here is a change of the design: make it on purpose.
+ARROWS: dict[str, set[str]] = {
+    "records": set(),
+    "weights": {"records"},
+    "work": {"records"},
+    "volume": {"records"},
+    "dataset": {"records"},
+    "surface": {"records"},
+    "render": {"records"},
+    "face": {"records", "weights"},
+    "match": {"records"},
+    "stats": {"records"},
+    "accuracy": {"records", "stats"},
+    "verdict": {"records", "stats"},
+    "phantom": {"records", "volume", "dataset"},
+    "deface": {"records", "volume"},
+    "audit": PIPELINE | {"stats", "accuracy", "verdict", "work"},
+    "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "audit"},
+    "plots": {"records"},
+    "report": {"records", "match", "plots"},
+}
+TELLS = {"cli", "__init__", "__main__"}  # these may import any room
+
+ONLY = {
+    "deepface": {"face"},
+    "retinaface": {"face"},
+    "dlib": {"face"},
+    "cv2": {"face"},
+    "onnxruntime": {"face"},
+    "vtk": {"render"},
+    "vtkmodules": {"render"},
+    "pyrender": {"render"},
+    "embreex": {"render"},
+    "OpenGL": {"render"},
+    "subprocess": {"deface"},
+    "multiprocessing": {"work"},
+    "distributed": {"work"},
+    "dask": {"work"},
+    "socket": {"weights"},
+    "urllib": {"weights"},
+    "requests": {"weights"},
+    "pooch": {"weights"},
+}
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports(path: Path) -> list[tuple[str, int]]:
+    """Return every imported module as an absolute dotted name, with its line, wherever in the file it stands."""
+    package = ["reid_audit", *path.relative_to(PACKAGE).parts[:-1]]
+    found: list[tuple[str, int]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            if module == "reid_audit":
+                found += [(f"reid_audit.{alias.name}", node.lineno) for alias in node.names]
+            else:
+                found.append((module, node.lineno))
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_arrows_point_one_way(path: Path) -> None:
+    room = _room(path)
+    if room in TELLS:
+        return
+    assert room in ARROWS, f"{room} is a new room: say here whom it may know"
+    for name, line in _imports(path):
+        parts = name.split(".")
+        if parts[0] != "reid_audit" or len(parts) == 1 or parts[1] == room:
+            continue
+        assert parts[1] in ARROWS[room], f"{path.name}:{line} {room} -> {parts[1]} is no arrow of the design"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_engines_stay_in_their_room(path: Path) -> None:
+    room = _room(path)
+    for name, line in _imports(path):
+        owners = ONLY.get(name.split(".")[0])
+        assert owners is None or room in owners, f"{path.name}:{line} imports {name}; only {owners} may"
+
+
+def test_the_arrows_make_no_circle() -> None:
+    order: list[str] = []
+    while len(order) < len(ARROWS):
+        ready = [room for room, known in ARROWS.items() if room not in order and known <= set(order)]
+        assert ready, f"these rooms know each other in a circle: {sorted(set(ARROWS) - set(order))}"
+        order += ready
+
+
+def test_importing_the_package_is_quiet_and_light(tmp_path: Path) -> None:
+    program = """
+import logging, os, sys, warnings
+import numpy  # adds filters of its own
+before = list(warnings.filters), dict(os.environ), logging.root.level, list(logging.root.handlers)
+import reid_audit
+for name in reid_audit.__all__:
+    getattr(reid_audit, name)
+assert before == (list(warnings.filters), dict(os.environ), logging.root.level, list(logging.root.handlers))
+heavy = {"vtk", "vtkmodules", "dlib", "deepface", "cv2", "onnxruntime", "pyrender", "trimesh", "SimpleITK",
+         "matplotlib", "sklearn", "skimage", "statsmodels", "embreex"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,324 @@
+"""The rooms in order: statuses, partners, what concerns everybody, and what the outputs may hold."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import reid_audit.audit as room
+from reid_audit import (
+    CalibrationError,
+    Cohort,
+    Decision,
+    Face,
+    FaceRecord,
+    InputError,
+    Modality,
+    Policy,
+    Portrait,
+    ScanRef,
+    ScoreTable,
+    Settings,
+    Status,
+    SurfaceSettings,
+    Volume,
+    audit_cohort,
+    calibrate_cohort,
+    judge_scores,
+    read_manifest,
+    result_from_json,
+    result_to_html,
+    result_to_json,
+    write_manifest,
+    write_result,
+    write_volume,
+)
+from reid_audit.audit import Engines
+
+
+class PixelEncoder:
+    """Stands in for a recogniser: the vector is the portrait itself, in blocks of 32 pixels."""
+
+    name = "pixels"
+    detector = "none"
+    notice = ""
+    identity = {"test double": "pixels"}  # noqa: RUF012
+
+    def __init__(self, face: Callable[[Portrait], Face] | None = None) -> None:
+        self._face = face
+
+    def encode(self, portrait: Portrait) -> Face:
+        if self._face is not None:
+            return self._face(portrait)
+        size = portrait.pixels.shape[0] // 32
+        blocks = portrait.pixels[..., 0].reshape(size, 32, size, 32).mean(axis=(1, 3)).ravel()
+        vector = (blocks / np.linalg.norm(blocks)).astype(np.float32)
+        return Face(Status.OK, self.name, vector, (0, 0, 1, 1), confidence=1.0)
+
+
+@pytest.fixture(autouse=True)
+def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
+    """Recognise by pixels and draw by ray casting; gives a function that changes the recogniser."""
+
+    def use(encoder: PixelEncoder) -> None:
+        room._encoder.cache_clear()
+        monkeypatch.setattr(room, "make_encoder", lambda name, *, detector: encoder)
+
+    use(PixelEncoder())
+    yield use
+    room._encoder.cache_clear()
+
+
+SETTINGS = Settings(renderer="raycast", surface=SurfaceSettings(voxel_mm=6.0, head_volume_cm3=500.0))
+
+
+def _ball(radius_mm: float, *, stretch: float = 1.0, dent_mm: float = 0.0, shift_mm: float = 0.0) -> Volume:
+    """An egg of tissue in 24 voxels of 10 mm: enough of a head to be meshed and told from another."""
+    x, y, z = np.meshgrid(*[np.arange(24) * 10.0 - 115.0] * 3, indexing="ij", sparse=True)
+    inside = radius_mm - np.sqrt((x - shift_mm) ** 2 + (y / stretch) ** 2 + z**2) - dent_mm * (y > 60)
+    intensity = np.clip(inside * 40, -1000, 40).astype(np.float32)
+    affine = np.diag([10.0, 10.0, 10.0, 1.0])
+    affine[:3, 3] = -115.0
+    return Volume(intensity, affine, Modality.CT)
+
+
+def _write_cohort(folder: Path, people: int = 3, visits: int = 2, *, defacer: str = "dent") -> Path:
+    scans = []
+    for person in range(people):
+        for visit in range(1, visits + 1):
+            shape = {"radius_mm": 70.0 + 6 * person, "stretch": 1.0 + 0.06 * (person % 2), "shift_mm": float(visit)}
+            made = {"original": _ball(**shape)}
+            if visit == 1:
+                made[defacer] = _ball(**shape, dent_mm=15.0)
+            for condition, volume in made.items():
+                path = folder / f"s{person}_{visit}_{condition}.nii.gz"
+                write_volume(volume, path)
+                scans.append(ScanRef(f"s{person}", str(visit), condition, path, Modality.CT))
+    write_manifest(folder / "manifest.csv", scans)
+    return folder / "manifest.csv"
+
+
+def _acquire(cohort: Cohort) -> dict[str, FaceRecord]:
+    records = room.acquire_faces(cohort, settings=replace(SETTINGS, encoder="pixels"))
+    assert [record.scan for record in records] == list(cohort.scans)
+    return {record.scan.key: record for record in records}
+
+
+def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tmp_path: Path) -> None:
+    found = _acquire(read_manifest(_write_cohort(tmp_path)))
+    original, defaced = found["s0/1/original"], found["s0/1/dent"]
+    assert (defaced.level, defaced.view) == (original.level, original.view)
+    assert original.view != found["s0/2/original"].view
+    assert set(original.seconds) == {"read", "skin", "portrait", "face"}
+
+
+def test_a_defaced_scan_without_an_original_chooses_for_itself_and_says_so(tmp_path: Path) -> None:
+    cohort = read_manifest(_write_cohort(tmp_path))
+    (tmp_path / "s0_1_original.nii.gz").unlink()
+    found = _acquire(cohort)
+    assert found["s0/1/original"].face.status is Status.UNREADABLE
+    assert found["s0/1/dent"].face.acquired
+    assert "no_partner" in [finding.code for finding in found["s0/1/dent"].findings]
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:2000])
+
+
+def _constant(path: Path) -> None:
+    volume = _ball(70.0)
+    write_volume(replace(volume, intensity=np.full_like(volume.intensity, -1000.0)), path)
+
+
+def _other_grid(path: Path) -> None:
+    volume = _ball(70.0)
+    write_volume(replace(volume, intensity=volume.intensity[:20]), path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status", "word"),
+    [
+        (Path.unlink, Status.UNREADABLE, "no such file"),
+        (lambda path: path.write_bytes(b""), Status.UNREADABLE, "empty"),
+        (_truncate, Status.UNREADABLE, "dent"),
+        (lambda path: path.write_text("subject,session"), Status.UNREADABLE, "dent"),
+        (lambda path: path.write_bytes(gzip.compress(b"\0" * 400)), Status.UNREADABLE, "dent"),
+        (_constant, Status.UNREADABLE, "every voxel has the value"),
+        (_other_grid, Status.OTHER_GRID, "20 x 24 x 24"),
+    ],
+    ids=["missing", "empty", "truncated", "text", "zeros", "constant", "other grid"],
+)
+def test_bad_input_costs_one_scan_its_status(
+    tmp_path: Path, spoil: Callable[[Path], None], status: Status, word: str
+) -> None:
+    manifest = _write_cohort(tmp_path)
+    spoil(tmp_path / "s1_1_dent.nii.gz")
+    found = _acquire(read_manifest(manifest))
+    face = found.pop("s1/1/dent").face
+    assert face.status is status
+    assert "s1_1_dent.nii.gz" in face.reason
+    assert word in face.reason
+    assert str(tmp_path) not in face.reason
+    assert all(record.face.acquired for record in found.values())
+
+
+def test_scans_that_were_not_seen_make_the_audit_incomplete(tmp_path: Path) -> None:
+    manifest = _write_cohort(tmp_path)
+    (tmp_path / "s1_1_dent.nii.gz").unlink()
+    result, _ = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
+    unseen = {check.name: check for check in result.verdict.checks}["unseen_scans"]
+    assert unseen.decision is Decision.INCOMPLETE
+    assert "1 of 9 scans were not seen: s1/1/dent" in unseen.text
+    assert result.verdict.decision in (Decision.INCOMPLETE, Decision.FAIL)
+    assert [row.status for row in result.scans].count(Status.UNREADABLE) == 1
+
+
+def test_an_original_under_a_defacers_name_fails(tmp_path: Path) -> None:
+    manifest = _write_cohort(tmp_path)
+    (tmp_path / "s2_1_dent.nii.gz").write_bytes((tmp_path / "s2_1_original.nii.gz").read_bytes())
+    result, _ = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
+    check = {check.name: check for check in result.verdict.checks}["original_in_release"]
+    assert check.decision is Decision.FAIL
+    assert "s2/1/dent" in check.text
+    assert result.verdict.exit_code == 1
+
+
+def test_a_recogniser_that_breaks_is_never_a_face_that_was_not_found(
+    tmp_path: Path, pixels: Callable[[PixelEncoder], None]
+) -> None:
+    pixels(PixelEncoder(lambda portrait: Face(Status.BACKEND_ERROR, "pixels", reason="the engine broke")))
+    result, _ = audit_cohort(read_manifest(_write_cohort(tmp_path)), settings=SETTINGS, draws=50)
+    assert result.verdict.decision is Decision.INCOMPLETE
+    assert {row.status for row in result.scans} == {Status.BACKEND_ERROR}
+
+
+def test_a_blind_audit_is_incomplete(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
+    rng = np.random.default_rng(0)
+
+    def noise(portrait: Portrait) -> Face:
+        vector = rng.standard_normal(64)
+        return Face(Status.OK, "pixels", (vector / np.linalg.norm(vector)).astype(np.float32), confidence=1.0)
+
+    pixels(PixelEncoder(noise))
+    policy = Policy(min_subjects=4, required_attacks=("naive",))
+    cohort = read_manifest(_write_cohort(tmp_path, people=8))
+    result, _ = audit_cohort(cohort, settings=SETTINGS, policy=policy, draws=50)
+    assert result.verdict.decision is Decision.INCOMPLETE
+
+
+def test_no_second_visit_has_nothing_to_calibrate_with(tmp_path: Path) -> None:
+    cohort = read_manifest(_write_cohort(tmp_path, visits=1))
+    with pytest.raises(InputError, match="second visit"):
+        calibrate_cohort(cohort, settings=SETTINGS)
+    with pytest.raises(InputError, match="second visit"):
+        audit_cohort(cohort, settings=SETTINGS)
+
+
+def test_one_subject_has_nobody_to_be_told_from(tmp_path: Path) -> None:
+    cohort = read_manifest(_write_cohort(tmp_path, people=1))
+    with pytest.raises(InputError, match="two people"):
+        audit_cohort(cohort, settings=SETTINGS)
+
+
+def test_originals_alone_cannot_be_audited(tmp_path: Path) -> None:
+    cohort = read_manifest(_write_cohort(tmp_path))
+    with pytest.raises(InputError, match="add the defaced ones"):
+        audit_cohort(replace(cohort, scans=cohort.originals), settings=SETTINGS)
+
+
+def test_a_calibration_of_other_settings_is_refused_or_written_into_the_result(tmp_path: Path) -> None:
+    cohort = read_manifest(_write_cohort(tmp_path))
+    calibration, records, _ = calibrate_cohort(cohort, settings=SETTINGS, draws=50)
+    assert len(records) == 6
+    result, _ = audit_cohort(cohort, calibration=calibration, settings=SETTINGS, draws=50)
+    assert result.mismatches == ()
+    other = replace(SETTINGS, level=-400.0)
+    with pytest.raises(CalibrationError, match="surface"):
+        audit_cohort(cohort, calibration=calibration, settings=other, draws=50)
+    allowed, _ = audit_cohort(cohort, calibration=calibration, settings=other, draws=50, allow_mismatch=True)
+    assert len(allowed.mismatches) == 1
+    assert "surface" in allowed.mismatches[0]
+    assert "calibration_mismatch" in [check.name for check in allowed.verdict.checks]
+
+
+def test_json_and_back_is_equal_and_the_page_is_a_view_of_it(tmp_path: Path) -> None:
+    result, _ = audit_cohort(read_manifest(_write_cohort(tmp_path)), settings=SETTINGS, draws=50)
+    text = result_to_json(result)
+    again = result_from_json(text)
+    assert result_to_json(again) == text
+    assert result_to_html(again) == result_to_html(result)
+    with pytest.raises(InputError, match=r"result\.json"):
+        result_from_json('{"cohort": 3}')
+
+
+def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
+    manifest = _write_cohort(tmp_path)
+    (tmp_path / "s1_1_dent.nii.gz").unlink()
+    name = "<script>alert(1)</script>&\"'"
+    text = manifest.read_text().replace("\ns0,", '\n"' + name.replace('"', '""').replace("/", "") + '",')
+    manifest.write_text(text)
+    result, scores = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
+    page = write_result(result, scores, tmp_path / "out")
+    assert sorted(path.name for path in page.parent.iterdir()) == [
+        "comparisons.csv",
+        "report.html",
+        "result.json",
+        "scans.csv",
+    ]
+    for path in page.parent.iterdir():
+        content = path.read_text(encoding="utf-8")
+        assert str(tmp_path) not in content, path.name
+        assert os.stat(path).st_mode & 0o077 == 0, path.name
+    html = page.read_text(encoding="utf-8")
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+    assert "<image" not in html
+    with pytest.raises(InputError, match="holds a result already"):
+        write_result(result, scores, tmp_path / "out")
+
+
+def test_the_same_run_twice_gives_the_same_result(tmp_path: Path) -> None:
+    cohort = read_manifest(_write_cohort(tmp_path))
+    first, _ = audit_cohort(cohort, settings=SETTINGS, draws=50, seed=4)
+    again, _ = audit_cohort(cohort, settings=SETTINGS, draws=50, seed=4)
+    timeless = [
+        replace(result, created_utc="", scans=tuple(replace(row, seconds=0.0) for row in result.scans))
+        for result in (first, again)
+    ]
+    assert result_to_json(timeless[0]) == result_to_json(timeless[1])
+
+
+def test_engines_resolve_auto() -> None:
+    engines = room.start_engines(SETTINGS)
+    assert isinstance(engines, Engines)
+    assert (engines.settings.encoder, engines.settings.detector) == ("pixels", "none")
+
+
+def test_distances_that_offer_no_threshold_are_told_without_a_number() -> None:
+    """All distances equal: nothing separates, nothing matches, nothing is shown, and the page says so."""
+    people = [f"p{i}" for i in range(4)]
+    rows = [("same", "original", a, a) for a in people] + [("defaced_same", "cut", a, a) for a in people]
+    rows += [("different", "original", a, b) for a in people for b in people if a < b]
+    rows += [("defaced_different", "cut", a, b) for a in people for b in people if a != b]
+    frame = pd.DataFrame(
+        {
+            "group": [row[0] for row in rows],
+            "condition": [row[1] for row in rows],
+            "attack": "naive",
+            "probe_subject": [row[2] for row in rows],
+            "probe_session": "1",
+            "reference_subject": [row[3] for row in rows],
+            "reference_session": ["1" if row[0] == "different" else "2" for row in rows],
+        }
+    ).astype("category")
+    result = judge_scores(ScoreTable(frame.assign(distance=0.5)), source="equal.csv", draws=20)
+    assert result.verdict.decision is Decision.INCOMPLETE
+    assert "offers no youden" in result_to_html(result)
+    assert result_from_json(result_to_json(result)).verdict.decision is Decision.INCOMPLETE

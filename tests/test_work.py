@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from reid_audit import InputError, local_executor
+from reid_audit.work import SerialExecutor, run_all
+
+
+def _square(number: int) -> int:
+    if number < 0:
+        raise ValueError("negative")
+    return number * number
+
+
+def _threads() -> str:
+    return os.environ.get("OMP_NUM_THREADS", "")
+
+
+def test_results_come_in_the_order_of_the_arguments() -> None:
+    seen: list[int] = []
+    assert run_all(SerialExecutor(), _square, [(3,), (1,), (2,)], done=seen.append) == [9, 1, 4]
+    assert sorted(seen) == [1, 4, 9]
+
+
+def test_nothing_to_do() -> None:
+    assert run_all(SerialExecutor(), _square, []) == []
+
+
+def test_an_error_reaches_the_caller() -> None:
+    with pytest.raises(ValueError, match="negative"):
+        run_all(SerialExecutor(), _square, [(1,), (-1,)])
+
+
+def test_one_worker_is_this_process() -> None:
+    with local_executor(1) as executor:
+        assert executor.submit(os.getpid).result() == os.getpid()
+
+
+def test_two_workers_are_others_with_one_thread_each_and_leave_the_environment_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with local_executor(2) as executor:
+        assert executor.submit(os.getpid).result() != os.getpid()
+        assert executor.submit(_threads).result() == "1"
+        assert run_all(executor, _square, [(n,) for n in range(10)]) == [n * n for n in range(10)]
+    assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_no_workers_is_an_error() -> None:
+    with pytest.raises(InputError, match="--workers must be at least 1"), local_executor(0):
+        pass
