@@ -19,6 +19,7 @@ import sys
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 from reid_audit import weights
 from reid_audit.face._deepface import on_canvas
 from reid_audit.face._engine import build, damaged, load_engine, load_runtime
+from reid_audit.face._models import STAND_IN_PRODUCER
 from reid_audit.face._parts import Detection
 from reid_audit.records import EngineError, Portrait, WeightsError
 
@@ -132,11 +134,12 @@ class _DeepFaceDetector:
         self._kind = KINDS[name]
         self.layout = self._kind.layout
         self.sure_score = self._kind.threshold
-        self.stand_in = False
         check_package(name)
         weights.require(self._kind.files)
         digests = {file: weights.verify(file) for file in self._kind.files}
         self._paths = {file: weights.find_weights(file) for file in self._kind.files}
+        # OpenCV, which reads these files, does not tell who made them; an ONNX file says so at its beginning.
+        self.stand_in = any(map(_is_stand_in, self._paths.values()))
         self._lock = threading.Lock()  # all of them keep state in their models
         self._load()
         setting = os.environ.get(self._kind.setting, "") if self._kind.setting else ""
@@ -170,6 +173,11 @@ class _DeepFaceDetector:
             if self.layout == "none" and None in eyes:
                 eyes = _find_eyes(self._eyes, canvas, box)
             yield _describe(box, eyes, float(face.confidence), border)
+
+
+def _is_stand_in(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return STAND_IN_PRODUCER.encode() in stream.read(64)
 
 
 def _version(pip: str) -> str:

@@ -18,13 +18,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from reid_audit import weights
 from reid_audit.face._align import describe_fit, fit_template
@@ -45,11 +44,10 @@ _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(BaseModel):
     """How a picture is handed to a network; see the top of this module for the formula and the defaults."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     size: Annotated[int, Field(ge=16, le=1024)] = 112
     channels: Literal["rgb", "bgr"] = "rgb"
@@ -90,11 +88,11 @@ def read_handover(model: Path) -> tuple[Handover, str]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name} is no readable TOML file: {error}") from error
     try:
-        return TypeAdapter(Handover).validate_python(table), path.name
+        return Handover.model_validate(table), path.name
     except ValidationError as error:
         first = error.errors()[0]
-        key, known = str(first["loc"][0]), ", ".join(field.name for field in fields(Handover))
-        if first["type"] == "unexpected_keyword_argument":
+        key, known = str(first["loc"][0]), ", ".join(Handover.model_fields)
+        if first["type"] == "extra_forbidden":
             raise InputError(f"{path.name}: no key is called {key!r}; known: {known}") from error
         raise InputError(f"{path.name}: {key}: {first['msg']}, got {table[key]!r}") from error
 
@@ -141,8 +139,8 @@ class OnnxEmbedder:
         self.dimension = self._try()
         self.identity: Mapping[str, str] = {
             "chip": f"{self.handover.size} px, similarity to the ArcFace template by {described}, bilinear",
-            **{f"{self.name} {field.name}": str(getattr(self.handover, field.name)) for field in fields(Handover)},
-            f"settings of {self.name}": settings or "default (plain ArcFace)",
+            **{f"handover {key}": str(value) for key, value in self.handover},
+            "handover from": settings or "defaults (plain ArcFace)",
             f"sha256 of {self.name}": sha256,
             **load_runtime().versions,
         }
