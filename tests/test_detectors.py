@@ -207,6 +207,16 @@ def test_cascade_with_eyes_and_without(cascade):
     assert made.landmarks_px.tolist() == [[65, 85], [90, 85]]  # right eye, left eye
 
 
+def test_place_without_eyes_can_be_read_in_another_portrait(cascade):
+    faces = cascade.finder._eyes.model["face_detector"]
+    faces.faces = [((150, 160, 60, 70), 4.5)]
+    place = cascade.encode(scene())
+    faces.faces = []
+    there = cascade.encode_at(scene(), place)
+    assert there.status is Status.OK
+    assert np.array_equal(there.vector, place.vector)
+
+
 def test_cascade_that_breaks_is_no_empty_picture(cascade):
     cascade.finder._eyes.model["face_detector"].faces = None
     made = cascade.encode(scene())

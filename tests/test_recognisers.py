@@ -173,7 +173,8 @@ def test_template_scales_with_the_chip():
 
 def test_dlibs_points_are_laid_on_the_eyes_of_the_template():
     right, left, base = TEMPLATE[0], TEMPLATE[1], np.array([56.1, 79.5])
-    corners = np.array([left + (8, 0), left - (8, 0), right - (8, 0), right + (8, 0), base])
+    half = np.array([8, 0])
+    corners = np.array([left + half, left - half, right - half, right + half, base])
     detection = Detection((0, 0, 1, 1), corners, np.stack([left, right]), 1.0, "dlib-5")
     assert np.allclose(fit_template(detection, size_px=112), np.eye(2, 3), atol=1e-9)
 

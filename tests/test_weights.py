@@ -277,7 +277,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def do_GET(self):  # noqa: N802 - the library's name
+    def do_GET(self):
         server = self.server
         server.asked.append((self.path, self.headers.get("Range"), self.headers.get("If-Range")))
         answer = server.answers[self.path]
