@@ -646,7 +646,9 @@ assert not [name for name in heavy if name in sys.modules]
 
 
 def test_a_run_leaves_the_process_as_it_was(tmp_path):
-    home = stand_ins.write_home(tmp_path)
+    home = stand_ins.write_home(tmp_path, *stand_ins.RECOGNISERS)
+    stand_ins.write_centerface(home / "centerface.onnx")
+    stand_ins.write_recogniser(home / "mine.onnx", size_px=112, dimension=64, channels_first=True)
     before = sorted(str(path) for path in tmp_path.rglob("*"))
     code = """
 import logging, os, signal, socket, warnings
@@ -658,12 +660,15 @@ def state():
     return (list(warnings.filters), dict(os.environ), root.level, list(root.handlers), logging.root.manager.disable,
             sys.stdout, sys.stderr, socket.getdefaulttimeout(), os.getcwd(), signal.getsignal(signal.SIGINT))
 before = state()
+from reid_audit import weights
 from reid_audit.face import make_encoder
 from reid_audit.records import Portrait, View
 pixels = np.random.default_rng(0).integers(0, 90, (512, 512, 3), dtype=np.uint8)
 stand_ins.paint_face(pixels, left=220, top=200)
-for name in ("Facenet512", "ArcFace", "dlib"):
-    encoder = make_encoder(name)
+weights.local.MODEL_FILES = stand_ins.unpinned(weights.MODEL_FILES)
+cases = [(name, "auto") for name in (*stand_ins.RECOGNISERS, "dlib", "onnx:mine.onnx")]
+for name, detector in (*cases, ("ArcFace", "centerface"), ("onnx:mine.onnx", "dlib")):
+    encoder = make_encoder(name, detector=detector)
     made = encoder.encode(Portrait(pixels, View(), np.eye(3, 4), "test"))
     assert made.status != "backend_error", made.reason
     assert state() == before

@@ -415,3 +415,25 @@ def test_shared_detector_forgets_and_does_not_remember_errors():
     encoder.encode(picture)
     assert counting.looks == 23
     assert len(encoder.finder._remembered) == 16
+
+
+# --- what it is for ---
+
+
+@pytest.mark.slow
+def test_real_arcface_model_tells_synthetic_people_apart(mobilefacenet):
+    from reid_audit.phantom import make_phantom
+    from reid_audit.render import frontal_view, make_renderer
+    from reid_audit.surface import extract_skin
+
+    vectors = {}
+    with make_renderer("raycast") as renderer:
+        for identity in range(4):
+            for visit in (1, 2):
+                skin = extract_skin(make_phantom(identity, visit).volume)
+                made = mobilefacenet.encode(renderer.render(skin, frontal_view(skin)))
+                assert made.status is Status.OK
+                vectors[identity, visit] = made.vector
+    for identity in range(4):
+        likeness = [cosine(vectors[identity, 1], vectors[other, 2]) for other in range(4)]
+        assert np.argmax(likeness) == identity

@@ -23,11 +23,12 @@ from __future__ import annotations
 from reid_audit.weights.catalogue import MODEL_FILES, ModelFile
 from reid_audit.weights.fetch import fetch_weights
 from reid_audit.weights.local import find_weights, missing, require, sha256_of, verify, weights_home
-from reid_audit.weights.store import WeightsFile, import_weights, list_weights, verify_weights
+from reid_audit.weights.store import State, WeightsFile, import_weights, list_weights, verify_weights
 
 __all__ = [
     "MODEL_FILES",
     "ModelFile",
+    "State",
     "WeightsFile",
     "fetch_weights",
     "find_weights",
