@@ -198,6 +198,7 @@ def test_onnx_file_with_default_settings(model, astronaut, monkeypatch):
     encoder = make_encoder(f"onnx:{model}", detector="dlib")
     assert encoder.name == "onnx:mine.onnx"  # no folder: it goes into reports
     assert encoder.recipe == f"onnx:{model}"
+    assert face.name_encoder(encoder.recipe) == encoder.name
     made = encoder.encode(astronaut)
     assert (made.status, made.encoder, made.vector.shape) == (Status.OK, "onnx:mine.onnx", (64,))
     identity = encoder.identity

@@ -101,6 +101,16 @@ def _read_name(name: str, *, auto: bool = False) -> str:
         raise InputError(f"{error}, {PREFIX}FILE") from None
 
 
+def name_encoder(recipe: str) -> str:
+    """Name of the encoder that a recipe makes, for reports: without the folders of a file.
+
+    >>> name_encoder("onnx:/models/mine.onnx"), name_encoder("arcface")
+    ('onnx:mine.onnx', 'ArcFace')
+    """
+    name = _read_name(recipe)
+    return PREFIX + Path(name.removeprefix(PREFIX)).name if name.startswith(PREFIX) else name
+
+
 def _offered(name: str) -> tuple[str, ...]:
     return DETECTORS_OF_ONNX if name.startswith(PREFIX) else DETECTORS_OF[name]
 
