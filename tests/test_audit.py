@@ -50,6 +50,7 @@ class PixelEncoder:
     """Stands in for a recogniser: the vector is the portrait itself, in blocks of 32 pixels."""
 
     name = "pixels"
+    recipe = "dlib"  # what a worker would be told; the double answers to any name
     detector = "none"
     notice = ""
     identity = {"test double": "pixels"}  # noqa: RUF012
@@ -307,7 +308,7 @@ def test_the_same_run_twice_gives_the_same_result(tmp_path: Path) -> None:
 def test_engines_resolve_auto() -> None:
     engines = start_engines(SETTINGS)
     assert isinstance(engines, Engines)
-    assert (engines.settings.encoder, engines.settings.detector) == ("pixels", "none")
+    assert (engines.settings.encoder, engines.settings.detector) == ("dlib", "none")  # the double's recipe
 
 
 def test_distances_that_offer_no_threshold_are_told_without_a_number() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 
-from reid_audit.face import make_encoder
+from reid_audit.face import make_encoder, name_encoder
 from reid_audit.records import (
     FaceRecord,
     Fingerprint,
@@ -81,7 +81,7 @@ def start_engines(settings: Settings) -> Engines:
     """
     encoder = make_encoder(settings.encoder, detector=settings.detector)
     with make_renderer(settings.renderer) as renderer:
-        resolved = replace(settings, encoder=encoder.name, detector=encoder.detector, renderer=renderer.name)
+        resolved = replace(settings, encoder=encoder.recipe, detector=encoder.detector, renderer=renderer.name)
         notices = tuple(notice for notice in (encoder.notice, renderer.notice) if notice)
         return Engines(resolved, notices, dict(encoder.identity), dict(renderer.identity))
 
@@ -100,7 +100,7 @@ def fingerprint_of(engines: Engines, records: Iterable[FaceRecord]) -> Fingerpri
     del view["target_ras_mm"]  # found anew on each original
     modalities = sorted({record.grid.modality for record in records if record.grid is not None})
     return Fingerprint(
-        encoder=settings.encoder,
+        encoder=name_encoder(settings.encoder),
         weights=_digest(dict(engines.identity)),
         detector=settings.detector,
         renderer=f"{settings.renderer} {_digest([asdict(settings.lighting), dict(engines.drawing)])}",
@@ -117,7 +117,7 @@ def software_versions() -> dict[str, str]:
 
 def describe_settings(settings: Settings, *, seed: int) -> dict[str, str]:
     """Return the settings as names and words for the report."""
-    table = {"encoder": settings.encoder, "detector": settings.detector, "renderer": settings.renderer}
+    table = {"encoder": name_encoder(settings.encoder), "detector": settings.detector, "renderer": settings.renderer}
     table["skin level"] = "found on each original" if settings.level is None else f"{settings.level:g}"
     for part in (settings.surface, settings.lighting, View()):
         table |= {
