@@ -18,6 +18,7 @@ from reid_audit.records import EngineError, InputError, Portrait
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
+from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, views_around
 from reid_audit.render.shading import Light, Lighting
 
 RENDERERS = ("auto", "vtk", "pyrender", "raycast")
@@ -75,11 +76,16 @@ def save_png(portrait: Portrait, path: Path) -> None:
 
 __all__ = [
     "RENDERERS",
+    "HeadPose",
     "Light",
     "Lighting",
+    "Look",
     "Renderer",
     "camera_matrix",
+    "find_frontal_view",
+    "find_head_pose",
     "frontal_view",
     "make_renderer",
     "save_png",
+    "views_around",
 ]
