@@ -20,6 +20,7 @@ from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
 from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, views_around
 from reid_audit.render.shading import Light, Lighting
+from reid_audit.render.symmetry import check_one_sided
 
 RENDERERS = ("auto", "vtk", "pyrender", "raycast")
 """Names that `make_renderer` takes."""
@@ -82,6 +83,7 @@ __all__ = [
     "Look",
     "Renderer",
     "camera_matrix",
+    "check_one_sided",
     "find_frontal_view",
     "find_head_pose",
     "frontal_view",

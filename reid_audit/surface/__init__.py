@@ -16,7 +16,7 @@ outer air
 
 from reid_audit.surface.added import check_added_surface
 from reid_audit.surface.extract import extract_skin
-from reid_audit.surface.level import CT_LEVEL_HU, candidate_levels, find_level
+from reid_audit.surface.level import CT_LEVEL_HU, candidate_levels, find_level, refine_level
 from reid_audit.surface.mesh_file import MESH_ENDINGS, write_mesh
 from reid_audit.surface.settings import SurfaceSettings
 
@@ -28,5 +28,6 @@ __all__ = [
     "check_added_surface",
     "extract_skin",
     "find_level",
+    "refine_level",
     "write_mesh",
 ]
