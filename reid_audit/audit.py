@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .accuracy import assess, calibrate, check_fingerprint, list_people
+from .attack import ATTACKS, average_places, check_attacks, faces_of_attack
 from .dataset import Cohort
 from .face import Encoder, make_encoder
-from .match import compare
+from .match import compare, merge_scores
 from .records import (
     ORIGINAL,
     AuditResult,
@@ -156,14 +157,22 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partner:
-    """What an original hands on to its defaced partners."""
+    """What an original hands on to its defaced partners: level, camera, grid, and where its face is."""
 
     level: float
     view: View
     grid: Grid
+    face: Face
 
 
-def examine_scan(scan: ScanRef, settings: Settings, partner: Partner | None = None) -> FaceRecord:
+def examine_scan(
+    scan: ScanRef,
+    settings: Settings,
+    partner: Partner | None = None,
+    *,
+    attacks: Sequence[str] = ("naive",),
+    average: Face | None = None,
+) -> FaceRecord:
     """Take one scan from its file to its face.
 
     Parameters
@@ -173,6 +182,10 @@ def examine_scan(scan: ScanRef, settings: Settings, partner: Partner | None = No
         With ``auto`` resolved by `start_engines`.
     partner : Partner, optional
         The original of a defaced scan. Without it the scan chooses its own level and camera.
+    attacks : sequence of str
+        What attackers do beside the naive one; see `reid_audit.attack`. Only for defaced scans.
+    average : Face, optional
+        Where a face is on average, for the registered attacker.
 
     Returns
     -------
@@ -222,7 +235,17 @@ def examine_scan(scan: ScanRef, settings: Settings, partner: Partner | None = No
         return stopped(Status.RENDER_FAILED, error)
     with _timed(seconds, "face"):
         face = encoder.encode(portrait)
-    return replace(done, face=face, view=view)
+    done = replace(done, face=face, view=view)
+    if scan.condition == ORIGINAL:
+        return done
+    with _timed(seconds, "attacks"):
+        found = {}
+        if "aligned" in attacks and partner is not None:
+            found["aligned"] = encoder.encode_at(portrait, partner.face)
+        if "registered" in attacks and average is not None:
+            own = renderer.render(skin, frontal_view(skin), lighting=settings.lighting)
+            found["registered"] = encoder.encode_at(own, average)
+    return replace(done, attacks=found)
 
 
 def render_scan(
@@ -273,6 +296,7 @@ def acquire_faces(
     cohort: Cohort,
     *,
     settings: Settings,
+    attacks: Sequence[str] = ("naive",),
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> list[FaceRecord]:
@@ -283,6 +307,8 @@ def acquire_faces(
     cohort : Cohort
     settings : Settings
         With ``auto`` resolved by `start_engines`.
+    attacks : sequence of str
+        See `reid_audit.attack.ATTACKS`.
     executor : concurrent.futures.Executor, optional
         Where the tasks run; in this process by default.
     progress : callable, optional
@@ -303,8 +329,20 @@ def acquire_faces(
 
     defaced = [scan for scan in cohort.scans if scan.condition != ORIGINAL]
     run_all(executor, examine_scan, [(scan, settings) for scan in cohort.originals], done=note)
-    run_all(executor, examine_scan, [(scan, settings, _partner(cohort, scan, found)) for scan in defaced], done=note)
+    average = average_places([found[scan.key] for scan in cohort.originals])
+    run_all(
+        executor,
+        partial(_examine_defaced, settings=settings, attacks=tuple(attacks)),
+        [(scan, _partner(cohort, scan, found), average.get(scan.subject)) for scan in defaced],
+        done=note,
+    )
     return [_explain(cohort, found[scan.key], found) for scan in cohort.scans]
+
+
+def _examine_defaced(
+    scan: ScanRef, partner: Partner | None, average: Face | None, *, settings: Settings, attacks: Sequence[str]
+) -> FaceRecord:
+    return examine_scan(scan, settings, partner, attacks=attacks, average=average)
 
 
 def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> Partner | None:
@@ -312,7 +350,7 @@ def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> 
     record = None if original is None else found[original.key]
     if record is None or record.view is None or record.grid is None:
         return None
-    return Partner(record.level, record.view, record.grid)
+    return Partner(record.level, record.view, record.grid, record.face)
 
 
 def _explain(cohort: Cohort, record: FaceRecord, found: Mapping[str, FaceRecord]) -> FaceRecord:
@@ -457,6 +495,18 @@ def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
     return tuple(found)
 
 
+def compare_attacks(records: Sequence[FaceRecord], attacks: Sequence[str]) -> ScoreTable:
+    """Compare under each attacker. Originals are the same under all, so their comparisons stand once, under naive."""
+    naive = compare(records)
+    tables = [naive]
+    for attack in attacks:
+        if attack != "naive":
+            table = compare(faces_of_attack(records, attack), attack=attack)
+            of_originals = table.frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])
+            tables.append(ScoreTable(table.frame[~of_originals]))
+    return merge_scores(tables)
+
+
 def _require_control(cohort: Cohort, *, mend: str) -> None:
     """Raise where the manifest alone shows that no threshold can come of these originals."""
     for pair in cohort.pair_accounting():
@@ -584,6 +634,7 @@ def audit_cohort(
     allow_mismatch: bool = False,
     policy: Policy = Policy(),
     settings: Settings = Settings(),
+    attacks: Sequence[str] = ATTACKS,
     seed: int = 0,
     draws: int = 2000,
     executor: Executor | None = None,
@@ -603,6 +654,8 @@ def audit_cohort(
     policy : Policy
         What the steward accepts.
     settings : Settings
+    attacks : sequence of str
+        Which attackers to run; the naive one always is. See `reid_audit.attack`.
     seed, draws : int
         Of the resampling.
     executor : concurrent.futures.Executor, optional
@@ -632,8 +685,9 @@ def audit_cohort(
     if calibration is not None:  # refuse before the work is done; only the modality is not known yet
         expected = replace(fingerprint_of(engines, []), modality=calibration.fingerprint.modality)
         check_fingerprint(calibration, expected, allow=allow_mismatch)
-    records = acquire_faces(cohort, settings=engines.settings, executor=executor, progress=progress)
-    scores = compare(records)
+    attacks = check_attacks(attacks)
+    records = acquire_faces(cohort, settings=engines.settings, attacks=attacks, executor=executor, progress=progress)
+    scores = compare_attacks(records, attacks)
     if progress is not None:
         progress("evidence", 0, 1)
     fingerprint = fingerprint_of(engines, records)

@@ -76,6 +76,9 @@ LevelOption = Annotated[
 ]
 WorkersOption = Annotated[int | None, typer.Option("--workers", help="Processes; one per core if left out.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all resampling.")]
+AttackOption = Annotated[
+    str, typer.Option("--attack", help="Attackers, with commas: naive, aligned, registered. naive always runs.")
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 ManifestArgument = Annotated[
     Path, typer.Argument(help="CSV or TSV with the columns subject, session, condition, path.", show_default=False)
@@ -84,6 +87,10 @@ ManifestArgument = Annotated[
 
 def _settings(encoder: str, detector: str, renderer: RendererName, level: float | None) -> reid_audit.Settings:
     return reid_audit.Settings(encoder=encoder, detector=detector, renderer=renderer.value, level=level)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 @contextmanager
@@ -161,21 +168,22 @@ def _say_result(result: AuditResult) -> None:
                 ("no face found", rate_text(control.fta)),
             ],
         )
-    verdicts = {each.condition: each for each in result.verdict.conditions}
-    for attack in result.evidence.attacks:
-        match, verdict = match_at(attack, name), verdicts[attack.condition]
+    for verdict in result.verdict.conditions:
+        out.print(f"\n[bold]{escape(verdict.condition)}[/]: {_word(verdict.decision)}")
+        for attack in (one for one in result.evidence.attacks if one.condition == verdict.condition):
+            match = match_at(attack, name)
+            _say_block(
+                f"  {attack.attack} attacker",
+                [
+                    ("  matched after defacing", rate_text(match.counted)),
+                    ("  different people matched", rate_text(match.strangers)),
+                    ("  own person first", rank1_text(attack.search)),
+                    ("  AUC own/other originals", f"{estimate_text(attack.linkability)}; 0.5 = no link left"),
+                    ("  no vector to compare", rate_text(attack.fta)),
+                ],
+            )
         reasons = [check.text for check in verdict.checks if check.decision is verdict.decision]
-        _say_block(
-            f"\n[bold]{escape(attack.condition)}[/] ({attack.attack} attacker): {_word(verdict.decision)}",
-            [
-                ("matched after defacing", rate_text(match.counted)),
-                ("different people matched", rate_text(match.strangers)),
-                ("own person first", rank1_text(attack.search)),
-                ("AUC own/other originals", f"{estimate_text(attack.linkability)}; 0.5 = nothing left to link"),
-                ("no face found", rate_text(attack.fta)),
-                ("because", "\n".join(reasons)),
-            ],
-        )
+        _say_block("  because", [("-", reason) for reason in reasons])
     out.print()
     for check in result.verdict.checks:
         if check.decision is not Decision.PASS:
@@ -216,6 +224,7 @@ def demo(
     encoder: EncoderOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
+    attack: AttackOption = ",".join(reid_audit.ATTACKS),
     workers: WorkersOption = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -231,6 +240,7 @@ def demo(
             subjects=subjects,
             modality=modality,
             settings=settings,
+            attacks=_words(attack),
             seed=seed,
             keep_scans=keep_scans,
             executor=executor,
@@ -391,6 +401,7 @@ def score(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
+    attack: AttackOption = ",".join(reid_audit.ATTACKS),
     workers: WorkersOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
@@ -414,6 +425,7 @@ def score(
             calibration=thresholds,
             allow_mismatch=allow_mismatch,
             policy=limits,
+            attacks=_words(attack),
             settings=_settings(encoder, detector, renderer, level),
             seed=seed,
             executor=executor,

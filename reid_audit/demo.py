@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
+from .attack import ATTACKS
 from .audit import Progress, Settings, audit_cohort
 from .dataset import read_manifest, write_manifest
 from .deface import apply_defacer, reference_defacers
@@ -88,6 +90,7 @@ def run_demo(
     modality: Modality = Modality.CT,
     settings: Settings = Settings(),
     policy: Policy = Policy(),
+    attacks: Sequence[str] = ATTACKS,
     seed: int = 0,
     keep_scans: Path | None = None,
     executor: Executor | None = None,
@@ -99,7 +102,7 @@ def run_demo(
     ----------
     subjects, modality, seed
         See `write_demo_cohort`.
-    settings, policy
+    settings, policy, attacks
         See `reid_audit.audit_cohort`.
     keep_scans : Path, optional
         Folder for the scans; by default they go to a temporary one and are removed.
@@ -121,5 +124,11 @@ def run_demo(
             progress=progress,
         )
         return audit_cohort(
-            read_manifest(manifest), settings=settings, policy=policy, seed=seed, executor=executor, progress=progress
+            read_manifest(manifest),
+            settings=settings,
+            policy=policy,
+            attacks=attacks,
+            seed=seed,
+            executor=executor,
+            progress=progress,
         )

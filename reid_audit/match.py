@@ -29,7 +29,6 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -38,7 +37,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, InputError, ScoreTable
+from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, InputError, ScoreTable, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,12 +46,6 @@ _NEAR = 1e-4
 """Below this distance 1 - cos loses digits to cancellation; it is computed from the difference vector instead."""
 
 _ROWS_AT_ONCE = 1 << 16
-
-
-def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
-    parts = (part for part in re.split(r"(\d+)", label) if part)
-    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
 
 
 # --- distances ---

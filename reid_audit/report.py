@@ -296,6 +296,7 @@ def result_to_html(result: AuditResult) -> str:
     """Write the page: one file, no network, no script. The same result gives the same text on every machine."""
     from markupsafe import Markup
 
+    order = [each.condition for each in result.verdict.conditions]
     figures = {
         (attack.condition, attack.attack): Markup(_figures(result, attack)) for attack in result.evidence.attacks
     }
@@ -304,6 +305,7 @@ def result_to_html(result: AuditResult) -> str:
         .get_template("report.html")
         .render(
             result=result,
+            attacks=sorted(result.evidence.attacks, key=lambda attack: order.index(attack.condition)),
             figures=figures,
             flow=_flow(result),
             conditions={each.condition: each for each in result.verdict.conditions},

@@ -552,8 +552,7 @@ def test_each_attacker_stands_alone() -> None:
     stronger = compare(make_faces(20, {"cut": 0.5}), attack="aligned").frame
     only_defaced = ScoreTable(stronger[stronger["condition"] == "cut"])
     evidence, calibration = make_evidence(merge_scores([naive, only_defaced]))
-    assert [c.attack for c in evidence.controls] == ["naive", "aligned"]
-    assert evidence.controls[0].auc == evidence.controls[1].auc  # originals are the same
+    assert [c.attack for c in evidence.controls] == ["naive"]  # originals are the same under both
     marks = {(t.condition, t.attack) for one in evidence.attacks for t in one.tests}
     assert marks == {("cut", "naive"), ("cut", "aligned")}
     assert evidence.attack("cut", "aligned").linkability.value > 0.9 > evidence.attack("cut").linkability.value

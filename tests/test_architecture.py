@@ -31,8 +31,9 @@ ARROWS: dict[str, set[str]] = {
     "verdict": {"records", "stats"},
     "phantom": {"records", "volume", "dataset"},
     "deface": {"records", "volume"},
-    "audit": PIPELINE | {"stats", "accuracy", "verdict", "work"},
-    "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "audit"},
+    "audit": PIPELINE | {"stats", "accuracy", "attack", "verdict", "work"},
+    "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
+    "attack": {"records"},
     "plots": {"records"},
     "report": {"records", "match", "plots"},
 }

@@ -54,6 +54,11 @@ class PixelEncoder:
     def __init__(self, face: Callable[[Portrait], Face] | None = None) -> None:
         self._face = face
 
+    def encode_at(self, portrait: Portrait, place: Face) -> Face:
+        if place.box_px is None:
+            return Face(Status.NO_FACE, self.name, reason="no place")
+        return self.encode(portrait)
+
     def encode(self, portrait: Portrait) -> Face:
         if self._face is not None:
             return self._face(portrait)

@@ -18,12 +18,21 @@ from reid_audit.match import (
     compare,
     cosine_distances,
     merge_scores,
-    natural_key,
     read_score_strata,
     read_scores,
     write_scores,
 )
-from reid_audit.records import SCORE_COLUMNS, Face, FaceRecord, Group, InputError, ScanRef, ScoreTable, Status
+from reid_audit.records import (
+    SCORE_COLUMNS,
+    Face,
+    FaceRecord,
+    Group,
+    InputError,
+    ScanRef,
+    ScoreTable,
+    Status,
+    natural_key,
+)
 
 
 def _record(key: str, vector: Iterable[float] | None, *, encoder: str = "toy") -> FaceRecord:

@@ -251,34 +251,44 @@ def test_whole_face_removal_is_not_failed_and_not_passed_by_a_naive_attacker_alo
 
 def test_whole_face_removal_passes_once_a_stronger_attacker_saw_it_and_found_nothing() -> None:
     naive = compare(_faces(60, {"gone": None}))
-    aligned = compare(_faces(60, {"gone": 60.0}), attack="aligned")
-    verdict = _decide(merge_scores([naive, aligned]), Policy())
+    registered = compare(_faces(60, {"gone": 60.0}), attack="registered")
+    verdict = _decide(merge_scores([naive, registered]), Policy())
     assert verdict.decision is Decision.PASS
-    assert "aligned got a vector from 120 of 120" in _check(verdict, "defaced_fta").text
+    assert "registered got a vector from 120 of 120" in _check(verdict, "defaced_fta").text
 
 
 def test_the_stronger_attacker_binds() -> None:
     """A detector that finds nothing, and landmarks set by hand that find everybody."""
     naive = compare(_faces(40, {"cut": None}))
-    aligned = compare(_faces(40, {"cut": 0.5}), attack="aligned")
-    verdict = _decide(merge_scores([naive, aligned]), Policy())
+    registered = compare(_faces(40, {"cut": 0.5}), attack="registered")
+    verdict = _decide(merge_scores([naive, registered]), Policy())
     assert verdict.decision is Decision.FAIL
     assert _check(verdict, "linkability", attack="naive").decision is Decision.PASS
-    assert _check(verdict, "linkability", attack="aligned").decision is Decision.FAIL
+    assert _check(verdict, "linkability", attack="registered").decision is Decision.FAIL
 
 
 def test_an_attacker_that_the_policy_asks_for_and_was_not_run(wiped: ScoreTable) -> None:
     verdict = _decide(wiped, Policy())
     assert verdict.decision is Decision.REVIEW
-    assert "aligned" in _check(verdict, "required_attacks").text
+    assert "registered" in _check(verdict, "required_attacks").text
 
 
 def test_a_required_attacker_must_have_seen_something() -> None:
     naive = compare(_faces(60, {"wipe": 60.0}))
-    unseeing = compare(_faces(60, {"wipe": None}), attack="aligned")
+    unseeing = compare(_faces(60, {"wipe": None}), attack="registered")
     verdict = _decide(merge_scores([naive, unseeing]), Policy())
     assert verdict.decision is Decision.REVIEW
-    assert "aligned: no vector from 120 of 120" in _check(verdict, "required_attacks").text
+    assert "registered: no vector from 120 of 120" in _check(verdict, "required_attacks").text
+
+
+def test_an_attacker_that_does_not_bind_can_only_ask_for_a_human() -> None:
+    naive = compare(_faces(60, {"cut": 60.0}))
+    aligned = compare(_faces(60, {"cut": 0.5}), attack="aligned")
+    verdict = _decide(merge_scores([naive, aligned]), NAIVE_ONLY)
+    assert verdict.decision is Decision.REVIEW
+    found = _check(verdict, "linkability", attack="aligned")
+    assert found.decision is Decision.REVIEW
+    assert "does not bind" in found.text
 
 
 def test_people_without_a_defaced_scan_are_missed() -> None:

@@ -98,10 +98,12 @@ def assess(
     cells: list[StratumEvidence] = []
     controls: list[ControlEvidence] = []
     family: list[TestResult] = []
-    for attack in dict.fromkeys(attack for _, attack in evaluated) or ["naive"]:
+    names = list(dict.fromkeys(attack for _, attack in evaluated)) or ["naive"]
+    for attack in names:
         chosen = _choose(calibration, attack)
         originals = find_originals(table, attack)
-        controls.append(assess_control(originals, chosen, attack, level=level))
+        if attack == "naive" or "naive" not in names or table.has_originals(attack):
+            controls.append(assess_control(originals, chosen, attack, level=level))
         own = {}
         for condition in (c for c, by in evaluated if by == attack):
             attempt = find_attempt(table, originals, condition, attack)

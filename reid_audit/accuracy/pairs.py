@@ -137,6 +137,10 @@ class Scores:
         own = self.select(group, attack)
         return own if len(own.distance) else self.select(group, "naive")
 
+    def has_originals(self, attack: str) -> bool:
+        """Whether that attacker has comparisons of originals of its own."""
+        return any(len(self.select(group, attack).distance) for group in (Group.SAME, Group.DIFFERENT))
+
     def evaluated(self) -> list[tuple[str, str]]:
         """Return each (condition, attack) that has defaced comparisons, in the order of the labels."""
         both = np.argwhere(self._count.sum(axis=0) > 0)

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reid_audit.records import ORIGINAL, Group, InputError, PairCount, ScanRef
+from reid_audit.records import ORIGINAL, Group, InputError, PairCount, ScanRef, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _UNKNOWN = "unknown"
-
-
-def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort ``"2"`` before ``"10"``, as `reid_audit.match` does; ``"1"`` and ``"01"`` stay apart."""
-    parts = (part for part in re.split(r"(\d+)", label) if part)
-    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
 
 
 def listed(items: Iterable[str], *, most: int = 5) -> str:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_audit.dataset.cohort import Cohort, listed, natural_key
-from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef
+from reid_audit.dataset.cohort import Cohort, listed
+from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd

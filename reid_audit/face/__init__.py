@@ -59,6 +59,9 @@ class Encoder(Protocol):
     def identity(self) -> Mapping[str, str]:
         """Everything that changes a vector."""
 
+    def encode_at(self, portrait: Portrait, place: Face) -> Face:
+        """Face at a given box and landmarks, those of another portrait; the detector is not asked."""
+
     def encode(self, portrait: Portrait) -> Face:
         """Face in a portrait, (h, w, 3) uint8 RGB; any other array is an `InputError`."""
 

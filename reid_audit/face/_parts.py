@@ -18,6 +18,7 @@ kept
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -222,8 +223,31 @@ class FaceEncoder:
             vector=vector,
             box_px=kept.box_px,
             landmarks_px=kept.landmarks_px,
+            eyes_px=kept.eyes_px,
+            layout=kept.layout,
             confidence=kept.score,
             reason=reason,
+        )
+
+    def encode_at(self, portrait: Portrait, place: Face) -> Face:
+        """Turn what is at a given place of a portrait into a unit vector; see `reid_audit.face.Encoder`."""
+        if place.box_px is None:
+            return Face(Status.NO_FACE, self.name, reason="the attacker knows no place to look at")
+        landmarks = np.empty((0, 2)) if place.landmarks_px is None else place.landmarks_px
+        eyes = np.full((2, 2), np.nan) if place.eyes_px is None else place.eyes_px
+        there = Detection(place.box_px, landmarks, eyes, math.nan, place.layout)
+        try:
+            vector = _unit(self.embedder.embed(portrait, there), self.embedder.dimension)
+        except Exception as error:  # noqa: BLE001 - whatever a foreign engine raises is this scan's status
+            return self._broken("recogniser", error)
+        return Face(
+            Status.OK,
+            self.name,
+            vector=vector,
+            box_px=place.box_px,
+            landmarks_px=place.landmarks_px,
+            eyes_px=place.eyes_px,
+            layout=place.layout,
         )
 
     def _broken(self, part: str, error: Exception) -> Face:

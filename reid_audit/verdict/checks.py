@@ -156,6 +156,14 @@ def check_attack(evidence: AttackEvidence, policy: Policy, *, sighted: bool) -> 
     return checks
 
 
+def show_beside(check: Check) -> Check:
+    """Keep what an attacker that does not bind has shown from deciding more than that a human must look."""
+    if check.decision is Decision.PASS:
+        return check
+    text = f"{check.text} This attacker does not bind by the policy: judge what it means."
+    return replace(check, decision=Decision.REVIEW, text=text)
+
+
 def _check_required(attacks: Sequence[AttackEvidence], policy: Policy) -> list[Check]:
     """Whether every attacker that the policy asks for was run, and saw what it was run on.
 

@@ -14,7 +14,7 @@ from reid_audit.records import (
     Policy,
     Verdict,
 )
-from reid_audit.verdict.checks import check_attack, check_control, check_coverage, worst
+from reid_audit.verdict.checks import check_attack, check_control, check_coverage, show_beside, worst
 from reid_audit.verdict.policy import check_policy
 
 
@@ -30,7 +30,8 @@ def decide(
     Parameters
     ----------
     evidence : Evidence
-        From `reid_audit.accuracy.assess` with ``level=policy.level``. Every attacker in it binds.
+        From `reid_audit.accuracy.assess` with ``level=policy.level``. The policy's required attackers bind;
+        what the others show is for a human: at most REVIEW.
     policy : Policy
     findings : iterable of Check
         What other rooms found and what concerns every condition: an original in the release (FAIL), unread scans
@@ -69,7 +70,10 @@ def decide(
     conditions = []
     for condition in dict.fromkeys(one.condition for one in evidence.attacks):
         attacks = [one for one in evidence.attacks if one.condition == condition]
-        own = [c for one in attacks for c in check_attack(one, policy, sighted=sighted.get(one.attack, False))]
+        own: list[Check] = []
+        for one in attacks:
+            checks = check_attack(one, policy, sighted=sighted.get(one.attack, sighted.get("naive", False)))
+            own += checks if one.attack in policy.required_attacks else [show_beside(check) for check in checks]
         own += check_coverage(attacks, policy, people=people)
         decision = worst(check.decision for check in (*shared, *own))
         conditions.append(ConditionVerdict(condition, decision, tuple(own)))

@@ -19,7 +19,7 @@ _MEANING = {
     "min_subjects": "people with a comparison before and after defacing",
     "max_original_fta": "original scans without a face",
     "max_defaced_fta": "defaced scans that no attacker got a vector from",
-    "required_attacks": "attackers without which nothing passes",
+    "required_attacks": "attackers that bind, and without which nothing passes",
     "threshold": "operating point of the match rate: youden, eer, fmr10, fmr1 or fmr0.1",
     "level": "confidence of every one-sided bound",
 }
