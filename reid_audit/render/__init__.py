@@ -18,7 +18,7 @@ from reid_audit.records import EngineError, InputError, Portrait
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
-from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, views_around
+from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, turn_view, views_around
 from reid_audit.render.shading import Light, Lighting
 from reid_audit.render.symmetry import check_one_sided
 
@@ -89,5 +89,6 @@ __all__ = [
     "frontal_view",
     "make_renderer",
     "save_png",
+    "turn_view",
     "views_around",
 ]

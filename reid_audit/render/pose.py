@@ -208,6 +208,18 @@ def find_frontal_view(skin: Skin, look: Look | None = None) -> View:
     return surest
 
 
+def turn_view(view: View, *, azimuth_deg: float = 0.0, elevation_deg: float = 0.0) -> View:
+    """Walk around a head: to its left by the azimuth, then upwards by the elevation, whatever the roll of the view."""
+    camera = place_camera(view)
+    turn, nod = radians(azimuth_deg), radians(elevation_deg)
+    # The picture's right is the head's left.
+    level = cos(turn) * camera.towards + sin(turn) * camera.right
+    front = cos(nod) * level + sin(nod) * camera.up
+    top = cos(nod) * camera.up - sin(nod) * level
+    azimuth, elevation, roll = (round(angle, 3) for angle in _angles_deg(np.array([np.cross(front, top), front, top])))
+    return replace(view, azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=roll)
+
+
 def views_around(view: View) -> tuple[View, ...]:
     """Give the further views of an attacker who takes several pictures of one head.
 
@@ -219,20 +231,6 @@ def views_around(view: View) -> tuple[View, ...]:
     Returns
     -------
     tuple of View
-        Six: from 15 and 30 degrees to the head's left and to its right, from 10 degrees above and below. The camera
-        moves about the upright and the level line of the given picture, whatever its roll.
+        Six: from 15 and 30 degrees to the head's left and to its right, from 10 degrees above and below.
     """
-    camera = place_camera(view)
-    right, up, towards = camera.right, camera.up, camera.towards
-    found = []
-    for yaw_deg, nod_deg in VIEWS_AROUND_DEG:
-        yaw, nod = radians(yaw_deg), radians(nod_deg)
-        # The picture's right is the head's left.
-        level = cos(yaw) * towards + sin(yaw) * right
-        front = cos(nod) * level + sin(nod) * up
-        top = cos(nod) * up - sin(nod) * level
-        azimuth, elevation, roll = (
-            round(angle, 3) for angle in _angles_deg(np.array([np.cross(front, top), front, top]))
-        )
-        found.append(replace(view, azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=roll))
-    return tuple(found)
+    return tuple(turn_view(view, azimuth_deg=turn, elevation_deg=nod) for turn, nod in VIEWS_AROUND_DEG)

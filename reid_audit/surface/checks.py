@@ -181,7 +181,7 @@ def _check_head(
     solid = cleaned.solid
     outline, cut_cm2 = _outline(skin.vertices_ras_mm), _cut_cm2(lattice, solid)
     head_cm3 = float(solid.sum()) * lattice.voxel_mm**3 / 1000
-    whole = max(cut_cm2.values()) <= settings.cut_area_cm2
+    whole = max(cut_cm2.values()) <= settings.cut_area_cm2 and not outline.open_end
     brain = whole and head_cm3 < _BRAIN_CM3 and outline.face_end_mm < _BRAIN_FRONT_MM
     if head_cm3 < settings.head_volume_cm3:
         text = f"the largest piece above level {skin.level:g} has {head_cm3:.0f} cm3: no whole head"
