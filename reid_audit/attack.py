@@ -49,7 +49,7 @@ def average_places(records: Sequence[FaceRecord]) -> Mapping[str, Face]:
     Parameters
     ----------
     records : sequence of FaceRecord
-        Of originals, by one detector, each through the camera of its own `reid_audit.render.frontal_view`.
+        Of originals, by one detector, each through the camera of its own `reid_audit.render.find_frontal_view`.
 
     Returns
     -------

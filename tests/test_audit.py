@@ -44,6 +44,7 @@ from reid_audit import (
     write_volume,
 )
 from reid_audit.audit import Engines
+from reid_audit.phantom import PhantomScan, make_phantom
 
 
 class PixelEncoder:
@@ -150,6 +151,65 @@ def _constant(path: Path) -> None:
 def _other_grid(path: Path) -> None:
     volume = _ball(70.0)
     write_volume(replace(volume, intensity=volume.intensity[:20]), path)
+
+
+def _phantom_ref(folder: Path, condition: str = "original", **kwargs: object) -> tuple[ScanRef, PhantomScan]:
+    scan = make_phantom(20, spacing_mm=3.0, shift_sd_mm=0, **kwargs)
+    write_volume(scan.volume, folder / f"{condition}.nii")
+    return ScanRef("p20", "1", condition, folder / f"{condition}.nii", scan.volume.modality), scan
+
+
+def test_a_head_is_faced_however_it_lies(tmp_path: Path) -> None:
+    ref, _ = _phantom_ref(tmp_path, pose_sd_deg=6.8)
+    record = scan_room.examine_scan(ref, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
+    straight, _ = _phantom_ref(tmp_path, "straight", pose_sd_deg=0)
+    upright = scan_room.examine_scan(straight, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
+    apart = 1 - float(record.face.vector @ upright.face.vector)
+    assert apart < 0.01  # pixels, so that a degree shows
+    assert abs(record.view.roll_deg) + abs(record.view.azimuth_deg) > 3
+
+
+def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_heights(
+    tmp_path: Path, pixels: Callable[[PixelEncoder], None]
+) -> None:
+    ref, _ = _phantom_ref(tmp_path, modality=Modality.MR, pose_sd_deg=0)
+    settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
+    first = scan_room.examine_scan(ref, settings)
+    assert "search" not in first.seconds
+
+    def from_below(portrait: Portrait) -> Face:
+        if portrait.view.elevation_deg > first.view.elevation_deg - 5:
+            return Face(Status.NO_FACE, "pixels", reason="not from there")
+        return PixelEncoder().encode(portrait)
+
+    pixels(PixelEncoder(from_below))
+    sought = scan_room.examine_scan(ref, settings)
+    assert sought.face.status is Status.OK
+    assert sought.view.elevation_deg < first.view.elevation_deg - 5
+    defaced, _ = _phantom_ref(tmp_path, "defaced", modality=Modality.MR, pose_sd_deg=0)
+    partner = scan_room.Partner(sought.level, sought.view, sought.grid, sought.face)
+    assert scan_room.examine_scan(defaced, settings, partner).view == sought.view
+
+
+def test_nothing_is_sought_in_a_defaced_scan(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
+    pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
+    ref, _ = _phantom_ref(tmp_path, "defaced", pose_sd_deg=0)
+    record = scan_room.examine_scan(ref, SETTINGS)
+    assert record.face.status is Status.NO_FACE
+    assert "search" not in record.seconds
+
+
+def test_a_cut_face_is_unfit_in_an_original_and_not_in_a_defaced_scan(tmp_path: Path) -> None:
+    ref, scan = _phantom_ref(tmp_path, pose_sd_deg=0)
+    cut = scan.volume.intensity.copy()
+    cut[:, :, : cut.shape[2] // 2] = -1000
+    write_volume(replace(scan.volume, intensity=cut), ref.path)
+    settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
+    unfit = {f.code for f in scan_room.examine_scan(ref, settings).findings if f.severity == "unfit"}
+    assert unfit == {"face_incomplete"}
+    assert not [
+        f for f in scan_room.examine_scan(replace(ref, condition="tool"), settings).findings if f.severity == "unfit"
+    ]
 
 
 @pytest.mark.parametrize(

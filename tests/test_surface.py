@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from reid_audit.records import InputError, Modality, Skin, Volume
-from reid_audit.surface import CT_LEVEL_HU, SurfaceSettings, candidate_levels, extract_skin, find_level
+from reid_audit.surface import CT_LEVEL_HU, SurfaceSettings, candidate_levels, extract_skin, find_level, refine_level
 from reid_audit.volume import read_volume
 
 AIR, TISSUE = -1000.0, 40.0
@@ -329,6 +329,31 @@ def test_candidate_levels_start_with_the_default():
     assert levels[0] == find_level(volume)
     assert len(set(levels)) == len(levels) > 2
     assert candidate_levels(ct(*sphere())) == (CT_LEVEL_HU,)
+
+
+def test_a_level_that_the_detector_likes_as_well_as_any_stays():
+    volume, _ = mr_head(noise=10.0, bias=0.0, rng=np.random.default_rng(0))
+    default, *others = candidate_levels(volume)
+    assert refine_level(volume, lambda level: 1.0 if level == default else 1.2) == default
+    assert refine_level(volume, lambda level: 1.0 if level == default else np.nan) == default
+    assert refine_level(volume, lambda level: 1.0 + (level == others[2])) == others[2]
+    assert refine_level(volume, lambda level: -0.3 if level == default else -0.1 * level) == default
+
+
+def test_further_levels_are_tried_only_where_no_face_is_seen():
+    volume, _ = mr_head(noise=10.0, bias=0.0, rng=np.random.default_rng(0))
+    candidates, asked = candidate_levels(volume), []
+
+    def look(level):
+        asked.append(level)
+        return np.nan if level in candidates else level
+
+    assert refine_level(volume, look) == max(asked) > max(candidates)
+    assert refine_level(volume, lambda level: np.nan) == candidates[0]
+
+
+def test_nobody_is_asked_about_the_level_of_ct():
+    assert refine_level(ct(*sphere()), lambda level: pytest.fail("asked")) == CT_LEVEL_HU
 
 
 def test_shoulders_are_not_meshed():

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from reid_audit.audit.settings import Settings
 from reid_audit.face import Encoder, make_encoder
@@ -23,11 +24,13 @@ from reid_audit.records import (
     Portrait,
     RenderError,
     ScanRef,
+    Skin,
     Status,
     View,
+    Volume,
 )
-from reid_audit.render import Renderer, frontal_view, make_renderer
-from reid_audit.surface import extract_skin
+from reid_audit.render import Renderer, check_one_sided, find_frontal_view, make_renderer, turn_view
+from reid_audit.surface import extract_skin, refine_level
 from reid_audit.volume import check_same_grid, read_volume
 
 
@@ -58,6 +61,41 @@ class Partner:
     view: View
     grid: Grid
     face: Face
+
+
+class _Sought(NamedTuple):
+    """What a search for a face ended with."""
+
+    skin: Skin
+    view: View
+    portrait: Portrait
+    face: Face
+
+
+_SEARCH_VOXEL_MM = 2.0  # a level is judged on a coarse mesh
+
+
+def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, renderer: Renderer) -> _Sought:
+    """Look at an original whose face was not found at once: at other skin levels (MR), then from other heights."""
+
+    def face_at(skin: Skin, view: View) -> tuple[Portrait, Face]:
+        portrait = renderer.render(skin, view, lighting=settings.lighting)
+        return portrait, encoder.encode(portrait)
+
+    def confidence_at(level: float) -> float:
+        coarse = replace(settings.surface, voxel_mm=max(_SEARCH_VOXEL_MM, settings.surface.voxel_mm))
+        try:
+            rough = extract_skin(volume, level=level, settings=coarse)
+            return face_at(rough, find_frontal_view(rough))[1].confidence
+        except (InputError, RenderError):  # no surface at this level: no face there
+            return float("nan")
+
+    if settings.level is None:
+        level = refine_level(volume, confidence_at)
+        if level != skin.level:
+            skin = extract_skin(volume, level=level, settings=settings.surface)
+    view = find_frontal_view(skin, lambda view: face_at(skin, view)[1].confidence)
+    return _Sought(skin, view, *face_at(skin, view))
 
 
 def examine_scan(
@@ -116,29 +154,37 @@ def examine_scan(
     try:
         with _timed(seconds, "skin"):
             skin = extract_skin(
-                volume, level=settings.level if partner is None else partner.level, settings=settings.surface
+                volume,
+                level=settings.level if partner is None else partner.level,
+                settings=settings.surface,
+                altered=scan.condition != ORIGINAL,
             )
     except InputError as error:
         return stopped(Status.NO_SKIN, error)
     done = replace(done, level=skin.level, findings=notes + skin.checks)
-    del volume
     try:
         with _timed(seconds, "portrait"):
-            view = frontal_view(skin) if partner is None else partner.view
+            view = find_frontal_view(skin) if partner is None else partner.view
             portrait = renderer.render(skin, view, lighting=settings.lighting)
+        with _timed(seconds, "face"):
+            face = encoder.encode(portrait)
+        if scan.condition == ORIGINAL and face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE):
+            with _timed(seconds, "search"):
+                sought = _search(volume, skin, settings, encoder, renderer)
+            found_surer = not sought.face.confidence <= face.confidence and sought.face.acquired
+            skin, view, portrait, face = sought if found_surer else (skin, view, portrait, face)
     except (RenderError, EngineError) as error:
         return stopped(Status.RENDER_FAILED, error)
-    with _timed(seconds, "face"):
-        face = encoder.encode(portrait)
-    done = replace(done, face=face, view=view)
+    del volume
+    done = replace(done, level=skin.level, face=face, view=view)
     if scan.condition == ORIGINAL:
-        return done
+        return replace(done, findings=notes + skin.checks + check_one_sided(skin))
     with _timed(seconds, "attacks"):
         found = {}
         if "aligned" in attacks and partner is not None:
             found["aligned"] = encoder.encode_at(portrait, partner.face)
         if "registered" in attacks and average is not None:
-            own = renderer.render(skin, frontal_view(skin), lighting=settings.lighting)
+            own = renderer.render(skin, find_frontal_view(skin), lighting=settings.lighting)
             found["registered"] = encoder.encode_at(own, average)
     return replace(done, attacks=found)
 
@@ -157,7 +203,7 @@ def render_scan(
     path : Path
         A file, or a folder that holds one DICOM series.
     azimuth_deg, elevation_deg : float
-        Where the camera stands; 0, 0 is the front.
+        Where the camera stands; 0, 0 faces the head, however it lies.
     settings : Settings
 
     Returns
@@ -177,7 +223,7 @@ def render_scan(
     volume = read_volume(path)
     skin = extract_skin(volume, level=settings.level, settings=settings.surface)
     with make_renderer(settings.renderer) as renderer:
-        view = frontal_view(skin, azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
+        view = turn_view(find_frontal_view(skin), azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
         portrait = renderer.render(skin, view, lighting=settings.lighting)
     face = make_encoder(settings.encoder, detector=settings.detector).encode(portrait)
     findings = tuple(Finding("reader", "info", note) for note in volume.notes) + skin.checks

@@ -104,7 +104,7 @@ def fingerprint_of(engines: Engines, records: Iterable[FaceRecord]) -> Fingerpri
         weights=_digest(dict(engines.identity)),
         detector=settings.detector,
         renderer=f"{settings.renderer} {_digest([asdict(settings.lighting), dict(engines.drawing)])}",
-        views=f"frontal {_digest(view)}",
+        views=f"faced {_digest(view)}",
         surface=_digest([asdict(settings.surface), settings.level]),
         modality="+".join(modalities),
     )

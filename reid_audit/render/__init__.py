@@ -18,7 +18,9 @@ from reid_audit.records import EngineError, InputError, Portrait
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
+from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, turn_view, views_around
 from reid_audit.render.shading import Light, Lighting
+from reid_audit.render.symmetry import check_one_sided
 
 RENDERERS = ("auto", "vtk", "pyrender", "raycast")
 """Names that `make_renderer` takes."""
@@ -75,11 +77,18 @@ def save_png(portrait: Portrait, path: Path) -> None:
 
 __all__ = [
     "RENDERERS",
+    "HeadPose",
     "Light",
     "Lighting",
+    "Look",
     "Renderer",
     "camera_matrix",
+    "check_one_sided",
+    "find_frontal_view",
+    "find_head_pose",
     "frontal_view",
     "make_renderer",
     "save_png",
+    "turn_view",
+    "views_around",
 ]

@@ -54,11 +54,16 @@ def camera_matrix(view: View) -> NDArray[np.float64]:
     return matrix
 
 
-def frontal_view(skin: Skin, *, azimuth_deg: float = 0.0, elevation_deg: float = 0.0) -> View:
-    """Look at the face of a head from the front, or from a direction around it.
+def target_of(skin: Skin, axes: NDArray[np.float64] | None = None) -> tuple[float, float, float]:
+    """Find the middle of the head at the height of the eyes, in RAS mm.
 
-    The target is the middle of the head at the height of the eyes, told from the top of the head: neither the neck nor
-    shoulders nor what a defacer removed from the face move it.
+    Told from the top of the head: neither the neck nor shoulders nor what a defacer removed from the face move it.
+
+    Parameters
+    ----------
+    skin : Skin
+    axes : (3, 3) float64, optional
+        Rows are the head's right, front and top in RAS; by default those of RAS itself.
 
     Raises
     ------
@@ -69,9 +74,23 @@ def frontal_view(skin: Skin, *, azimuth_deg: float = 0.0, elevation_deg: float =
     if not len(vertices):
         msg = "no view: the skin has no vertices"
         raise RenderError(msg)
-    top = float(np.percentile(vertices[:, 2], 99.9))
-    head = vertices[vertices[:, 2] > top - 150.0]
-    low, high = np.percentile(head[:, :2], [2.0, 98.0], axis=0)
+    along = vertices if axes is None else vertices @ axes.T.astype(np.float32)
+    top = float(np.percentile(along[:, 2], 99.9))
+    low, high = np.percentile(along[along[:, 2] > top - 150.0, :2], [2.0, 98.0], axis=0)
     x, y = (low + high) / 2
-    target = (round(float(x), 3), round(float(y), 3), round(top - _EYES_BELOW_TOP_MM, 3))
-    return View(azimuth_deg=azimuth_deg, elevation_deg=elevation_deg, target_ras_mm=target)
+    target = np.array([x, y, top - _EYES_BELOW_TOP_MM], dtype=np.float64)
+    x, y, z = (round(float(value), 3) for value in (target if axes is None else target @ axes))
+    return x, y, z
+
+
+def frontal_view(skin: Skin, *, azimuth_deg: float = 0.0, elevation_deg: float = 0.0) -> View:
+    """Look at the face of a head that lies straight in the scanner from the front, or from a direction around it.
+
+    `reid_audit.render.pose.find_frontal_view` faces a head that does not.
+
+    Raises
+    ------
+    RenderError
+        Where the skin has no vertices.
+    """
+    return View(azimuth_deg=azimuth_deg, elevation_deg=elevation_deg, target_ras_mm=target_of(skin))

@@ -14,8 +14,20 @@ outer air
     other air is a cavity (sinuses, airways, dark bone in MR) and is filled, so that only the outer skin is meshed.
 """
 
+from reid_audit.surface.added import check_added_surface
 from reid_audit.surface.extract import extract_skin
-from reid_audit.surface.level import CT_LEVEL_HU, candidate_levels, find_level
+from reid_audit.surface.level import CT_LEVEL_HU, candidate_levels, find_level, refine_level
+from reid_audit.surface.mesh_file import MESH_ENDINGS, write_mesh
 from reid_audit.surface.settings import SurfaceSettings
 
-__all__ = ["CT_LEVEL_HU", "SurfaceSettings", "candidate_levels", "extract_skin", "find_level"]
+__all__ = [
+    "CT_LEVEL_HU",
+    "MESH_ENDINGS",
+    "SurfaceSettings",
+    "candidate_levels",
+    "check_added_surface",
+    "extract_skin",
+    "find_level",
+    "refine_level",
+    "write_mesh",
+]

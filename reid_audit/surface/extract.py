@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, InputError, Modality, Skin, Volume
-from reid_audit.surface.clean import Cleaned, clean
-from reid_audit.surface.lattice import Lattice, sample_head
+from reid_audit.records import InputError, Modality, Skin, Volume
+from reid_audit.surface.checks import check_skin
+from reid_audit.surface.clean import clean
+from reid_audit.surface.lattice import sample_head
 from reid_audit.surface.level import air_of, find_level, no_surface, span_of
 from reid_audit.surface.settings import SurfaceSettings
 
@@ -33,48 +34,13 @@ def _normals(
     return (outward / np.where(length > 0, length, 1.0)).astype(np.float32)
 
 
-_SIDES = (("left", "right"), ("back", "front"), ("bottom", "top"))
-
-
-def _check(
-    volume: Volume, level: float, lattice: Lattice, cleaned: Cleaned, settings: SurfaceSettings
-) -> Iterator[Finding]:
-    solid, mm = cleaned.solid, lattice.voxel_mm
-    low, _ = span_of(volume)
-    if volume.modality is Modality.CT and low > -500:
-        yield Finding("not_hu", "unfit", f"intensities are not HU: the lowest is {low:g}, air is -1000", low)
-    head_cm3 = float(solid.sum()) * mm**3 / 1000
-    if head_cm3 < settings.head_volume_cm3:
-        text = f"the largest piece above level {level:g} has {head_cm3:.0f} cm3: no whole head"
-        yield Finding("small_surface", "unfit", text, head_cm3)
-    if cleaned.cut_cm3 > 0:
-        text = f"{cleaned.cut_cm3:.0f} cm3 that hung on the head were cut off"
-        yield Finding("couch_removed", "info", text, cleaned.cut_cm3)
-    thickest = max(volume.spacing_mm)
-    if thickest >= settings.thick_slice_mm:
-        yield Finding("thick_slices", "warning", f"slices lie {thickest:.1f} mm apart: the face is coarse", thickest)
-    around = lattice.field[::2, ::2, ::2][~solid[::2, ::2, ::2]]  # an eighth tells the noise as well
-    if around.size:
-        middle = float(np.median(around))
-        noise = 1.4826 * float(np.median(np.abs(around - middle)))
-        if level < middle + 4 * noise:
-            text = f"level {level:g} lies in the noise of the air ({middle:.3g} +- {noise:.2g} after smoothing)"
-            yield Finding("level_doubtful", "warning", text, level)
-    for axis, names in enumerate(_SIDES):
-        for end, (name, ends_here) in enumerate(zip(names, lattice.ends_view[axis], strict=True)):
-            area_cm2 = float(np.take(solid, -end, axis=axis).sum()) * mm**2 / 100
-            if ends_here and name != "bottom" and area_cm2 > settings.cut_area_cm2:
-                text = f"the field of view cuts {area_cm2:.0f} cm2 through the {name} of the head"
-                severity = "warning" if name in ("front", "top") else "info"
-                yield Finding(f"cut_{name}", severity, text, area_cm2)
-    slices = np.nonzero(solid.any(axis=(0, 1)))[0]
-    height_mm = float(np.ptp(slices) + 1) * float(np.linalg.norm(lattice.voxel_to_ras_mm[:3, 2])) if len(slices) else 0
-    if height_mm < settings.face_height_mm and lattice.ends_view[2][0] and len(slices) and slices[0] == 0:
-        text = f"the field of view ends {height_mm:.0f} mm below the top of the head: mouth or chin may be missing"
-        yield Finding("cut_bottom", "warning", text, height_mm)
-
-
-def extract_skin(volume: Volume, *, level: float | None = None, settings: SurfaceSettings = SurfaceSettings()) -> Skin:
+def extract_skin(
+    volume: Volume,
+    *,
+    level: float | None = None,
+    settings: SurfaceSettings = SurfaceSettings(),
+    altered: bool = False,
+) -> Skin:
     """Mesh the outer skin of a head.
 
     Parameters
@@ -84,6 +50,8 @@ def extract_skin(volume: Volume, *, level: float | None = None, settings: Surfac
     level : float, optional
         Default: `find_level`. A defaced scan is meshed at its original's level.
     settings : SurfaceSettings
+    altered : bool
+        Whether a defacer has worked on the scan: that it has no whole face is no finding then.
 
     Returns
     -------
@@ -118,10 +86,10 @@ def extract_skin(volume: Volume, *, level: float | None = None, settings: Surfac
     if np.linalg.det(matrix[:3, :3]) < 0:
         faces = faces[:, ::-1]
     vertices_ras_mm = (vertices - 1.0) @ matrix[:3, :3].T + matrix[:3, 3]
-    return Skin(
+    skin = Skin(
         vertices_ras_mm=vertices_ras_mm.astype(np.float32),
         faces=np.ascontiguousarray(faces, dtype=np.int32),
         normals=normals,
         level=level,
-        checks=tuple(_check(volume, level, lattice, cleaned, settings)),
     )
+    return replace(skin, checks=check_skin(skin, volume, lattice, cleaned, settings=settings, altered=altered))

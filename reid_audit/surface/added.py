@@ -1,0 +1,71 @@
+"""What stands before the face of a defaced scan and did not stand there before."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import Finding, InputError, Skin
+
+_CELL_MM = 2.0
+_LEAST_MM = 3.0
+_LEAST_CM2 = 2.0
+_FACE_MM = (40.0, 240.0)  # below the top of the head
+_HALF_WIDTH_MM = 100.0
+
+
+def _relief(points: NDArray[np.float32], low: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Foremost point of each column of cells seen from the front, -inf where there is none."""
+    cells = np.floor((points[:, [0, 2]] - low) / _CELL_MM).astype(int)
+    keep = ((cells >= 0) & (cells < shape)).all(axis=1)
+    relief = np.full(shape, -np.inf)
+    np.maximum.at(relief, tuple(cells[keep].T), points[keep, 1])
+    return relief
+
+
+def check_added_surface(original: Skin, defaced: Skin) -> tuple[Finding, ...]:
+    """Find what a defacer put before the face: a mask, a plane, a block, another face.
+
+    Both skins are seen from the front in cells of 2 mm, and the foremost points are compared where the original has its
+    face, and beside it.
+
+    Parameters
+    ----------
+    original, defaced : Skin
+        In one frame and at one level.
+
+    Returns
+    -------
+    tuple of Finding
+        One warning ``surface_added``, its value the median distance in mm, where at least 2 cm2 stand more than 3 mm
+        before the original; else empty. What was only removed is no finding.
+
+    Raises
+    ------
+    InputError
+        Where the original has no vertices.
+    """
+    from scipy.ndimage import binary_opening, maximum_filter
+
+    if not len(original.vertices_ras_mm):
+        raise InputError("added surface: the original has no skin to compare with")
+    before = original.vertices_ras_mm
+    top = float(np.percentile(before[:, 2], 99.9))
+    head = before[before[:, 2] > top - 150.0]
+    (left, back), (right, front) = np.percentile(head[:, :2], [2, 98], axis=0)
+    middle = (left + right) / 2
+    low = np.array([middle - _HALF_WIDTH_MM, top - _FACE_MM[1]])
+    shape = (round(2 * _HALF_WIDTH_MM / _CELL_MM), round((_FACE_MM[1] - _FACE_MM[0]) / _CELL_MM))
+    # A vertex may fall into the next cell: the original counts with its neighbours. Beside its outline whatever lies in
+    # the front half of the head has been added.
+    old = maximum_filter(_relief(before, low, shape), size=3)
+    face = old > (back + front) / 2
+    new = _relief(defaced.vertices_ras_mm, low, shape)
+    ahead = new - np.maximum(old, (back + front) / 2)
+    added = binary_opening(ahead > _LEAST_MM)
+    area_cm2 = float(added.sum()) * _CELL_MM**2 / 100
+    if area_cm2 < _LEAST_CM2:
+        return ()
+    half_mm = float(np.median(ahead[added & face] if (added & face).any() else ahead[added]))
+    text = f"{area_cm2:.0f} cm2 stand before the original's face, half of them by more than {half_mm:.0f} mm"
+    return (Finding("surface_added", "warning", text, half_mm),)
