@@ -335,6 +335,20 @@ def test_equivalence_needs_a_bound_below_the_margin() -> None:
         assert found.method.startswith(f"{word} below")
 
 
+def test_one_acquired_probe_among_many_still_has_an_interval() -> None:
+    """29 scans without a face and one with: a guess, known about as well as if none had been seen."""
+    people = np.arange(30)
+    p, r = (each.ravel() for each in np.meshgrid(people, people, indexing="ij"))
+    p, r = p[p != r], r[p != r]
+    own, other = np.full(30, nan), np.full(len(p), nan)
+    blind = auc_of_pairs(own, people, other, p, r)
+    own[3], other[p == 3] = 0.05, np.linspace(0.01, 0.09, 29)
+    one = auc_of_pairs(own, people, other, p, r)
+    assert one.value == pytest.approx(0.5, abs=0.03)
+    assert 0.3 < one.low < 0.5 < one.high < 0.7
+    assert blind.value == 0.5
+
+
 # --- how many people ---
 
 

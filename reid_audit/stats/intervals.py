@@ -286,7 +286,8 @@ def auc_of_pairs(
     if seen_own.any() and not seen_other.any():
         reason = "none of other people's pairs was acquired"
         return Estimate(math.nan, level=level, method=method, reason=reason)
-    if seen_own.any() and not seen_other.all():
+    guessed = seen_own.any() and not seen_other.all()
+    if guessed:
         d_other, p, r, seen_other = d_other[seen_other], p[seen_other], r[seen_other], seen_other[seen_other]
     by_own, by_other = np.full(len(d_own), 0.5 * len(d_other)), np.full(len(d_other), 0.5 * len(d_own))
     if seen_own.any():
@@ -305,9 +306,11 @@ def auc_of_pairs(
     counts = (len(d_own) - own_pairs) * (len(d_other) - other_pairs)
     there = (own_pairs > 0) | (other_pairs > 0)
     people = int((own_pairs > 0).sum())
-    if (counts[there] <= 0).any():
+    if (counts[there] <= 0).any() and not guessed:
         return Estimate(value, subjects=people, level=level, method=method, reason="too few people for an interval")
-    bounds = _jackknife_bounds(value, sums[there] / counts[there], level, independent=people)
+    # Without the only person who was acquired nothing is, and everything counts one half, as above.
+    without = np.where(counts[there] > 0, sums[there] / np.maximum(counts[there], 1), 0.5)
+    bounds = _jackknife_bounds(value, without, level, independent=people)
     reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
     return Estimate(value, *bounds, people, level, method, reason)
 
