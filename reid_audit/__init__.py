@@ -27,7 +27,7 @@ from .audit import (
 from .dataset import Cohort, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
-from .face import Encoder, make_encoder
+from .face import Encoder, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
 from .phantom import PhantomScan, make_phantom, write_cohort
 from .records import (
@@ -65,6 +65,7 @@ from .stats import people_needed
 from .surface import SurfaceSettings, extract_skin, find_level
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
+from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
 from .work import local_executor
 
 __version__ = _version("reid-audit")
@@ -107,6 +108,7 @@ __all__ = [
     "View",
     "Volume",
     "WeightsError",
+    "WeightsFile",
     "__version__",
     "acquire_faces",
     "apply_defacer",
@@ -121,13 +123,17 @@ __all__ = [
     "decide",
     "examine_scan",
     "extract_skin",
+    "fetch_weights",
     "find_level",
     "format_policy",
     "frontal_view",
+    "import_weights",
     "judge_scores",
     "list_people",
+    "list_weights",
     "local_executor",
     "make_encoder",
+    "make_encoders",
     "make_phantom",
     "make_renderer",
     "people_needed",
@@ -146,6 +152,8 @@ __all__ = [
     "run_demo",
     "save_png",
     "start_engines",
+    "verify_weights",
+    "weights_home",
     "write_calibration",
     "write_cohort",
     "write_demo_cohort",

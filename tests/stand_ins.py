@@ -8,6 +8,7 @@ An ONNX file is a protocol buffer: a sequence of (key, value), key = field numbe
 fields used here are written, with their numbers from https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,19 +74,27 @@ def _model(nodes, tensors, inputs, outputs):
     return _integer(1, 8) + _chunk(2, PRODUCER) + _chunk(7, graph) + _chunk(8, opset)
 
 
-def write_recogniser(path: Path, *, size_px: int, dimension: int, seed: int = 0) -> Path:
-    """(n, size, size, 3) picture -> 4 x 4 thumbnail, less its mean -> (n, dimension) by a random matrix."""
-    cell = size_px // 4
+def write_recogniser(
+    path: Path, *, size_px: int | tuple[int, int], dimension: int, seed: int = 0, channels_first: bool = False
+) -> Path:
+    """(n, height, width, 3) picture -> 4 x 4 thumbnail, less its mean -> (n, dimension) by a random matrix.
+
+    ``size_px`` is the side, or (width, height); with ``channels_first`` the picture is (1, 3, height, width).
+    """
+    width, height = size_px if isinstance(size_px, tuple) else (size_px, size_px)
+    cell = [height // 4, width // 4]
     matrix = np.random.default_rng(seed).standard_normal((48, dimension)).astype(np.float32)
+    turn = [] if channels_first else [_node("Transpose", ["picture"], "planes", perm=[0, 3, 1, 2])]
     nodes = [
-        _node("Transpose", ["picture"], "planes", perm=[0, 3, 1, 2]),
-        _node("AveragePool", ["planes"], "thumbnail", kernel_shape=[cell, cell], strides=[cell, cell]),
+        *turn,
+        _node("AveragePool", ["picture" if channels_first else "planes"], "thumbnail", kernel_shape=cell, strides=cell),
         _node("Flatten", ["thumbnail"], "row", axis=1),
         _node("ReduceMean", ["row"], "mean", axes=[1], keepdims=1),
         _node("Sub", ["row", "mean"], "centred"),
         _node("MatMul", ["centred", "matrix"], "vector"),
     ]
-    ports = [_port("picture", ["n", size_px, size_px, 3])], [_port("vector", ["n", dimension])]
+    shape = [1, 3, height, width] if channels_first else ["n", height, width, 3]
+    ports = [_port("picture", shape)], [_port("vector", [shape[0], dimension])]
     path.write_bytes(_model(nodes, [_tensor("matrix", matrix)], *ports))
     return path
 
@@ -123,16 +132,66 @@ def write_detector(path: Path) -> Path:
     return path
 
 
-def write_home(home: Path) -> Path:
-    """Put all stand-ins where DeepFace looks for its models below ``home``; returns that folder."""
+def write_centerface(path: Path) -> Path:
+    """CenterFace's four outputs at stride 4: a face of 120 px about every cell whose colour is red."""
+    nodes = [_node("AveragePool", ["picture"], "cells", kernel_shape=[4, 4], strides=[4, 4])]
+    tensors, outputs = [], []
+    red = np.zeros((1, 3, 1, 1), np.float32)
+    red[0, :, 0, 0] = 0.4, -0.4, 0
+    points = np.float32([0.35, 0.3, 0.35, 0.7, 0.55, 0.5, 0.8, 0.35, 0.8, 0.65])  # row, column in units of the box
+    for name, weight, offset in (
+        ("537", red, np.float32([-60])),
+        ("538", np.zeros((2, 3, 1, 1), np.float32), np.full(2, np.log(30), np.float32)),
+        ("539", np.zeros((2, 3, 1, 1), np.float32), np.zeros(2, np.float32)),
+        ("540", np.zeros((10, 3, 1, 1), np.float32), points),
+    ):
+        tensors += [_tensor(f"w{name}", weight), _tensor(f"b{name}", offset)]
+        last = "linear" if name == "537" else name
+        nodes.append(_node("Conv", ["cells", f"w{name}", f"b{name}"], last, kernel_shape=[1, 1]))
+        if name == "537":
+            nodes.append(_node("Sigmoid", [last], name))
+        outputs.append(_port(name, ["n", len(offset), "rows", "columns"]))
+    path.write_bytes(_model(nodes, tensors, [_port("picture", ["n", 3, "height", "width"])], outputs))
+    return path
+
+
+RECOGNISERS = {
+    "Facenet512": ("facenet512_weights.onnx", 160, 512, False),
+    "ArcFace": ("arcface_weights.onnx", 112, 512, False),
+    "Facenet": ("facenet_weights.onnx", 160, 128, False),
+    "VGG-Face": ("vgg_face_weights.onnx", 224, 4096, False),
+    "SFace": ("face_recognition_sface_2021dec.onnx", 112, 128, True),
+    "OpenFace": ("openface_weights.onnx", 96, 128, False),
+    "DeepFace": ("VGGFace2_DeepFace_weights_val-0.9034.onnx", 152, 4096, False),
+    "DeepID": ("deepid_weights.onnx", (47, 55), 160, False),
+    "GhostFaceNet": ("ghostfacenet_v1.onnx", 112, 512, False),
+    "Buffalo_L": ("buffalo_l/webface_r50.onnx", 112, 512, True),
+}
+"""DeepFace's recognisers: file below the weights home, side or (width, height) in px, length, channels first."""
+
+
+def write_home(home: Path, *names: str) -> Path:
+    """Put stand-ins where DeepFace looks for its models below ``home``; returns that folder.
+
+    Without names these are Facenet512, ArcFace and RetinaFace; with names, those recognisers and RetinaFace.
+    """
     folder = home / ".deepface" / "weights"
-    folder.mkdir(parents=True)
-    write_recogniser(folder / "facenet512_weights.onnx", size_px=160, dimension=512, seed=0)
-    write_recogniser(folder / "arcface_weights.onnx", size_px=112, dimension=512, seed=1)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or ("Facenet512", "ArcFace"):
+        file_name, size_px, dimension, channels_first = RECOGNISERS[name]
+        path = folder / file_name
+        path.parent.mkdir(exist_ok=True)
+        seed = list(RECOGNISERS).index(name)
+        write_recogniser(path, size_px=size_px, dimension=dimension, seed=seed, channels_first=channels_first)
     write_detector(folder / "retinaface.onnx")
     return folder
 
 
 def paint_face(pixels, *, left: int, top: int, colour=RED) -> None:
-    """Paint what the stand-in detector takes for a face."""
+    """Paint what the stand-in detectors take for a face."""
     pixels[top : top + PATCH_PX, left : left + PATCH_PX] = colour
+
+
+def unpinned(files):
+    """The records of model files without digests and sizes, which a stand-in cannot have."""
+    return {name: replace(record, sha256=None, size_bytes=None) for name, record in files.items()}

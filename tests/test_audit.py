@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import reid_audit.audit as room
+import reid_audit.audit.scan as scan_room
+import reid_audit.audit.settings as settings_room
 from reid_audit import (
     CalibrationError,
     Cohort,
@@ -29,6 +30,7 @@ from reid_audit import (
     Status,
     SurfaceSettings,
     Volume,
+    acquire_faces,
     audit_cohort,
     calibrate_cohort,
     judge_scores,
@@ -36,6 +38,7 @@ from reid_audit import (
     result_from_json,
     result_to_html,
     result_to_json,
+    start_engines,
     write_manifest,
     write_result,
     write_volume,
@@ -48,6 +51,7 @@ class PixelEncoder:
     """Stands in for a recogniser: the vector is the portrait itself, in blocks of 32 pixels."""
 
     name = "pixels"
+    recipe = "dlib"  # what a worker would be told; the double answers to any name
     detector = "none"
     notice = ""
     identity = {"test double": "pixels"}  # noqa: RUF012
@@ -74,12 +78,13 @@ def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
     """Recognise by pixels and draw by ray casting; gives a function that changes the recogniser."""
 
     def use(encoder: PixelEncoder) -> None:
-        room._encoder.cache_clear()
-        monkeypatch.setattr(room, "make_encoder", lambda name, *, detector: encoder)
+        scan_room._encoder.cache_clear()
+        for room in (scan_room, settings_room):
+            monkeypatch.setattr(room, "make_encoder", lambda name, *, detector: encoder)
 
     use(PixelEncoder())
     yield use
-    room._encoder.cache_clear()
+    scan_room._encoder.cache_clear()
 
 
 SETTINGS = Settings(renderer="raycast", surface=SurfaceSettings(voxel_mm=6.0, head_volume_cm3=500.0))
@@ -112,7 +117,7 @@ def _write_cohort(folder: Path, people: int = 3, visits: int = 2, *, defacer: st
 
 
 def _acquire(cohort: Cohort) -> dict[str, FaceRecord]:
-    records = room.acquire_faces(cohort, settings=replace(SETTINGS, encoder="pixels"))
+    records = acquire_faces(cohort, settings=replace(SETTINGS, encoder="pixels"))
     assert [record.scan for record in records] == list(cohort.scans)
     return {record.scan.key: record for record in records}
 
@@ -156,9 +161,9 @@ def _phantom_ref(folder: Path, condition: str = "original", **kwargs: object) ->
 
 def test_a_head_is_faced_however_it_lies(tmp_path: Path) -> None:
     ref, _ = _phantom_ref(tmp_path, pose_sd_deg=6.8)
-    record = room.examine_scan(ref, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
+    record = scan_room.examine_scan(ref, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
     straight, _ = _phantom_ref(tmp_path, "straight", pose_sd_deg=0)
-    upright = room.examine_scan(straight, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
+    upright = scan_room.examine_scan(straight, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
     apart = 1 - float(record.face.vector @ upright.face.vector)
     assert apart < 0.01  # pixels, so that a degree shows
     assert abs(record.view.roll_deg) + abs(record.view.azimuth_deg) > 3
@@ -169,7 +174,7 @@ def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_height
 ) -> None:
     ref, _ = _phantom_ref(tmp_path, modality=Modality.MR, pose_sd_deg=0)
     settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
-    first = room.examine_scan(ref, settings)
+    first = scan_room.examine_scan(ref, settings)
     assert "search" not in first.seconds
 
     def from_below(portrait: Portrait) -> Face:
@@ -178,18 +183,18 @@ def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_height
         return PixelEncoder().encode(portrait)
 
     pixels(PixelEncoder(from_below))
-    sought = room.examine_scan(ref, settings)
+    sought = scan_room.examine_scan(ref, settings)
     assert sought.face.status is Status.OK
     assert sought.view.elevation_deg < first.view.elevation_deg - 5
     defaced, _ = _phantom_ref(tmp_path, "defaced", modality=Modality.MR, pose_sd_deg=0)
-    partner = room.Partner(sought.level, sought.view, sought.grid, sought.face)
-    assert room.examine_scan(defaced, settings, partner).view == sought.view
+    partner = scan_room.Partner(sought.level, sought.view, sought.grid, sought.face)
+    assert scan_room.examine_scan(defaced, settings, partner).view == sought.view
 
 
 def test_nothing_is_sought_in_a_defaced_scan(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
     pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
     ref, _ = _phantom_ref(tmp_path, "defaced", pose_sd_deg=0)
-    record = room.examine_scan(ref, SETTINGS)
+    record = scan_room.examine_scan(ref, SETTINGS)
     assert record.face.status is Status.NO_FACE
     assert "search" not in record.seconds
 
@@ -198,7 +203,7 @@ def test_nothing_is_sought_in_an_unfit_scan(tmp_path: Path, pixels: Callable[[Pi
     pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
     ref, scan = _phantom_ref(tmp_path, pose_sd_deg=0)
     write_volume(replace(scan.volume, intensity=scan.volume.intensity[:, :, 40:].copy()), ref.path)
-    assert "search" not in room.examine_scan(ref, SETTINGS).seconds
+    assert "search" not in scan_room.examine_scan(ref, SETTINGS).seconds
 
 
 def test_a_cut_face_is_unfit_in_an_original_and_not_in_a_defaced_scan(tmp_path: Path) -> None:
@@ -207,10 +212,10 @@ def test_a_cut_face_is_unfit_in_an_original_and_not_in_a_defaced_scan(tmp_path: 
     cut[:, :, : cut.shape[2] // 2] = -1000
     write_volume(replace(scan.volume, intensity=cut), ref.path)
     settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
-    record = room.examine_scan(ref, settings)
+    record = scan_room.examine_scan(ref, settings)
     assert {f.code for f in record.findings if f.severity == "unfit"} == {"face_incomplete"}
     assert not [
-        f for f in room.examine_scan(replace(ref, condition="tool"), settings).findings if f.severity == "unfit"
+        f for f in scan_room.examine_scan(replace(ref, condition="tool"), settings).findings if f.severity == "unfit"
     ]
 
 
@@ -368,9 +373,9 @@ def test_the_same_run_twice_gives_the_same_result(tmp_path: Path) -> None:
 
 
 def test_engines_resolve_auto() -> None:
-    engines = room.start_engines(SETTINGS)
+    engines = start_engines(SETTINGS)
     assert isinstance(engines, Engines)
-    assert (engines.settings.encoder, engines.settings.detector) == ("pixels", "none")
+    assert (engines.settings.encoder, engines.settings.detector) == ("dlib", "none")  # the double's recipe
 
 
 def test_distances_that_offer_no_threshold_are_told_without_a_number() -> None:

@@ -13,6 +13,7 @@ from reid_audit import Modality, Volume, read_calibration, result_from_json, wri
 from reid_audit.cli import main
 
 COMMANDS = ("demo", "phantom", "render", "calibrate", "score", "stats", "plan")
+WEIGHTS = ("list", "fetch", "import", "verify")
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,6 +26,26 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"Example: reid-audit {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", WEIGHTS)
+def test_every_weights_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["weights", command, "--help"]) == 0
+    assert f"Example: reid-audit weights {command}" in capsys.readouterr().out
+
+
+def test_weights_are_listed_verified_and_imported_without_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path / "home"))
+    assert main(["weights", "list"]) == 0
+    assert "dlib-recogniser: present" in capsys.readouterr().out
+    assert main(["weights", "verify", "dlib-recogniser"]) == 0
+    assert "0 wrong" in capsys.readouterr().out
+    assert main(["weights", "import", str(tmp_path / "stick")]) == 2
+    assert "stick" in capsys.readouterr().err
+    assert main(["weights", "fetch", "nonsense"]) == 2
+    assert "no model file is called" in capsys.readouterr().err
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -151,7 +151,7 @@ def test_every_offered_combination_has_its_model_files_listed():
 def test_parts_are_made_by_name_too(home):
     assert face.make_detector("RetinaFace").name == "retinaface"
     assert face.make_embedder("arcface").name == "ArcFace"
-    with pytest.raises(InputError, match=r"known: dlib, retinaface$"):
+    with pytest.raises(InputError, match=r"known: retinaface, dlib, opencv"):
         face.make_detector("auto")
     with pytest.raises(InputError, match="known: dlib, Facenet512, ArcFace"):
         face.make_embedder("auto")
@@ -203,7 +203,7 @@ def test_array_that_is_no_rgb_picture_is_an_input_error(pixels, dlib_encoder):
 
 
 class _Finder:
-    name, sure_score, identity, stand_in = "finder", 0.0, {}, False
+    name, layout, sure_score, identity, stand_in = "finder", "test", 0.0, {}, False
 
     def detect(self, portrait):
         return [CENTRAL]
@@ -552,7 +552,7 @@ def test_missing_file_fails_at_once(file, home):
     (home / file).unlink()
     started = time.perf_counter()
     with pytest.raises(WeightsError) as caught:
-        make_encoder("Facenet512")
+        make_encoder("Facenet512", detector="retinaface")
     assert time.perf_counter() - started < 1
     assert file in str(caught.value)
     assert str(home) in str(caught.value)
@@ -646,7 +646,9 @@ assert not [name for name in heavy if name in sys.modules]
 
 
 def test_a_run_leaves_the_process_as_it_was(tmp_path):
-    home = stand_ins.write_home(tmp_path)
+    home = stand_ins.write_home(tmp_path, *stand_ins.RECOGNISERS)
+    stand_ins.write_centerface(home / "centerface.onnx")
+    stand_ins.write_recogniser(home / "mine.onnx", size_px=112, dimension=64, channels_first=True)
     before = sorted(str(path) for path in tmp_path.rglob("*"))
     code = """
 import logging, os, signal, socket, warnings
@@ -658,19 +660,22 @@ def state():
     return (list(warnings.filters), dict(os.environ), root.level, list(root.handlers), logging.root.manager.disable,
             sys.stdout, sys.stderr, socket.getdefaulttimeout(), os.getcwd(), signal.getsignal(signal.SIGINT))
 before = state()
+from reid_audit import weights
 from reid_audit.face import make_encoder
 from reid_audit.records import Portrait, View
 pixels = np.random.default_rng(0).integers(0, 90, (512, 512, 3), dtype=np.uint8)
 stand_ins.paint_face(pixels, left=220, top=200)
-for name in ("Facenet512", "ArcFace", "dlib"):
-    encoder = make_encoder(name)
+weights.local.MODEL_FILES = stand_ins.unpinned(weights.MODEL_FILES)
+cases = [(name, "auto") for name in (*stand_ins.RECOGNISERS, "dlib", "onnx:mine.onnx")]
+for name, detector in (*cases, ("ArcFace", "centerface"), ("onnx:mine.onnx", "dlib")):
+    encoder = make_encoder(name, detector=detector)
     made = encoder.encode(Portrait(pixels, View(), np.eye(3, 4), "test"))
     assert made.status != "backend_error", made.reason
     assert state() == before
 from deepface.commons.logger import Logger
-from reid_audit.face import _engine
+from reid_audit.face import _models
 Logger().log_level = 10  # deepface's loggers print
-_engine.load_recogniser.cache_clear()
+_models.load_recogniser.cache_clear()
 make_encoder("ArcFace")
 import onnxruntime
 from deepface.commons import weight_utils

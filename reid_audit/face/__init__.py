@@ -16,19 +16,30 @@ Portraits are RGB. That DeepFace wants BGR is a secret of this folder, and nothi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
 from reid_audit import weights
-from reid_audit.face._engine import RECOGNISERS
-from reid_audit.face._parts import Detector, Embedder, FaceEncoder
+from reid_audit.face._detectors import KINDS, check_package
+from reid_audit.face._models import RECOGNISERS
+from reid_audit.face._onnx import PREFIX, OnnxEmbedder, find_model, read_handover
+from reid_audit.face._parts import Detector, Embedder, FaceEncoder, SharedDetector
 from reid_audit.records import Face, InputError, Portrait
 
+DETECTORS: tuple[str, ...] = ("retinaface", "dlib", *KINDS)
+"""Detectors by their canonical names."""
+
 DETECTORS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"dlib": ("dlib",), **dict.fromkeys(RECOGNISERS, ("retinaface", "dlib"))}
+    {"dlib": ("dlib",), **dict.fromkeys(RECOGNISERS, DETECTORS)}
 )
-"""Encoders by their canonical names, each with the detectors that it can be combined with; the first is its own."""
+"""Encoders by their canonical names, each with the detectors that it can be combined with.
+
+dlib's network takes dlib's own chip, which needs dlib's landmarks. A recogniser from a file (``"onnx:FILE"``) takes
+every detector that tells the eyes of each face: `DETECTORS_OF_ONNX`.
+"""
+
+DETECTORS_OF_ONNX: tuple[str, ...] = ("retinaface", "dlib", *(name for name in KINDS if KINDS[name].layout != "none"))
 
 
 class Encoder(Protocol):
@@ -50,6 +61,10 @@ class Encoder(Protocol):
     @property
     def detector(self) -> str:
         """Name of the detector."""
+
+    @property
+    def recipe(self) -> str:
+        """What `make_encoder` takes as ``name`` to make it again in another process. May hold a path: no report."""
 
     @property
     def notice(self) -> str:
@@ -74,37 +89,86 @@ def _canonical(name: str, known: Iterable[str], kind: str) -> str:
     raise InputError(f"no {kind} is called {name!r}; known: {', '.join(choices)}")
 
 
+def _read_name(name: str, *, auto: bool = False) -> str:
+    """Canonical spelling of an encoder; a file keeps its own."""
+    if name[: len(PREFIX)].lower() == PREFIX:
+        if not name[len(PREFIX) :]:
+            raise InputError("onnx: needs a file, e.g. onnx:model.onnx")
+        return PREFIX + name[len(PREFIX) :]
+    try:
+        return _canonical(name, (*(("auto",) if auto else ()), *DETECTORS_OF), "encoder")
+    except InputError as error:
+        raise InputError(f"{error}, {PREFIX}FILE") from None
+
+
+def name_encoder(recipe: str) -> str:
+    """Name of the encoder that a recipe makes, for reports: without the folders of a file.
+
+    >>> name_encoder("onnx:/models/mine.onnx"), name_encoder("arcface")
+    ('onnx:mine.onnx', 'ArcFace')
+    """
+    name = _read_name(recipe)
+    return PREFIX + Path(name.removeprefix(PREFIX)).name if name.startswith(PREFIX) else name
+
+
+def _offered(name: str) -> tuple[str, ...]:
+    return DETECTORS_OF_ONNX if name.startswith(PREFIX) else DETECTORS_OF[name]
+
+
+def _files_of_detector(detector: str) -> tuple[str, ...]:
+    return {"dlib": ("dlib-landmarks",), "retinaface": ("RetinaFace",)}.get(detector) or KINDS[detector].files
+
+
 def _files_of(name: str, detector: str) -> tuple[str, ...]:
     """Model files of an encoder, by their names in `reid_audit.weights.MODEL_FILES`."""
-    found_with = ("dlib-landmarks",) if detector == "dlib" else ("RetinaFace",)
-    return (*found_with, "dlib-recogniser" if name == "dlib" else name)
+    own = () if name.startswith(PREFIX) else ("dlib-recogniser" if name == "dlib" else name,)
+    return (*_files_of_detector(detector), *own)
 
 
 def _choose_encoder(detector: str) -> tuple[str, str]:
     """Best encoder whose model files are there, and a sentence if it is not the best there is."""
-    absent = weights.missing(_files_of("Facenet512", detector))
-    # Where RetinaFace is asked for by name, dlib's own faces would not be what was asked for.
-    if not absent or detector == "retinaface":
+    absent = weights.missing(_files_of("Facenet512", "retinaface" if detector == "auto" else detector))
+    # dlib's own faces would not be what was asked for, where another detector was.
+    if not absent or detector not in ("auto", "dlib"):
         return "Facenet512", ""
     names = " and ".join(record.file_name for record in absent)
     return "dlib", f"Faces are recognised with dlib, because Facenet512 lacks {names}."
 
 
+def _choose_detector(name: str) -> tuple[str, str]:
+    """RetinaFace where it can be used and its file is there, else dlib, and a sentence if it is not the best."""
+    if "retinaface" not in _offered(name):
+        return "dlib", ""
+    absent = weights.missing(("RetinaFace",))
+    if not absent:
+        return "retinaface", ""
+    return "dlib", f"Faces are found with dlib instead of RetinaFace, because {absent[0].file_name} is not there."
+
+
 def make_detector(name: str) -> Detector:
-    """Load a detector, ``"dlib"`` or ``"retinaface"``; see `make_encoder` for what is raised."""
-    name = _canonical(name, chain(*DETECTORS_OF.values()), "detector")
+    """Load a detector, one of `DETECTORS`; see `make_encoder` for what is raised."""
+    name = _canonical(name, DETECTORS, "detector")
     if name == "dlib":
         from reid_audit.face._dlib import DlibDetector
 
         return DlibDetector()
-    from reid_audit.face._deepface import RetinaFaceDetector
+    if name == "retinaface":
+        from reid_audit.face._deepface import RetinaFaceDetector
 
-    return RetinaFaceDetector()
+        return RetinaFaceDetector()
+    from reid_audit.face._detectors import make_kind
+
+    return make_kind(name)
 
 
-def make_embedder(name: str) -> Embedder:
-    """Load an embedder, a key of `DETECTORS_OF`; see `make_encoder` for what is raised."""
-    name = _canonical(name, DETECTORS_OF, "encoder")
+def make_embedder(name: str, *, layout: str = "retinaface-5") -> Embedder:
+    """Load an embedder, a key of `DETECTORS_OF` or ``"onnx:FILE"``; see `make_encoder` for what is raised.
+
+    ``layout`` is that of the detector whose detections it will get, as far as its identity tells it.
+    """
+    name = _read_name(name)
+    if name.startswith(PREFIX):
+        return OnnxEmbedder(Path(name.removeprefix(PREFIX)), layout=layout)
     if name == "dlib":
         from reid_audit.face._dlib import DlibEmbedder
 
@@ -114,16 +178,54 @@ def make_embedder(name: str) -> Embedder:
     return DeepFaceEmbedder(name)
 
 
+def _resolve(name: str, detector: str) -> tuple[str, str, str]:
+    """Names of encoder and detector without ``"auto"``, and what the user must know of the choice.
+
+    Whatever can be told missing without reading a file is told here.
+    """
+    name = _read_name(name, auto=True)
+    detector = _canonical(detector, ("auto", *DETECTORS), "detector")
+    notices = []
+    if name == "auto":
+        name, notice = _choose_encoder(detector)
+        notices.append(notice)
+        if detector == "auto":
+            detector = "retinaface" if name == "Facenet512" else "dlib"
+    if detector == "auto":
+        detector, notice = _choose_detector(name)
+        notices.append(notice)
+    if detector not in (offered := _offered(name)):
+        raise InputError(f"{name} cannot be combined with the detector {detector}; it takes {', '.join(offered)}")
+    if detector in KINDS:
+        check_package(detector)
+    weights.require(_files_of(name, detector))  # all of them, before any is read
+    if name.startswith(PREFIX):
+        name = f"{PREFIX}{find_model(Path(name.removeprefix(PREFIX)))}"
+        read_handover(Path(name.removeprefix(PREFIX)))
+    return name, detector, " ".join(notice for notice in notices if notice)
+
+
+def _assemble(name: str, finder: Detector, notice: str) -> FaceEncoder:
+    embedder = make_embedder(name, layout=finder.layout)
+    stand_ins = [part.name for part in (finder, embedder) if part.stand_in]
+    if stand_ins:
+        made_up = f"STAND-IN: the files of {' and '.join(stand_ins)} were made for tests; no number means anything."
+        notice = f"{made_up} {notice}".strip()
+    return FaceEncoder(embedder.name, finder, embedder, notice, recipe=name)
+
+
 def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
     """Load an encoder.
 
     Parameters
     ----------
     name : str
-        ``"auto"`` or a key of `DETECTORS_OF`, in any case. ``"auto"`` is Facenet512 where its model files are in the
-        weights home and dlib, whose files come with this package's dependencies, elsewhere; the notice says so.
+        ``"auto"``, a key of `DETECTORS_OF` in any case, or ``"onnx:FILE"``: an ONNX recogniser of the user's own, with
+        its settings in a TOML file beside it (see `reid_audit.face._onnx`). ``"auto"`` is Facenet512 where its model
+        files are in the weights home and dlib, whose files come with this package's dependencies, elsewhere.
     detector : str
-        ``"auto"`` is the encoder's own: RetinaFace for the DeepFace models, dlib for dlib.
+        One of `DETECTORS`, or ``"auto"``: RetinaFace where its file is there and dlib elsewhere; always dlib for the
+        encoder dlib. A fallback is told by the notice.
 
     Returns
     -------
@@ -133,24 +235,44 @@ def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
     Raises
     ------
     InputError
-        If a name is not known or the two cannot be combined.
+        If a name is not known, the two cannot be combined, or the settings of an ONNX file cannot be used.
     WeightsError
         If a model file is missing, damaged or another model's. Nothing is downloaded.
     EngineError
         If a package cannot be imported.
     """
-    name = _canonical(name, ("auto", *DETECTORS_OF), "encoder")
-    detector = _canonical(detector, ("auto", *chain(*DETECTORS_OF.values())), "detector")
-    notice = ""
-    if name == "auto":
-        name, notice = _choose_encoder(detector)
-    offered = DETECTORS_OF[name]
-    if detector == "auto":
-        detector = offered[0]
-    if detector not in offered:
-        raise InputError(f"{name} cannot be combined with the detector {detector}; it takes {', '.join(offered)}")
-    weights.require(_files_of(name, detector))  # all of them, before any is read
-    finder, embedder = make_detector(detector), make_embedder(name)
-    if stand_ins := [part.name for part in (finder, embedder) if part.stand_in]:
-        notice = f"STAND-IN: the files of {' and '.join(stand_ins)} were made for tests; no number means anything."
-    return FaceEncoder(name, finder, embedder, notice)
+    name, detector, notice = _resolve(name, detector)
+    return _assemble(name, make_detector(detector), notice)
+
+
+def make_encoders(names: Iterable[str], *, detector: str = "auto") -> tuple[Encoder, ...]:
+    """Load several encoders, which look for the face in a portrait once for all of them.
+
+    Parameters
+    ----------
+    names : iterable of str
+        As for `make_encoder`, each once.
+    detector : str
+        As for `make_encoder`. ``"auto"`` is resolved for each encoder on its own; those that come to the same detector
+        share it.
+
+    Returns
+    -------
+    tuple of Encoder
+        In the order of ``names``; each gives the faces that `make_encoder` would give.
+
+    Raises
+    ------
+    InputError
+        If there is no name or one comes twice, and as `make_encoder`.
+    WeightsError, EngineError
+        As `make_encoder`.
+    """
+    resolved = [_resolve(name, detector) for name in names]
+    if not resolved:
+        raise InputError("name at least one encoder")
+    chosen = [name for name, _, _ in resolved]
+    if twice := next((name for name in chosen if chosen.count(name) > 1), ""):
+        raise InputError(f"the encoder {twice} is named twice")
+    finders = {one: SharedDetector(make_detector(one)) for one in dict.fromkeys(found for _, found, _ in resolved)}
+    return tuple(_assemble(name, finders[found], notice) for name, found, notice in resolved)

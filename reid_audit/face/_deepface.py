@@ -1,4 +1,4 @@
-"""DeepFace: the recognisers Facenet512 and ArcFace, and the detector RetinaFace.
+"""DeepFace: its recognisers, and the detector RetinaFace.
 
 DeepFace is used for what defines its results: the graph of each model, the crop (a border of half a picture, a turn by
 the eye line), the letterbox resize. The vectors equal those of ``DeepFace.represent`` bit for bit.
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit import weights
-from reid_audit.face._engine import RECOGNISERS, is_stand_in, load_engine, load_recogniser, load_retinaface
+from reid_audit.face._engine import load_engine
+from reid_audit.face._models import RECOGNISERS, is_stand_in, load_recogniser, load_retinaface
 from reid_audit.face._parts import Detection
 from reid_audit.records import EngineError, Portrait
 
@@ -21,8 +22,8 @@ SURE_SCORE = 0.9  # DeepFace's own threshold
 FLOOR_SCORE = 0.5  # an attacker would not stop at the default
 
 
-def _on_canvas(portrait: Portrait) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """BGR picture with DeepFace's black border of half a picture, and the border's (columns, rows)."""
+def on_canvas(portrait: Portrait) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Make the BGR picture with DeepFace's black border of half a picture, and the border's (columns, rows)."""
     height, width, _ = portrait.pixels.shape
     rows, columns = int(0.5 * height), int(0.5 * width)
     bgr = np.pad(portrait.pixels[:, :, ::-1], ((rows, rows), (columns, columns), (0, 0)))
@@ -36,6 +37,7 @@ class RetinaFaceDetector:
     """
 
     name = "retinaface"
+    layout = "retinaface-5"
     sure_score = SURE_SCORE
 
     def __init__(self) -> None:
@@ -50,7 +52,7 @@ class RetinaFaceDetector:
 
     def detect(self, portrait: Portrait) -> tuple[Detection, ...]:
         """Candidates with a score above the floor, surest first."""
-        canvas, border = _on_canvas(portrait)
+        canvas, border = on_canvas(portrait)
         found = load_engine().retinaface.detect_faces(canvas, threshold=FLOOR_SCORE, model=self._model)
         return tuple(self._describe(face, border) for face in found.values())
 
@@ -63,7 +65,7 @@ class RetinaFaceDetector:
             landmarks_px=points,
             eyes_px=points[[1, 0]],
             score=float(face["score"]),
-            layout="retinaface-5",
+            layout=self.layout,
         )
 
 
@@ -73,42 +75,45 @@ class DeepFaceEmbedder:
     def __init__(self, name: str) -> None:
         sha256 = weights.verify(name)
         self.name = name
-        self.dimension = RECOGNISERS[name].dimension
+        model = RECOGNISERS[name]
+        self.dimension, self._width_px, self._height_px = model.dimension, model.width_px, model.height_px
         self._model = load_recogniser(name, weights.find_weights(name), sha256)
         self.stand_in = is_stand_in(self._model.model)
         self.identity: Mapping[str, str] = {
-            "chip": f"DeepFace, {RECOGNISERS[name].size_px} px, aligned by the eyes, normalization base",
+            "chip": f"DeepFace, {self._width_px} x {self._height_px} px, aligned by the eyes, normalization base",
             f"sha256 of {name}": sha256,
             **load_engine().versions,
         }
 
     def chip(self, portrait: Portrait, detection: Detection) -> NDArray[np.float32]:
-        """Cut out what the network sees: (1, s, s, 3) float32 BGR in [0, 1]."""
+        """Cut out what the network sees: (1, h, w, 3) float32 BGR in [0, 1]."""
         engine = load_engine()
-        canvas, border = _on_canvas(portrait)
+        canvas, border = on_canvas(portrait)
         left, top, right, bottom = (round(edge) for edge in detection.box_px)
-        left_eye, right_eye = ((int(x), int(y)) for x, y in detection.eyes_px + border)  # truncated, as DeepFace does
+        eyes: list[tuple[int, int] | None] = [None, None]  # DeepFace leaves such a face as it is
+        if detection.eyes_px is not None:
+            eyes = [(int(x), int(y)) for x, y in detection.eyes_px + border]  # truncated, as DeepFace does
         face = engine.detection.extract_face(
             facial_area=engine.region(
                 x=left + int(border[0]),
                 y=top + int(border[1]),
                 w=right - left,
                 h=bottom - top,
-                left_eye=left_eye,
-                right_eye=right_eye,
+                left_eye=eyes[0],
+                right_eye=eyes[1],
             ),
             img=canvas,
             align=True,
             expand_percentage=0,
             width_border=int(border[0]),
             height_border=int(border[1]),
-            detector_backend="retinaface",
+            detector_backend="opencv",  # with any other name DeepFace would look for missing eyes on its own
         ).img
         if face.size == 0:
             raise EngineError(f"the box {detection.box_px} lies outside the picture")
         scaled = face / 255 if face.max() > 1 else face
-        size_px = RECOGNISERS[self.name].size_px
-        chip: NDArray[np.float32] = engine.preprocessing.resize_image(scaled, target_size=(size_px, size_px))
+        size_px = (self._height_px, self._width_px)
+        chip: NDArray[np.float32] = engine.preprocessing.resize_image(scaled, target_size=size_px)
         return chip
 
     def embed(self, portrait: Portrait, detection: Detection) -> NDArray[np.float32]:

@@ -73,6 +73,7 @@ class DlibDetector:
     """HOG detector with five landmarks (layout ``"dlib-5"``); scores are margins, 0 = dlib's own threshold."""
 
     name = "dlib"
+    layout = "dlib-5"
     sure_score = SURE_SCORE
     stand_in = False
 
@@ -99,7 +100,7 @@ class DlibDetector:
             landmarks_px=points,
             eyes_px=np.stack([points[0:2].mean(axis=0), points[2:4].mean(axis=0)]),
             score=float(score),
-            layout="dlib-5",
+            layout=self.layout,
         )
 
     def _landmarks(self, pixels: NDArray[np.uint8], box: Any) -> list[tuple[int, int]]:

@@ -15,20 +15,12 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
-
-import numpy as np
 
 from reid_audit.records import EngineError, ReidAuditError, WeightsError
 
-STAND_IN_PRODUCER = "reid-audit stand-in"
-"""Producer name in the ONNX files that tests write in place of the real models."""
-
-_PROBE_PX = 256  # a multiple of every stride of RetinaFace, and small
-_RETINAFACE_CHANNELS = (4, 8, 20) * 3  # class, box, landmarks of two anchors, for strides 32, 16, 8
 _LOCK = threading.RLock()
 _ENVIRONMENT = {
     "DEEPFACE_BACKEND_ENGINE": "onnx",  # cached at the first import of deepface and of retinaface
@@ -38,31 +30,15 @@ _ENVIRONMENT = {
     # From 1.29 on onnxruntime writes a device id and sends events to its maker unless this is set when it is imported;
     # that is decided once for the life of the process (microsoft/onnxruntime pull request 27379).
     "ORT_DISABLE_TELEMETRY": "1",
+    "YOLO_OFFLINE": "true",  # ultralytics sends events otherwise; read when it is imported
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Recogniser:
-    """One row of the table below: side of the square input, length of the vector."""
-
-    size_px: int
-    dimension: int
-
-
-RECOGNISERS: Mapping[str, Recogniser] = MappingProxyType(
-    {
-        "Facenet512": Recogniser(size_px=160, dimension=512),
-        "ArcFace": Recogniser(size_px=112, dimension=512),
-    }
-)
-"""DeepFace models on offer; each name is also that of its file in `reid_audit.weights.MODEL_FILES`."""
 
 
 # --- keeping deepface to itself ---
 
 
 @contextlib.contextmanager
-def _contained() -> Iterator[None]:
+def contained() -> Iterator[None]:
     """Undo what importing deepface, or building a model with it, does to the process."""
     with _LOCK, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -87,6 +63,43 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
+class Runtime:
+    """onnxruntime, which runs the graphs of all models but dlib's."""
+
+    onnxruntime: Any
+    versions: Mapping[str, str]
+
+    def options(self) -> Any:
+        """Return session options for one CPU thread."""
+        made = self.onnxruntime.SessionOptions()
+        made.intra_op_num_threads = made.inter_op_num_threads = 1
+        made.log_severity_level = 3  # some graphs cover stderr with advice on their optimisation
+        return made
+
+
+@cache
+def load_runtime() -> Runtime:
+    """Import onnxruntime and OpenCV, once per process.
+
+    Raises
+    ------
+    EngineError
+        If one is missing.
+    """
+    with contained():
+        try:
+            import cv2
+            import onnxruntime
+        except ImportError as error:
+            raise EngineError(
+                f"the package that runs ONNX files cannot be imported ({error}): "
+                "pip install onnxruntime opencv-contrib-python-headless"
+            ) from error
+        onnxruntime.disable_telemetry_events()  # Windows, and where onnxruntime had been imported before
+    return Runtime(onnxruntime, {"onnxruntime": onnxruntime.__version__, "opencv": cv2.__version__})
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The modules of deepface, retinaface and onnxruntime that are used."""
 
@@ -98,7 +111,7 @@ class Engine:
     retinaface: Any
     retinaface_graph: Any
     retinaface_downloads: Any
-    onnxruntime: Any
+    runtime: Runtime
     versions: Mapping[str, str]
 
 
@@ -111,11 +124,10 @@ def load_engine() -> Engine:
     EngineError
         If a package is missing, or deepface already runs on another engine than ONNX in this process.
     """
-    with _contained():
+    runtime = load_runtime()
+    with contained():
         try:
-            import cv2
             import deepface
-            import onnxruntime
             import retinaface
             from deepface.commons import backend_utils, weight_utils
             from deepface.models.Detector import FacialAreaRegion
@@ -128,7 +140,6 @@ def load_engine() -> Engine:
             raise EngineError(
                 f"DeepFace cannot be imported ({error}): pip install deepface retina-face onnxruntime"
             ) from error
-        onnxruntime.disable_telemetry_events()  # Windows, and where onnxruntime had been imported before
         for package in (backend_utils, retinaface_backend_utils):
             if (chosen := package.get_backend_engine()) != "onnx":
                 raise EngineError(
@@ -144,106 +155,72 @@ def load_engine() -> Engine:
         retinaface=RetinaFace,
         retinaface_graph=retinaface_onnx_model,
         retinaface_downloads=retinaface_weight_utils,
-        onnxruntime=onnxruntime,
+        runtime=runtime,
         versions={
             "deepface": deepface.__version__,
             "retina-face": retinaface.__version__,
-            "onnxruntime": onnxruntime.__version__,
-            "opencv": cv2.__version__,
+            **runtime.versions,
         },
     )
 
 
-def _one_thread(engine: Engine) -> Callable[[], Any]:
-    original = engine.onnxruntime.SessionOptions
+def build(make: Callable[[Engine], Any], *paths: Path, package: str = "") -> Any:
+    """Let deepface build a model from verified files, on one CPU thread and without a network.
 
-    def options() -> Any:
-        made = original()
-        made.intra_op_num_threads = made.inter_op_num_threads = 1
-        return made
+    Parameters
+    ----------
+    make : callable
+        Gets the engine, returns the model.
+    *paths : Path
+        The files that it may ask for, by their names.
+    package : str
+        What to install where the model comes with a package of its own; what goes wrong is then laid to it.
 
-    return options
-
-
-def _build(build: Callable[[Engine], Any], path: Path) -> Any:
-    """Let deepface build a model from one verified file, on one CPU thread and without a network."""
+    Raises
+    ------
+    WeightsError
+        If a file is damaged, another kind of file, or not among ``paths``.
+    EngineError
+        If a package is missing or broke.
+    """
     engine = load_engine()
+    found = {path.name: path for path in paths}
 
     def local_only(file_name: str, *_: object, **__: object) -> str:
-        if file_name != path.name:
-            raise WeightsError(f"DeepFace asked for {file_name} while {path.name} was loaded")
-        return str(path)
+        if file_name not in found:
+            raise WeightsError(f"DeepFace asked for {file_name} while {', '.join(found) or 'no file'} was loaded")
+        return str(found[file_name])
 
+    onnxruntime = engine.runtime.onnxruntime
     with (
-        _contained(),
+        contained(),
         _replaced(engine.downloads, "download_weights_if_necessary", local_only),
         _replaced(engine.retinaface_downloads, "download_weights_if_necessary", local_only),
-        _replaced(engine.onnxruntime, "SessionOptions", _one_thread(engine)),
-        _replaced(engine.onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"]),
+        _replaced(onnxruntime, "SessionOptions", lambda options=engine.runtime.options(): options),
+        _replaced(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"]),
     ):
         try:
-            return build(engine)
+            return make(engine)
         except ReidAuditError:
             raise
         except (ImportError, MemoryError) as error:
-            raise EngineError(f"{path.name} cannot be loaded: {type(error).__name__}: {error}") from error
+            mend = f": pip install {package}" if package else ""
+            raise EngineError(
+                f"{', '.join(found) or package} cannot be loaded ({type(error).__name__}: {error}){mend}"
+            ) from error
         except Exception as error:  # onnxruntime's errors share no other base
             cause = error.__cause__ or error
-            raise WeightsError(
-                f"{path.name} cannot be loaded as a model ({type(cause).__name__}): it is damaged or another kind of "
-                "file; put the published one in its place"
-            ) from error
+            if package:
+                raise EngineError(
+                    f"{package} cannot be used ({type(cause).__name__}: {cause}): pip install {package}, "
+                    "or choose --detector dlib"
+                ) from error
+            raise damaged(" and ".join(found), cause) from error
 
 
-# The digest is a part of the key of both caches, so that a file that changed is loaded again.
-
-
-@lru_cache(maxsize=8)
-def load_recogniser(name: str, path: Path, sha256: str) -> Any:
-    """Load a model of `RECOGNISERS` (its ``forward`` takes (1, s, s, 3) float32) and try it on a grey picture.
-
-    Raises
-    ------
-    WeightsError
-        If the file is no model, or takes pictures or gives vectors of another size than the named one.
-    """
-    model = _build(lambda engine: engine.modeling.get_model_class("facial_recognition", name)(), path)
-    expected = RECOGNISERS[name]
-    grey = np.full((1, expected.size_px, expected.size_px, 3), 0.5, dtype=np.float32)
-    try:
-        shape = np.shape(model.forward(grey))
-    except Exception as error:
-        raise WeightsError(
-            f"{path.name} is not {name}: it does not take pictures of {expected.size_px} px ({type(error).__name__})"
-        ) from error
-    if shape != (expected.dimension,):
-        raise WeightsError(
-            f"{path.name} is not {name}: it gives vectors of shape {shape} instead of ({expected.dimension},)"
-        )
-    return model
-
-
-@lru_cache(maxsize=2)
-def load_retinaface(path: Path, sha256: str) -> Any:
-    """Load RetinaFace (called with (1, h, w, 3) float32, it gives nine arrays) and try it on a black picture.
-
-    Raises
-    ------
-    WeightsError
-        If the file is no model or another one.
-    """
-    model = _build(lambda engine: engine.retinaface_graph.build_model(), path)
-    try:
-        outputs = model(np.zeros((1, _PROBE_PX, _PROBE_PX, 3), dtype=np.float32))
-    except Exception as error:
-        raise WeightsError(
-            f"{path.name} is not RetinaFace: it takes no RGB picture ({type(error).__name__})"
-        ) from error
-    if tuple(output.shape[-1] for output in outputs) != _RETINAFACE_CHANNELS:
-        raise WeightsError(f"{path.name} is not RetinaFace: its outputs are {[output.shape for output in outputs]}")
-    return model
-
-
-def is_stand_in(session: Any) -> bool:
-    """Whether a session runs a file that was made for tests."""
-    return bool(session.get_modelmeta().producer_name == STAND_IN_PRODUCER)
+def damaged(name: str, cause: BaseException) -> WeightsError:
+    """Error for a file that is no model."""
+    return WeightsError(
+        f"{name} cannot be loaded as a model ({type(cause).__name__}): it is damaged or another kind of file; put the "
+        "published one in its place"
+    )

@@ -18,9 +18,12 @@ kept
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -34,6 +37,8 @@ SECOND_FACE_SCORE = 0.5
 """A second face has at least this share of the best score ..."""
 SECOND_FACE_WIDTH = 0.5
 """... and at least this share of the kept face's width."""
+REMEMBERED = 16
+"""Portraits whose detections a `SharedDetector` remembers: one scan from every side, and its defaced partners."""
 
 
 # "/a/b/c.onnx", "~/b/c.onnx", "C:\\b\\c.onnx": all up to the last separator, where a word begins.
@@ -48,20 +53,21 @@ class Detection:
     ----------
     box_px : (left, top, right, bottom)
         May reach beyond the picture.
-    landmarks_px : (5, 2) float64
+    landmarks_px : (l, 2) float64
         Column, row; which points they are is told by ``layout``.
-    eyes_px : (2, 2) float64
+    eyes_px : (2, 2) float64 or None
         Column, row of the person's left and right eye (the left one lies on the right of a frontal picture).
     score : float
         On the scale of the detector that made it; larger = surer.
     layout : str
         ``"dlib-5"``: outer and inner corner of the left eye, of the right eye, base of the nose.
-        ``"retinaface-5"``: right eye, left eye, nose, right and left corner of the mouth.
+        ``"retinaface-5"``: right eye, left eye, tip of the nose, right and left corner of the mouth.
+        ``"eyes-2"``: right eye, left eye. ``"none"``: no landmarks.
     """
 
     box_px: tuple[float, float, float, float]
     landmarks_px: NDArray[np.float64]
-    eyes_px: NDArray[np.float64]
+    eyes_px: NDArray[np.float64] | None
     score: float
     layout: str
 
@@ -87,9 +93,11 @@ class Detector(Protocol):
 
     Contract: `detect` returns every candidate above the detector's floor, in any order, and an empty sequence only
     when it looked and saw none; whatever goes wrong is raised. The same portrait gives the same detections.
+    ``layout`` is that of the detections with the most landmarks; see `Detection`.
     """
 
     name: str
+    layout: str
     sure_score: float
     identity: Mapping[str, str]
     stand_in: bool
@@ -148,6 +156,32 @@ def choose_face(
     return kept, tuple(sorted(others, key=lambda found: -found.score))
 
 
+class SharedDetector:
+    """A detector that looks once at a portrait, however many encoders ask it.
+
+    It remembers the detections of the last few portraits by the digest of their pixels, and no picture.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self._remembered: OrderedDict[bytes, tuple[Detection, ...]] = OrderedDict()
+        self._lock = threading.Lock()
+        self.name, self.layout, self.sure_score = detector.name, detector.layout, detector.sure_score
+        self.identity, self.stand_in = detector.identity, detector.stand_in
+
+    def detect(self, portrait: Portrait) -> tuple[Detection, ...]:
+        """Candidates in one portrait. An error is raised and not remembered."""
+        pixels = np.ascontiguousarray(portrait.pixels)
+        key = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+        with self._lock:  # held while looking, so that a second thread waits for the first one's answer
+            if key not in self._remembered:
+                self._remembered[key] = tuple(self._detector.detect(portrait))
+            self._remembered.move_to_end(key)
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+            return self._remembered[key]
+
+
 def _unit(vector: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
     if vector.shape != (dimension,):
         raise EngineError(f"the recogniser gave a vector of shape {vector.shape} instead of ({dimension},)")
@@ -173,6 +207,8 @@ class FaceEncoder:
     finder: Detector
     embedder: Embedder
     notice: str = ""
+    recipe: str = ""
+    """What `reid_audit.face.make_encoder` takes to make it again in another process; empty = its name."""
 
     @property
     def detector(self) -> str:
@@ -222,7 +258,7 @@ class FaceEncoder:
             self.name,
             vector=vector,
             box_px=kept.box_px,
-            landmarks_px=kept.landmarks_px,
+            landmarks_px=kept.landmarks_px if len(kept.landmarks_px) else None,
             eyes_px=kept.eyes_px,
             layout=kept.layout,
             confidence=kept.score,
@@ -234,8 +270,7 @@ class FaceEncoder:
         if place.box_px is None:
             return Face(Status.NO_FACE, self.name, reason="the attacker knows no place to look at")
         landmarks = np.empty((0, 2)) if place.landmarks_px is None else place.landmarks_px
-        eyes = np.full((2, 2), np.nan) if place.eyes_px is None else place.eyes_px
-        there = Detection(place.box_px, landmarks, eyes, math.nan, place.layout)
+        there = Detection(place.box_px, landmarks, place.eyes_px, math.nan, place.layout)
         try:
             vector = _unit(self.embedder.embed(portrait, there), self.embedder.dimension)
         except Exception as error:  # noqa: BLE001 - whatever a foreign engine raises is this scan's status

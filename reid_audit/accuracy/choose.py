@@ -1,0 +1,190 @@
+"""Which recogniser tells people apart best on portraits of this cohort: the one that an attacker would take.
+
+Recognisers are made for photographs; how well they do on drawn heads has to be measured on the originals. The numbers
+are those of Molchanova et al. 2023 (appendix D: Kruskal-Wallis H and the overlap of same and different), and those that
+say what an attacker gets: AUC, TMR at a FMR of 1 %, failures to acquire.
+
+Words
+-----
+overlap
+    1 - max over thresholds of (TMR - FMR), in [0, 1]: the area that the densities of same and different distances have
+    in common, if they cross once. It needs no bins, unlike the overlap of two histograms; 0 = separated.
+best
+    The greatest AUC, where a pair without a distance counts one half; then the greatest TMR, the least overlap, the
+    least time. H is shown and not used: it grows with the number of pairs that were acquired.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid_audit.accuracy.attempts import count_unacquired
+from reid_audit.accuracy.compared import find_originals
+from reid_audit.accuracy.curves import FMR_POINTS, find_fmr, measure_roc
+from reid_audit.accuracy.pairs import Scores
+from reid_audit.records import Estimate, InputError, Rate, Real, ScoreTable, TestResult
+from reid_audit.stats import auc_of_pairs, kruskal, people_rate
+
+CHANCE = 0.5
+"""AUC of an attacker who guesses."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderScore:
+    """How well one recogniser tells people apart on originals.
+
+    Attributes
+    ----------
+    encoder : str
+    subjects : int
+        People with a same pair.
+    same, different : int
+        Pairs with a distance.
+    h : TestResult
+        Kruskal-Wallis, same vs different.
+    overlap : float
+        In [0, 1], see the top of this module; NaN where a group is empty.
+    auc : Estimate
+        Over all pairs; one without a distance counts one half.
+    threshold : float
+        At a FMR of 1 %; NaN where the cohort has too few different pairs to hold it.
+    tmr : Rate
+        At that threshold, over all same pairs; no face = no match. No trials where there is no threshold.
+    fta : Rate
+        Original scans without a vector.
+    seconds : float
+        Per face; NaN where it was not measured.
+    reason : str
+        Why a number is missing.
+    """
+
+    encoder: str
+    subjects: int
+    same: int
+    different: int
+    h: TestResult
+    overlap: Real
+    auc: Estimate
+    threshold: Real
+    tmr: Rate
+    fta: Rate
+    seconds: Real = float("nan")
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderChoice:
+    """Recognisers, best first.
+
+    Attributes
+    ----------
+    scores : tuple of EncoderScore
+    recommended : str
+        The first, or empty where none tells people apart.
+    equals : tuple of str
+        Others that the cohort cannot tell from the first: their AUC lies in the interval of its AUC. Where the attacks
+        are many models, run these too.
+    reason : str
+        One sentence.
+    """
+
+    scores: tuple[EncoderScore, ...]
+    recommended: str
+    equals: tuple[str, ...]
+    reason: str
+
+
+def score_encoder(
+    encoder: str, scores: ScoreTable, *, attack: str = "naive", seconds: float = math.nan, level: float = 0.95
+) -> EncoderScore:
+    """Measure how well one recogniser tells the people of a cohort apart.
+
+    Parameters
+    ----------
+    encoder : str
+        Its name.
+    scores : ScoreTable
+        Made with it. Only comparisons of originals count.
+    attack : str
+        Whose comparisons.
+    seconds : float
+        Time per face, if it was measured.
+    level : float
+        Confidence of the intervals.
+
+    Returns
+    -------
+    EncoderScore
+        NaN with a reason where there are no same or no different pairs.
+    """
+    table = Scores(scores)
+    originals = find_originals(table, attack)
+    same, different = originals.same, originals.different
+    own, other = same.acquired(), different.acquired()
+    roc = measure_roc(own.distance, other.distance)
+    overlap = 1 - float(np.max(roc.tmr - roc.fmr)) if roc.threshold.size else math.nan
+    threshold, reason = find_fmr(other.distance, FMR_POINTS["fmr1"])
+    judged = slice(None) if not math.isnan(threshold) else slice(0)
+    tmr, _, _ = people_rate(same.distance[judged] < threshold, same.probe[judged], level=level)
+    auc = auc_of_pairs(same.distance, same.probe, different.distance, different.probe, different.reference, level=level)
+    subjects = len(np.unique(same.probe))
+    return EncoderScore(
+        encoder=encoder,
+        subjects=subjects,
+        same=len(own.distance),
+        different=len(other.distance),
+        h=kruskal([own.distance, other.distance], compared="same vs different", subjects=subjects),
+        overlap=overlap,
+        auc=auc,
+        threshold=threshold,
+        tmr=tmr,
+        fta=count_unacquired(originals.acquired, originals.sessions, level),
+        seconds=seconds,
+        reason=auc.reason or reason,
+    )
+
+
+def _merit(score: EncoderScore) -> tuple[float, ...]:
+    """Greater is better; what is missing is worst."""
+    numbers = (score.auc.value, score.tmr.value, -score.overlap, -score.seconds)
+    return tuple(-math.inf if math.isnan(number) else number for number in numbers)
+
+
+def choose_encoder(scores: Iterable[EncoderScore]) -> EncoderChoice:
+    """Put recognisers in order, best first, and recommend one.
+
+    Parameters
+    ----------
+    scores : iterable of EncoderScore
+        Of one cohort, each encoder once. Ties keep their order.
+
+    Returns
+    -------
+    EncoderChoice
+        Nothing is recommended where the best AUC cannot be told from a guess (its one-sided lower bound is not above
+        0.5).
+
+    Raises
+    ------
+    InputError
+        If there is no encoder or one comes twice.
+    """
+    ordered = tuple(sorted(scores, key=_merit, reverse=True))
+    names = [score.encoder for score in ordered]
+    if not names:
+        raise InputError("name at least one encoder to choose from")
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise InputError(f"the encoder {twice} is named twice")
+    best = ordered[0].auc
+    if not best.at_least > CHANCE:
+        why = best.reason or f"AUC {best.value:.3f}, at least {best.at_least:.3f} at a confidence of {best.level:.0%}"
+        return EncoderChoice(ordered, "", (), f"no recogniser tells these people apart: {why}")
+    equals = tuple(score.encoder for score in ordered[1:] if score.auc.value >= best.low)
+    reason = f"{names[0]} separates same from different best (AUC {best.value:.3f})"
+    if equals:
+        reason += f"; this cohort cannot tell {', '.join(equals)} from it"
+    return EncoderChoice(ordered, names[0], equals, reason)

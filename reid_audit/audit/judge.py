@@ -1,0 +1,190 @@
+"""Distances become a result: evidence, verdict, and what concerns the audit as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from reid_audit.accuracy import assess, calibrate, list_people
+from reid_audit.audit.settings import software_versions
+from reid_audit.dataset import Cohort
+from reid_audit.records import (
+    ORIGINAL,
+    AuditResult,
+    Calibration,
+    Check,
+    Decision,
+    Distribution,
+    FaceRecord,
+    Fingerprint,
+    Group,
+    Policy,
+    ScanRow,
+    ScoreTable,
+    Status,
+)
+from reid_audit.verdict import decide
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HISTOGRAM_BINS = 60
+
+
+def describe_scans(records: Iterable[FaceRecord]) -> tuple[ScanRow, ...]:
+    """Return a row per scan for the report: names without folders."""
+    return tuple(
+        ScanRow(
+            subject=record.scan.subject,
+            session=record.scan.session,
+            condition=record.scan.condition,
+            file=record.scan.path.name,
+            status=record.face.status,
+            reason=record.face.reason,
+            confidence=record.face.confidence,
+            level=record.level,
+            findings=record.findings,
+            seconds=sum(record.seconds.values()),
+        )
+        for record in records
+    )
+
+
+def _count(keys: Sequence[str], total: int, what: str) -> str:
+    """Name the first few scans: ``"2 of 60 scans could not be read: p01/1/original, p07/2/original"``."""
+    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
+    return f"{len(keys)} of {total} scans {what}: {', '.join(keys[:5])}{more}."
+
+
+_NOT_SEEN = (
+    Status.UNREADABLE,
+    Status.OTHER_GRID,
+    Status.NO_SKIN,
+    Status.RENDER_FAILED,
+    Status.BACKEND_ERROR,
+)
+
+
+def find_shared_checks(cohort: Cohort, records: Sequence[FaceRecord], mismatches: Sequence[str]) -> list[Check]:
+    """Return what concerns the whole audit and does not show in distances.
+
+    A scan that could not be taken as far as the detector is not a scan without a face: INCOMPLETE. An original among
+    the defaced scans is a FAIL. A scan with a finding that makes it unfit, and a calibration of other settings, are
+    for a human: REVIEW.
+    """
+    total = len(records)
+    digests = {record.scan.key: record.digest for record in records}
+    checks = []
+    unseen = [record.scan.key for record in records if record.face.status in _NOT_SEEN]
+    if unseen:
+        checks.append(Check("unseen_scans", Decision.INCOMPLETE, _count(unseen, total, "were not seen")))
+    untouched = []
+    for record in records:
+        original = cohort.partner_of(record.scan)
+        defaced = record.scan.condition != ORIGINAL and record.digest
+        if defaced and original is not None and record.digest == digests[original.key]:
+            untouched.append(record.scan.key)
+    if untouched:
+        text = _count(untouched, total, "under a defacer's name equal their original, voxel by voxel")
+        checks.append(Check("original_in_release", Decision.FAIL, text))
+    unfit = [r.scan.key for r in records if any(finding.severity == "unfit" for finding in r.findings)]
+    if unfit:
+        checks.append(Check("unfit_scans", Decision.REVIEW, _count(unfit, total, "have findings that make them unfit")))
+    checks += [
+        Check("calibration_mismatch", Decision.REVIEW, f"Calibration of other settings: {m}") for m in mismatches
+    ]
+    return checks
+
+
+def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
+    """Bin the distances of every group, condition and attack; one set of edges for all."""
+    frame = scores.frame
+    highest = float(np.nanmax(frame["distance"].to_numpy())) if frame["distance"].notna().any() else 1.0
+    edges = np.linspace(0.0, highest or 1.0, HISTOGRAM_BINS + 1)
+    found = []
+    for (group, condition, attack), part in frame.groupby(["group", "condition", "attack"], observed=True):
+        distances = part["distance"].to_numpy()
+        counts, _ = np.histogram(distances[~np.isnan(distances)], edges)
+        found.append(
+            Distribution(
+                Group(group),
+                str(condition),
+                str(attack),
+                tuple(float(edge) for edge in edges),
+                tuple(int(count) for count in counts),
+                int(np.isnan(distances).sum()),
+            )
+        )
+    return tuple(found)
+
+
+_ELSEWHERE = Fingerprint("elsewhere", "", "", "", "", "", "")
+
+
+def judge_scores(
+    scores: ScoreTable,
+    *,
+    source: str,
+    fingerprint: Fingerprint = _ELSEWHERE,
+    calibration: Calibration | None = None,
+    policy: Policy = Policy(),
+    findings: Iterable[Check] = (),
+    strata: pd.DataFrame | None = None,
+    seed: int = 0,
+    draws: int = 2000,
+) -> AuditResult:
+    """Weigh a table of distances, wherever they were measured, and decide.
+
+    Parameters
+    ----------
+    scores : ScoreTable
+    source : str
+        Name of the table or manifest, for the report.
+    fingerprint : Fingerprint
+        What the distances were measured with, as far as it is known.
+    calibration : Calibration, optional
+        Thresholds from another cohort; by default they come from these same and different comparisons.
+    policy : Policy
+    findings : iterable of Check
+        What concerns every condition and does not show in distances; see `find_shared_checks`.
+    strata : pandas.DataFrame, optional
+        Index = subjects, one column per stratum.
+    seed, draws : int
+        Of the resampling.
+
+    Returns
+    -------
+    AuditResult
+        Without scans: distances do not tell how they came to be.
+    """
+    notices = []
+    external = calibration
+    if calibration is None:
+        calibration = calibrate(scores, fingerprint=fingerprint, seed=seed, draws=draws, level=policy.level)
+        notices.append(
+            "Thresholds were chosen on the originals of this cohort, and judged on the same people; "
+            "the rates on held-out people stand beside them."
+        )
+    evidence = assess(scores, calibration, seed=seed, strata=strata, level=policy.level, margin=policy.max_linkability)
+    return AuditResult(
+        cohort=source,
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        tool_version=metadata.version("reid-audit"),
+        verdict=decide(evidence, policy, findings=findings, external=external),
+        evidence=evidence,
+        calibration=calibration,
+        fingerprint=fingerprint,
+        mismatches=(),
+        notices=tuple(notices),
+        settings={"seed": str(seed)},
+        software=software_versions(),
+        weights={},
+        scans=(),
+        pairs=(),
+        people=list_people(scores, calibration),
+        distributions=_distributions(scores),
+    )

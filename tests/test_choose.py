@@ -1,0 +1,95 @@
+"""Choosing a recogniser on tables that can be checked by hand."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reid_audit.accuracy.choose import choose_encoder, score_encoder
+from reid_audit.records import SCORE_COLUMNS, InputError, ScoreTable
+
+
+def table(same, different) -> ScoreTable:
+    """``same`` by person, ``different`` by pair of people."""
+    rows = [("same", "original", "naive", who, "1", who, "2", d) for who, d in same.items()]
+    rows += [("different", "original", "naive", a, "1", b, "1", d) for (a, b), d in different.items()]
+    return ScoreTable(pd.DataFrame(rows, columns=list(SCORE_COLUMNS)))
+
+
+def cohort(people, *, separation, seed=0, lost=()):
+    """Distances drawn about 0.3 and 0.3 + separation; scans of lost people have no face."""
+    rng, names = np.random.default_rng(seed), [f"p{i:02d}" for i in range(people)]
+    different = {(a, b): 0.3 + separation + 0.1 * rng.random() for i, a in enumerate(names) for b in names[i + 1 :]}
+    same = {name: 0.3 + 0.1 * rng.random() for name in names}
+    for name in lost:
+        same[name] = math.nan
+        different = {pair: math.nan if name in pair else d for pair, d in different.items()}
+    return table(same, different)
+
+
+def test_numbers_of_a_small_table():
+    pairs = {("a", "b"): 0.3, ("a", "c"): 0.5, ("b", "c"): 0.6}
+    score = score_encoder("toy", table({"a": 0.1, "b": 0.2, "c": 0.4}, pairs), seconds=0.25)
+    assert (score.same, score.different, score.subjects, score.seconds) == (3, 3, 3, 0.25)
+    assert score.auc.value == pytest.approx(8 / 9)  # of nine comparisons only 0.4 against 0.3 is wrong
+    assert score.overlap == pytest.approx(1 / 3)  # at any threshold in (0.2, 0.3]: TMR 2/3, FMR 0
+    # Ranks of same 1, 2, 4 and of different 3, 5, 6: H = 12 / (6 * 7) * (7^2 / 3 + 14^2 / 3) - 3 * 7.
+    assert score.h.statistic == pytest.approx(12 / 42 * (49 + 196) / 3 - 21)
+    assert math.isnan(score.threshold)
+    assert (score.tmr.trials, score.fta.successes, score.fta.trials) == (0, 0, 6)
+    assert "needs 300 different pairs" in score.reason
+
+
+def test_rate_at_one_percent_counts_lost_faces_as_no_match():
+    whole = score_encoder("toy", cohort(30, separation=0.2))
+    assert (whole.overlap, whole.auc.value, whole.tmr.value) == (0, 1, 1)
+    lossy = score_encoder("toy", cohort(30, separation=0.2, lost=["p03", "p04", "p05"]))
+    assert (lossy.same, lossy.tmr.successes, lossy.tmr.trials) == (27, 27, 30)
+    assert lossy.auc.value == pytest.approx(1 - 0.5 * 3 / 30)
+    assert lossy.fta.successes > 0
+    assert lossy.overlap == 0  # of what was acquired
+
+
+def test_best_first_whatever_the_order():
+    good, poor = (score_encoder(name, cohort(30, separation=s)) for name, s in (("good", 0.1), ("poor", 0.02)))
+    for given in ([good, poor], [poor, good]):
+        choice = choose_encoder(given)
+        assert (choice.recommended, choice.equals) == ("good", ())
+        assert [score.encoder for score in choice.scores] == ["good", "poor"]
+        assert "AUC 1.000" in choice.reason
+
+
+def test_lost_faces_weigh_against_a_recogniser():
+    sharp = score_encoder("sharp", cohort(30, separation=0.2, lost=[f"p{i:02d}" for i in range(12)]))
+    steady = score_encoder("steady", cohort(30, separation=0.06))
+    assert sharp.overlap < steady.overlap
+    assert choose_encoder([sharp, steady]).recommended == "steady"
+
+
+def test_ties_go_to_the_faster_and_are_told():
+    slow = score_encoder("slow", cohort(30, separation=0.2), seconds=2)
+    fast = replace(slow, encoder="fast", seconds=0.1)
+    unknown = replace(slow, encoder="unknown", seconds=math.nan)
+    choice = choose_encoder([unknown, slow, fast])
+    assert [score.encoder for score in choice.scores] == ["fast", "slow", "unknown"]
+    assert choice.equals == ("slow", "unknown")
+    assert "cannot tell slow, unknown from it" in choice.reason
+
+
+def test_nothing_is_recommended_where_nobody_is_told_apart():
+    choice = choose_encoder([score_encoder("blind", cohort(30, separation=0.0))])
+    assert choice.recommended == ""
+    assert "no recogniser tells these people apart" in choice.reason
+    nobody = score_encoder("none", table({}, {("a", "b"): 0.5}))
+    assert choose_encoder([nobody]).recommended == ""
+    assert math.isnan(nobody.overlap)
+    assert nobody.reason
+
+
+def test_no_encoder_or_one_twice_is_an_input_error():
+    one = score_encoder("one", cohort(5, separation=0.2))
+    for scores, message in (([], "at least one"), ([one, one], "named twice")):
+        with pytest.raises(InputError, match=message):
+            choose_encoder(scores)
