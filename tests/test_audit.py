@@ -199,14 +199,21 @@ def test_nothing_is_sought_in_a_defaced_scan(tmp_path: Path, pixels: Callable[[P
     assert "search" not in record.seconds
 
 
+def test_nothing_is_sought_in_an_unfit_scan(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
+    pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
+    ref, scan = _phantom_ref(tmp_path, pose_sd_deg=0)
+    write_volume(replace(scan.volume, intensity=scan.volume.intensity[:, :, 40:].copy()), ref.path)
+    assert "search" not in scan_room.examine_scan(ref, SETTINGS).seconds
+
+
 def test_a_cut_face_is_unfit_in_an_original_and_not_in_a_defaced_scan(tmp_path: Path) -> None:
     ref, scan = _phantom_ref(tmp_path, pose_sd_deg=0)
     cut = scan.volume.intensity.copy()
     cut[:, :, : cut.shape[2] // 2] = -1000
     write_volume(replace(scan.volume, intensity=cut), ref.path)
     settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
-    unfit = {f.code for f in scan_room.examine_scan(ref, settings).findings if f.severity == "unfit"}
-    assert unfit == {"face_incomplete"}
+    record = scan_room.examine_scan(ref, settings)
+    assert {f.code for f in record.findings if f.severity == "unfit"} == {"face_incomplete"}
     assert not [
         f for f in scan_room.examine_scan(replace(ref, condition="tool"), settings).findings if f.severity == "unfit"
     ]

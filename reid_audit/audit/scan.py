@@ -168,7 +168,8 @@ def examine_scan(
             portrait = renderer.render(skin, view, lighting=settings.lighting)
         with _timed(seconds, "face"):
             face = encoder.encode(portrait)
-        if scan.condition == ORIGINAL and face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE):
+        fit = all(finding.severity != "unfit" for finding in skin.checks)  # else something would be seen in a brain
+        if scan.condition == ORIGINAL and fit and face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE):
             with _timed(seconds, "search"):
                 sought = _search(volume, skin, settings, encoder, renderer)
             found_surer = not sought.face.confidence <= face.confidence and sought.face.acquired

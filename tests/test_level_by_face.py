@@ -1,0 +1,48 @@
+"""The MR level that a detector chooses finds faces where a fixed share of a threshold does not."""
+
+from dataclasses import replace
+from math import isnan, nan
+
+import numpy as np
+import pytest
+
+from reid_audit.face import make_encoder
+from reid_audit.phantom import make_phantom
+from reid_audit.records import InputError, Modality
+from reid_audit.render import find_frontal_view, make_renderer
+from reid_audit.surface import SurfaceSettings, extract_skin, find_level, refine_level
+
+COARSE = SurfaceSettings(voxel_mm=2.0)
+
+
+def noisy(volume, *, share, bias, seed):
+    """Rician noise as a share of the brightest tissue, under a field that grows to the top."""
+    rng = np.random.default_rng(seed)
+    image, spread = volume.intensity, share * np.percentile(volume.intensity, 99)
+    image = np.hypot(image + rng.normal(0, spread, image.shape), rng.normal(0, spread, image.shape))
+    return replace(volume, intensity=(image * np.exp(bias * np.linspace(-1, 1, image.shape[2]))).astype(np.float32))
+
+
+@pytest.mark.slow
+def test_faces_are_found_under_noise_and_bias_wherever_any_level_shows_them():
+    encoder, by_default, refined, by_hand = make_encoder("dlib"), [], [], []
+    with make_renderer() as renderer:
+        for person, (share, bias) in enumerate([(0.0, 0.0), (0.04, 0.4), (0.09, -0.3), (0.09, 0.3)]):
+            clean = make_phantom(person, modality=Modality.MR, spacing_mm=2.0).volume
+            volume = noisy(clean, share=share, bias=bias, seed=person)
+
+            def look(level, volume=volume):
+                try:
+                    skin = extract_skin(volume, level=level, settings=COARSE)
+                except InputError:
+                    return nan
+                return encoder.encode(renderer.render(skin, find_frontal_view(skin))).confidence
+
+            default = find_level(volume)
+            by_default.append(look(default))
+            refined.append(look(refine_level(volume, look)))
+            by_hand.append(
+                max((look(x * default) for x in np.linspace(0.3, 3.0, 10)), key=lambda c: -9 if isnan(c) else c)
+            )
+    assert sum(map(isnan, refined)) == sum(map(isnan, by_hand)) == 0
+    assert min(refined) > 0 >= min(-1 if isnan(c) else c for c in by_default)
