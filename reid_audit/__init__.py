@@ -59,10 +59,10 @@ from .records import (
     Volume,
     WeightsError,
 )
-from .render import Lighting, Renderer, frontal_view, make_renderer, save_png
+from .render import Lighting, Renderer, find_frontal_view, frontal_view, make_renderer, save_png
 from .report import result_from_json, result_to_html, result_to_json, write_result
 from .stats import people_needed
-from .surface import SurfaceSettings, extract_skin, find_level
+from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
@@ -124,6 +124,7 @@ __all__ = [
     "examine_scan",
     "extract_skin",
     "fetch_weights",
+    "find_frontal_view",
     "find_level",
     "format_policy",
     "frontal_view",
@@ -159,6 +160,7 @@ __all__ = [
     "write_demo_cohort",
     "write_labels",
     "write_manifest",
+    "write_mesh",
     "write_result",
     "write_scores",
     "write_volume",

@@ -326,6 +326,24 @@ def render(
 
 
 @app.command()
+def mesh(
+    volume: Annotated[Path, typer.Argument(help="A scan: a file, or a folder with one series.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="STL, PLY or GLB file to write.", show_default=False)],
+    level: LevelOption = None,
+) -> None:
+    """Write the skin of one scan as a mesh, in RAS mm. It shows the face: keep it as safe as the scan.
+
+    Example: [bold]reid-audit mesh scan.nii.gz -o head.stl[/]
+    """
+    with err.status("meshing"):
+        skin = reid_audit.extract_skin(reid_audit.read_volume(volume), level=level)
+        reid_audit.write_mesh(skin, output)
+    out.print(f"{escape(str(output))}: {len(skin.faces)} triangles, level {skin.level:g}", soft_wrap=True)
+    for finding in skin.checks:
+        out.print(f"  {finding.severity}: {escape(finding.text)}")
+
+
+@app.command()
 def calibrate(
     manifest: ManifestArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file to write.")] = Path(

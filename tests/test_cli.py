@@ -12,7 +12,7 @@ import reid_audit
 from reid_audit import Modality, Volume, read_calibration, result_from_json, write_volume
 from reid_audit.cli import main
 
-COMMANDS = ("demo", "phantom", "render", "calibrate", "score", "stats", "plan")
+COMMANDS = ("demo", "phantom", "render", "mesh", "calibrate", "score", "stats", "plan")
 WEIGHTS = ("list", "fetch", "import", "verify")
 
 
@@ -166,6 +166,8 @@ def test_phantom_then_render(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     scan = next((tmp_path / "h").glob("*.nii.gz"))
     assert main(["render", str(scan), "-o", str(tmp_path / "p.png"), "--azimuth", "20", "--encoder", "dlib"]) == 0
     assert "face: " in capsys.readouterr().out
+    assert main(["mesh", str(scan), "-o", str(tmp_path / "head.stl")]) == 0
+    assert "triangles" in capsys.readouterr().out
     assert (tmp_path / "p.png").stat().st_mode & 0o077 == 0
 
 
