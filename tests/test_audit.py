@@ -24,6 +24,7 @@ from reid_audit import (
     Modality,
     Policy,
     Portrait,
+    RenderError,
     ScanRef,
     ScoreTable,
     Settings,
@@ -128,6 +129,24 @@ def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tm
     assert (defaced.level, defaced.view) == (original.level, original.view)
     assert original.view != found["s0/2/original"].view
     assert set(original.seconds) == {"read", "skin", "portrait", "face"}
+
+
+def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(skin: object) -> None:
+        raise RenderError("nothing in view")
+
+    cohort = read_manifest(_write_cohort(tmp_path))
+    settings = replace(SETTINGS, encoder="pixels")
+    original, defaced = cohort.originals[0], cohort.defaced("dent")[0]
+    seen = scan_room.examine_scan(original, settings)
+    partner = scan_room.Partner(seen.level, seen.view, seen.grid, seen.face)
+    monkeypatch.setattr(scan_room, "find_frontal_view", lost)
+    found = scan_room.examine_scan(defaced, settings, partner, attacks=("aligned", "registered"), average=seen.face)
+    assert found.face.acquired
+    assert found.attacks["aligned"].acquired
+    assert found.attacks["registered"].status is Status.RENDER_FAILED
 
 
 def test_a_defaced_scan_without_an_original_chooses_for_itself_and_says_so(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from reid_audit.audit.settings import Settings
 from reid_audit.face import Encoder, make_encoder
 from reid_audit.records import (
@@ -144,7 +146,7 @@ def examine_scan(
     except InputError as error:
         return stopped(Status.UNREADABLE, error)
     notes = tuple(Finding("reader", "info", note) for note in volume.notes)
-    digest = hashlib.sha256(volume.intensity.tobytes()).hexdigest()
+    digest = hashlib.sha256(np.ascontiguousarray(volume.intensity).data).hexdigest()
     done = replace(done, grid=volume.grid, digest=digest, findings=notes)
     try:
         if partner is not None:
@@ -185,8 +187,11 @@ def examine_scan(
         if "aligned" in attacks and partner is not None:
             found["aligned"] = encoder.encode_at(portrait, partner.face)
         if "registered" in attacks and average is not None:
-            own = renderer.render(skin, find_frontal_view(skin), lighting=settings.lighting)
-            found["registered"] = encoder.encode_at(own, average)
+            try:
+                own = renderer.render(skin, find_frontal_view(skin), lighting=settings.lighting)
+                found["registered"] = encoder.encode_at(own, average)
+            except (RenderError, EngineError) as error:
+                found["registered"] = Face(Status.RENDER_FAILED, encoder.name, reason=str(error))
     return replace(done, attacks=found)
 
 
