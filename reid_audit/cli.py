@@ -237,7 +237,7 @@ def demo(
 
     Example: [bold]reid-audit demo --subjects 30[/]
     """
-    settings = reid_audit.Settings(encoder=encoder, detector=detector, renderer=renderer.value)
+    settings = _settings(encoder, detector, renderer, None)
     with reid_audit.local_executor(workers) as executor, _progress() as progress:
         result, scores = reid_audit.run_demo(
             subjects=subjects,

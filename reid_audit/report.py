@@ -229,8 +229,8 @@ def write_result(result: AuditResult, scores: ScoreTable, folder: Path, *, overw
     from .match import write_scores
 
     prepare_folder(folder, overwrite=overwrite)
+    write_private(folder / SCORES_FILE, "")  # private before the first distance is in it; writing keeps the mode
     write_scores(scores, folder / SCORES_FILE)
-    (folder / SCORES_FILE).chmod(0o600)
     write_private(folder / SCANS_FILE, scans_csv(result))
     write_private(folder / REPORT_FILE, result_to_html(result))
     write_private(folder / RESULT_FILE, result_to_json(result))
