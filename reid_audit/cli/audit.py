@@ -1,0 +1,182 @@
+"""A cohort: `calibrate`, `score`, `stats`, `plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+import reid_audit
+from reid_audit.cli.options import (
+    AttackOption,
+    DetectorOption,
+    EncoderOption,
+    LevelOption,
+    ManifestArgument,
+    OverwriteOption,
+    RendererName,
+    RendererOption,
+    SeedOption,
+    WorkersOption,
+    settings_of,
+    show_progress,
+    words_of,
+)
+from reid_audit.cli.words import err, out, say_audit, say_calibration, say_result, say_tests, say_unacquired
+
+
+def calibrate(
+    manifest: ManifestArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file to write.")] = Path(
+        "calibration.json"
+    ),
+    encoder: EncoderOption = "auto",
+    detector: DetectorOption = "auto",
+    renderer: RendererOption = RendererName.AUTO,
+    level: LevelOption = None,
+    workers: WorkersOption = None,
+    seed: SeedOption = 0,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
+    ] = False,
+) -> None:
+    """Find the thresholds at which the recogniser tells the originals of a cohort apart.
+
+    Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
+    """
+    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+        calibration, records, notices = reid_audit.calibrate_cohort(
+            cohort,
+            settings=settings_of(encoder, detector, renderer, level),
+            seed=seed,
+            executor=executor,
+            progress=progress,
+        )
+    reid_audit.write_calibration(calibration, output)
+    for notice in (*notices, *calibration.notes):
+        out.print(f"[yellow]Note:[/] {escape(notice)}")
+    say_unacquired(
+        [(f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records]
+    )
+    say_calibration(calibration)
+    out.print(f"Calibration: {escape(str(output))}", soft_wrap=True)
+
+
+def score(
+    manifest: ManifestArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration", help="From `calibrate`; without it the cohort's own originals.", show_default=False
+        ),
+    ] = None,
+    allow_mismatch: Annotated[
+        bool, typer.Option("--allow-mismatch", help="Use a calibration of other settings; the report will say so.")
+    ] = False,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
+    ] = None,
+    encoder: EncoderOption = "auto",
+    detector: DetectorOption = "auto",
+    renderer: RendererOption = RendererName.AUTO,
+    level: LevelOption = None,
+    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    workers: WorkersOption = None,
+    seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
+    ] = False,
+) -> None:
+    """Answer whether the defaced scans of a cohort can still be linked to their people.
+
+    Exit codes: 0 PASS, 1 FAIL, 2 wrong use or input, 3 REVIEW, 4 INCOMPLETE.
+
+    Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
+    """
+    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
+    thresholds = None if calibration is None else reid_audit.read_calibration(calibration)
+    reid_audit.report.prepare_folder(output, overwrite=overwrite)
+    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+        result, scores = reid_audit.audit_cohort(
+            cohort,
+            calibration=thresholds,
+            allow_mismatch=allow_mismatch,
+            policy=limits,
+            attacks=words_of(attack),
+            settings=settings_of(encoder, detector, renderer, level),
+            seed=seed,
+            executor=executor,
+            progress=progress,
+        )
+    page = reid_audit.write_result(result, scores, output, overwrite=overwrite)
+    say_audit(result)
+    out.print(f"Report: {escape(str(page))}", soft_wrap=True)
+    raise typer.Exit(result.verdict.exit_code)
+
+
+def stats(
+    distances: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with the columns group and cosine_distance; optionally condition, subject, sex ...",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
+    ] = None,
+    seed: SeedOption = 0,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Weigh distances that were measured elsewhere: any laboratory's own embeddings can be judged.
+
+    Groups: same, different, defaced_same, defaced_different, defaced_same_scan. An empty distance = no face.
+
+    Example: [bold]reid-audit stats distances.csv -o result[/]
+    """
+    limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
+    scores, strata = reid_audit.read_scores(distances), reid_audit.read_score_strata(distances)
+    if output is not None:
+        reid_audit.report.prepare_folder(output, overwrite=overwrite)
+    with err.status("weighing"):
+        result = reid_audit.judge_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
+    for notice in result.notices:
+        out.print(f"[yellow]Note:[/] {escape(notice)}")
+    say_calibration(result.calibration)
+    say_result(result)
+    say_tests(result)
+    if output is not None:
+        page = reid_audit.write_result(result, scores, output, overwrite=overwrite)
+        out.print(f"Report: {escape(str(page))}", soft_wrap=True)
+    raise typer.Exit(result.verdict.exit_code)
+
+
+def plan(
+    max_rate: Annotated[
+        float, typer.Option("--max-rate", help="Match rate that must not be exceeded, in (0, 1).")
+    ] = 0.10,
+    confidence: Annotated[float, typer.Option("--confidence", help="Of the one-sided bound.")] = 0.95,
+    most_matches: Annotated[int, typer.Option("--matches", help="Plan for up to so many matches.")] = 5,
+) -> None:
+    """Say how many people an audit needs to show that the match rate lies below a limit.
+
+    Example: [bold]reid-audit plan --max-rate 0.05 --confidence 0.95[/]
+    """
+    table = Table("people who match after defacing", "people needed")
+    for matches in range(most_matches + 1):
+        table.add_row(str(matches), str(reid_audit.people_needed(max_rate, confidence, matches)))
+    out.print(table)
+    out.print(
+        f"So many matches among so many people bound the match rate below {max_rate:.3g} "
+        f"at {confidence:.0%} confidence."
+    )

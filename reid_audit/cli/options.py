@@ -1,0 +1,85 @@
+"""Options that several commands share, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+
+import reid_audit
+from reid_audit.cli.words import err
+
+
+class RendererName(StrEnum):
+    """Engines that draw portraits."""
+
+    AUTO = "auto"
+    VTK = "vtk"
+    PYRENDER = "pyrender"
+    RAYCAST = "raycast"
+
+
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        help="auto, dlib, Facenet512, ArcFace, another of `weights list`, or onnx:FILE for your own. "
+        "auto = Facenet512 where its files are, else dlib.",
+    ),
+]
+DetectorOption = Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet, opencv ...")]
+RendererOption = Annotated[
+    RendererName, typer.Option("--renderer", help="auto = VTK, or the CPU ray caster where there is no OpenGL.")
+]
+LevelOption = Annotated[
+    float | None,
+    typer.Option("--level", help="Skin level in the scan's own units (HU for CT). Found by itself if left out."),
+]
+WorkersOption = Annotated[int | None, typer.Option("--workers", help="Processes; one per core if left out.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all resampling.")]
+AttackOption = Annotated[
+    str, typer.Option("--attack", help="Attackers, with commas: naive, aligned, registered. naive always runs.")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
+ManifestArgument = Annotated[
+    Path, typer.Argument(help="CSV or TSV with the columns subject, session, condition, path.", show_default=False)
+]
+
+
+def settings_of(encoder: str, detector: str, renderer: RendererName, level: float | None) -> reid_audit.Settings:
+    """Return the settings that the options stand for."""
+    return reid_audit.Settings(encoder=encoder, detector=detector, renderer=renderer.value, level=level)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words between the commas."""
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@contextmanager
+def show_progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show bars on the error stream, one per stage, and give the function that moves them."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        Remaining(),
+    )
+    with Progress(*columns, console=err, transient=True) as bars:
+        known: dict[str, int] = {}
+
+        def move(stage: str, done: int, total: int) -> None:
+            if stage not in known:
+                known[stage] = int(bars.add_task(stage, total=total))
+            bars.update(bars.tasks[known[stage]].id, completed=done, total=total)
+
+        yield move

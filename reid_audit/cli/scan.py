@@ -1,0 +1,67 @@
+"""One scan: `render` and `mesh`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+import reid_audit
+from reid_audit.cli.options import DetectorOption, EncoderOption, LevelOption, RendererName, RendererOption, settings_of
+from reid_audit.cli.words import err, out
+
+
+def render(
+    volume: Annotated[
+        Path, typer.Argument(help="A scan: a file, or a folder with one DICOM series.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="PNG to write (readable by you alone).", show_default=False)
+    ],
+    azimuth: Annotated[float, typer.Option("--azimuth", help="Degrees towards the subject's left; 0 = front.")] = 0.0,
+    elevation: Annotated[float, typer.Option("--elevation", help="Degrees upwards.")] = 0.0,
+    level: LevelOption = None,
+    renderer: RendererOption = RendererName.AUTO,
+    encoder: EncoderOption = "auto",
+    detector: DetectorOption = "auto",
+) -> None:
+    """Draw the portrait of one scan, as the recogniser sees it, and say whether a face is found in it.
+
+    Example: [bold]reid-audit render scan.nii.gz -o portrait.png --azimuth 20[/]
+    """
+    with err.status("drawing"):
+        portrait, face, findings = reid_audit.render_scan(
+            volume,
+            azimuth_deg=azimuth,
+            elevation_deg=elevation,
+            settings=settings_of(encoder, detector, renderer, level),
+        )
+        reid_audit.save_png(portrait, output)
+    found = face.reason or "found"
+    score = "" if face.confidence != face.confidence else f", detector score {face.confidence:.2f}"
+    out.print(
+        f"{escape(str(output))}: drawn by {portrait.renderer}; face: {face.status.value} ({found}){score}, "
+        f"recogniser {face.encoder}",
+        soft_wrap=True,
+    )
+    for finding in findings:
+        out.print(f"  {finding.severity}: {escape(finding.text)}")
+
+
+def mesh(
+    volume: Annotated[Path, typer.Argument(help="A scan: a file, or a folder with one series.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="STL, PLY or GLB file to write.", show_default=False)],
+    level: LevelOption = None,
+) -> None:
+    """Write the skin of one scan as a mesh, in RAS mm. It shows the face: keep it as safe as the scan.
+
+    Example: [bold]reid-audit mesh scan.nii.gz -o head.stl[/]
+    """
+    with err.status("meshing"):
+        skin = reid_audit.extract_skin(reid_audit.read_volume(volume), level=level)
+        reid_audit.write_mesh(skin, output)
+    out.print(f"{escape(str(output))}: {len(skin.faces)} triangles, level {skin.level:g}", soft_wrap=True)
+    for finding in skin.checks:
+        out.print(f"  {finding.severity}: {escape(finding.text)}")

@@ -1,0 +1,143 @@
+"""A result in words. Computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from reid_audit.records import AuditResult, Calibration, Decision, Status
+from reid_audit.report import (
+    control_at,
+    distance_at,
+    estimate_text,
+    match_at,
+    percent,
+    rank1_text,
+    rate_text,
+    test_text,
+)
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say_unacquired(rows: Sequence[tuple[str, str, Status, str]]) -> None:
+    """Count the scans that gave no clear face by condition and reason; rows are (scan, condition, status, reason)."""
+    groups: dict[tuple[str, Status, str], list[str]] = {}
+    for key, condition, status, reason in rows:
+        if status is not Status.OK:
+            groups.setdefault((condition, status, reason), []).append(key)
+    if not groups:
+        out.print(f"A face was found in each of {len(rows)} scans.")
+        return
+    lost = sum(len(keys) for keys in groups.values())
+    table = Table("scans", "condition", "outcome", "reason", title=f"{lost} of {len(rows)} scans to know of")
+    table.title_justify = "left"
+    for (condition, status, reason), keys in groups.items():
+        which = ", ".join(keys[:3]) + (" ..." if len(keys) > 3 else "")
+        table.add_row(f"{len(keys)}: {escape(which)}", escape(condition), status.value, escape(reason))
+    out.print(table)
+
+
+COLOURS = {
+    Decision.PASS: "bold green",
+    Decision.REVIEW: "bold yellow",
+    Decision.FAIL: "bold red",
+    Decision.INCOMPLETE: "bold magenta",
+}
+
+
+def say_block(heading: str, lines: Sequence[tuple[str, str]]) -> None:
+    """Print a heading and, indented, names with their values."""
+    out.print(heading)
+    table = Table.grid(padding=(0, 2))
+    for name, value in lines:
+        table.add_row(f"  {name}", escape(value))
+    out.print(table)
+
+
+def say_result(result: AuditResult) -> None:
+    """Print attack, control and chance together, and the verdict with its reasons."""
+    name = result.verdict.policy.threshold
+    distance = distance_at(result)
+    rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
+    out.print(f"\nMatch = {rule}. Counts, shares, 95 % intervals.\n")
+    for control in result.evidence.controls:
+        tmr, fmr = control_at(control, name)
+        say_block(
+            f"[bold]before defacing[/] ({control.attack} attacker): the control",
+            [
+                ("originals matched", rate_text(tmr)),
+                ("different people matched", rate_text(fmr)),
+                ("own person first", rank1_text(control.search)),
+                ("AUC same/different", estimate_text(control.auc)),
+                ("no face found", rate_text(control.fta)),
+            ],
+        )
+    for verdict in result.verdict.conditions:
+        out.print(f"\n[bold]{escape(verdict.condition)}[/]: {_word(verdict.decision)}")
+        for attack in (one for one in result.evidence.attacks if one.condition == verdict.condition):
+            match = match_at(attack, name)
+            say_block(
+                f"  {attack.attack} attacker",
+                [
+                    ("  matched after defacing", rate_text(match.counted)),
+                    ("  different people matched", rate_text(match.strangers)),
+                    ("  own person first", rank1_text(attack.search)),
+                    ("  AUC own/other originals", f"{estimate_text(attack.linkability)}; 0.5 = no link left"),
+                    ("  no vector to compare", rate_text(attack.fta)),
+                ],
+            )
+        reasons = [check.text for check in verdict.checks if check.decision is verdict.decision]
+        say_block("  because", [("-", reason) for reason in reasons])
+    out.print()
+    for check in result.verdict.checks:
+        if check.decision is not Decision.PASS:
+            out.print(f"{_word(check.decision)} for all: {escape(check.text)}")
+    out.print(f"Verdict: {_word(result.verdict.decision)}")
+
+
+def _word(decision: Decision) -> str:
+    return f"[{COLOURS[decision]}]{decision.value}[/]"
+
+
+def say_audit(result: AuditResult) -> None:
+    """Print what was run, what was not seen, and the result."""
+    settings = result.settings
+    out.print(f"Recogniser {settings['encoder']}, detector {settings['detector']}, renderer {settings['renderer']}.")
+    for notice in (*result.notices, *result.mismatches):
+        out.print(f"[yellow]Note:[/] {escape(notice)}")
+    say_unacquired([(f"{r.subject}/{r.session}", r.condition, r.status, r.reason) for r in result.scans])
+    say_result(result)
+
+
+def say_calibration(calibration: Calibration) -> None:
+    """Print each threshold and what it does on the originals."""
+    out.print(
+        f"Thresholds from {calibration.subjects} people, {calibration.same_pairs} same and "
+        f"{calibration.different_pairs} different comparisons; AUC {estimate_text(calibration.auc)}, "
+        f"EER {percent(calibration.eer)}.\n"
+    )
+    for point in calibration.thresholds:
+        if point.distance != point.distance:
+            out.print(f"[bold]{point.name}[/]: not offered, {escape(point.reason)}")
+            continue
+        interval = f" ({point.low:.4f} to {point.high:.4f})" if point.low == point.low else ""
+        say_block(
+            f"[bold]{point.name}[/]: distance {point.distance:.4f}{interval}",
+            [
+                ("same people matched", f"{rate_text(point.tmr)}; held out: {rate_text(point.tmr_held_out)}"),
+                ("different people matched", f"{rate_text(point.fmr)}; held out: {rate_text(point.fmr_held_out)}"),
+            ],
+        )
+
+
+def say_tests(result: AuditResult) -> None:
+    """Print every rank test, control and attacks."""
+    tests = [test for control in result.evidence.controls for test in control.tests]
+    tests += [test for attack in result.evidence.attacks for test in attack.tests]
+    lines = [(f"{test.condition} {test.name}: {test.compared}".strip(), test_text(test)) for test in tests]
+    say_block("\nTests", lines)
