@@ -1,0 +1,107 @@
+"""The records that flow between the rooms, and the errors that may end a run.
+
+Words
+-----
+scan
+    One head volume on disk, named by subject, session, modality and condition. The condition is ``"original"`` or the
+    name of the defacer that made it. Nothing else identifies anybody in this package.
+RAS+ mm
+    The frame of every coordinate: x grows to the subject's right, y to the front (anterior), z to the top (superior).
+match
+    A comparison whose distance is *strictly* smaller than the threshold. Larger distances mean less alike.
+acquired
+    A scan from which the recogniser got a vector. What is not acquired is counted (FTA), never dropped.
+
+Errors
+------
+::
+
+    ReidAuditError
+    +-- InputError         a file, table or argument cannot be used       (also a ValueError)
+    +-- WeightsError       a model file is missing, damaged or not the one that was pinned
+    +-- EngineError        a package that renders or recognises is missing or broke
+    +-- RenderError        no portrait could be drawn of this surface
+    +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
+"""
+
+from reid_audit.records.cost import DefaceRun, DefaceStatus, UtilityValue
+from reid_audit.records.errors import (
+    CalibrationError,
+    EngineError,
+    InputError,
+    ReidAuditError,
+    RenderError,
+    WeightsError,
+)
+from reid_audit.records.evidence import (
+    AttackEvidence,
+    Calibration,
+    ControlEvidence,
+    Curve,
+    Estimate,
+    Evidence,
+    Fingerprint,
+    MatchRates,
+    PersonEvidence,
+    SearchRates,
+    StratumEvidence,
+    TestResult,
+    Threshold,
+)
+from reid_audit.records.faces import Face, FaceRecord, Portrait, Skin, Status, View
+from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
+from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, natural_key
+from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
+from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict
+
+__all__ = [
+    "ORIGINAL",
+    "SCORE_COLUMNS",
+    "AttackEvidence",
+    "AuditResult",
+    "Calibration",
+    "CalibrationError",
+    "Check",
+    "ConditionVerdict",
+    "ControlEvidence",
+    "Curve",
+    "Decision",
+    "DefaceRun",
+    "DefaceStatus",
+    "Distribution",
+    "EngineError",
+    "Estimate",
+    "Evidence",
+    "Face",
+    "FaceRecord",
+    "Finding",
+    "Fingerprint",
+    "Grid",
+    "Group",
+    "InputError",
+    "MatchRates",
+    "Modality",
+    "PairCount",
+    "PersonEvidence",
+    "Policy",
+    "Portrait",
+    "Rate",
+    "Real",
+    "ReidAuditError",
+    "RenderError",
+    "ScanRef",
+    "ScanRow",
+    "ScoreTable",
+    "SearchRates",
+    "Skin",
+    "Status",
+    "StratumEvidence",
+    "TestResult",
+    "Threshold",
+    "UtilityValue",
+    "Verdict",
+    "View",
+    "Volume",
+    "WeightsError",
+    "natural_key",
+]

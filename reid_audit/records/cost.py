@@ -1,0 +1,93 @@
+"""What a defacer took: seconds, memory and failures of its runs, and what the data lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reid_audit.records.scores import Real
+
+
+class DefaceStatus(StrEnum):
+    """How one run of a defacer ended. Only ``ok`` leaves a scan to score."""
+
+    OK = "ok"
+    MISSING = "missing"  # the tool is not on this machine
+    FAILED = "failed"  # it said so itself, or left no output
+    TIMED_OUT = "timed_out"
+    OTHER_GRID = "other_grid"  # the output does not lie on the input's voxels
+    UNCHANGED = "unchanged"  # the output is the input
+    BRAIN_CUT = "brain_cut"  # voxels of the brain mask were changed
+
+
+@dataclass(frozen=True, slots=True)
+class DefaceRun:
+    """One run of one defacer on one scan.
+
+    Attributes
+    ----------
+    condition : str
+        The defacer's name: the condition of the scans that it makes.
+    version : str
+        Of the tool, ``""`` where it does not say.
+    subject, session : str
+    status : DefaceStatus
+    reason : str
+        One sentence where the status is not ``ok``.
+    seconds : float
+        Wall time.
+    peak_memory_mb : float
+        Of the tool and its children; NaN where it could not be measured.
+    """
+
+    condition: str
+    version: str
+    subject: str
+    session: str
+    status: DefaceStatus
+    reason: str = ""
+    seconds: Real = float("nan")
+    peak_memory_mb: Real = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class UtilityValue:
+    """What one defacer did to one measure of one structure, over cases.
+
+    Attributes
+    ----------
+    condition : str
+        The defacer's name.
+    metric : str
+        E.g. ``"dice"``, ``"surface_dice_2mm"``, ``"hd95"``, ``"volume_difference"``, ``"dose_d0.01cc_difference"``.
+    unit : str
+        E.g. ``"mm"``, ``"cm3"``, ``"HU"``, ``"cGy"``; ``""`` for a share.
+    structure : str
+        ``"all"`` where the structures were taken together.
+    position : str
+        ``"on_face"``, ``"same_slices"``, ``"elsewhere"`` or ``"all"``.
+    cases, undefined : int
+        Cases with a number, and cases without (a structure empty before or after): counted, never dropped silently.
+    mean, median : float
+    low, high : float
+        95 % interval of the mean over cases.
+    p_value, p_adjusted : float
+        Paired Wilcoxon before against after, and after Benjamini-Hochberg; NaN where the metric compares already.
+    larger_is_better : bool or None
+        None where the ideal is no difference: 0.
+    """
+
+    condition: str
+    metric: str
+    unit: str
+    structure: str
+    position: str
+    cases: int
+    undefined: int
+    mean: Real
+    median: Real
+    low: Real
+    high: Real
+    p_value: Real
+    p_adjusted: Real
+    larger_is_better: bool | None

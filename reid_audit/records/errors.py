@@ -1,0 +1,27 @@
+"""The errors that may end a run."""
+
+from __future__ import annotations
+
+
+class ReidAuditError(Exception):
+    """Base of every error that this package raises on purpose. The message is one sentence for the user."""
+
+
+class InputError(ReidAuditError, ValueError):
+    """A file, table or argument cannot be used. The message names it, the rule and the value."""
+
+
+class WeightsError(ReidAuditError):
+    """A model file is missing, damaged or not the pinned one. The message names the command that mends it."""
+
+
+class EngineError(ReidAuditError):
+    """A package that renders or recognises faces is missing or failed. Never to be confused with "no face"."""
+
+
+class RenderError(ReidAuditError):
+    """No portrait could be drawn of this surface."""
+
+
+class CalibrationError(ReidAuditError, ValueError):
+    """A calibration was made under settings that do not fit. The message names each difference."""

@@ -1,0 +1,384 @@
+"""The numbers that a verdict is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reid_audit.records.scores import Group, Rate, Real
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number that is not a plain proportion (AUC, d', threshold), with what people could make of it.
+
+    Attributes
+    ----------
+    value : float
+        NaN where it could not be measured; ``reason`` then says why.
+    low, high : float
+        Ends of the two-sided interval at ``level``.
+    at_least, at_most : float
+        One-sided bounds, each at ``level``: what a policy compares with its limit.
+    subjects : int
+        People whom the estimate rests on.
+    """
+
+    value: Real
+    low: Real = float("nan")
+    high: Real = float("nan")
+    at_least: Real = float("nan")
+    at_most: Real = float("nan")
+    subjects: int = 0
+    level: float = 0.95
+    method: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One significance test, with all that is needed to read or repeat it.
+
+    Attributes
+    ----------
+    name : str
+        Stable, e.g. ``"mann_whitney"``, ``"wilcoxon_signed_rank"``, ``"identity_permutation"``.
+    compared : str
+        The groups, e.g. ``"same vs defaced_same"``.
+    n : tuple of int
+        Observations on each side (a paired test has one number).
+    subjects : int
+        People behind them; 0 = the table names no subjects.
+    statistic, p : float
+        NaN where the test could not be run; ``reason`` then says why.
+    method : str
+        ``"exact"``, ``"asymptotic"``, or how many permutations.
+    effect, effect_name : float, str
+        AUC for Mann-Whitney, matched-pairs rank-biserial for Wilcoxon, eta squared for Kruskal-Wallis.
+    p_adjusted : float
+        Benjamini-Hochberg over the family it was adjusted in; NaN = not adjusted.
+    condition, attack : str
+        What it belongs to; empty for the control.
+    """
+
+    __test__ = False  # a record, not a test case, whatever its name suggests to a test collector
+
+    name: str
+    compared: str
+    n: tuple[int, ...]
+    subjects: int
+    statistic: Real
+    p: Real
+    method: str
+    alternative: str = "two-sided"
+    effect: Real = float("nan")
+    effect_name: str = ""
+    p_adjusted: Real = float("nan")
+    condition: str = ""
+    attack: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Everything that changes a distance. A threshold holds only under the fingerprint that it was made with."""
+
+    encoder: str
+    weights: str
+    detector: str
+    renderer: str
+    views: str
+    surface: str
+    modality: str
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """An operating point: match means distance < ``distance``.
+
+    Attributes
+    ----------
+    name : str
+        ``"youden"``, ``"eer"``, ``"fmr10"``, ``"fmr1"`` or ``"fmr0.1"`` (false match rate of 10, 1, 0.1 %).
+    distance : float
+        NaN = not offered; ``reason`` says why.
+    low, high : float
+        Two-sided interval with people as the sample.
+    tmr, fmr : Rate
+        On the people that chose the threshold.
+    tmr_held_out, fmr_held_out : Rate
+        On people who had no part in choosing it (folds of subjects, both ends of a pair held out).
+    """
+
+    name: str
+    distance: Real
+    low: Real
+    high: Real
+    tmr: Rate
+    fmr: Rate
+    tmr_held_out: Rate
+    fmr_held_out: Rate
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """ROC points in the order of growing threshold; equal lengths. DET and J follow from the same three columns."""
+
+    threshold: tuple[Real, ...]
+    fmr: tuple[Real, ...]
+    tmr: tuple[Real, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Thresholds, how good they are, and the settings that they belong to.
+
+    Attributes
+    ----------
+    subjects, same_pairs, different_pairs : int
+        The cohort: people with a same or different comparison, and acquired comparisons.
+    unacquired_pairs : int
+        Same and different comparisons without a distance.
+    eer : float
+        Equal error rate, the mean of FMR and FNMR where they are nearest.
+    d_prime : float
+        Distance of the two means in pooled standard deviations.
+    attack : str
+        Whose same and different comparisons were used.
+    """
+
+    fingerprint: Fingerprint
+    thresholds: tuple[Threshold, ...]
+    auc: Estimate
+    eer: Real
+    d_prime: Real
+    roc: Curve
+    subjects: int
+    same_pairs: int
+    different_pairs: int
+    unacquired_pairs: int
+    attack: str = "naive"
+    seed: int = 0
+    draws: int = 0
+    notes: tuple[str, ...] = ()
+    schema_version: int = 1
+
+    def threshold(self, name: str) -> Threshold:
+        """Return the operating point of that name. KeyError names those that exist."""
+        for threshold in self.thresholds:
+            if threshold.name == name:
+                return threshold
+        known = ", ".join(t.name for t in self.thresholds)
+        raise KeyError(f"no threshold {name!r}; there are: {known}")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRates:
+    """1:N: each probe is looked up among all references of one session; ties go to the attacker.
+
+    Attributes
+    ----------
+    gallery : int
+        References searched; the smallest gallery where sessions differ.
+    rank1, rank5 : Rate
+        Share of searches that put the mate first, or among the first five. A probe without a face finds nobody.
+    chance1, chance5 : float
+        What guessing would reach: R / N.
+    mean_rank : float
+        Unacquired probes at (N + 1) / 2.
+    cmc : tuple of float
+        cmc[r - 1] = share of searches with the mate among the first r; r = 1 .. gallery, thinned to at most 100
+        steps named by ``cmc_ranks``.
+    fpir, tpir : float
+        Open set at the Youden threshold: searches of people who are not in the gallery that return anybody; searches
+        of people in it whose mate is first and below the threshold. FNIR = 1 - tpir.
+    fpir_extrapolated : tuple of (gallery size, FPIR)
+        1 - (1 - FMR)^N, an extrapolation that takes comparisons for independent.
+    rank1_at_least, rank1_at_most : float
+        One-sided bounds of rank-1, each at the rate's level.
+    """
+
+    gallery: int
+    rank1: Rate
+    rank5: Rate
+    chance1: Real
+    chance5: Real
+    mean_rank: Real
+    cmc_ranks: tuple[int, ...]
+    cmc: tuple[Real, ...]
+    fpir: Real
+    tpir: Real
+    fpir_extrapolated: tuple[tuple[int, Real], ...]
+    rank1_at_least: Real = float("nan")
+    rank1_at_most: Real = float("nan")
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MatchRates:
+    """How often defaced scans match their own person at one threshold, three ways, and strangers beside it.
+
+    Attributes
+    ----------
+    threshold, distance : str, float
+        The operating point and its value.
+    counted : Rate
+        All defaced scans with an acquired reference; no face = no match.
+    acquired : Rate
+        Only those with a distance.
+    worst : Rate
+        No face = what the aligned attacker got; without one, a match.
+    people : Rate
+        People with at least one match, of all people: what a policy limits.
+    strangers : Rate
+        Defaced scans against other people, no face = no match: the control of the attack.
+    still_matched : Rate
+        Among comparisons that matched before defacing, those that still do.
+    at_low, at_high : float
+        ``counted`` at the two ends of the threshold's interval.
+    """
+
+    threshold: str
+    distance: Real
+    counted: Rate
+    acquired: Rate
+    worst: Rate
+    people: Rate
+    strangers: Rate
+    still_matched: Rate
+    at_low: Real = float("nan")
+    at_high: Real = float("nan")
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlEvidence:
+    """What the attacker can do with original scans. A blind attacker proves nothing.
+
+    ``identical`` counts own pairs of originals at distance 0: one scan under two visits, which anything recognises.
+    """
+
+    attack: str
+    subjects: int
+    rates: tuple[tuple[str, Rate, Rate], ...]  # threshold name, TMR over all same pairs (no face = no match), FMR
+    auc: Estimate
+    search: SearchRates
+    fta: Rate
+    tests: tuple[TestResult, ...]
+    notes: tuple[str, ...] = ()
+    identical: int = 0
+
+    def rate(self, name: str) -> tuple[Rate, Rate]:
+        """Return (TMR, FMR) at that threshold. KeyError names those that exist."""
+        for threshold, tmr, fmr in self.rates:
+            if threshold == name:
+                return tmr, fmr
+        raise KeyError(f"no threshold {name!r}; there are: {', '.join(t for t, _, _ in self.rates)}")
+
+
+@dataclass(frozen=True, slots=True)
+class AttackEvidence:
+    """What one attacker can still do after one defacer.
+
+    Attributes
+    ----------
+    condition, attack : str
+    group : Group
+        ``defaced_same``, or ``defaced_same_scan`` where nobody has two visits: that flatters the attacker.
+    subjects : int
+        People with such a comparison.
+    fta : Rate
+        Defaced scans without a vector.
+    matches : tuple of MatchRates
+        One per threshold that the calibration offers.
+    search : SearchRates
+    linkability : Estimate
+        AUC of own against other people's originals, over all pairs; a scan without a face counts one half.
+    linkability_acquired : Estimate
+        The same without the scans that had no face.
+    search_auc : Estimate
+        The same within each probe's own search: 1 - (rank - 1) / (N - 1) on average. It still sees a person whose
+        distances were all shifted together.
+    auc_vs_different : Estimate
+        Against original strangers, as the literature does. A shift of every distance hides linkage from it.
+    parrot : Estimate
+        AUC where the gallery is defaced too; NaN where there is none.
+    tests : tuple of TestResult
+    notes : tuple of str
+        Why numbers are missing, and what a reader must know.
+    """
+
+    condition: str
+    attack: str
+    group: Group
+    subjects: int
+    fta: Rate
+    matches: tuple[MatchRates, ...]
+    search: SearchRates
+    linkability: Estimate
+    linkability_acquired: Estimate
+    search_auc: Estimate
+    auc_vs_different: Estimate
+    parrot: Estimate
+    tests: tuple[TestResult, ...]
+    notes: tuple[str, ...] = ()
+
+    def match(self, name: str) -> MatchRates:
+        """Return the match rates at that threshold. KeyError names those that exist."""
+        for rates in self.matches:
+            if rates.threshold == name:
+                return rates
+        raise KeyError(f"no threshold {name!r}; there are: {', '.join(m.threshold for m in self.matches)}")
+
+
+@dataclass(frozen=True, slots=True)
+class StratumEvidence:
+    """Match rates of one kind of people, e.g. column ``"sex"``, value ``"F"``. Suppressed cells hold no number."""
+
+    column: str
+    value: str
+    condition: str
+    attack: str
+    suppressed: bool
+    subjects: int | None
+    fta: Rate | None
+    matches: tuple[MatchRates, ...]
+    rank1: Rate | None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonEvidence:
+    """How easily one person is found before and after one defacer. Personal: for the steward, not for publication."""
+
+    subject: str
+    condition: str
+    attack: str
+    distance_before: Real
+    distance_after: Real
+    rank_before: Real
+    rank_after: Real
+    matched_before: bool
+    matched_after: bool
+    unacquired: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All numbers that a verdict is made of."""
+
+    controls: tuple[ControlEvidence, ...]
+    attacks: tuple[AttackEvidence, ...]
+    strata: tuple[StratumEvidence, ...]
+    family: tuple[TestResult, ...]  # across defacers: Kruskal-Wallis, one per attacker
+    seed: int
+    draws: int
+    level: float = 0.95
+    notes: tuple[str, ...] = ()
+
+    def attack(self, condition: str, attack: str = "naive") -> AttackEvidence:
+        """Return the evidence of one attacker on one defacer. KeyError names those that exist."""
+        for one in self.attacks:
+            if (one.condition, one.attack) == (condition, attack):
+                return one
+        known = ", ".join(f"{a.condition}/{a.attack}" for a in self.attacks)
+        raise KeyError(f"no evidence on {condition}/{attack}; there is: {known or 'none'}")

@@ -1,0 +1,128 @@
+"""Scans: where they are, their voxels, what was noticed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ORIGINAL = "original"
+"""The condition of a scan that no defacer has touched."""
+
+
+def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
+    parts = (part for part in re.split(r"(\d+)", label) if part)
+    return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
+
+
+class Modality(StrEnum):
+    """How the skin level is chosen: CT is in HU, MR has no scale of its own."""
+
+    CT = "CT"
+    MR = "MR"
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRef:
+    """Where a scan is and whose it is, before any voxel is read.
+
+    Attributes
+    ----------
+    subject, session : str
+        Labels from the manifest. The only identity in the package: never a DICOM PatientName.
+    condition : str
+        ``"original"`` or the defacer's name.
+    path : Path
+        A file, or a folder that holds one DICOM series.
+    modality : Modality or None
+        None = to be told from the file (HU range or DICOM header).
+    """
+
+    subject: str
+    session: str
+    condition: str
+    path: Path
+    modality: Modality | None = None
+
+    @property
+    def key(self) -> str:
+        """Label for messages and tables, e.g. ``"p01/1/original"``. Carries no path."""
+        return f"{self.subject}/{self.session}/{self.condition}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Where the voxels of a volume lie: what an original hands on to its defaced partner instead of its voxels.
+
+    Attributes
+    ----------
+    shape : (3,) tuple of int
+    voxel_to_ras_mm : (4, 4) float64
+    modality : Modality
+    source : str
+        File name without folders, for messages.
+    """
+
+    shape: tuple[int, ...]
+    voxel_to_ras_mm: NDArray[np.float64]
+    modality: Modality
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """One head image in RAS+ mm.
+
+    Attributes
+    ----------
+    intensity : (i, j, k) float32
+        Axes grow to the right, front and top, up to the obliqueness that the affine keeps. CT in HU; MR in its own
+        units.
+    voxel_to_ras_mm : (4, 4) float64
+        Maps a voxel index to RAS+ mm. Its 3 x 3 part is invertible and has a positive diagonal.
+    modality : Modality
+    source : str
+        File name without folders, for messages.
+    notes : tuple of str
+        What the reader had to mend or doubts, in plain words: ``"mirrored affine"``, ``"sheared by gantry tilt"``.
+    """
+
+    intensity: NDArray[np.float32]
+    voxel_to_ras_mm: NDArray[np.float64]
+    modality: Modality
+    source: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Edge lengths of a voxel along i, j, k, in mm."""
+        x, y, z = np.linalg.norm(self.voxel_to_ras_mm[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+    @property
+    def is_hu(self) -> bool:
+        """Whether intensities are Hounsfield units."""
+        return self.modality is Modality.CT
+
+    @property
+    def grid(self) -> Grid:
+        """The volume without its voxels."""
+        return Grid(self.intensity.shape, self.voxel_to_ras_mm, self.modality, self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was noticed about a scan, with its number. ``code`` is stable, ``text`` is for people.
+
+    ``severity`` is ``"info"``, ``"warning"`` or ``"unfit"`` (the scan must not be scored silently).
+    """
+
+    code: str
+    severity: str
+    text: str
+    value: float | None = None

@@ -1,0 +1,96 @@
+"""The policy and the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reid_audit.records.scores import Real
+
+
+class Decision(StrEnum):
+    """The verdict's word. A later member outweighs an earlier one."""
+
+    PASS = "PASS"
+    REVIEW = "REVIEW"
+    INCOMPLETE = "INCOMPLETE"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule of the policy, applied once. ``text`` is the sentence for the report."""
+
+    name: str
+    decision: Decision
+    text: str
+    value: Real = float("nan")
+    bound: Real = float("nan")
+    limit: Real = float("nan")
+    attack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionVerdict:
+    """The decision on one defacer and every check behind it."""
+
+    condition: str
+    decision: Decision
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a steward accepts. The defaults are the tool's; `reid_audit.verdict.read_policy` reads a TOML file.
+
+    Attributes
+    ----------
+    max_match_rate : float
+        People matched at ``threshold`` after defacing, by the one-sided upper bound.
+    max_linkability : float
+        AUC of own against strangers' originals, over all pairs and within searches, by the one-sided upper bound.
+    max_rank1_over_chance : float
+        Share of people found first, above chance, by the one-sided upper bound.
+    min_control_tmr, min_control_auc : float
+        What the attacker must reach on originals; AUC by its one-sided lower bound.
+    min_subjects : int
+        People with a comparison before and after defacing.
+    max_original_fta : float
+        Original scans without a face.
+    max_defaced_fta : float
+        Defaced scans that no attacker got a vector from, before a PASS needs a human.
+    required_attacks : tuple of str
+        The attackers that bind: without each of these a PASS becomes a REVIEW. What other attackers find can turn a
+        PASS into a REVIEW and no more.
+    threshold : str
+        Operating point of the match rate.
+    level : float
+        Confidence of each one-sided bound.
+    """
+
+    max_match_rate: float = 0.10
+    max_linkability: float = 0.60
+    max_rank1_over_chance: float = 0.10
+    min_control_tmr: float = 0.80
+    min_control_auc: float = 0.80
+    min_subjects: int = 20
+    max_original_fta: float = 0.10
+    max_defaced_fta: float = 0.10
+    required_attacks: tuple[str, ...] = ("naive", "registered")
+    threshold: str = "youden"
+    level: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer: the worst of the conditions and of what concerns all of them."""
+
+    decision: Decision
+    conditions: tuple[ConditionVerdict, ...]
+    checks: tuple[Check, ...]  # those that concern every condition: the control, the cohort, the release
+    policy: Policy
+
+    @property
+    def exit_code(self) -> int:
+        """0 PASS, 1 FAIL, 3 REVIEW, 4 INCOMPLETE; 2 is left to usage and input errors."""
+        return {Decision.PASS: 0, Decision.FAIL: 1, Decision.REVIEW: 3, Decision.INCOMPLETE: 4}[self.decision]
