@@ -26,7 +26,7 @@ from reid_audit.records import (
 )
 
 
-def _require_control(cohort: Cohort, *, mend: str) -> None:
+def require_control(cohort: Cohort, *, mend: str) -> None:
     """Raise where the manifest alone shows that no threshold can come of these originals."""
     for pair in cohort.pair_accounting():
         if pair.group in (Group.SAME, Group.DIFFERENT) and pair.possible == 0:
@@ -111,7 +111,7 @@ def calibrate_encoders(
         As `calibrate_cohort`, or where two recognisers have one name.
     """
     originals = replace(cohort, scans=cohort.originals)
-    _require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
+    require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
     started = start_engines_of_each(settings, encoders)
     faces = acquire_faces_with_each(
         originals, settings=[engines.settings for engines in started], executor=executor, progress=progress
@@ -184,7 +184,7 @@ def audit_cohort(
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
     if calibration is None:
-        _require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
+        require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
     attacks = check_attacks(attacks)
     started = start_engines_of_each(settings, encoders or (settings.encoder,))
     thresholds = _assign(calibration, started, allow_mismatch=allow_mismatch)
