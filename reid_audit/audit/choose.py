@@ -67,7 +67,7 @@ def choose_model(
     faces = acquire_faces_with_each(
         originals, settings=[engines.settings for engines in started], executor=executor, progress=progress
     )
-    portraits = draw_again(started[0].settings, faces[0])
+    portraits = draw_again(started[0].settings, next((r for r in faces if any(one.face.acquired for one in r)), []))
     scores: list[EncoderScore] = []
     for engines, records in zip(started, faces, strict=True):
         if progress is not None:

@@ -54,6 +54,7 @@ def choose_model(
     Example: [bold]reid-audit choose-model manifest.csv --encoders dlib,onnx:model.onnx -o choice[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    reid_audit.check_encoders(words_of(encoders), detector=detector)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         choice = reid_audit.choose_model(
             cohort,

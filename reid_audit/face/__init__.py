@@ -245,6 +245,25 @@ def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
     return _assemble(name, make_detector(detector), notice)
 
 
+def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") -> None:
+    """Raise what `make_encoders` would raise for names, files and packages that are not there; loads and reads nothing.
+
+    For a command that would otherwise do other work first: it takes milliseconds.
+
+    Parameters
+    ----------
+    names : iterable of str
+    detector : str
+
+    Raises
+    ------
+    InputError, WeightsError, EngineError
+        As `make_encoder`, but for files that are there and wrong.
+    """
+    for name in names:
+        _resolve(name, detector)
+
+
 def make_encoders(names: Iterable[str], *, detector: str | Sequence[str] = "auto") -> tuple[Encoder, ...]:
     """Load several encoders, which look for the face in a portrait once for all of them.
 
