@@ -8,7 +8,8 @@
 
 One table for all that is asked for, with rates of whole cohorts and nothing about one person. Each scan is drawn once
 and its face is looked for once per detector; every recogniser then reads the same place. Time is that of a whole face,
-with the detector's part. People need two sessions. `reid-audit choose-model` does it for a manifest, on all cores.
+with the detector's part. AUC counts a pair without a face one half; `found` leaves such pairs out. People need two
+sessions. `reid-audit choose-model` does it for a manifest, on all cores.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from simulate_visits import simulate_visit
@@ -105,16 +107,24 @@ def time_face(encoder: Encoder, detector: str, portraits: list[Portrait]) -> flo
     return (time.perf_counter() - begin) / len(portraits)
 
 
-def find_rank1(scores: ScoreTable) -> tuple[Rate, float]:
-    """Share of second visits that find their own person first, and what guessing would reach."""
-    nothing = Fingerprint("", "", "", "", "", "", "")
-    (control,) = assess(scores, calibrate(scores, fingerprint=nothing, seed=0, draws=0), seed=0).controls
-    return control.search.rank1, control.search.chance1
+class Searched(NamedTuple):
+    """AUC over the faces that were found alone, and second visits that find their own person first."""
+
+    auc: float
+    rank1: Rate
+    chance1: float
+
+
+def search(scores: ScoreTable) -> Searched:
+    """Look every second visit up among all first ones."""
+    calibration = calibrate(scores, fingerprint=Fingerprint("", "", "", "", "", "", ""), seed=0, draws=0)
+    (control,) = assess(scores, calibration, seed=0).controls
+    return Searched(calibration.auc.value, control.search.rank1, control.search.chance1)
 
 
 def compare_encoders(
     encoders: tuple[Encoder, ...], scans: Iterator[tuple[ScanRef, Volume | ReidAuditError]], renderer: Renderer
-) -> tuple[EncoderChoice, dict[str, tuple[Rate, float]]]:
+) -> tuple[EncoderChoice, dict[str, Searched]]:
     """Look at every scan with every recogniser; give the choice, and rank-1 by recogniser."""
     records: dict[str, list[FaceRecord]] = {encoder.name: [] for encoder in encoders}
     timed: list[Portrait] = []
@@ -135,24 +145,25 @@ def compare_encoders(
         )
         for encoder in encoders
     )
-    return choice, {name: find_rank1(table) for name, table in tables.items()}
+    return choice, {name: search(table) for name, table in tables.items()}
 
 
 HEADINGS = (
-    f"{'cohort':<14}{'encoder':<26}{'AUC':>7}{'  [95 %]':<16}{'rank-1':>8}{'chance':>8}{'overlap':>8}{'H':>8}"
-    f"{'TMR@1%':>8}{'FTA':>9}{'ms/face':>9}"
+    f"{'cohort':<14}{'encoder':<26}{'AUC':>7}{'  [95 %]':<16}{'found':>7}{'rank-1':>8}{'chance':>8}{'overlap':>8}"
+    f"{'H':>8}{'TMR@1%':>8}{'FTA':>9}{'ms/face':>9}"
 )
 
 
-def say(cohort: str, choice: EncoderChoice, rank1: dict[str, tuple[Rate, float]]) -> None:
+def say(cohort: str, choice: EncoderChoice, searched: dict[str, Searched]) -> None:
     """Print the rows of one cohort."""
     for score in choice.scores:
         interval = f"  [{score.auc.low:.3f}, {score.auc.high:.3f}]"
         fta = f"{score.fta.successes}/{score.fta.trials}"
-        first, chance = rank1[score.encoder]
-        found = f"{first.successes}/{first.trials}"
+        found = searched[score.encoder]
+        first = f"{found.rank1.successes}/{found.rank1.trials}"
         print(
-            f"{cohort:<14}{score.encoder:<26}{score.auc.value:>7.3f}{interval:<16}{found:>8}{chance:>8.3f}"
+            f"{cohort:<14}{score.encoder:<26}{score.auc.value:>7.3f}{interval:<16}"
+            f"{found.auc:>7.3f}{first:>8}{found.chance1:>8.3f}"
             f"{score.overlap:>8.2f}{score.h.statistic:>8.1f}{score.tmr.value:>8.2f}{fta:>9}{1000 * score.seconds:>9.0f}"
         )
     print(f"{cohort:<14}{choice.reason}")

@@ -21,19 +21,28 @@ socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 import numpy  # adds filters of its own
 def state():
     root = logging.getLogger()
-    return (list(warnings.filters), dict(os.environ), root.level, list(root.handlers), logging.root.manager.disable,
-            sys.stdout, sys.stderr, socket.getdefaulttimeout(), os.getcwd(), signal.getsignal(signal.SIGINT))
+    return {
+        "warnings": {str(each) for each in warnings.filters}, "order": list(warnings.filters),
+        "environment": set(os.environ.items()), "logging": (root.level, list(root.handlers), root.manager.disable),
+        "streams": (sys.stdout, sys.stderr), "timeout": socket.getdefaulttimeout(), "folder": os.getcwd(),
+        "signal": signal.getsignal(signal.SIGINT),
+    }
 before = state()
+def check(when):
+    changed = {name: (old ^ new if isinstance(old, set) else (old, new))
+               for (name, old), new in zip(before.items(), state().values()) if old != new}
+    assert not changed, (when, changed)
 from pathlib import Path
 import reid_audit
-assert state() == before, "importing"
+check("importing")
 settings = reid_audit.Settings(surface=reid_audit.SurfaceSettings(voxel_mm=3.0), detector="dlib")
 cohort = reid_audit.read_manifest(Path("heads/manifest.csv"))
 result, scores = reid_audit.audit_cohort(cohort, settings=settings, encoders=("dlib", "ArcFace"), draws=20)
-assert state() == before, "auditing"
+check("auditing")
 reid_audit.write_result(result, scores, Path("out"))
-assert state() == before, "writing"
-assert {row.status for one in result.recognisers for row in one.scans} <= {"ok", "many_faces", "no_face"}
+check("writing")
+statuses = {row.status for one in result.recognisers for row in one.scans}
+assert statuses <= {"ok", "many_faces", "low_confidence", "no_face"}, statuses
 assert any("STAND-IN" in notice for notice in result.notices)
 """
 
@@ -45,13 +54,13 @@ def test_an_audit_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     scans = []
     for person in range(2):
         for visit, condition in ((1, "original"), (2, "original"), (1, "tool")):
-            scan = make_phantom(person, visit, spacing_mm=3.0)
+            scan = make_phantom(person, visit, spacing_mm=4.0)
             path = heads / f"p{person}_{visit}_{condition}.nii"
             write_volume(scan.volume, path)
             scans.append(ScanRef(f"p{person}", str(visit), condition, path, scan.volume.modality))
     write_manifest(heads / "manifest.csv", scans)
-    stand_ins.write_home(tmp_path / "home")
-    there = sorted(str(path) for path in (tmp_path / "home").rglob("*"))
+    weights = stand_ins.write_home(tmp_path / "home")
+    there = sorted(weights.parent.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={
@@ -65,6 +74,6 @@ def test_an_audit_leaves_the_process_as_it_was(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert sorted(str(path) for path in (tmp_path / "home").rglob("*")) == there
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr[-2000:]
+    assert sorted(weights.parent.rglob("*")) == there
     assert sorted(path.name for path in tmp_path.iterdir()) == ["heads", "home", "out"]

@@ -14,6 +14,7 @@ from reid_audit.audit.acquire import Progress, acquire_faces_with_each
 from reid_audit.audit.run import require_control
 from reid_audit.audit.settings import Settings, start_engines_of_each
 from reid_audit.audit.sitting import Sitting
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
 from reid_audit.face import make_encoder, name_encoder
 from reid_audit.match import compare
@@ -23,6 +24,7 @@ from reid_audit.render import make_renderer
 TIMED_PORTRAITS = 5
 
 
+@undisturbed()
 def choose_model(
     cohort: Cohort,
     encoders: Sequence[str],

@@ -12,6 +12,7 @@ from reid_audit.audit.acquire import Progress, acquire_faces_with_each, compare_
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
 from reid_audit.audit.several import join_results, join_tables
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare
 from reid_audit.records import (
@@ -75,6 +76,7 @@ def calibrate_cohort(
     return calibrations[0], records[0], notices
 
 
+@undisturbed()
 def calibrate_encoders(
     cohort: Cohort,
     encoders: Sequence[str],
@@ -126,6 +128,7 @@ def calibrate_encoders(
     return tuple(calibrations), faces, notices
 
 
+@undisturbed()
 def audit_cohort(
     cohort: Cohort,
     *,

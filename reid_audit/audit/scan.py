@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reid_audit.audit.settings import Settings
 from reid_audit.audit.sitting import Sitting
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.face import Encoder, make_encoder, make_encoders
 from reid_audit.records import (
     ORIGINAL,
@@ -225,6 +226,7 @@ def _examine(
     return replace(done, attacks=found)
 
 
+@undisturbed()
 def render_scan(
     path: Path,
     *,
