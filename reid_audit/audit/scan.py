@@ -22,6 +22,7 @@ from reid_audit.records import (
     Grid,
     InputError,
     Portrait,
+    Relief,
     RenderError,
     ScanRef,
     Skin,
@@ -30,7 +31,7 @@ from reid_audit.records import (
     Volume,
 )
 from reid_audit.render import Renderer, check_one_sided, find_frontal_view, make_renderer, turn_view
-from reid_audit.surface import extract_skin, refine_level
+from reid_audit.surface import check_added_surface, extract_skin, measure_relief, refine_level
 from reid_audit.volume import check_same_grid, read_volume
 
 
@@ -55,12 +56,13 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partner:
-    """What an original hands on to its defaced partners: level, camera, grid, and where its face is."""
+    """What an original hands on to its defaced partners: level, camera, grid, where its face is, and its relief."""
 
     level: float
     view: View
     grid: Grid
     face: Face
+    relief: Relief | None = None
 
 
 _SEARCH_VOXEL_MM = 2.0  # a level is judged on a coarse mesh
@@ -191,7 +193,10 @@ def _examine(
             skin = sitting.extract(settings.level if partner is None else partner.level)
     except InputError as error:
         return stopped(Status.NO_SKIN, error)
-    done = replace(done, level=skin.level, findings=notes + skin.checks)
+    findings = notes + skin.checks
+    if partner is not None and partner.relief is not None:
+        findings += check_added_surface(partner.relief, skin)
+    done = replace(done, level=skin.level, findings=findings)
     try:
         with _timed(seconds, "portrait"):
             view = find_frontal_view(skin) if partner is None else partner.view
@@ -212,7 +217,8 @@ def _examine(
         return stopped(Status.RENDER_FAILED, error)
     done = replace(done, level=skin.level, face=face, view=view)
     if scan.condition == ORIGINAL:
-        return replace(done, findings=notes + skin.checks + check_one_sided(skin))
+        findings = notes + skin.checks + check_one_sided(skin)
+        return replace(done, findings=findings, relief=measure_relief(skin))
     with _timed(seconds, "attacks"):
         found = {}
         if "aligned" in attacks and partner is not None:
