@@ -149,7 +149,10 @@ class FaceRecord:
     level : float
         Intensity at which the skin was taken; NaN where it came to none.
     attacks : mapping of str to Face
-        What attackers other than the naive one got from a defaced scan, by the attacker's name.
+        What attackers other than the naive one got from a defaced scan, by the attacker's name; the control
+        ``"crossed"`` too.
+    views : tuple of Face
+        From each of `reid_audit.render.views_around`, where a multi-view attacker asked for them.
     view, grid : View, Grid or None
         Camera and voxel grid; an original hands them on to its defaced partner.
     digest : str
@@ -166,5 +169,6 @@ class FaceRecord:
     grid: Grid | None = None
     digest: str = ""
     attacks: Mapping[str, Face] = field(default_factory=dict)
+    views: tuple[Face, ...] = ()
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
