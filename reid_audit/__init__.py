@@ -13,7 +13,7 @@ or room by room: `read_volume`, `extract_skin`, `make_renderer`, `make_encoder`,
 from importlib.metadata import version as _version
 
 from .accuracy import assess, calibrate, check_fingerprint, list_people, read_calibration, write_calibration
-from .attack import ATTACKS
+from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
     Settings,
     acquire_faces,
@@ -72,6 +72,7 @@ __version__ = _version("reid-audit")
 
 __all__ = [
     "ATTACKS",
+    "DEFAULT_ATTACKS",
     "ORIGINAL",
     "AuditResult",
     "Calibration",

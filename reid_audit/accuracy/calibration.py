@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import reduce
 from pathlib import Path
@@ -253,6 +254,16 @@ def calibrate(
         notes=tuple(notes),
         schema_version=SCHEMA_VERSION,
     )
+
+
+def choose_calibration(calibration: Calibration | Mapping[str, Calibration], attack: str) -> Calibration:
+    """Return the calibration of an attacker: from a mapping its own, else that of ``"naive"``."""
+    if isinstance(calibration, Calibration):
+        return calibration
+    found = calibration.get(attack, calibration.get("naive"))
+    if found is None:
+        raise InputError(f"there is no calibration for the attack {attack!r}, and none for 'naive'")
+    return found
 
 
 # --- the file ---

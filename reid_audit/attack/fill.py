@@ -55,7 +55,10 @@ class HeadShape:
         inside = np.argwhere(self.distance_mm < 0).astype(np.float64)
         points = inside @ self.voxel_to_head_mm[:3, :3].T + self.voxel_to_head_mm[:3, 3]
         top = points[:, 2].max()
-        low, high = (points[points[:, 2] > top - 150.0, :2].min(axis=0), points[points[:, 2] > top - 150.0, :2].max(axis=0))
+        low, high = (
+            points[points[:, 2] > top - 150.0, :2].min(axis=0),
+            points[points[:, 2] > top - 150.0, :2].max(axis=0),
+        )
         return np.array([*(low + high) / 2, top - 115.0])
 
 
@@ -154,9 +157,7 @@ def lay_head(
     return Laid(head_to_ras(move), float((np.abs(residual(move)) < _FIT_MM[-1]).mean()))
 
 
-def _distance_on(
-    volume: Volume, shape: HeadShape, laid: Laid, step: tuple[int, int, int]
-) -> NDArray[np.float32]:
+def _distance_on(volume: Volume, shape: HeadShape, laid: Laid, step: tuple[int, int, int]) -> NDArray[np.float32]:
     """Signed distance to the laid shape at every ``step``-th voxel, in mm of the scan."""
     from scipy.ndimage import affine_transform
 
@@ -184,7 +185,9 @@ def _find_removed(
 
     def ball(radius_mm: float) -> NDArray[np.bool_]:
         reach = [int(np.ceil(radius_mm / s)) for s in spacing_mm]
-        offsets = np.meshgrid(*[np.arange(-r, r + 1) * s for r, s in zip(reach, spacing_mm, strict=True)], indexing="ij")
+        offsets = np.meshgrid(
+            *[np.arange(-r, r + 1) * s for r, s in zip(reach, spacing_mm, strict=True)], indexing="ij"
+        )
         return np.asarray(sum(o**2 for o in offsets) <= radius_mm**2)
 
     pad = 1 + int(np.ceil(_CLOSING_MM / min(spacing_mm)))

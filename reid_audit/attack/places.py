@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from reid_audit.records import ORIGINAL, Face, FaceRecord, Status, natural_key
+from reid_audit.records import ORIGINAL, Face, FaceRecord, ScanRef, Status, natural_key
 
 
 def _placed(records: Iterable[FaceRecord]) -> list[FaceRecord]:
@@ -57,32 +57,32 @@ def _average(faces: Sequence[Face]) -> Face:
     )
 
 
-def choose_crossings(records: Iterable[FaceRecord]) -> Mapping[tuple[str, str], FaceRecord]:
-    """Choose for each subject and session whose landmarks are laid on their defaced portrait: the next person's.
+def choose_crossings(scans: Iterable[ScanRef], originals: Iterable[FaceRecord]) -> Mapping[str, FaceRecord]:
+    """Choose for each scan whose landmarks are laid on its portrait: the next person's.
 
     Parameters
     ----------
-    records : iterable of FaceRecord
-        Of originals and of whatever is to be crossed with them.
+    scans : iterable of ScanRef
+        What is to be crossed.
+    originals : iterable of FaceRecord
 
     Returns
     -------
-    mapping of (subject, session) to FaceRecord
-        The next subject's original in natural order, round the end; of the same session where there is one, else of
-        the first. Empty where fewer than two people were acquired.
+    mapping of str to FaceRecord
+        By the key of the scan: the next subject's original in natural order, round the end; of the same session where
+        there is one, else of the first. Scans of the only person who was acquired are left out.
     """
-    records = list(records)
     owners: dict[str, dict[str, FaceRecord]] = {}
-    for record in sorted(_placed(records), key=lambda r: natural_key(r.scan.session)):
+    for record in sorted(_placed(originals), key=lambda r: natural_key(r.scan.session)):
         owners.setdefault(record.scan.subject, {})[record.scan.session] = record
     order = sorted(owners, key=natural_key)
     found = {}
-    for subject, session in sorted({(r.scan.subject, r.scan.session) for r in records}):
-        later = [name for name in order if natural_key(name) > natural_key(subject)]
-        others = [name for name in (*later, *order) if name != subject]
+    for scan in scans:
+        later = [name for name in order if natural_key(name) > natural_key(scan.subject)]
+        others = [name for name in (*later, *order) if name != scan.subject]
         if others:
             visits = owners[others[0]]
-            found[subject, session] = visits.get(session) or next(iter(visits.values()))
+            found[scan.key] = visits.get(scan.session) or next(iter(visits.values()))
     return found
 
 

@@ -5,14 +5,17 @@ partners, so that nothing about the picture of a defaced scan is chosen by what 
 scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
-from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each, compare_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each
+from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import find_shared_checks, judge_scores
+from reid_audit.audit.moves import Hints
 from reid_audit.audit.run import audit_cohort, calibrate_cohort
 from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
 from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
 
 __all__ = [
     "Engines",
+    "Hints",
     "Partner",
     "Progress",
     "Settings",
@@ -26,6 +29,7 @@ __all__ = [
     "find_shared_checks",
     "fingerprint_of",
     "judge_scores",
+    "measure_crossings",
     "render_scan",
     "start_engines",
     "start_engines_of_each",

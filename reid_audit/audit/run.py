@@ -7,8 +7,9 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from reid_audit.accuracy import calibrate, check_fingerprint
-from reid_audit.attack import ATTACKS, check_attacks
-from reid_audit.audit.acquire import Progress, acquire_faces, compare_attacks
+from reid_audit.attack import DEFAULT_ATTACKS, check_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces
+from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
 from reid_audit.audit.settings import Settings, describe_settings, fingerprint_of, start_engines
 from reid_audit.dataset import Cohort
@@ -84,7 +85,7 @@ def audit_cohort(
     allow_mismatch: bool = False,
     policy: Policy = Policy(),
     settings: Settings = Settings(),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Sequence[str] = DEFAULT_ATTACKS,
     seed: int = 0,
     draws: int = 2000,
     executor: Executor | None = None,
@@ -149,6 +150,7 @@ def audit_cohort(
         calibration=calibration,
         policy=policy,
         findings=find_shared_checks(cohort, records, mismatches),
+        crossed=measure_crossings(records, level=policy.level),
         strata=cohort.strata,
         seed=seed,
         draws=draws,

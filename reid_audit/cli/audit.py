@@ -85,7 +85,7 @@ def score(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
     workers: WorkersOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,

@@ -44,8 +44,6 @@ def average_head(spacing_mm: float = 2.0) -> tuple[NDArray[np.float32], NDArray[
     voxel_to_head_mm = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     voxel_to_head_mm[:3, 3] = _LOW_MM
     person = Person()
-    grid = Grid(
-        (int(n[0]), int(n[1]), int(n[2])), voxel_to_head_mm, person.warp_centres_mm, person.warp_shifts_mm
-    )
+    grid = Grid((int(n[0]), int(n[1]), int(n[2])), voxel_to_head_mm, person.warp_centres_mm, person.warp_shifts_mm)
     distance_mm = skin_distance(person, _NEUTRAL, find_anchors(person, _NEUTRAL), grid)
     return np.ascontiguousarray(distance_mm, dtype=np.float32), voxel_to_head_mm

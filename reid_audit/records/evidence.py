@@ -416,7 +416,7 @@ class CrossedEvidence:
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """The strongest of the attackers on one defacer, for each measure. Chosen among ``tried``, and not corrected for it.
+    """The strongest of the attackers on one defacer, for each measure, chosen among ``tried`` and not corrected for it.
 
     Each measure names its attacker, ``""`` where none measured it; parrot and control are not among the matches.
     """

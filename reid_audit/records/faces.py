@@ -180,7 +180,7 @@ class FaceRecord:
         SHA-256 of the voxels: tells a defaced scan that is its original. Names a scan, so it goes into no report.
     findings : tuple of Finding
     seconds : mapping of str to float
-        Wall time of each stage that was reached: ``read``, ``skin``, ``portrait``, ``face``.
+        Wall time of each stage that was reached: ``read``, ``skin``, ``portrait``, ``face``, ``views``, ``attacks``.
     """
 
     scan: ScanRef
