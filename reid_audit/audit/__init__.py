@@ -9,9 +9,10 @@ from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import find_shared_checks, judge_scores
 from reid_audit.audit.moves import Hints
-from reid_audit.audit.run import audit_cohort, calibrate_cohort
+from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
 from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
 from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
+from reid_audit.audit.several import join_results
 
 __all__ = [
     "Engines",
@@ -23,11 +24,13 @@ __all__ = [
     "acquire_faces_with_each",
     "audit_cohort",
     "calibrate_cohort",
+    "calibrate_encoders",
     "compare_attacks",
     "examine_scan",
     "examine_scan_with_each",
     "find_shared_checks",
     "fingerprint_of",
+    "join_results",
     "judge_scores",
     "measure_crossings",
     "render_scan",
