@@ -33,7 +33,7 @@ from .audit import (
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_manifest, write_manifest
+from .dataset import Cohort, read_gallery, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
@@ -151,6 +151,7 @@ __all__ = [
     "people_needed",
     "read_calibration",
     "read_calibrations",
+    "read_gallery",
     "read_labels",
     "read_manifest",
     "read_policy",

@@ -20,6 +20,9 @@ from reid_audit.records import Group
 ALIGNED = "aligned"
 """The attacker whose distances stand in for scans without a face in the worst case."""
 
+PHOTOS = "photos"
+"""The attacker whose references are photographs."""
+
 _BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
 _DEFACED = (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 

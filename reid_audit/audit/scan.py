@@ -40,6 +40,11 @@ def _encoders(names: tuple[str, ...], detectors: tuple[str, ...]) -> tuple[Encod
     return make_encoders(names, detector=detectors)
 
 
+def encoders_of(settings: Sequence[Settings]) -> tuple[Encoder, ...]:
+    """Return the recognisers of these settings, loaded once per process."""
+    return _encoders(tuple(one.encoder for one in settings), tuple(one.detector for one in settings))
+
+
 @lru_cache(maxsize=1)
 def _renderer(name: str) -> Renderer:
     return make_renderer(name)
@@ -153,7 +158,7 @@ def examine_scan_with_each(
     EngineError, WeightsError
         As `examine_scan`.
     """
-    encoders = _encoders(tuple(one.encoder for one in settings), tuple(one.detector for one in settings))
+    encoders = encoders_of(settings)
     sitting = Sitting(scan, settings[0], _renderer(settings[0].renderer))
     return tuple(
         _examine(sitting, encoder, partner, attacks, known)
