@@ -25,20 +25,19 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.slow
-def test_every_attacker_matches_untouched_scans_and_aligned_scores_where_no_face_is_found(example: ModuleType) -> None:
+def test_every_attacker_is_as_strong_as_naive_on_untouched_scans(example: ModuleType) -> None:
     defacers = [defacer for defacer in example.DEFACERS if defacer.name in ("none", "face-box")]
-    result, table = example.run(4, voxel_mm=3.0, workers=2, defacers=defacers)
+    result, table = example.run(3, voxel_mm=3.0, workers=2, defacers=defacers)
     evidence = result.evidence
     naive = evidence.attack("none")
     tried = {one.attack for one in evidence.attacks}
     assert tried == {"naive", "aligned", "registered", "multiview-min", "multiview-mean", "fillin", "parrot"}
     for attack in sorted(tried):
         found = evidence.attack("none", attack)
-        assert found.search.rank1.value >= naive.search.rank1.value - 0.25, attack  # one search of eight, each way
-        assert found.linkability.value >= naive.linkability.value - 0.1, attack
-    assert evidence.attack("face-box").fta.value == 1.0
+        assert found.search.rank1.value >= naive.search.rank1.value - 0.35, attack  # two searches of six
+        assert found.linkability.value >= naive.linkability.value - 0.15, attack
     assert evidence.attack("face-box", "aligned").fta.value == 0.0
-    assert evidence.attack("face-box", "fillin").fta.value < 0.5
+    assert evidence.attack("face-box", "fillin").fta.value == 0.0
     (box,) = [worst for worst in evidence.worst if worst.condition == "face-box"]
     assert len(box.tried) == len(tried)
     assert (

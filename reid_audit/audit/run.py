@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
-from reid_audit.attack import DEFAULT_ATTACKS, check_attacks
+from reid_audit.attack import DEFAULT_ATTACKS, PARROT, check_attacks
 from reid_audit.audit.acquire import Progress, acquire_faces_with_each
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
@@ -229,7 +229,7 @@ def audit_cohort(
             replace(
                 result,
                 mismatches=mismatches,
-                notices=(*engines.notices, *result.notices),
+                notices=(*engines.notices, *_say_not_run(attacks, result), *result.notices),
                 settings=describe_settings(engines.settings, seed=seed),
                 weights=engines.identity,
                 scans=describe_scans([*records, *photos]),
@@ -243,6 +243,13 @@ def audit_cohort(
         return results[0], tables[0]
     names = [result.fingerprint.encoder for result in results]
     return join_results(results), join_tables(dict(zip(names, tables, strict=True)))
+
+
+def _say_not_run(attacks: Sequence[str], result: AuditResult) -> tuple[str, ...]:
+    """Say so where the parrot was asked for and had nothing to compare."""
+    if PARROT not in attacks or any(one.attack == PARROT for one in result.evidence.attacks):
+        return ()
+    return ("The parrot attacker was not run: it needs people with two visits that one defacer has defaced.",)
 
 
 def _examine_gallery(
