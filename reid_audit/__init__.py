@@ -15,6 +15,7 @@ from importlib.metadata import version as _version
 from .accuracy import assess, calibrate, check_fingerprint, list_people, read_calibration, write_calibration
 from .attack import ATTACKS
 from .audit import (
+    RunPlan,
     Settings,
     acquire_faces,
     audit_cohort,
@@ -100,6 +101,7 @@ __all__ = [
     "ReidAuditError",
     "RenderError",
     "Renderer",
+    "RunPlan",
     "ScanRef",
     "ScoreTable",
     "Settings",

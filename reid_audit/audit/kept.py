@@ -149,7 +149,7 @@ class KeptFaces:
             return None
         try:
             return replace(unpack(payload, FaceRecord), scan=scan)
-        except (ValueError, KeyError, TypeError, AttributeError, OSError):  # whole, but no record of this program
+        except ValueError:  # whole, but no record of this program
             _logger.warning("an entry of the store that is no face was dropped and will be made again")
             self.store.drop(key)
             return None

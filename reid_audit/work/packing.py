@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import types
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -85,13 +86,15 @@ def unpack(payload: bytes, kind: type[T]) -> T:
 
     Raises
     ------
-    ValueError, KeyError, TypeError
+    ValueError
         Where the bytes are no record of this kind.
     """
-    with np.load(io.BytesIO(payload), allow_pickle=False) as members:
-        arrays = {name: members[name] for name in members.files}
-    tree = json.loads(arrays.pop(_TREE).tobytes())
-    found: T = _build(tree, kind, arrays)
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as members:
+            arrays = {name: members[name] for name in members.files}
+        found: T = _build(json.loads(arrays.pop(_TREE).tobytes()), kind, arrays)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"these bytes are no {kind.__name__}") from error
     return found
 
 
