@@ -72,8 +72,9 @@ def main() -> None:
     lines: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())
-    logging.getLogger("reid_audit").addHandler(handler)
-    logging.getLogger("reid_audit").setLevel(logging.INFO)
+    per_scan = logging.getLogger("reid_audit.audit.acquire")
+    per_scan.addHandler(handler)
+    per_scan.setLevel(logging.INFO)
     engines = start_engines(COARSE)
     where: AbstractContextManager[Executor] = (
         cluster_executor(options.scheduler) if options.scheduler else local_executor(options.workers)

@@ -108,6 +108,19 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Start processes that never learn of Ctrl-C, not even while they import: it is the parent that ends them."""
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be set
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _leave_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -116,8 +129,7 @@ def _leave_with_parent() -> None:
 
 
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it: a killed run must not leave processes that wait for ever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Do not outlive the parent: a killed run must not leave processes that wait for ever."""
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
@@ -156,7 +168,9 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
     pool = ProcessPoolExecutor(plan.count, mp_context=context, initializer=_prepare_worker)
     try:
         with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
-            for future in [pool.submit(_idle) for _ in range(plan.count)]:
+            with _interrupts_ignored():
+                started = [pool.submit(_idle) for _ in range(plan.count)]
+            for future in started:
                 future.result()
         yield pool
     except BaseException:
