@@ -30,7 +30,17 @@ from .dataset import Cohort, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
-from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
+from .match import (
+    DistanceSummary,
+    GallerySearch,
+    compare,
+    cosine_distances,
+    read_score_strata,
+    read_scores,
+    search_gallery,
+    summarise_pairs,
+    write_scores,
+)
 from .phantom import PhantomScan, make_phantom, write_cohort
 from .records import (
     ORIGINAL,
@@ -83,6 +93,7 @@ __all__ = [
     "Decision",
     "Defaced",
     "Defacer",
+    "DistanceSummary",
     "Encoder",
     "EngineError",
     "Evidence",
@@ -90,6 +101,7 @@ __all__ = [
     "FaceRecord",
     "Finding",
     "Fingerprint",
+    "GallerySearch",
     "Group",
     "InputError",
     "Lighting",
@@ -160,7 +172,9 @@ __all__ = [
     "result_to_json",
     "run_demo",
     "save_png",
+    "search_gallery",
     "start_engines",
+    "summarise_pairs",
     "verify_weights",
     "weights_home",
     "write_calibration",
