@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -379,7 +381,40 @@ def test_an_address_that_is_none_is_refused(address: str, capsys: pytest.Capture
 def test_without_dask_the_command_that_installs_it_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cohort: Cohort
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     manifest = cohort.scans[0].path.parent / "manifest.csv"
     assert main(["calibrate", str(manifest), "--scheduler", "local", "--encoder", "dlib"]) == 2
     assert "pip install 'reid-audit[cluster]'" in " ".join(capsys.readouterr().err.split())
+
+
+LOCAL_CLUSTER = """
+from reid_audit import cluster_executor
+from reid_audit.work import default_workers, run_all
+
+if __name__ == "__main__":
+    with cluster_executor("local", workers=1, say=print) as executor:
+        print(run_all(executor, pow, [(n, 2) for n in range(5)]))
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_of_this_machine_says_where_its_dashboard_is(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(LOCAL_CLUSTER)
+    done = subprocess.run(
+        [sys.executable, "program.py"], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 Dask worker; dashboard: http://127.0.0.1:" in done.stdout
+    assert "[0, 1, 4, 9, 16]" in done.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
+
+
+@pytest.mark.slow
+def test_the_benchmark_of_the_work_runs() -> None:
+    """Its bounds are for a quiet machine; here it must run and tell all of them."""
+    program = Path(__file__).parent / "benchmarks" / "bench_work.py"
+    words = [sys.executable, str(program), "--scans", "2", "--more", "4", "--voxel-mm", "4"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    for line in ("gain of the second worker", "s per scan, growth", "largest worker"):
+        assert line in done.stdout

@@ -108,6 +108,22 @@ def test_pairs_of_one_list_are_the_group_different(monkeypatch: pytest.MonkeyPat
     assert summarise_pairs(np.zeros((0, 4))).pairs == 0
 
 
+def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    vector = np.float32([1, 0])
+    faces = [
+        FaceRecord(ScanRef(f"p{i}", visit, condition, Path("x")), Face(Status.OK, "e", vector))
+        for i in range(50)
+        for visit, condition in (("1", "original"), ("2", "original"), ("1", "tool"))
+    ]
+    rows = len(compare(faces).frame)
+    free = type("Memory", (), {"available": 48 * rows})
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    compare(faces)
+    free.available = 48 * rows // 2
+    with pytest.raises(InputError, match=r"comparisons takes .*search_gallery"):
+        compare(faces)
+
+
 def test_equal_vectors_are_ties() -> None:
     same = np.ones((4, 8))
     found = search_gallery(same, same, probe_people="abcd", reference_people="abcd")

@@ -47,6 +47,10 @@ from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, Input
 if TYPE_CHECKING:
     import pandas as pd
 
+_ROW_BYTES = 48
+"""What a comparison takes while the table is made."""
+
+
 # --- faces to scores ---
 
 
@@ -111,6 +115,26 @@ def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str]) -> I
         for a, b in combinations(mine, 2):
             both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
             yield from _cross(both, condition, (a, b), scans[condition, a], scans[condition, b])
+
+
+def _check_room(scans: dict[tuple[str, str], _Scans]) -> None:
+    """Raise before the table is begun where it would not fit into memory."""
+    import psutil
+
+    people = {where: len(part.subject) for where, part in scans.items()}
+    originals = {session: n for (condition, session), n in people.items() if condition == ORIGINAL}
+    rows = max(originals.values(), default=0) ** 2 // 2
+    for (condition, session), n in people.items():
+        if condition != ORIGINAL:
+            others = [m for (other, at), m in people.items() if other == condition and at != session]
+            rows += n * sum(m for at, m in originals.items() if at != session) + n * sum(others) // 2
+    free = psutil.virtual_memory().available
+    if rows * _ROW_BYTES > free:
+        raise InputError(
+            f"a table of {rows:,} comparisons takes {rows * _ROW_BYTES / 1e9:.0f} GB and {free / 1e9:.0f} GB are free; "
+            "give fewer people with --limit, split the manifest by site or defacer, or search block by block with "
+            "reid_audit.search_gallery"
+        )
 
 
 def _gather(faces: Iterable[FaceRecord]) -> tuple[list[str], list[str], dict[tuple[str, str], _Scans]]:
@@ -191,9 +215,11 @@ def compare(faces: Iterable[FaceRecord], *, attack: str = "naive") -> ScoreTable
     Raises
     ------
     InputError
-        A scan occurs twice, encoders or vector lengths are mixed, or a vector is zero or not finite.
+        A scan occurs twice, encoders or vector lengths are mixed, a vector is zero or not finite, or the table would
+        not fit into memory.
     """
     subjects, sessions, scans = _gather(faces)
+    _check_room(scans)
     blocks = [block for block in _pair_up(scans, sessions) if len(block.distance)]
     return _tabulate(blocks, subjects, sessions, attack)
 
