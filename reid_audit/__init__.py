@@ -12,7 +12,15 @@ or room by room: `read_volume`, `extract_skin`, `make_renderer`, `make_encoder`,
 
 from importlib.metadata import version as _version
 
-from .accuracy import assess, calibrate, check_fingerprint, list_people, read_calibration, write_calibration
+from .accuracy import (
+    assess,
+    calibrate,
+    check_fingerprint,
+    list_people,
+    read_calibration,
+    read_calibrations,
+    write_calibration,
+)
 from .attack import ATTACKS
 from .audit import (
     RunPlan,
@@ -20,6 +28,7 @@ from .audit import (
     acquire_faces,
     audit_cohort,
     calibrate_cohort,
+    calibrate_encoders,
     examine_scan,
     judge_scores,
     plan_run,
@@ -134,6 +143,7 @@ __all__ = [
     "audit_cohort",
     "calibrate",
     "calibrate_cohort",
+    "calibrate_encoders",
     "check_fingerprint",
     "check_same_grid",
     "cluster_executor",
@@ -159,6 +169,7 @@ __all__ = [
     "people_needed",
     "plan_run",
     "read_calibration",
+    "read_calibrations",
     "read_labels",
     "read_manifest",
     "read_policy",

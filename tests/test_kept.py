@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from reid_audit import (
     read_manifest,
     write_manifest,
 )
-from reid_audit.audit import Engines, KeptFaces, plan_faces
+from reid_audit.audit import Engines, KeptFaces, acquire_faces_with_each, plan_faces
 from reid_audit.cli import main
 from reid_audit.cli.options import _LinesOfProgress
 from reid_audit.dataset import take_people
@@ -54,23 +54,27 @@ class Counted:
     status: Status = Status.OK
     after: Callable[[ScanRef], None] = lambda scan: None
 
-    def __call__(self, scan: ScanRef, settings: Settings, partner=None, *, attacks=(), average=None) -> FaceRecord:
-        self.asked.append(scan.key)
-        seed = list(scan.path.read_bytes()) if scan.path.exists() else []
-        vector = np.random.default_rng(seed).normal(size=128)
-        face = Face(self.status, "dlib", np.float32(vector / np.linalg.norm(vector)), (1, 2, 3, 4), confidence=1.0)
+    def __call__(self, scan: ScanRef, settings, partners=None, *, attacks=(), averages=None) -> tuple[FaceRecord, ...]:
+        self.asked += [scan.key if len(settings) == 1 else f"{scan.key} {one.encoder}" for one in settings]
         self.after(scan)
+        return tuple(self._look(scan, one, attacks) for one in settings)
+
+    def _look(self, scan: ScanRef, settings: Settings, attacks: Sequence[str]) -> FaceRecord:
+        encoder = settings.encoder
         if not scan.path.exists():
-            return FaceRecord(scan, Face(Status.UNREADABLE, "dlib", reason=f"{scan.path.name}: no such file"))
+            return FaceRecord(scan, Face(Status.UNREADABLE, encoder, reason=f"{scan.path.name}: no such file"))
+        number = scan.path.read_bytes()[0]
+        vector = np.random.default_rng(number).normal(size=128)
+        face = Face(self.status, encoder, np.float32(vector / np.linalg.norm(vector)), (1, 2, 3, 4), confidence=1.0)
         grid = Grid((9, 9, 9), np.eye(4), Modality.CT, scan.path.name)
-        seen = FaceRecord(scan, face, level=float(seed[0]), view=View(float(seed[0])), grid=grid, digest=str(seed))
+        seen = FaceRecord(scan, face, level=float(number), view=View(float(number)), grid=grid, digest=str(number))
         return seen if scan.condition == ORIGINAL else replace(seen, attacks=dict.fromkeys(attacks, face))
 
 
 @pytest.fixture(autouse=True)
 def examine(monkeypatch: pytest.MonkeyPatch) -> Counted:
     counted = Counted([])
-    monkeypatch.setattr(acquire_room, "examine_scan", counted)
+    monkeypatch.setattr(acquire_room, "examine_scan_with_each", counted)
     return counted
 
 
@@ -89,7 +93,7 @@ def cohort(tmp_path: Path) -> Cohort:
 
 
 def _acquire(cohort: Cohort, folder: Path, *, engines: Engines = ENGINES, attacks=("naive",), **more) -> list:
-    kept = KeptFaces(Store(folder / "store"), engines)
+    kept = KeptFaces(Store(folder / "store"), (engines,))
     return acquire_faces(cohort, settings=engines.settings, attacks=attacks, kept=kept, **more)
 
 
@@ -161,6 +165,22 @@ def test_another_attacker_does_the_defaced_scans_again_and_no_original(
     examine.asked.clear()
     _acquire(cohort, tmp_path, attacks=("naive", "aligned"))
     assert sorted(examine.asked) == sorted(scan.key for scan in cohort.scans if scan.condition != ORIGINAL)
+
+
+def test_one_more_recogniser_looks_alone(cohort: Cohort, tmp_path: Path, examine: Counted) -> None:
+    first = _acquire(cohort, tmp_path)
+    examine.asked.clear()
+    other = replace(ENGINES, settings=replace(ENGINES.settings, encoder="ArcFace"))
+    both = (ENGINES.settings, other.settings)
+    kept = KeptFaces(Store(tmp_path / "store"), (ENGINES, other))
+    found = acquire_faces_with_each(cohort, settings=both, kept=kept)
+    assert sorted(examine.asked) == sorted(scan.key for scan in cohort.scans)
+    assert _same(found[0], first)
+    assert {record.face.encoder for record in found[1]} == {"ArcFace"}
+    examine.asked.clear()
+    (tmp_path / "p1_1_a.nii.gz").write_bytes(b"\x63")
+    acquire_faces_with_each(cohort, settings=both, kept=kept)
+    assert examine.asked == ["p1/1/a dlib", "p1/1/a ArcFace"]  # one task, both recognisers
 
 
 def test_subject_session_and_folder_may_change_and_stand_in_no_entry(
@@ -239,11 +259,11 @@ def test_a_store_that_cannot_be_written_ends_the_run_with_its_remedy(
 
 def test_a_worker_with_other_engines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_room, "_engines_here", lambda settings: {"model": "2", "program": "p"})
-    kept_room.check_engines_here(ENGINES.settings, {"model": "2", "program": "p"})
+    kept_room.check_engines_here((ENGINES.settings,), {"model": "2", "program": "p"})
     with pytest.raises(EngineError, match="another model: 2 instead of 1"):
-        kept_room.check_engines_here(ENGINES.settings, {"model": "1", "program": "p"})
+        kept_room.check_engines_here((ENGINES.settings,), {"model": "1", "program": "p"})
     with pytest.raises(EngineError, match="another driver: none instead of x"):
-        kept_room.check_engines_here(ENGINES.settings, {"model": "2", "program": "p", "driver": "x"})
+        kept_room.check_engines_here((ENGINES.settings,), {"model": "2", "program": "p", "driver": "x"})
 
 
 # --- dry runs and parts ---
@@ -252,7 +272,7 @@ def test_a_worker_with_other_engines_is_refused(monkeypatch: pytest.MonkeyPatch)
 def test_a_plan_tells_what_would_be_done(
     cohort: Cohort, tmp_path: Path, examine: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = KeptFaces(Store(tmp_path / "store"), ENGINES)
+    kept = KeptFaces(Store(tmp_path / "store"), (ENGINES,))
     plan = plan_faces(cohort, kept=kept)
     assert (plan.originals, plan.originals_kept, plan.defaced, plan.defaced_kept) == (6, 0, 6, 0)
     assert plan.to_do == 12
@@ -303,7 +323,7 @@ def test_dry_run_limit_and_log_on_the_command_line(
     assert main([*calibrate, "--limit", "2", "--log", str(log)]) == 0
     assert len(examine.asked) == 4
     text = log.read_text()
-    assert "p0/1/original: ok in" in text
+    assert "p0/1/original: ok by dlib in" in text
     assert text.rstrip().endswith("Z INFO ended")
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert logging.getLogger("reid_audit").handlers == []
@@ -312,7 +332,7 @@ def test_dry_run_limit_and_log_on_the_command_line(
     score = ["score", manifest, "-o", str(result), "--calibration", str(tmp_path / "calibration.json"), *common]
     assert main([*score, "--log", str(log)]) in (1, 3, 4)
     assert len(examine.asked) == 12  # calibrate left its faces to score
-    assert "p0/1/original: ok, from the store" in log.read_text()
+    assert "p0/1/original: ok by dlib, from the store" in log.read_text()
     assert main([*calibrate, "--no-store"]) == 2
     assert "exclude each other" in capsys.readouterr().err
     assert main([*calibrate, "--log", str(tmp_path / "no" / "run.log")]) == 2
