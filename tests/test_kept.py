@@ -287,6 +287,9 @@ def test_a_plan_tells_what_would_be_done(
     assert plan.absent == ("p1/1/b",)
     assert (plan.defaced_kept, plan.to_do) == (5, 0)
     assert len(examine.asked) == 12
+    (tmp_path / "p0_2_original.nii.gz").write_bytes(b"\x63")  # moves where a face is on average
+    plan = plan_faces(cohort, kept=kept)
+    assert (plan.originals_kept, plan.defaced_kept, plan.to_do) == (5, 0, 6)
 
 
 def test_the_first_people_are_a_cohort(cohort: Cohort) -> None:

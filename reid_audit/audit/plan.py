@@ -72,16 +72,18 @@ def plan_faces(
 ) -> RunPlan:
     """Tell what `acquire_faces_with_each` would do with the same arguments."""
     found: list[dict[str, FaceRecord]] = [{} for _ in range(recognisers)]
+    originals, absent = {scan.key for scan in cohort.originals}, tuple(s.key for s in cohort.find_absent_files())
     if kept is not None:
         kept.look_at_files(cohort.scans)
-        for list_jobs in (list_originals, list_defaced):
-            look_up(list_jobs(cohort, found), found, kept=kept, attacks=attacks)
+        _, missing = look_up(list_originals(cohort, found), found, kept=kept, attacks=attacks)
+        # Every original has a part in where a face is on average, so that one that is not known leaves all of it open.
+        if set(missing) <= set(absent):
+            look_up(list_defaced(cohort, found), found, kept=kept, attacks=attacks)
     seen = set.intersection(*(set(mine) for mine in found))
-    originals = {scan.key for scan in cohort.originals}
     return RunPlan(
         originals=len(originals),
         originals_kept=len(originals & seen),
         defaced=len(cohort.scans) - len(originals),
         defaced_kept=len(seen - originals),
-        absent=tuple(scan.key for scan in cohort.find_absent_files()),
+        absent=absent,
     )

@@ -17,56 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reid_audit.match.distances import distances_of_units, to_units
+from reid_audit.match.summary import BINS, DistanceSummary, Stream, bins_of
 from reid_audit.records import InputError
-
-BINS = 1 << 20
-"""Of the histogram over [0, 2]."""
 
 _PAIRS_AT_ONCE = 1 << 22  # 32 MB of distances
 _TIE = 1e-12  # two ways of summing one distance agree to this; nearer than that is a tie
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DistanceSummary:
-    """The distances of one group of comparisons.
-
-    Attributes
-    ----------
-    pairs : int
-        Comparisons with a distance.
-    missing : int
-        Comparisons without one, because a face was not acquired.
-    mean, sd, low, high : float
-        NaN where there are no pairs; ``sd`` with n - 1.
-    counts : (BINS,) int64
-        Histogram over [0, 2].
-    below : tuple of int
-        Comparisons below each threshold that was asked for: exact.
-    """
-
-    pairs: int
-    missing: int
-    mean: float
-    sd: float
-    low: float
-    high: float
-    counts: NDArray[np.int64]
-    below: tuple[int, ...]
-
-    def histogram(self, bins: int) -> NDArray[np.int64]:
-        """Return the counts in fewer bins of equal width; their number must be a power of two."""
-        if bins < 1 or BINS % bins:
-            raise InputError(f"bins must be a power of two up to {BINS}; got {bins}")
-        return np.asarray(self.counts.reshape(bins, -1).sum(axis=1))
-
-    def quantile(self, share: float) -> float:
-        """Return the upper edge of the bin in which a share of the distances is reached; NaN without pairs."""
-        if not 0 <= share <= 1:
-            raise InputError(f"share must lie in [0, 1]; got {share}")
-        if not self.pairs:
-            return float("nan")
-        reached = int(np.searchsorted(np.cumsum(self.counts), max(share * self.pairs, 1), side="left"))
-        return float(np.clip(2.0 * (reached + 1) / BINS, self.low, self.high))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,58 +52,6 @@ class GallerySearch:
     others: DistanceSummary
     auc: float
     thresholds: tuple[float, ...]
-
-
-@dataclass(slots=True)
-class _Stream:
-    """Sums over distances that pass by."""
-
-    thresholds: NDArray[np.float64]
-    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
-    pairs: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    low: float = np.inf
-    high: float = -np.inf
-    below: NDArray[np.int64] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.below = np.zeros(len(self.thresholds), np.int64)
-
-    def add(self, distances: NDArray[np.float64], bins: NDArray[np.int32]) -> None:
-        """Count distances; ``bins`` are those of `_bins_of`."""
-        if not distances.size:
-            return
-        if distances.size < BINS // 8:
-            np.add.at(self.counts, bins, 1)
-        else:
-            self.counts += np.bincount(bins, minlength=BINS)
-        self.pairs += distances.size
-        self.total += float(distances.sum())
-        self.squares += float(np.dot(distances - 1.0, distances - 1.0))  # about 1, where most of them lie
-        self.low, self.high = min(self.low, float(distances.min())), max(self.high, float(distances.max()))
-        for i, threshold in enumerate(self.thresholds):
-            self.below[i] += np.count_nonzero(distances < threshold)
-
-    def close(self, *, of: int) -> DistanceSummary:
-        """Return the summary; ``of`` is how many comparisons there were in all."""
-        nothing = float("nan")
-        mean = self.total / self.pairs if self.pairs else nothing
-        spread = self.squares - self.pairs * (mean - 1.0) ** 2
-        return DistanceSummary(
-            pairs=self.pairs,
-            missing=of - self.pairs,
-            mean=mean,
-            sd=float(np.sqrt(max(spread, 0.0) / (self.pairs - 1))) if self.pairs > 1 else nothing,
-            low=self.low if self.pairs else nothing,
-            high=self.high if self.pairs else nothing,
-            counts=self.counts,
-            below=tuple(int(count) for count in self.below),
-        )
-
-
-def _bins_of(distances: NDArray[np.float64]) -> NDArray[np.int32]:
-    return np.minimum((distances * (BINS / 2)).astype(np.int32), BINS - 1)
 
 
 def _seen(vectors: ArrayLike, name: str) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -185,7 +88,7 @@ class _Contest:
         self.own = np.sort(self.own)
         self.marked = np.zeros(BINS, np.bool_)
         for shift in (-_TIE, 0.0, _TIE):
-            self.marked[_bins_of(np.clip(self.own + shift, 0.0, 2.0))] = True
+            self.marked[bins_of(np.clip(self.own + shift, 0.0, 2.0))] = True
 
     def add(self, others: NDArray[np.float64], bins: NDArray[np.int32]) -> None:
         """Compare one by one the others that share a bin with an own distance."""
@@ -249,7 +152,7 @@ def search_gallery(
     own_pairs = int((np.bincount(who_x, minlength=n + m) * np.bincount(who_y, minlength=n + m)).sum())
     who_x, who_y = who_x[x_rows], who_y[y_rows]
     limits = np.asarray(thresholds, np.float64)
-    own, others = _Stream(limits), _Stream(limits)
+    own, others = Stream(limits), Stream(limits)
     contest = _Contest(_own_distances(x, y, who_x, who_y))
     nearest, distances = np.full((n, k), -1, np.int64), np.full((n, k), np.nan)
     ranks = np.zeros(n, np.int64)
@@ -258,7 +161,7 @@ def search_gallery(
             break
         distance = distances_of_units(x[block], y)
         is_own = who_x[block, None] == who_y[None, :]
-        bins = _bins_of(distance)
+        bins = bins_of(distance)
         mine, theirs, their_bins = distance[is_own], distance[~is_own], bins[~is_own]
         own.add(mine, bins[is_own])
         others.add(theirs, their_bins)
@@ -318,10 +221,10 @@ def summarise_pairs(vectors: ArrayLike, *, thresholds: Sequence[float] = ()) -> 
         Distances below which to count the matches.
     """
     x, _ = _seen(vectors, "vectors")
-    count, stream = len(np.asarray(vectors)), _Stream(np.asarray(thresholds, np.float64))
+    count, stream = len(np.asarray(vectors)), Stream(np.asarray(thresholds, np.float64))
     for block in _blocks(len(x), len(x)):
         distance = distances_of_units(x[block], x[block.start :])
         later = np.triu(np.ones(distance.shape, np.bool_), 1)
         theirs = distance[later]
-        stream.add(theirs, _bins_of(theirs))
+        stream.add(theirs, bins_of(theirs))
     return stream.close(of=count * (count - 1) // 2)

@@ -109,16 +109,22 @@ def _environment(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Start processes that never learn of Ctrl-C, not even while they import: it is the parent that ends them."""
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be set
+def _interrupts_held() -> Iterator[None]:
+    """Start processes that never learn of Ctrl-C, not even while they import: it is the parent that ends them.
+
+    A new process keeps the mask that it is started with. In this one a Ctrl-C meanwhile takes effect afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # changes the mask itself when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _leave_with_parent() -> None:
@@ -168,7 +174,7 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
     pool = ProcessPoolExecutor(plan.count, mp_context=context, initializer=_prepare_worker)
     try:
         with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
-            with _interrupts_ignored():
+            with _interrupts_held():
                 started = [pool.submit(_idle) for _ in range(plan.count)]
             for future in started:
                 future.result()
