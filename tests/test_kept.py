@@ -41,7 +41,7 @@ from reid_audit.cli.options import _LinesOfProgress
 from reid_audit.dataset import take_people
 from reid_audit.records import ORIGINAL, Grid
 from reid_audit.work import local as local_room
-from reid_audit.work import local_executor, plan_workers, run_all
+from reid_audit.work import local_executor, plan_workers
 
 ENGINES = Engines(Settings(encoder="dlib", detector="dlib", renderer="raycast"), (), {"model": "1"}, {"pixels": "1"})
 
@@ -383,15 +383,6 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert local_room.free_memory_bytes() > 5_000_000
     monkeypatch.setattr(local_room, "_CGROUP_FILES", [*files, (str(tmp_path / "max"), str(tmp_path / "current"))])
     assert local_room.free_memory_bytes() == 3_000_000
-
-
-def _end(code: int) -> None:
-    os._exit(code)
-
-
-def test_a_worker_that_is_ended_from_outside_is_named_with_the_remedy() -> None:
-    with pytest.raises(EngineError, match=r"memory ran out.*--workers"), local_executor(2) as executor:
-        run_all(executor, _end, [(1,)])
 
 
 @pytest.mark.parametrize("address", ["", "host:8786", "tcp://host", "tcp://:1", "ftp://host:1", "tcp://host:port"])

@@ -14,6 +14,7 @@ from reid_audit.audit.kept import KeptFaces, check_engines_here
 from reid_audit.audit.scan import Partner, examine_scan_with_each
 from reid_audit.audit.settings import Settings
 from reid_audit.dataset import Cohort
+from reid_audit.face import name_encoder
 from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     ORIGINAL,
@@ -23,6 +24,7 @@ from reid_audit.records import (
     Group,
     ScanRef,
     ScoreTable,
+    Status,
 )
 from reid_audit.work import SerialExecutor, run_all
 
@@ -135,7 +137,7 @@ def acquire_faces_with_each(
         if progress is not None and missing:
             progress(name, 0, len(missing))
         to_do = [(job, tuple(missing[job.scan.key])) for job in jobs if job.scan.key in missing]
-        run_all(executor, task, to_do, done=note)
+        run_all(executor, task, to_do, done=note, lost=partial(_lose, everything=tuple(settings)))
     return [[_explain(cohort, mine[scan.key], mine) for scan in cohort.scans] for mine in found]
 
 
@@ -223,6 +225,13 @@ def _examine(
         return examine_scan_with_each(job.scan, settings)
     partners, averages = [job.partners[k] for k in recognisers], [job.averages[k] for k in recognisers]
     return examine_scan_with_each(job.scan, settings, partners, attacks=attacks, averages=averages)
+
+
+def _lose(job: Job, recognisers: Sequence[int], *, everything: tuple[Settings, ...]) -> tuple[FaceRecord, ...]:
+    """Say of a scan that it took its process down with it, each time."""
+    reason = "the process that did it was ended twice: a library crashed on this scan, or memory ran out"
+    names = [name_encoder(everything[k].encoder) for k in recognisers]
+    return tuple(FaceRecord(job.scan, Face(Status.BACKEND_ERROR, name, reason=reason)) for name in names)
 
 
 def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> Partner | None:

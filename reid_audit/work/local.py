@@ -8,11 +8,14 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from reid_audit.records import InputError
+from reid_audit.records import EngineError, InputError
+from reid_audit.work.pool import MendingPool
 from reid_audit.work.tasks import SerialExecutor
 
 WORKER_BYTES = 3 * 2**29
@@ -169,19 +172,33 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
         yield SerialExecutor()
         return
     strangers = set(multiprocessing.active_children())
-    # Spawned, not forked: OpenGL contexts and ONNX sessions do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(plan.count, mp_context=context, initializer=_prepare_worker)
+    pool = None
     try:
-        with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
-            with _interrupts_held():
-                started = [pool.submit(_idle) for _ in range(plan.count)]
-            for future in started:
-                future.result()
+        pool = MendingPool(partial(_start_processes, plan.count), plan.count)
         yield pool
-    except BaseException:
+    except BaseException as error:
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
         for process in set(multiprocessing.active_children()) - strangers:
             process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise EngineError(
+                f"{plan.count} worker processes could not be started, as a rule because memory is short; "
+                "give fewer with --workers"
+            ) from error
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        if pool is not None:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_processes(count: int) -> ProcessPoolExecutor:
+    # Spawned, not forked: OpenGL contexts and ONNX sessions do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare_worker)
+    with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
+        with _interrupts_held():
+            started = [pool.submit(_idle) for _ in range(count)]
+        for future in started:
+            future.result()
+    return pool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from typing import Any, ParamSpec, TypeVar
@@ -31,6 +32,7 @@ def run_all(
     arguments: Iterable[tuple[Any, ...]],
     *,
     done: Callable[[R], None] | None = None,
+    lost: Callable[..., R] | None = None,
 ) -> list[R]:
     """Run one task per tuple of arguments and return the results in the order of the arguments.
 
@@ -42,11 +44,13 @@ def run_all(
     arguments : iterable of tuple
     done : callable, optional
         Called in this process with each result as it arrives, in any order: for progress, and to keep it.
+    lost : callable, optional
+        Gives the result of a task, from its arguments, whose process was ended from outside each time it was tried.
 
     Raises
     ------
     EngineError
-        Where a worker process was ended from outside.
+        Where that happens and ``lost`` is not given.
     Exception
         Whatever a task raised; the tasks that have not begun are cancelled.
     """
@@ -57,17 +61,33 @@ def run_all(
             if done is not None:
                 done(results[-1])
         return results
-    futures = [executor.submit(task, *each) for each in arguments]
+    tasks = {executor.submit(task, *each): each for each in arguments}
+    found: dict[Future[R], R] = {}
     try:
-        for future in as_completed(futures):
+        for future in as_completed(tasks):
+            error = future.exception()
+            if error is None:
+                found[future] = future.result()
+            elif not _is_lost(error):
+                raise error
+            elif lost is None:
+                raise EngineError(
+                    "a worker process was ended from outside, as a rule because memory ran out; give fewer with "
+                    "--workers and run the same command again: what was finished is in the store"
+                ) from error
+            else:
+                found[future] = lost(*tasks[future])
             if done is not None:
-                done(future.result())
-        return [future.result() for future in futures]
-    except BrokenExecutor as error:
-        raise EngineError(
-            "a worker process was ended from outside, as a rule because memory ran out; give fewer with --workers "
-            "and run the same command again: what was finished is in the store"
-        ) from error
+                done(found[future])
+        return [found[future] for future in tasks]
     finally:
-        for future in futures:
+        for future in tasks:
             future.cancel()
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether a task ended because its process did: here, or on a Dask worker."""
+    distributed = sys.modules.get("distributed")
+    return isinstance(error, BrokenExecutor) or (
+        distributed is not None and isinstance(error, distributed.KilledWorker)
+    )
