@@ -23,6 +23,7 @@ from .accuracy import (
 )
 from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
+    RunPlan,
     Settings,
     acquire_faces,
     audit_cohort,
@@ -31,6 +32,7 @@ from .audit import (
     choose_model,
     examine_scan,
     judge_scores,
+    plan_run,
     render_scan,
     start_engines,
 )
@@ -38,7 +40,17 @@ from .dataset import Cohort, read_gallery, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, check_encoders, make_encoder, make_encoders
-from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
+from .match import (
+    DistanceSummary,
+    GallerySearch,
+    compare,
+    cosine_distances,
+    read_score_strata,
+    read_scores,
+    search_gallery,
+    summarise_pairs,
+    write_scores,
+)
 from .phantom import PhantomScan, make_phantom, write_cohort
 from .records import (
     ORIGINAL,
@@ -64,6 +76,7 @@ from .records import (
     ScoreTable,
     Skin,
     Status,
+    StoreError,
     Verdict,
     View,
     Volume,
@@ -76,7 +89,7 @@ from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
-from .work import local_executor
+from .work import Store, cluster_executor, local_executor
 
 __version__ = _version("reid-audit")
 
@@ -91,6 +104,7 @@ __all__ = [
     "Decision",
     "Defaced",
     "Defacer",
+    "DistanceSummary",
     "Encoder",
     "EngineError",
     "Evidence",
@@ -98,6 +112,7 @@ __all__ = [
     "FaceRecord",
     "Finding",
     "Fingerprint",
+    "GallerySearch",
     "Group",
     "InputError",
     "Lighting",
@@ -109,11 +124,14 @@ __all__ = [
     "ReidAuditError",
     "RenderError",
     "Renderer",
+    "RunPlan",
     "ScanRef",
     "ScoreTable",
     "Settings",
     "Skin",
     "Status",
+    "Store",
+    "StoreError",
     "SurfaceSettings",
     "Verdict",
     "View",
@@ -132,6 +150,7 @@ __all__ = [
     "check_fingerprint",
     "check_same_grid",
     "choose_model",
+    "cluster_executor",
     "compare",
     "cosine_distances",
     "decide",
@@ -152,6 +171,7 @@ __all__ = [
     "make_phantom",
     "make_renderer",
     "people_needed",
+    "plan_run",
     "read_calibration",
     "read_calibrations",
     "read_gallery",
@@ -168,7 +188,9 @@ __all__ = [
     "result_to_json",
     "run_demo",
     "save_png",
+    "search_gallery",
     "start_engines",
+    "summarise_pairs",
     "verify_weights",
     "weights_home",
     "write_calibration",
