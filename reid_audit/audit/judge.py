@@ -12,6 +12,7 @@ import numpy as np
 
 from reid_audit.accuracy import assess, calibrate, find_worst, list_people
 from reid_audit.audit.settings import software_versions
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
 from reid_audit.records import (
     ORIGINAL,
@@ -166,6 +167,7 @@ def _calibrate_rivals(
 _ELSEWHERE = Fingerprint("elsewhere", "", "", "", "", "", "")
 
 
+@undisturbed()
 def judge_scores(
     scores: ScoreTable,
     *,
