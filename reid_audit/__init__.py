@@ -21,7 +21,7 @@ from .accuracy import (
     read_calibrations,
     write_calibration,
 )
-from .attack import ATTACKS
+from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
     RunPlan,
     Settings,
@@ -29,16 +29,17 @@ from .audit import (
     audit_cohort,
     calibrate_cohort,
     calibrate_encoders,
+    choose_model,
     examine_scan,
     judge_scores,
     plan_run,
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_manifest, write_manifest
+from .dataset import Cohort, read_gallery, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
-from .face import Encoder, make_encoder, make_encoders
+from .face import Encoder, check_encoders, make_encoder, make_encoders
 from .match import (
     DistanceSummary,
     GallerySearch,
@@ -94,6 +95,7 @@ __version__ = _version("reid-audit")
 
 __all__ = [
     "ATTACKS",
+    "DEFAULT_ATTACKS",
     "ORIGINAL",
     "AuditResult",
     "Calibration",
@@ -144,8 +146,10 @@ __all__ = [
     "calibrate",
     "calibrate_cohort",
     "calibrate_encoders",
+    "check_encoders",
     "check_fingerprint",
     "check_same_grid",
+    "choose_model",
     "cluster_executor",
     "compare",
     "cosine_distances",
@@ -170,6 +174,7 @@ __all__ = [
     "plan_run",
     "read_calibration",
     "read_calibrations",
+    "read_gallery",
     "read_labels",
     "read_manifest",
     "read_policy",

@@ -54,7 +54,7 @@ class Counted:
     status: Status = Status.OK
     after: Callable[[ScanRef], None] = lambda scan: None
 
-    def __call__(self, scan: ScanRef, settings, partners=None, *, attacks=(), averages=None) -> tuple[FaceRecord, ...]:
+    def __call__(self, scan: ScanRef, settings, partners=None, *, attacks=(), hints=None) -> tuple[FaceRecord, ...]:
         self.asked += [scan.key if len(settings) == 1 else f"{scan.key} {one.encoder}" for one in settings]
         self.after(scan)
         return tuple(self._look(scan, one, attacks) for one in settings)

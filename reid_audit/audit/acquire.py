@@ -9,21 +9,19 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from reid_audit.attack import average_places, faces_of_attack
+from reid_audit.attack import average_places, choose_crossings
 from reid_audit.audit.kept import KeptFaces, check_engines_here
+from reid_audit.audit.moves import Hints
 from reid_audit.audit.scan import Partner, examine_scan_with_each
 from reid_audit.audit.settings import Settings
 from reid_audit.dataset import Cohort
 from reid_audit.face import name_encoder
-from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     ORIGINAL,
     Face,
     FaceRecord,
     Finding,
-    Group,
     ScanRef,
-    ScoreTable,
     Status,
 )
 from reid_audit.work import SerialExecutor, run_all
@@ -32,6 +30,8 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how many of it are done, and how many there are."""
 
 _logger = logging.getLogger(__name__)
+
+_LOOK_AT_ORIGINALS = ("multiview",)  # attackers that see originals otherwise than the naive one does
 
 
 def acquire_faces(
@@ -142,31 +142,36 @@ def acquire_faces_with_each(
 
 
 class Job(NamedTuple):
-    """A scan and, for each recogniser, what the original hands on and where a face is on average."""
+    """A scan and, for each recogniser, what its original hands on and what attackers know from other scans."""
 
     scan: ScanRef
     partners: tuple[Partner | None, ...]
-    averages: tuple[Face | None, ...]
+    hints: tuple[Hints, ...]
 
 
 def list_originals(cohort: Cohort, found: Sequence[Mapping[str, FaceRecord]]) -> list[Job]:
     """Return what is to be done first."""
-    nothing = (None,) * len(found)
-    return [Job(scan, nothing, nothing) for scan in cohort.originals]
+    nobody, nothing = (None,) * len(found), (Hints(),) * len(found)
+    return [Job(scan, nobody, nothing) for scan in cohort.originals]
 
 
 def list_defaced(cohort: Cohort, found: Sequence[Mapping[str, FaceRecord]]) -> list[Job]:
     """Return what is to be done once the originals are found."""
-    averages = [average_places([mine[s.key] for s in cohort.originals if s.key in mine]) for mine in found]
+    defaced = [scan for scan in cohort.scans if scan.condition != ORIGINAL]
+    hints = [_find_hints(defaced, [mine[s.key] for s in cohort.originals if s.key in mine]) for mine in found]
     return [
-        Job(
-            scan,
-            tuple(_partner(cohort, scan, mine) for mine in found),
-            tuple(average.get(scan.subject) for average in averages),
-        )
-        for scan in cohort.scans
-        if scan.condition != ORIGINAL
+        Job(scan, tuple(_partner(cohort, scan, mine) for mine in found), tuple(known[scan.key] for known in hints))
+        for scan in defaced
     ]
+
+
+def _find_hints(defaced: Sequence[ScanRef], originals: Sequence[FaceRecord]) -> dict[str, Hints]:
+    """For each defaced scan, by its key, what its attackers know from other people's originals."""
+    average, owners = average_places(originals), choose_crossings(defaced, originals)
+    return {
+        scan.key: Hints(average.get(scan.subject), owners[scan.key].face if scan.key in owners else None)
+        for scan in defaced
+    }
 
 
 def look_up(
@@ -187,13 +192,12 @@ def look_up(
     """
     keys: dict[str, list[str | None]] = {}
     missing: dict[str, list[int]] = {}
-    for scan, partners, averages in jobs:
+    for scan, partners, hints in jobs:
         keys[scan.key] = [None] * len(found)
         for k, mine in enumerate(found):
             record = None
             if kept is not None:
-                asked = () if scan.condition == ORIGINAL else attacks  # an original is the same under all
-                keys[scan.key][k] = key = kept.key_of(k, scan, partners[k], averages[k], asked)
+                keys[scan.key][k] = key = kept.key_of(k, scan, partners[k], hints[k], _attacks_on(scan, attacks))
                 record = kept.find(scan, key)
             if record is None:
                 missing.setdefault(scan.key, []).append(k)
@@ -201,6 +205,11 @@ def look_up(
                 mine[scan.key] = record
                 _logger.info("%s: %s by %s, from the store", scan.key, record.face.status.value, record.face.encoder)
     return keys, missing
+
+
+def _attacks_on(scan: ScanRef, attacks: Sequence[str]) -> tuple[str, ...]:
+    """Return the attackers that change what is made of a scan: an original is the same under the others."""
+    return tuple(name for name in attacks if scan.condition != ORIGINAL or name in _LOOK_AT_ORIGINALS)
 
 
 def _log(record: FaceRecord) -> None:
@@ -220,11 +229,11 @@ def _examine(
     """Do one scan with some of the recognisers."""
     if expected is not None:
         check_engines_here(everything, expected)
-    settings = [everything[k] for k in recognisers]
+    settings, attacks = [everything[k] for k in recognisers], _attacks_on(job.scan, attacks)
     if job.scan.condition == ORIGINAL:
-        return examine_scan_with_each(job.scan, settings)
-    partners, averages = [job.partners[k] for k in recognisers], [job.averages[k] for k in recognisers]
-    return examine_scan_with_each(job.scan, settings, partners, attacks=attacks, averages=averages)
+        return examine_scan_with_each(job.scan, settings, attacks=attacks)
+    partners, hints = [job.partners[k] for k in recognisers], [job.hints[k] for k in recognisers]
+    return examine_scan_with_each(job.scan, settings, partners, attacks=attacks, hints=hints)
 
 
 def _lose(job: Job, recognisers: Sequence[int], *, everything: tuple[Settings, ...]) -> tuple[FaceRecord, ...]:
@@ -252,15 +261,3 @@ def _explain(cohort: Cohort, record: FaceRecord, found: Mapping[str, FaceRecord]
         "no original of this subject and session was portrayed: level and camera come from the defaced scan itself",
     )
     return replace(record, findings=(*record.findings, finding))
-
-
-def compare_attacks(records: Sequence[FaceRecord], attacks: Sequence[str]) -> ScoreTable:
-    """Compare under each attacker. Originals are the same under all, so their comparisons stand once, under naive."""
-    naive = compare(records)
-    tables = [naive]
-    for attack in attacks:
-        if attack != "naive":
-            table = compare(faces_of_attack(records, attack), attack=attack)
-            of_originals = table.frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])
-            tables.append(ScoreTable(table.frame[~of_originals]))
-    return merge_scores(tables)

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from reid_audit.audit.moves import Hints
 from reid_audit.audit.scan import Partner
 from reid_audit.audit.settings import Engines, Settings, software_versions, start_engines
-from reid_audit.records import EngineError, Face, FaceRecord, ScanRef, Status
+from reid_audit.records import EngineError, FaceRecord, ScanRef, Status
 from reid_audit.work import Store, digest_files, digest_of, digest_of_program, digest_of_state, pack, run_all, unpack
 
-ROOMS = ("attack", "audit", "face", "records", "render", "surface", "volume", "weights", "work")
+ROOMS = ("attack", "audit", "dataset", "face", "phantom", "records", "render", "surface", "volume", "weights", "work")
 """What a scan goes through on its way to a face: where their source changes, older results are not used."""
 
 _PASSING = (Status.UNREADABLE, Status.RENDER_FAILED, Status.BACKEND_ERROR)
@@ -146,7 +147,7 @@ class KeptFaces:
         recogniser: int,
         scan: ScanRef,
         partner: Partner | None = None,
-        average: Face | None = None,
+        hints: Hints = Hints(),
         attacks: Sequence[str] = (),
     ) -> str | None:
         """Return the key of what a recogniser finds; None where the files could not be read: nothing is kept."""
@@ -154,7 +155,7 @@ class KeptFaces:
         if content is None:
             return None
         of_scan = [content, scan.path.name, scan.condition, scan.modality]
-        return digest_of("face", _of_run(self.engines[recogniser]), of_scan, partner, average, list(attacks))
+        return digest_of("face", _of_run(self.engines[recogniser]), of_scan, partner, hints, list(attacks))
 
     def find(self, scan: ScanRef, key: str | None) -> FaceRecord | None:
         """Return what an earlier run made of a scan, or None."""

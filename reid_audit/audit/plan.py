@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reid_audit.attack import ATTACKS, check_attacks
+from reid_audit.attack import DEFAULT_ATTACKS, check_attacks
 from reid_audit.audit.acquire import list_defaced, list_originals, look_up
 from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.settings import Settings, start_engines_of_each
@@ -46,7 +46,7 @@ def plan_run(
     *,
     settings: Settings = Settings(),
     encoders: Sequence[str] = (),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Sequence[str] = DEFAULT_ATTACKS,
     store: Store | None = None,
     limit: int | None = None,
 ) -> RunPlan:

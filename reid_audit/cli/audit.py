@@ -71,6 +71,7 @@ def calibrate(
             reid_audit.plan_run(cohort, settings=settings, encoders=words_of(encoder), store=kept, limit=limit), kept
         )
         return
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         calibrations, faces, _ = reid_audit.calibrate_encoders(
             cohort,
@@ -113,7 +114,16 @@ def score(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            "--gallery",
+            help="Photographs to look the scans up in: a folder with p01.jpg for the subject p01, or a CSV with "
+            "subject, path. They are read and not kept.",
+            show_default=False,
+        ),
+    ] = None,
     workers: WorkersOption = None,
     scheduler: SchedulerOption = None,
     store: StoreOption = None,
@@ -134,6 +144,7 @@ def score(
     Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    photos = () if gallery is None else reid_audit.read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
     settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
@@ -145,6 +156,7 @@ def score(
         say_plan(plan, kept)
         return
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         result, scores = reid_audit.audit_cohort(
             cohort,
@@ -154,6 +166,7 @@ def score(
             attacks=attacks,
             settings=settings,
             encoders=encoders,
+            gallery=photos,
             seed=seed,
             executor=run.executor,
             progress=run.progress,

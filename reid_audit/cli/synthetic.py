@@ -36,7 +36,7 @@ def demo(
     encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
     workers: WorkersOption = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -47,6 +47,7 @@ def demo(
     Example: [bold]reid-audit demo --subjects 30[/]
     """
     settings = settings_of("auto", detector, renderer, None)
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with start_run(workers=workers) as run:
         result, scores = reid_audit.run_demo(
             subjects=subjects,
