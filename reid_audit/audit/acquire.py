@@ -31,6 +31,8 @@ Progress = Callable[[str, int, int], None]
 
 _logger = logging.getLogger(__name__)
 
+_LOOK_AT_ORIGINALS = ("multiview",)  # attackers that see originals otherwise than the naive one does
+
 
 def acquire_faces(
     cohort: Cohort,
@@ -140,7 +142,7 @@ def acquire_faces_with_each(
 
 
 class Job(NamedTuple):
-    """A scan and, for each recogniser, what the original hands on and what attackers know from other scans."""
+    """A scan and, for each recogniser, what its original hands on and what attackers know from other scans."""
 
     scan: ScanRef
     partners: tuple[Partner | None, ...]
@@ -158,11 +160,7 @@ def list_defaced(cohort: Cohort, found: Sequence[Mapping[str, FaceRecord]]) -> l
     defaced = [scan for scan in cohort.scans if scan.condition != ORIGINAL]
     hints = [_find_hints(defaced, [mine[s.key] for s in cohort.originals if s.key in mine]) for mine in found]
     return [
-        Job(
-            scan,
-            tuple(_partner(cohort, scan, mine) for mine in found),
-            tuple(each[scan.key] for each in hints),
-        )
+        Job(scan, tuple(_partner(cohort, scan, mine) for mine in found), tuple(known[scan.key] for known in hints))
         for scan in defaced
     ]
 
@@ -199,7 +197,7 @@ def look_up(
         for k, mine in enumerate(found):
             record = None
             if kept is not None:
-                keys[scan.key][k] = key = kept.key_of(k, scan, partners[k], hints[k], _asked(scan, attacks))
+                keys[scan.key][k] = key = kept.key_of(k, scan, partners[k], hints[k], _attacks_on(scan, attacks))
                 record = kept.find(scan, key)
             if record is None:
                 missing.setdefault(scan.key, []).append(k)
@@ -207,6 +205,11 @@ def look_up(
                 mine[scan.key] = record
                 _logger.info("%s: %s by %s, from the store", scan.key, record.face.status.value, record.face.encoder)
     return keys, missing
+
+
+def _attacks_on(scan: ScanRef, attacks: Sequence[str]) -> tuple[str, ...]:
+    """Return the attackers that change what is made of a scan: an original is the same under the others."""
+    return tuple(name for name in attacks if scan.condition != ORIGINAL or name in _LOOK_AT_ORIGINALS)
 
 
 def _log(record: FaceRecord) -> None:
@@ -226,14 +229,11 @@ def _examine(
     """Do one scan with some of the recognisers."""
     if expected is not None:
         check_engines_here(everything, expected)
-    settings = [everything[k] for k in recognisers]
+    settings, attacks = [everything[k] for k in recognisers], _attacks_on(job.scan, attacks)
+    if job.scan.condition == ORIGINAL:
+        return examine_scan_with_each(job.scan, settings, attacks=attacks)
     partners, hints = [job.partners[k] for k in recognisers], [job.hints[k] for k in recognisers]
-    return examine_scan_with_each(job.scan, settings, partners, attacks=_asked(job.scan, attacks), hints=hints)
-
-
-def _asked(scan: ScanRef, attacks: Sequence[str]) -> tuple[str, ...]:
-    """Which attackers look at a scan: at an original only those who see originals in a way of their own."""
-    return tuple(attack for attack in attacks if scan.condition != ORIGINAL or attack == "multiview")
+    return examine_scan_with_each(job.scan, settings, partners, attacks=attacks, hints=hints)
 
 
 def _lose(job: Job, recognisers: Sequence[int], *, everything: tuple[Settings, ...]) -> tuple[FaceRecord, ...]:

@@ -22,7 +22,7 @@ from reid_audit.audit.settings import Engines, Settings, software_versions, star
 from reid_audit.records import EngineError, FaceRecord, ScanRef, Status
 from reid_audit.work import Store, digest_files, digest_of, digest_of_program, digest_of_state, pack, run_all, unpack
 
-ROOMS = ("attack", "audit", "face", "phantom", "records", "render", "surface", "volume", "weights", "work")
+ROOMS = ("attack", "audit", "dataset", "face", "phantom", "records", "render", "surface", "volume", "weights", "work")
 """What a scan goes through on its way to a face: where their source changes, older results are not used."""
 
 _PASSING = (Status.UNREADABLE, Status.RENDER_FAILED, Status.BACKEND_ERROR)

@@ -248,7 +248,7 @@ def audit_cohort(
             scores = merge_scores([scores, compare_photos(records, photos)])
         fingerprint = fingerprint_of(engines, records)
         mismatches = () if own is None else check_fingerprint(own, fingerprint, allow=allow_mismatch)
-        findings = find_shared_checks(cohort, records, mismatches)
+        findings = find_shared_checks(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else [])
         if len(cohort.subjects) < everybody:
             text = f"{len(cohort.subjects)} of {everybody} people were audited: --limit."
             findings.append(Check("limited", Decision.INCOMPLETE, text))
