@@ -16,16 +16,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Volume
+from reid_audit.records import InputError, Volume
 
-from .reference import EyePlaneCut, FaceBlur, FaceRemoval
+from .frame import FaceFrame, find_face_frame
+from .names import list_defacers, make_defacer
+from .reface import AverageReface
+from .reference import EyePlaneCut, FaceBlur, FaceRemoval, Labels
+from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
 
-__all__ = ["Defaced", "Defacer", "EyePlaneCut", "FaceBlur", "FaceRemoval", "apply_defacer", "reference_defacers"]
+__all__ = [
+    "AverageReface",
+    "Defaced",
+    "Defacer",
+    "EyePlaneCut",
+    "FaceBlur",
+    "FaceBox",
+    "FaceFrame",
+    "FaceRemoval",
+    "NoDefacing",
+    "QuickShear",
+    "ShellBlur",
+    "SkinNoise",
+    "apply_defacer",
+    "find_face_frame",
+    "list_defacers",
+    "make_defacer",
+    "reference_defacers",
+]
 
 
 class Defacer(Protocol):
@@ -45,7 +68,12 @@ class Defacer(Protocol):
         """One sentence: what is removed and what is kept."""
         ...
 
-    def deface(self, volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int]) -> Volume:
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Structures of the label map that it cannot do without; empty where it finds the face by itself."""
+        ...
+
+    def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the defaced volume."""
         ...
 
@@ -58,8 +86,11 @@ class Defaced:
     changed: NDArray[np.bool_]
 
 
+NO_LABELS: Mapping[str, int] = MappingProxyType({})
+
+
 def apply_defacer(
-    defacer: Defacer, volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int]
+    defacer: Defacer, volume: Volume, labels: Labels | None = None, label_values: Mapping[str, int] = NO_LABELS
 ) -> Defaced:
     """Deface a volume and say which voxels changed.
 
@@ -67,16 +98,20 @@ def apply_defacer(
     ----------
     defacer : Defacer
     volume : Volume
-    labels : (i, j, k) integer
-        Label map on the volume's grid.
+    labels : (i, j, k) integer, optional
+        Label map on the volume's grid. None: there is none, as if it were empty.
     label_values : mapping of str to int
         Name of each structure to its value in `labels`, e.g. ``{"eye_left": 1, ...}``.
 
     Raises
     ------
     InputError
-        Where a structure that the defacer needs is not in the label map.
+        Where a structure that the defacer needs is not in the label map, or the map has another shape.
     """
+    if labels is None:
+        labels, label_values = np.zeros(volume.intensity.shape, dtype=np.uint8), NO_LABELS
+    elif labels.shape != volume.intensity.shape:
+        raise InputError(f"label map: its shape {labels.shape} is not that of the scan, {volume.intensity.shape}")
     defaced = defacer.deface(volume, labels, label_values)
     return Defaced(defaced, defaced.intensity != volume.intensity)
 

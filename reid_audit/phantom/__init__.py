@@ -13,7 +13,17 @@ visit
 """
 
 from reid_audit.phantom.cohort import write_cohort
+from reid_audit.phantom.landmarks import PARTS, AverageHead, locate_landmarks, make_average_head
 from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
 
-__all__ = ["LABELS", "PhantomScan", "make_phantom", "write_cohort"]
+__all__ = [
+    "LABELS",
+    "PARTS",
+    "AverageHead",
+    "PhantomScan",
+    "locate_landmarks",
+    "make_average_head",
+    "make_phantom",
+    "write_cohort",
+]
