@@ -28,9 +28,12 @@ from .frame import FaceFrame, find_face_frame
 from .names import list_defacers, make_defacer
 from .reface import AverageReface
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval, Labels
+from .run import FoundTool, ToolRun, check_output, find_tool, run_tool
 from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
+from .tools import TOOLS, Tool, find_named_tool, make_command_tool
 
 __all__ = [
+    "TOOLS",
     "AverageReface",
     "Defaced",
     "Defacer",
@@ -39,15 +42,23 @@ __all__ = [
     "FaceBox",
     "FaceFrame",
     "FaceRemoval",
+    "FoundTool",
     "NoDefacing",
     "QuickShear",
     "ShellBlur",
     "SkinNoise",
+    "Tool",
+    "ToolRun",
     "apply_defacer",
+    "check_output",
     "find_face_frame",
+    "find_named_tool",
+    "find_tool",
     "list_defacers",
+    "make_command_tool",
     "make_defacer",
     "reference_defacers",
+    "run_tool",
 ]
 
 
