@@ -24,19 +24,25 @@ from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Volume
 
+from .cohort import deface_scans, parse_makers
+from .companions import Companions
+from .found import FoundTool, find_tool
 from .frame import FaceFrame, find_face_frame
 from .names import list_defacers, make_defacer
 from .reface import AverageReface
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval, Labels
-from .run import FoundTool, ToolRun, check_output, find_tool, run_tool
+from .run import ToolRun, check_output, run_tool
+from .runs import DefacingSummary, read_defacing, summarise_defacing, write_defacing
 from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
 from .tools import TOOLS, Tool, find_named_tool, make_command_tool
 
 __all__ = [
     "TOOLS",
     "AverageReface",
+    "Companions",
     "Defaced",
     "Defacer",
+    "DefacingSummary",
     "EyePlaneCut",
     "FaceBlur",
     "FaceBox",
@@ -51,14 +57,19 @@ __all__ = [
     "ToolRun",
     "apply_defacer",
     "check_output",
+    "deface_scans",
     "find_face_frame",
     "find_named_tool",
     "find_tool",
     "list_defacers",
     "make_command_tool",
     "make_defacer",
+    "parse_makers",
+    "read_defacing",
     "reference_defacers",
     "run_tool",
+    "summarise_defacing",
+    "write_defacing",
 ]
 
 

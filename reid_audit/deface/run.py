@@ -1,60 +1,30 @@
-"""Other people's defacers are run here: found, started in a private folder, watched, and their output checked.
+"""Other people's defacers are run here: started in a private folder, watched, and their output checked.
 
-The only place of the package that starts another program. A tool gets a copy of the scan under a neutral name, so that
+A tool gets a copy of the scan under a neutral name, so that
 no label and no header of the scan reaches it or its log.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.deface.found import FoundTool
 from reid_audit.deface.reference import air_of
 from reid_audit.deface.tools import Tool
+from reid_audit.deface.watch import end_family, watch
 from reid_audit.records import DefaceStatus, InputError, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 
 TIME_LIMIT_S = 3600.0
-_WATCH_S = 0.1
-_VERSION_LIMIT_S = 20.0
-_VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class FoundTool:
-    """A tool on this machine, or why it is not there.
-
-    Attributes
-    ----------
-    executable : str
-        Absolute path; ``""`` where it is not there.
-    version : str
-        ``""`` where it does not say.
-    reason : str
-        Why it cannot be run here; ``""`` where it can.
-    """
-
-    tool: Tool
-    executable: str = ""
-    version: str = ""
-    reason: str = ""
-
-    @property
-    def is_available(self) -> bool:
-        """Whether it can be run."""
-        return not self.reason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,99 +36,6 @@ class ToolRun:
     seconds: float = float("nan")
     peak_memory_mb: float = float("nan")
     volume: Volume | None = None
-
-
-def _interpreter(executable: str) -> str:
-    """Return the Python that a script names in its first line; this machine's where it names none."""
-    with open(executable, "rb") as stream:
-        first = stream.readline(512)
-    words = first[2:].decode(errors="replace").split() if first.startswith(b"#!") else []
-    if words and "python" in words[-1]:
-        return shutil.which(words[-1]) or words[-1]
-    return shutil.which("python3") or "python3"
-
-
-def _ask_version(tool: Tool, executable: str) -> str:
-    if not tool.version:
-        return ""
-    words = [word.replace("{python}", _interpreter(executable)) for word in tool.version]
-    try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, errors="replace", timeout=_VERSION_LIMIT_S,
-            stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    found = _VERSION.search(done.stdout + done.stderr) if done.returncode == 0 else None
-    return found[0] if found else ""
-
-
-def find_tool(tool: Tool) -> FoundTool:
-    """Look whether a tool can be run on this machine, and ask for its version. Never an error."""
-    executable = shutil.which(tool.words[0])
-    unset = [name for name in tool.environment if not os.environ.get(name)]
-    absent = [name for name in tool.requires if shutil.which(name) is None]
-    if executable is None:
-        return FoundTool(tool, reason=f"{tool.words[0]} is not on the PATH")
-    if unset:
-        return FoundTool(tool, reason=f"the variable {unset[0]} is not set")
-    if absent:
-        return FoundTool(tool, reason=f"it needs {', '.join(absent)} on the PATH")
-    return FoundTool(tool, executable, _ask_version(tool, executable))
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a process has ended, without taking its number from it where the system can tell so."""
-    if hasattr(os, "waitid"):
-        return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    return process.poll() is not None
-
-
-def _watch(process: subprocess.Popen[bytes], deadline: float) -> tuple[bool, float]:
-    """Wait for a process; return whether it ended in time, and the peak of its and its children's memory in MB."""
-    import psutil
-
-    peak, pause, family = float("nan"), 0.01, {}
-    try:
-        root = psutil.Process(process.pid)
-        family[process.pid] = root
-    except psutil.NoSuchProcess:
-        root = None
-    while True:
-        total = 0
-        if root is not None:
-            try:
-                family |= {child.pid: child for child in root.children(recursive=True)}
-            except psutil.NoSuchProcess:
-                root = None
-        for member in family.values():
-            try:
-                total += member.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-        if total:
-            peak = float(np.fmax(peak, total / 1e6))
-        ended = _has_ended(process)
-        if ended or time.monotonic() > deadline:
-            _end(process, family.values())
-            return ended, peak
-        time.sleep(pause)
-        pause = min(2 * pause, _WATCH_S)
-
-
-def _end(process: subprocess.Popen[bytes], family: Any = ()) -> None:
-    """End a process and whatever it started: its group, and children that left the group."""
-    import psutil
-
-    if process.returncode is None:  # its number is still its own: it has not been asked how it ended
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-    for member in family:
-        try:
-            member.kill()
-        except psutil.NoSuchProcess:
-            continue
-    process.wait()
 
 
 def _write_input(volume: Volume, path: Path) -> None:
@@ -343,9 +220,9 @@ def _run_in(
         except OSError as error:
             return ToolRun(DefaceStatus.FAILED, f"cannot be started ({error.strerror})")
         try:
-            in_time, peak_mb = _watch(process, begun + time_limit_s)
+            in_time, peak_mb = watch(process, begun + time_limit_s)
         except BaseException:
-            _end(process)
+            end_family(process)
             raise
     seconds = time.monotonic() - begun
 
