@@ -29,7 +29,7 @@ from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
-from .phantom import PhantomScan, make_phantom, write_cohort
+from .phantom import PhantomScan, RtSet, make_phantom, write_cohort, write_rt_cohort, write_rt_set
 from .records import (
     ORIGINAL,
     AuditResult,
@@ -98,6 +98,7 @@ __all__ = [
     "ReidAuditError",
     "RenderError",
     "Renderer",
+    "RtSet",
     "ScanRef",
     "ScoreTable",
     "Settings",
@@ -162,6 +163,8 @@ __all__ = [
     "write_manifest",
     "write_mesh",
     "write_result",
+    "write_rt_cohort",
+    "write_rt_set",
     "write_scores",
     "write_volume",
 ]
