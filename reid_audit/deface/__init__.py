@@ -23,9 +23,31 @@ from numpy.typing import NDArray
 
 from reid_audit.records import Volume
 
+from .dicom import DefacedStudy, deface_study
+from .label_map import DefacedLabels, deface_files, deface_labels, read_label_names
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval
+from .structures import Role, StructureNames
+from .study import RtStudy, find_study
 
-__all__ = ["Defaced", "Defacer", "EyePlaneCut", "FaceBlur", "FaceRemoval", "apply_defacer", "reference_defacers"]
+__all__ = [
+    "Defaced",
+    "DefacedLabels",
+    "DefacedStudy",
+    "Defacer",
+    "EyePlaneCut",
+    "FaceBlur",
+    "FaceRemoval",
+    "Role",
+    "RtStudy",
+    "StructureNames",
+    "apply_defacer",
+    "deface_files",
+    "deface_labels",
+    "deface_study",
+    "find_study",
+    "read_label_names",
+    "reference_defacers",
+]
 
 
 class Defacer(Protocol):
