@@ -20,16 +20,30 @@ from .audit import (
     audit_cohort,
     calibrate_cohort,
     examine_scan,
+    find_eyes,
     judge_scores,
     render_scan,
     start_engines,
 )
 from .dataset import Cohort, read_manifest, write_manifest
-from .deface import Defaced, Defacer, apply_defacer, reference_defacers
+from .deface import (
+    Defaced,
+    DefacedLabels,
+    DefacedStudy,
+    Defacer,
+    RtStudy,
+    StructureNames,
+    apply_defacer,
+    deface_files,
+    deface_labels,
+    deface_study,
+    find_study,
+    reference_defacers,
+)
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
-from .phantom import PhantomScan, make_phantom, write_cohort
+from .phantom import PhantomScan, RtSet, make_phantom, write_cohort, write_rt_cohort, write_rt_set
 from .records import (
     ORIGINAL,
     AuditResult,
@@ -79,6 +93,8 @@ __all__ = [
     "Cohort",
     "Decision",
     "Defaced",
+    "DefacedLabels",
+    "DefacedStudy",
     "Defacer",
     "Encoder",
     "EngineError",
@@ -98,11 +114,14 @@ __all__ = [
     "ReidAuditError",
     "RenderError",
     "Renderer",
+    "RtSet",
+    "RtStudy",
     "ScanRef",
     "ScoreTable",
     "Settings",
     "Skin",
     "Status",
+    "StructureNames",
     "SurfaceSettings",
     "Verdict",
     "View",
@@ -121,11 +140,16 @@ __all__ = [
     "compare",
     "cosine_distances",
     "decide",
+    "deface_files",
+    "deface_labels",
+    "deface_study",
     "examine_scan",
     "extract_skin",
     "fetch_weights",
+    "find_eyes",
     "find_frontal_view",
     "find_level",
+    "find_study",
     "format_policy",
     "frontal_view",
     "import_weights",
@@ -162,6 +186,8 @@ __all__ = [
     "write_manifest",
     "write_mesh",
     "write_result",
+    "write_rt_cohort",
+    "write_rt_set",
     "write_scores",
     "write_volume",
 ]

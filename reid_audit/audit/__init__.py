@@ -6,6 +6,7 @@ scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
 from reid_audit.audit.acquire import Progress, acquire_faces, compare_attacks
+from reid_audit.audit.eyes import find_eyes
 from reid_audit.audit.judge import find_shared_checks, judge_scores
 from reid_audit.audit.run import audit_cohort, calibrate_cohort
 from reid_audit.audit.scan import Partner, examine_scan, render_scan
@@ -21,6 +22,7 @@ __all__ = [
     "calibrate_cohort",
     "compare_attacks",
     "examine_scan",
+    "find_eyes",
     "find_shared_checks",
     "fingerprint_of",
     "judge_scores",

@@ -16,7 +16,6 @@ from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from reid_audit.deface.companions import Companions, read_companions
 from reid_audit.deface.found import FoundTool, find_tool
 from reid_audit.deface.names import list_defacers, make_defacer
+from reid_audit.deface.protocol import Defacer, apply_defacer
 from reid_audit.deface.reference import Labels
 from reid_audit.deface.run import TIME_LIMIT_S, ToolRun, check_output, run_tool
 from reid_audit.deface.simple import NoDefacing
@@ -33,10 +33,7 @@ from reid_audit.records import ORIGINAL, DefaceRun, DefaceStatus, InputError, Re
 from reid_audit.volume import read_volume, write_volume
 from reid_audit.volume.stored import ending
 
-if TYPE_CHECKING:
-    from reid_audit.deface import Defacer
-
-    Maker = Defacer | FoundTool
+Maker = Defacer | FoundTool
 
 Progress = Callable[[str, int, int], None]
 
@@ -109,8 +106,6 @@ def _make(
 ) -> ToolRun:  # fmt: skip
     if isinstance(maker, FoundTool):
         return run_tool(maker, volume, brain=brain, time_limit_s=time_limit_s, max_brain_cut=max_brain_cut, log=log)
-    from reid_audit.deface import apply_defacer
-
     begun = time.monotonic()
     try:
         defaced = apply_defacer(maker, volume, labels, label_values if labels is not None else {}).volume

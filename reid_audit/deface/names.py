@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
+from reid_audit.deface.protocol import Defacer
 from reid_audit.deface.reface import AverageReface
 from reid_audit.deface.reference import EyePlaneCut, FaceBlur, FaceRemoval
 from reid_audit.deface.simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
 from reid_audit.records import InputError
-
-if TYPE_CHECKING:
-    from reid_audit.deface import Defacer
 
 
 def list_defacers() -> tuple[Defacer, ...]:
@@ -54,3 +51,8 @@ def make_defacer(word: str) -> Defacer | None:
             raise InputError(f"defacer {word!r}: the layer is given as skin-noise:3, its seed a whole number")
         return SkinNoise(int(value), name=f"skin-noise-{int(value)}")
     return next((defacer for defacer in list_defacers() if defacer.name == word), None)
+
+
+def reference_defacers() -> tuple[Defacer, ...]:
+    """Return the three defacers of the demo: the cut of paper 1, a light blur, and the removal of the whole face."""
+    return EyePlaneCut(), FaceBlur(), FaceRemoval()

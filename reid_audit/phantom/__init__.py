@@ -12,7 +12,8 @@ visit
     changes: weight, the opening of mouth and lids.
 """
 
-from reid_audit.phantom.cohort import write_cohort
+from reid_audit.phantom.cohort import write_cohort, write_rt_cohort
+from reid_audit.phantom.dicom import RtSet, write_rt_set
 from reid_audit.phantom.landmarks import PARTS, AverageHead, locate_landmarks, make_average_head
 from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
@@ -22,8 +23,11 @@ __all__ = [
     "PARTS",
     "AverageHead",
     "PhantomScan",
+    "RtSet",
     "locate_landmarks",
     "make_average_head",
     "make_phantom",
     "write_cohort",
+    "write_rt_cohort",
+    "write_rt_set",
 ]
