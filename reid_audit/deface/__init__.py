@@ -14,7 +14,7 @@ A reference defacer shows what a kind of defacing does to the evidence. It is no
 
 from __future__ import annotations
 
-from .cohort import deface_scans, parse_makers
+from .cohort import deface_scans, examine_scans, parse_makers
 from .companions import Companions
 from .dicom import DefacedStudy, deface_study
 from .found import FoundTool, find_tool
@@ -22,16 +22,18 @@ from .frame import FaceFrame, find_face_frame
 from .label_map import DefacedLabels, deface_files, deface_labels, read_label_names
 from .names import list_defacers, make_defacer, reference_defacers
 from .protocol import Defaced, Defacer, apply_defacer
+from .quality import DefacingQuality, QualitySummary, examine_defacing, summarise_quality
 from .reface import AverageReface
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval
 from .run import ToolRun, check_output, run_tool
-from .runs import DefacingSummary, read_defacing, summarise_defacing, write_defacing
+from .runs import DEFACING_FILE, DefacingSummary, read_defacing, summarise_defacing, write_defacing
 from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
 from .structures import Role, StructureNames
 from .study import RtStudy, find_study
 from .tools import TOOLS, Tool, find_named_tool, make_command_tool
 
 __all__ = [
+    "DEFACING_FILE",
     "TOOLS",
     "AverageReface",
     "Companions",
@@ -39,6 +41,7 @@ __all__ = [
     "DefacedLabels",
     "DefacedStudy",
     "Defacer",
+    "DefacingQuality",
     "DefacingSummary",
     "EyePlaneCut",
     "FaceBlur",
@@ -47,6 +50,7 @@ __all__ = [
     "FaceRemoval",
     "FoundTool",
     "NoDefacing",
+    "QualitySummary",
     "QuickShear",
     "Role",
     "RtStudy",
@@ -61,6 +65,8 @@ __all__ = [
     "deface_labels",
     "deface_scans",
     "deface_study",
+    "examine_defacing",
+    "examine_scans",
     "find_face_frame",
     "find_named_tool",
     "find_study",
@@ -74,5 +80,6 @@ __all__ = [
     "reference_defacers",
     "run_tool",
     "summarise_defacing",
+    "summarise_quality",
     "write_defacing",
 ]
