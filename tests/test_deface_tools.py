@@ -249,7 +249,8 @@ def test_what_a_tool_needs_is_asked_for(install, monkeypatch: pytest.MonkeyPatch
     tool = find_named_tool("pydeface")
     assert find_tool(tool).reason == "the variable FSLDIR is not set"
     monkeypatch.setenv("FSLDIR", "/opt/fsl")
-    assert find_tool(tool).reason == "it needs flirt on the PATH"
+    assert find_tool(tool).reason == "it needs fsl, flirt on the PATH"
+    install("fsl", "")
     install("flirt", "")
     assert find_tool(tool).is_available
 

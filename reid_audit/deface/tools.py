@@ -170,7 +170,7 @@ TOOLS: tuple[Tool, ...] = (
         licence="MIT (FSL: non-commercial use)",
         url="https://github.com/poldracklab/pydeface",
         version=_distribution("pydeface"),
-        requires=("flirt",),
+        requires=("fsl", "flirt"),
         environment=("FSLDIR",),
     ),
     Tool(
