@@ -31,6 +31,12 @@ class DoseGrid:
     planes_mm: NDArray[np.float64]  # (frames, 3) from the corner
     shape: tuple[int, int, int]  # frames, rows, columns
 
+    @property
+    def step_mm(self) -> float:
+        """Largest distance of neighbouring voxels along a row, a column or the planes."""
+        planes = np.linalg.norm(np.diff(np.sort(self.planes_mm, axis=0), axis=0), axis=1).max(initial=0)
+        return float(max(np.linalg.norm(self.along_mm), np.linalg.norm(self.down_mm), planes))
+
     def points(self, frame: int) -> NDArray[np.float64]:
         """Return the voxel centres of one plane, (rows, columns, 3)."""
         _, rows, columns = self.shape
@@ -134,9 +140,11 @@ def deface_dose(
             f"{name}: only {share:.0%} of its planes lie within the scan; its GridFrameOffsetVector and "
             "ImageOrientationPatient disagree with the scan: export the dose again"
         )
-    from_k = max(cut.bottom, 0)
-    front = np.argwhere(kept[:, cut.front + 1 :, from_k:]) + np.array([0, cut.front + 1, from_k])
-    read = grid.around(front @ voxel_to_lps[:3, :3].T + voxel_to_lps[:3, 3])
+    # Voxels behind the cut count too, where what they read may lie in front of it.
+    reach = 1 + np.ceil(grid.step_mm / np.linalg.norm(voxel_to_lps[:3, :3], axis=0)).astype(int)
+    from_j, from_k = max(cut.front - int(reach[1]), 0), max(cut.bottom - int(reach[2]), 0)
+    near = np.argwhere(kept[:, from_j:, from_k:]) + np.array([0, from_j, from_k])
+    read = grid.around(near @ voxel_to_lps[:3, :3].T + voxel_to_lps[:3, 3])
     removed = np.zeros(grid.shape, dtype=bool)
     beyond = np.zeros(grid.shape, dtype=bool)
     for frame in range(grid.shape[0]):
