@@ -230,6 +230,17 @@ def test_the_command_takes_one_scan_and_any_program(
     assert "no defacer 'nothing'" in capsys.readouterr().err
 
 
+def test_what_labels_mean_is_never_guessed(heads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan, maps = heads.parent / "sub-p01_ses-1_CT.nii.gz", heads.parent / "labels"
+    words = ["deface", str(scan), "--tool", "face-removal", "--workers", "1", "--labels"]
+    assert main([*words, str(maps / "sub-p01_ses-1_labels.nii.gz"), "-o", str(tmp_path / "out")]) == 0
+    alone = tmp_path / "alone.nii.gz"
+    alone.write_bytes((maps / "sub-p01_ses-1_labels.nii.gz").read_bytes())
+    assert main([*words, str(alone), "-o", str(tmp_path / "other")]) == 2
+    assert "Give --label-names" in capsys.readouterr().err
+    assert main([*words, str(alone), "--label-names", str(maps / "labels.tsv"), "-o", str(tmp_path / "other")]) == 0
+
+
 def test_the_list_tells_what_is_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.setenv("PATH", "/nowhere")

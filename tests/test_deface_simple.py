@@ -88,7 +88,7 @@ def test_the_face_changes_and_the_rest_does_not(scan: PhantomScan, defacer: obje
     done = apply_defacer(defacer, scan.volume, scan.labels, LABELS)
     np.testing.assert_array_equal(scan.volume.intensity, before)
     i, j, k = _voxel(scan.volume, locate_landmarks(1)["nose"])
-    assert done.changed[i - 2 : i + 3, j - 2 : j + 3, k - 2 : k + 3].mean() > 0.5
+    assert done.changed[i - 2 : i + 3, j - 2 : j + 3, k - 2 : k + 3].mean() > 0.2
     assert 0.005 < done.changed.mean() < 0.2
     assert not done.changed[:, : done.changed.shape[1] // 2].any()
     assert not done.changed[np.isin(scan.labels, [LABELS["brain"], LABELS["brainstem"]])].any()

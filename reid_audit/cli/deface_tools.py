@@ -14,7 +14,7 @@ from reid_audit import deface
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import err, out
 from reid_audit.deface import DefacingSummary, QualitySummary
-from reid_audit.phantom import LABELS
+from reid_audit.phantom import LABEL_NAMES
 from reid_audit.records import ORIGINAL, DefaceRun, InputError, ScanRef
 
 MANIFEST_ENDINGS = (".csv", ".tsv")
@@ -57,6 +57,16 @@ def _read_scans(
     return list(cohort.scans), cohort
 
 
+def _read_names(labels: Path | None, names: Path | None) -> dict[str, int]:
+    """Read what the values of the label maps mean; never guessed: a wrong brain would be kept, and nobody told."""
+    if labels is None:
+        return {}
+    beside = (labels if labels.is_dir() else labels.parent) / LABEL_NAMES
+    if names is None and not beside.is_file():
+        raise InputError(f"--labels: what do the values mean? Give --label-names, or put {LABEL_NAMES} beside the maps")
+    return deface.read_label_names(names or beside)
+
+
 def deface_many(
     place: Path,
     folder: Path,
@@ -77,13 +87,13 @@ def deface_many(
     makers = deface.parse_makers(tools, command=command)
     scans, cohort = _read_scans(place, sessions, allow_outside)
     wanted = [s for s in scans if s.condition == ORIGINAL and (not sessions or s.session in sessions)]
-    values = LABELS if label_names is None else deface.read_label_names(label_names)
+    values = _read_names(labels, label_names)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         found, runs = deface.deface_scans(
             wanted,
             makers,
             folder,
-            companions=deface.Companions(labels, brain_masks, dict(values)),
+            companions=deface.Companions(labels, brain_masks, values),
             time_limit_s=time_limit_s,
             max_brain_cut=max_brain_cut,
             others=[s for s in scans if s.condition == ORIGINAL and s not in wanted],

@@ -1,4 +1,4 @@
-"""Defacers: small reference ones, so that an audit has something to judge.
+"""Defacers: small reference ones, so that an audit has something to judge, and everybody else's, run from here.
 
 Words
 -----
@@ -8,6 +8,9 @@ defacer
 image axes
     i, j, k of a `Volume` grow to the right, front and top. The reference defacers cut along them, as paper 1 cuts
     along the slices of the scan, and not along the axes of a tilted head.
+
+tool
+    A program of somebody else: a `Tool` says how it is run, `find_tool` whether it is here, `run_tool` runs it.
 
 A reference defacer shows what a kind of defacing does to the evidence. It is not meant for a release.
 """
