@@ -32,7 +32,7 @@ ARROWS: dict[str, set[str]] = {
     "phantom": {"records", "volume", "dataset"},
     # A defacer that needs no label map finds the face by laying the average synthetic head on the skin.
     "deface": {"records", "volume", "surface", "phantom"},
-    "audit": PIPELINE | {"stats", "accuracy", "attack", "verdict", "work"},
+    "audit": PIPELINE | {"stats", "accuracy", "attack", "phantom", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "attack": {"records"},
     "plots": {"records"},

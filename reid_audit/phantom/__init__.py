@@ -12,6 +12,7 @@ visit
     changes: weight, the opening of mouth and lids.
 """
 
+from reid_audit.phantom.average import average_head
 from reid_audit.phantom.cohort import LABEL_NAMES, write_cohort, write_rt_cohort
 from reid_audit.phantom.dicom import RtSet, write_rt_set
 from reid_audit.phantom.landmarks import PARTS, AverageHead, locate_landmarks, make_average_head
@@ -25,6 +26,7 @@ __all__ = [
     "AverageHead",
     "PhantomScan",
     "RtSet",
+    "average_head",
     "locate_landmarks",
     "make_average_head",
     "make_phantom",
