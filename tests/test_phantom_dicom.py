@@ -13,6 +13,7 @@ import pydicom
 import pytest
 
 from reid_audit import InputError, PhantomScan, make_phantom, read_manifest, read_volume, write_rt_cohort, write_rt_set
+from reid_audit.cli import main
 from reid_audit.phantom.organs import draw_organs, target_centre
 from reid_audit.volume.contours import clip_loop, fill_loops, trace_mask
 
@@ -106,6 +107,12 @@ def test_a_cohort_of_studies_has_a_manifest_that_the_audit_takes(tmp_path: Path)
     cohort = read_manifest(manifest)
     assert [scan.session for scan in cohort.scans] == ["1", "2"]
     assert read_volume(cohort.scans[1].path).is_hu
+
+
+def test_mr_is_no_planning_scan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["phantom", "--dicom", "--modality", "MR", "--out", str(tmp_path / "out")]) == 2
+    assert "--modality MR" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_masks_survive_as_loops() -> None:

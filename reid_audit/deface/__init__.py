@@ -8,7 +8,9 @@ defacer
 image axes
     i, j, k of a `Volume` grow to the right, front and top. The reference defacers cut along them, as paper 1 cuts
     along the slices of the scan, and not along the axes of a tilted head.
-
+study
+    A scan as radiotherapy keeps it in DICOM: a CT series, an RT structure set with its contours, and RT doses. The body
+    contour and the dose show the face as the scan does, so that all three are defaced together (`deface_study`).
 tool
     A program of somebody else: a `Tool` says how it is run, `find_tool` whether it is here, `run_tool` runs it.
 

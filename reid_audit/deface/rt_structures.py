@@ -144,15 +144,14 @@ def fill_roi(rois: Iterable[Roi], shape: tuple[int, ...]) -> Mask:
         planes = [(plane[0].k, _fill(plane, shape)) for plane in roi.planes()]
         steps = np.diff([k for k, _ in planes])
         usual = float(np.median(steps)) if len(steps) else 1.0
-        for n, (k, filled) in enumerate(planes):
-            at = {int(np.rint(k))}
-            if n and 1 < steps[n - 1] <= 1.6 * usual:
-                at |= set(range(int(np.ceil(planes[n - 1][0])), int(np.rint(k))))
-            if n < len(steps) and 1 < steps[n] <= 1.6 * usual:
-                at |= set(range(int(np.rint(k)), int(np.floor(planes[n + 1][0])) + 1))
-            for slice_k in at:
-                if 0 <= slice_k < shape[2]:
-                    mask[:, :, slice_k] |= filled
+        for k, filled in planes:
+            if 0 <= np.rint(k) < shape[2]:
+                mask[:, :, int(np.rint(k))] |= filled
+        for (low, below), (high, above), step in zip(planes, planes[1:], steps, strict=False):
+            if step <= 1.6 * usual:  # a wider gap is no sparse drawing but two parts
+                between = np.arange(int(np.rint(low)) + 1, int(np.rint(high)))
+                between = between[(between >= 0) & (between < shape[2])]
+                mask[:, :, between] |= (below | above)[:, :, None]
     return mask
 
 
@@ -185,16 +184,19 @@ def _set_corners(item: Any, voxels: NDArray[np.float64], voxel_to_lps: NDArray[n
     item.NumberOfContourPoints = len(corners)
 
 
-def _clip_plane(plane: Sequence[Contour], cut: EyeCut, kept: Mask, voxel_to_lps: NDArray[np.float64]) -> list[Any]:
-    """Return the items that are left of one plane that reaches beyond the cut."""
-    items, k = [], plane[0].k
+def _clip_plane(
+    plane: Sequence[Contour], cut: EyeCut, kept: Mask, voxel_to_lps: NDArray[np.float64]
+) -> list[list[Any]]:
+    """Return what each contour of a plane that reaches beyond the cut leaves; the islets stand with the last."""
+    items: list[list[Any]] = [[] for _ in plane]
+    k = plane[0].k
     limit = cut.front + 0.5
-    for contour in plane:
+    for contour, left in zip(plane, items, strict=True):
         loop = clip_loop(contour.loop, limit)
         if len(loop) > 2 and np.ptp(loop[:, 1]) > 0:
             if len(loop) != len(contour.loop) or not np.array_equal(loop, contour.loop):
                 _set_corners(contour.item, np.column_stack([loop, np.full(len(loop), k)]), voxel_to_lps)
-            items.append(contour.item)
+            left.append(contour.item)
     slice_k = int(np.rint(k))
     if 0 <= slice_k < kept.shape[2]:
         stays = fill_loops([contour.loop for contour in plane], kept.shape[:2]) & kept[:, :, slice_k]
@@ -202,7 +204,7 @@ def _clip_plane(plane: Sequence[Contour], cut: EyeCut, kept: Mask, voxel_to_lps:
         for loop in trace_mask(stays):
             item = copy.deepcopy(plane[0].item)
             _set_corners(item, np.column_stack([loop, np.full(len(loop), k)]), voxel_to_lps)
-            items.append(item)
+            items[-1].append(item)
     return items
 
 
@@ -211,8 +213,9 @@ def _clip_roi(roi: Roi, cut: EyeCut, kept: Mask, voxel_to_lps: NDArray[np.float6
     left: dict[int, list[Any]] = {}  # what stays in place of an item, by the item's identity
     for plane in roi.planes():
         if any(cut.beyond(c.voxels[:, 1], c.voxels[:, 2]).any() for c in plane):
-            left |= {id(contour.item): [] for contour in plane}
-            left[id(plane[-1].item)] = _clip_plane(plane, cut, kept, voxel_to_lps)
+            left |= {
+                id(c.item): stays for c, stays in zip(plane, _clip_plane(plane, cut, kept, voxel_to_lps), strict=True)
+            }
     for contour in roi.contours:
         if not contour.closed and is_taken(cut, kept, contour.voxels).any():
             left[id(contour.item)] = []
