@@ -54,6 +54,8 @@ from .records import (
     ScoreTable,
     Skin,
     Status,
+    TradeOff,
+    UtilityValue,
     Verdict,
     View,
     Volume,
@@ -63,6 +65,16 @@ from .render import Lighting, Renderer, find_frontal_view, frontal_view, make_re
 from .report import result_from_json, result_to_html, result_to_json, write_result
 from .stats import people_needed
 from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
+from .utility import (
+    Utility,
+    UtilitySettings,
+    measure_utility,
+    pareto_front,
+    read_utility,
+    trade_offs,
+    with_utility,
+    write_utility,
+)
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
@@ -104,6 +116,10 @@ __all__ = [
     "Skin",
     "Status",
     "SurfaceSettings",
+    "TradeOff",
+    "Utility",
+    "UtilitySettings",
+    "UtilityValue",
     "Verdict",
     "View",
     "Volume",
@@ -137,6 +153,8 @@ __all__ = [
     "make_encoders",
     "make_phantom",
     "make_renderer",
+    "measure_utility",
+    "pareto_front",
     "people_needed",
     "read_calibration",
     "read_labels",
@@ -144,6 +162,7 @@ __all__ = [
     "read_policy",
     "read_score_strata",
     "read_scores",
+    "read_utility",
     "read_volume",
     "reference_defacers",
     "render_scan",
@@ -153,8 +172,10 @@ __all__ = [
     "run_demo",
     "save_png",
     "start_engines",
+    "trade_offs",
     "verify_weights",
     "weights_home",
+    "with_utility",
     "write_calibration",
     "write_cohort",
     "write_demo_cohort",
@@ -163,5 +184,6 @@ __all__ = [
     "write_mesh",
     "write_result",
     "write_scores",
+    "write_utility",
     "write_volume",
 ]

@@ -24,7 +24,7 @@ Errors
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
-from reid_audit.records.cost import DefaceRun, DefaceStatus, UtilityValue
+from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -89,6 +89,7 @@ __all__ = [
     "Real",
     "ReidAuditError",
     "RenderError",
+    "Repeatability",
     "ScanRef",
     "ScanRow",
     "ScoreTable",
@@ -98,6 +99,7 @@ __all__ = [
     "StratumEvidence",
     "TestResult",
     "Threshold",
+    "TradeOff",
     "UtilityValue",
     "Verdict",
     "View",

@@ -1,0 +1,269 @@
+"""What the protection cost: `utility`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+import reid_audit
+from reid_audit.cli.options import ManifestArgument, OverwriteOption, WorkersOption, show_progress, words_of
+from reid_audit.cli.words import out
+from reid_audit.records import InputError, UtilityValue
+from reid_audit.utility import (
+    METRICS,
+    Place,
+    Utility,
+    UtilitySettings,
+    count_targets,
+    cross_conditions,
+    metric_of,
+    prepare_utility_folder,
+    read_label_names,
+    read_model_scores,
+)
+
+_ALPHA = 0.05
+_POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere": "elsewhere", "all": "all"}
+_SEGMENTATION = ("dice", "surface_dice", "hd95", "mean_hd95", "msd")
+_VOXELS = ("unchanged", "preserved", "lost")
+_SCAN = ("brain_intact", "brain_changed", "changed_volume", "depth_max", "depth_p95")
+_TISSUE = ("hu_shift", "hu_shift_median", "hu_absolute", "tissue_unchanged")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number to some digits; a dash for NaN."""
+    return "-" if value != value else f"{value:.{digits}f}"
+
+
+def mean_text(value: UtilityValue, digits: int = 3) -> str:
+    """Write a mean with its interval and what is undefined: ``"0.981 (0.960 to 0.990), 2 undefined"``."""
+    interval = "" if value.low != value.low else f" ({number(value.low, digits)} to {number(value.high, digits)})"
+    lost = f", {value.undefined} undefined" if value.undefined else ""
+    return f"{number(value.mean, digits)}{interval}{lost}"
+
+
+def _base(metric: str) -> str:
+    return "surface_dice" if metric.startswith("surface_dice") else metric
+
+
+def _digits(metric: str) -> int:
+    unit = metric_of(metric).unit
+    return {"": 3, "mm": 2, "cm3": 2, "HU": 1, "cGy": 1}[unit]
+
+
+def _conditions(utility: Utility) -> list[str]:
+    return list(dict.fromkeys(case.condition for case in utility.cases))
+
+
+def _print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    if not rows:
+        return
+    table = Table(*header, title=title, title_justify="left")
+    for column in table.columns[1:]:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
+    out.print()
+
+
+def _by_structure(utility: Utility, title: str, metrics: Sequence[str], *, structures: bool = True) -> None:
+    """Print one table per defacer: a row per structure and position, a column per metric."""
+    for condition in _conditions(utility):
+        mine = [v for v in utility.values if v.condition == condition and _base(v.metric) in metrics]
+        columns = sorted({v.metric for v in mine}, key=lambda m: metrics.index(_base(m)))
+        keys = dict.fromkeys((v.structure, v.position) for v in mine)
+        keys = dict.fromkeys(sorted(keys, key=lambda k: (k[0] == "all" and len(keys) > 1, k[1] == "all")))
+        rows = []
+        for structure, position in keys:
+            found = {v.metric: v for v in mine if (v.structure, v.position) == (structure, position)}
+            cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
+            name = f"all: {_POSITIONS[position]}" if structure == "all" and structures else structure
+            rows.append([name, *([_POSITIONS[position]] if structures else []), *cells])
+        units = [f"{c} [{metric_of(c).unit}]" if metric_of(c).unit else c for c in columns]
+        header = ["structure", *(["position"] if structures else []), *units]
+        _print_table(f"{title}: {escape(condition)}", header, rows)
+
+
+def _say_volumes(utility: Utility) -> None:
+    rows = []
+    for row in utility.volumes:
+        unit = row.unit or "scaled"
+        limits = f"{number(row.low)} to {number(row.high)}" if row.low == row.low else "-"
+        name = "all (nCR)" if row.structure == "all" else row.structure
+        counts = f"{row.cases}" + (f", {row.undefined} undefined" if row.undefined else "")
+        rows.append([row.condition, name, unit, counts, number(row.bias), limits, number(row.cr)])
+    header = ("defacer", "structure", "unit", "cases", "bias", "limits of agreement", "CR")
+    _print_table("Volumes, after - before", header, rows)
+
+
+def _say_targets(utility: Utility) -> None:
+    rows = []
+    for condition in _conditions(utility):
+        counts = count_targets(utility.cases, condition)
+        total = sum(counts.values())
+        if total:
+            rows.append([condition, str(total), *(f"{n} ({100 * n / total:.1f} %)" for n in counts.values())])
+    header = ("defacer", "PTVs", *(place.value.replace("_", " ") for place in Place))
+    _print_table("Planning target volumes against the changed voxels", header, rows)
+
+
+def _say_comparisons(utility: Utility) -> None:
+    clear = [c for c in utility.comparisons if c.t.p_adjusted <= _ALPHA or c.wilcoxon.p_adjusted <= _ALPHA]
+    if not utility.comparisons:
+        return
+    out.print(
+        f"{len(clear)} of {len(utility.comparisons)} comparisons of two defacers differ (paired t or Wilcoxon, "
+        f"Benjamini-Hochberg at {_ALPHA:g} within a metric)."
+    )
+    rows = [
+        [
+            c.metric,
+            c.structure,
+            f"{c.second} - {c.first}",
+            number(c.difference, _digits(c.metric)),
+            f"{c.t.p_adjusted:.2g}",
+            f"{c.wilcoxon.p_adjusted:.2g}",
+        ]
+        for c in clear
+    ]
+    header = ("metric", "structure", "defacers", "mean difference", "p (t)", "p (Wilcoxon)")
+    _print_table("Defacers that differ", header, rows)
+
+
+def say_matrix(utility: Utility) -> None:
+    """Print the train x test matrix with its tests."""
+    matrix = utility.matrix
+    if matrix is None:
+        return
+    rows = []
+    for trained in matrix.conditions:
+        cells = [matrix.cell(trained, evaluated) for evaluated in matrix.conditions]
+        lost = [f", {c.undefined} undefined" if c.undefined else "" for c in cells]
+        texts = [f"{number(c.mean)} ({number(c.sd)}), N={c.scores}{x}" for c, x in zip(cells, lost, strict=True)]
+        rows.append([f"trained on {trained}", *texts])
+    _print_table("Models: mean score (SD)", ["", *(f"evaluated on {c}" for c in matrix.conditions)], rows)
+    same = [t for t in matrix.tests if not t.p_adjusted <= _ALPHA]
+    out.print(f"{len(matrix.tests) - len(same)} of {len(matrix.tests)} pairs of models differ within their evaluation.")
+    for test in same:
+        p = "not testable" if test.p_adjusted != test.p_adjusted else f"p = {test.p_adjusted:.2g}"
+        out.print(f"  not shown to differ: {escape(test.compared)}, evaluated on {escape(test.condition)} ({p})")
+    out.print()
+
+
+def _say_findings(utility: Utility) -> None:
+    failed = [case for case in utility.cases if case.reason]
+    out.print(f"{len(utility.cases) - len(failed)} of {len(utility.cases)} defaced scans were measured.")
+    for case in failed:
+        out.print(f"  {escape(f'{case.subject}/{case.session}/{case.condition}: {case.reason}')}", soft_wrap=True)
+    counts: Counter[tuple[str, str]] = Counter()
+    example: dict[tuple[str, str], str] = {}
+    for case in utility.cases:
+        for finding in case.findings:
+            if finding.severity != "info":
+                counts[case.condition, finding.code] += 1
+                example.setdefault((case.condition, finding.code), finding.text)
+    rows = [[condition, code, str(n), example[condition, code]] for (condition, code), n in counts.items()]
+    _print_table("Findings", ("defacer", "finding", "times", "for example"), rows)
+
+
+def say_utility(utility: Utility) -> None:
+    """Print every table of a utility result."""
+    _say_findings(utility)
+    _by_structure(utility, "Segmentations before and after", _SEGMENTATION)
+    _by_structure(utility, "Voxels of the original's structures", _VOXELS)
+    _by_structure(utility, "Intensities by tissue, after - before", _TISSUE, structures=False)
+    _by_structure(utility, "The scan as a whole", _SCAN, structures=False)
+    doses = tuple(name for name in METRICS if name.startswith("dose_"))
+    _by_structure(utility, "Dose", (doses[0], "dose_d0.01cc_absolute", doses[1], doses[2]))
+    _say_targets(utility)
+    _say_volumes(utility)
+    _say_comparisons(utility)
+    say_matrix(utility)
+
+
+def _aliases_of(given: Sequence[str]) -> dict[str, str]:
+    aliases = {}
+    for each in given:
+        old, sign, new = each.partition("=")
+        if not sign or not old.strip() or not new.strip():
+            raise InputError(f"--alias must read NAME_IN_THE_FILE=NAME_TO_USE; got {each!r}")
+        aliases[old.strip()] = new.strip()
+    return aliases
+
+
+def utility(
+    manifest: ManifestArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
+    segmentations: Annotated[
+        Path | None,
+        typer.Option(
+            "--segmentations",
+            help="Folder of label maps, mask folders or RT structure sets named like the scans, or a table "
+            "with the columns of a manifest.",
+            show_default=False,
+        ),
+    ] = None,
+    doses: Annotated[
+        Path | None, typer.Option("--doses", help="The same for RT doses or dose images.", show_default=False)
+    ] = None,
+    names: Annotated[
+        Path | None,
+        typer.Option("--names", help="Table of label values: columns index and name.", show_default=False),
+    ] = None,
+    alias: Annotated[
+        list[str] | None,
+        typer.Option("--alias", help="NAME_IN_THE_FILE=NAME_TO_USE; may be given often.", show_default=False),
+    ] = None,
+    brain: Annotated[
+        str, typer.Option("--brain", help="Structures whose voxels must not change, with commas.")
+    ] = ",".join(UtilitySettings().brain),
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            "--models",
+            help="Scores of models: columns trained_on, evaluated_on, subject, structure, score.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[float, typer.Option("--tolerance", help="Of the surface Dice, in mm.")] = 2.0,
+    dose_unit: Annotated[str, typer.Option("--dose-unit", help="Of dose images: Gy or cGy.")] = "Gy",
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
+    ] = False,
+) -> None:
+    """Measure what the protection cost: segmentations, voxels, dose and volumes before and after.
+
+    Example: [bold]reid-audit utility manifest.csv --segmentations labels -o utility[/]
+    """
+    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    settings = UtilitySettings(
+        tolerance_mm=tolerance,
+        brain=tuple(words_of(brain)),
+        aliases=_aliases_of(alias or ()),
+        names=None if names is None else read_label_names(names),
+        dose_unit=dose_unit,
+    )
+    matrix = None if models is None else cross_conditions(read_model_scores(models))
+    prepare_utility_folder(output, overwrite=overwrite)
+    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+        found = reid_audit.measure_utility(
+            cohort,
+            segmentations=segmentations,
+            doses=doses,
+            settings=settings,
+            matrix=matrix,
+            executor=executor,
+            progress=progress,
+        )
+    written = reid_audit.write_utility(found, output, overwrite=overwrite)
+    say_utility(found)
+    out.print(f"Result: {escape(str(written))}", soft_wrap=True)

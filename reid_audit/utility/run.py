@@ -1,0 +1,209 @@
+"""A whole cohort: every defaced scan against its original, a task each, and what comes of all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from reid_audit.dataset import Cohort
+from reid_audit.records import ORIGINAL, Finding, InputError, ReidAuditError, Repeatability, ScanRef, UtilityValue
+from reid_audit.utility.case import CaseUtility, UtilitySettings, measure_scan
+from reid_audit.utility.dose import Dose, read_dose
+from reid_audit.utility.matrix import TrainTestMatrix
+from reid_audit.utility.partners import Partners, find_partners
+from reid_audit.utility.structures import StructureSet, read_structures, rename_structures
+from reid_audit.utility.summarize import DefacerComparison, compare_defacers, summarize_cases, summarize_volumes
+from reid_audit.volume import read_volume
+from reid_audit.work import SerialExecutor, run_all
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Utility:
+    """What the protection of a cohort cost.
+
+    Attributes
+    ----------
+    cohort : str
+        Name of the manifest, without folders.
+    tolerance_mm, near_face_mm : float
+        See `UtilitySettings`.
+    cases : tuple of CaseUtility
+        Every defaced scan, in the order of the manifest; those that could not be measured say why.
+    values : tuple of UtilityValue
+    volumes : tuple of Repeatability
+    comparisons : tuple of DefacerComparison
+    matrix : TrainTestMatrix or None
+        From a table of model scores, where one was given.
+    """
+
+    cohort: str
+    tolerance_mm: float
+    near_face_mm: float
+    cases: tuple[CaseUtility, ...]
+    values: tuple[UtilityValue, ...]
+    volumes: tuple[Repeatability, ...]
+    comparisons: tuple[DefacerComparison, ...]
+    matrix: TrainTestMatrix | None = None
+    schema_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One defaced scan with the places of all that belongs to it."""
+
+    scan: ScanRef
+    original: ScanRef
+    before: Path | None
+    after: Path | None
+    dose_before: Path | None
+    dose_after: Path | None
+
+
+def _failed(scan: ScanRef, reason: str) -> CaseUtility:
+    return CaseUtility(scan.subject, scan.session, scan.condition, scan.path.name, reason=reason)
+
+
+def _measure_task(task: _Task, settings: UtilitySettings) -> CaseUtility:
+    """Read and measure one scan. What cannot be read costs this scan its numbers, or a part of them: it says why."""
+    start = time.perf_counter()
+    findings: list[Finding] = []
+
+    try:
+        original = read_volume(task.original.path, modality=task.original.modality)
+        defaced = read_volume(task.scan.path, modality=task.scan.modality or original.modality)
+
+        def structures(path: Path | None) -> StructureSet | None:
+            if path is None:
+                return None
+            return rename_structures(read_structures(path, original, names=settings.names), settings.aliases)
+
+        def dose(path: Path | None) -> Dose | None:
+            if path is None:
+                return None
+            try:
+                return read_dose(path, unit=settings.dose_unit)
+            except InputError as error:
+                findings.append(Finding("no_dose", "warning", str(error)))
+                return None
+
+        before = after = None
+        try:
+            before, after = structures(task.before), structures(task.after)
+        except InputError as error:
+            findings.append(Finding("no_segmentation", "warning", str(error)))
+        found = measure_scan(
+            task.scan,
+            original,
+            defaced,
+            before=before,
+            after=after,
+            dose_before=dose(task.dose_before),
+            dose_after=dose(task.dose_after),
+            settings=settings,
+        )
+    except ReidAuditError as error:
+        return replace(_failed(task.scan, str(error)), seconds=time.perf_counter() - start)
+    if before is None and task.before is None:
+        findings.append(Finding("no_segmentation", "info", "no segmentation of the original: no structure is measured"))
+    return replace(found, findings=(*findings, *found.findings), seconds=time.perf_counter() - start)
+
+
+def _tasks_of(cohort: Cohort, segmentations: Partners | None, doses: Partners | None) -> dict[str, _Task | CaseUtility]:
+    """Give a task for each defaced scan, or why there is none."""
+    tasks: dict[str, _Task | CaseUtility] = {}
+    for scan in cohort.scans:
+        if scan.condition == ORIGINAL:
+            continue
+        original = cohort.partner_of(scan)
+        if original is None:
+            tasks[scan.key] = _failed(scan, f"no {ORIGINAL} of this subject and session to compare with")
+            continue
+        try:
+            paths = [
+                None if source is None else source.of(each)
+                for source in (segmentations, doses)
+                for each in (original, scan)
+            ]
+        except InputError as error:
+            tasks[scan.key] = _failed(scan, str(error))
+            continue
+        tasks[scan.key] = _Task(scan, original, *paths)
+    return tasks
+
+
+def measure_utility(
+    cohort: Cohort,
+    *,
+    segmentations: Path | None = None,
+    doses: Path | None = None,
+    settings: UtilitySettings = UtilitySettings(),
+    matrix: TrainTestMatrix | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Utility:
+    """Measure what the protection of a cohort cost: each defaced scan against its original.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With originals and one or more defacers. Scans of one visit suffice.
+    segmentations, doses : Path, optional
+        Folder or table: see `find_partners`. A segmentation "after" is what a model made of the defaced scan; where
+        only the original has one, the integrity of its voxels is measured.
+    settings : UtilitySettings
+    matrix : TrainTestMatrix, optional
+        To be kept with the result: see `cross_conditions`.
+    executor : concurrent.futures.Executor, optional
+        Where the scans are done; in this process by default.
+    progress : callable, optional
+
+    Returns
+    -------
+    Utility
+
+    Raises
+    ------
+    InputError
+        The cohort has no defaced scan, a place does not exist, or no file of it belongs to any scan.
+    """
+    if cohort.conditions == (ORIGINAL,):
+        raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
+    found_segmentations = None if segmentations is None else find_partners(segmentations)
+    found_doses = None if doses is None else find_partners(doses)
+    tasks = _tasks_of(cohort, found_segmentations, found_doses)
+    ready = [task for task in tasks.values() if isinstance(task, _Task)]
+    for source, option, has in (
+        (found_segmentations, "--segmentations", any(t.before for t in ready)),
+        (found_doses, "--doses", any(t.dose_before for t in ready)),
+    ):
+        if source is not None and ready and not has:
+            raise InputError(
+                f"{source.source}: no file in it belongs to an original scan; name them like the scans, or give "
+                f"{option} a table with the columns subject, session, condition, path"
+            )
+    done = 0
+
+    def note(_: CaseUtility) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress("scans", done, len(ready))
+
+    measured = run_all(executor or SerialExecutor(), _measure_task, [(task, settings) for task in ready], done=note)
+    by_key = {task.scan.key: case for task, case in zip(ready, measured, strict=True)}
+    cases = tuple(task if isinstance(task, CaseUtility) else by_key[key] for key, task in tasks.items())
+    return Utility(
+        cohort=cohort.source,
+        tolerance_mm=settings.tolerance_mm,
+        near_face_mm=settings.near_face_mm,
+        cases=cases,
+        values=summarize_cases(cases),
+        volumes=summarize_volumes(cases),
+        comparisons=compare_defacers(cases),
+        matrix=matrix,
+    )
