@@ -26,6 +26,7 @@ from reid_audit.utility import (
     prepare_utility_folder,
     read_label_names,
     read_model_scores,
+    summarize_places,
 )
 
 _ALPHA = 0.05
@@ -84,11 +85,25 @@ def _by_structure(utility: Utility, title: str, metrics: Sequence[str], *, struc
         for structure, position in keys:
             found = {v.metric: v for v in mine if (v.structure, v.position) == (structure, position)}
             cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
-            name = f"all: {_POSITIONS[position]}" if structure == "all" and structures else structure
+            name = "all structures" if structure == "all" and structures else structure
             rows.append([name, *([_POSITIONS[position]] if structures else []), *cells])
         units = [f"{c} [{metric_of(c).unit}]" if metric_of(c).unit else c for c in columns]
         header = ["structure", *(["position"] if structures else []), *units]
         _print_table(f"{title}: {escape(condition)}", header, rows)
+
+
+def _say_places(utility: Utility) -> None:
+    rows = []
+    for row in summarize_places(utility.cases):
+        span = (
+            number(row.smallest) if row.smallest == row.largest else f"{number(row.smallest)} to {number(row.largest)}"
+        )
+        counts = f"{row.cases}" + (f", {row.undefined} undefined" if row.undefined else "")
+        place = row.place.replace("_", " ") if row.structure == "all" else ""
+        name = "all" if row.structure == "all" else f"  {row.structure}"
+        rows.append([row.condition, place, name, counts, f"{number(row.mean)} ({number(row.sd)})", span])
+    header = ("defacer", "place", "structure", "cases", "Dice, mean (SD)", "single structures")
+    _print_table("Dice by place against the changed voxels", header, rows)
 
 
 def _say_volumes(utility: Utility) -> None:
@@ -182,6 +197,7 @@ def say_utility(utility: Utility) -> None:
     _by_structure(utility, "The scan as a whole", _SCAN, structures=False)
     doses = tuple(name for name in METRICS if name.startswith("dose_"))
     _by_structure(utility, "Dose", (doses[0], "dose_d0.01cc_absolute", doses[1], doses[2]))
+    _say_places(utility)
     _say_targets(utility)
     _say_volumes(utility)
     _say_comparisons(utility)

@@ -42,7 +42,14 @@ from reid_audit.utility.structures import (
     read_structures,
     structures_from_labels,
 )
-from reid_audit.utility.summarize import DefacerComparison, compare_defacers, summarize_cases, summarize_volumes
+from reid_audit.utility.summarize import (
+    DefacerComparison,
+    PlaceSummary,
+    compare_defacers,
+    summarize_cases,
+    summarize_places,
+    summarize_volumes,
+)
 from reid_audit.utility.tradeoff import pareto_front, trade_offs, with_utility
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 
@@ -61,6 +68,7 @@ __all__ = [
     "Measure",
     "Metric",
     "Place",
+    "PlaceSummary",
     "Placement",
     "Position",
     "Structure",
@@ -98,6 +106,7 @@ __all__ = [
     "sample_dose",
     "structures_from_labels",
     "summarize_cases",
+    "summarize_places",
     "summarize_tissues",
     "summarize_volumes",
     "trade_offs",

@@ -14,6 +14,7 @@ import numpy as np
 from reid_audit.records import Real, Repeatability, TestResult, UtilityValue
 from reid_audit.stats import adjust, mean_of_people, mean_per_person, paired_t, wilcoxon
 from reid_audit.utility.case import CaseUtility, Measure, Position
+from reid_audit.utility.change import Place
 from reid_audit.utility.metrics import METRICS, metric_of
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 
@@ -24,8 +25,10 @@ COMPARED = ("dice", "surface_dice", "hd95", "msd", "preserved", "dose_d0.01cc_ab
 """Metrics in which defacers are compared with each other, structure by structure."""
 
 _COLUMNS = tuple(Measure.__dataclass_fields__)
-_TOGETHER = ("dice", "surface_dice", "hd95", "mean_hd95", "hd", "msd", "unchanged", "preserved", "lost")
-_TOGETHER_DOSE = ("dose_d0.01cc_absolute",)
+_TOGETHER = (
+    *("dice", "surface_dice", "hd95", "mean_hd95", "hd", "msd"),
+    *("unchanged", "preserved", "lost", "dose_d0.01cc_absolute"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,31 @@ class DefacerComparison:
     difference: Real
     t: TestResult
     wilcoxon: TestResult
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceSummary:
+    """A metric of one structure at one place against the change (paper 1), over the cases in which it lies there.
+
+    Attributes
+    ----------
+    condition, metric, place, structure : str
+        ``"all"`` for the structures together: each case's mean over them.
+    cases, undefined : int
+    mean, sd, smallest, largest : float
+        Over cases; of single structures for ``"all"``, too, in ``smallest`` and ``largest``.
+    """
+
+    condition: str
+    metric: str
+    place: str
+    structure: str
+    cases: int
+    undefined: int
+    mean: Real
+    sd: Real
+    smallest: Real
+    largest: Real
 
 
 def tabulate(cases: Iterable[CaseUtility]) -> pd.DataFrame:
@@ -126,7 +154,7 @@ def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
     table = tabulate(cases)
     rows: list[UtilityValue] = []
     tests: dict[str, list[tuple[int, TestResult]]] = {}
-    for (condition, name), of_metric in table.groupby(["condition", "metric"], sort=False):
+    for (_, name), of_metric in table.groupby(["condition", "metric"], sort=False):
         for structure, of_structure in of_metric.groupby("structure", sort=False):
             position = _majority(of_structure["position"])
             row, test = _value_of(of_structure, str(structure), position, _undefined(of_structure))
@@ -134,7 +162,7 @@ def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
                 tests.setdefault(str(name), []).append((len(rows), test))
             rows.append(row)
         base = "surface_dice" if str(name).startswith("surface_dice") else str(name)
-        if base not in (*_TOGETHER, *_TOGETHER_DOSE) or not condition:
+        if base not in _TOGETHER:
             continue
         for place in Position:
             inside = of_metric if place is Position.ALL else of_metric[of_metric["position"] == place.value]
@@ -146,6 +174,49 @@ def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
             rows[index] = replace(rows[index], p_adjusted=test.p_adjusted)
     rows += [_ncr_value(cases, condition) for condition in _with_volumes(table)]
     return tuple(sorted(rows, key=lambda r: _rank(r.metric)))
+
+
+def summarize_places(cases: Sequence[CaseUtility], metric: str = "dice") -> tuple[PlaceSummary, ...]:
+    """Summarise a metric by where the structures lie against the change, as paper 1 does for Dice.
+
+    Returns
+    -------
+    tuple of PlaceSummary
+        By condition and place in the order of `Place`: the structures together, then each that lies there.
+    """
+    table = tabulate(cases)
+    table = table[table["metric"] == metric]
+    place_of = {(p.subject, p.session, p.condition, p.structure): p.place for case in cases for p in case.places}
+    keys = zip(table["subject"], table["session"], table["condition"], table["structure"], strict=True)
+    table = table.assign(place=[place_of.get(key, "") for key in keys])
+    found = []
+    for condition in dict.fromkeys(table["condition"]):
+        for place in Place:
+            rows = table[(table["condition"] == condition) & (table["place"] == place.value)]
+            if rows.empty:
+                continue
+            found.append(_place_row(rows, _together(rows), place.value, "all"))
+            for structure, own in rows.groupby("structure", sort=False):
+                found.append(_place_row(own, own, place.value, str(structure)))
+    return tuple(found)
+
+
+def _place_row(rows: pd.DataFrame, per_case: pd.DataFrame, place: str, structure: str) -> PlaceSummary:
+    values = per_case["value"].dropna()
+    single = rows["value"].dropna()
+    nan = math.nan
+    return PlaceSummary(
+        condition=rows["condition"].iloc[0],
+        metric=rows["metric"].iloc[0],
+        place=place,
+        structure=structure,
+        cases=len(values),
+        undefined=_undefined(rows),
+        mean=float(values.mean()) if len(values) else nan,
+        sd=float(values.std(ddof=1)) if len(values) > 1 else nan,
+        smallest=float(single.min()) if len(single) else nan,
+        largest=float(single.max()) if len(single) else nan,
+    )
 
 
 # --- volumetry ---
