@@ -16,7 +16,6 @@ from reid_audit.cli.options import ManifestArgument, OverwriteOption, WorkersOpt
 from reid_audit.cli.words import out
 from reid_audit.records import InputError, UtilityValue
 from reid_audit.utility import (
-    METRICS,
     Place,
     Utility,
     UtilitySettings,
@@ -34,6 +33,7 @@ _POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere
 _SEGMENTATION = ("dice", "surface_dice", "hd95", "mean_hd95", "msd")
 _VOXELS = ("unchanged", "preserved", "lost")
 _SCAN = ("brain_intact", "brain_changed", "changed_volume", "depth_max", "depth_p95")
+_DOSE = ("dose_d0.01cc_difference", "dose_d0.01cc_absolute", "dose_max_difference", "dose_mean_difference")
 _TISSUE = ("hu_shift", "hu_shift_median", "hu_absolute", "tissue_unchanged")
 
 
@@ -74,22 +74,42 @@ def _print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]
     out.print()
 
 
-def _by_structure(utility: Utility, title: str, metrics: Sequence[str], *, structures: bool = True) -> None:
-    """Print one table per defacer: a row per structure and position, a column per metric."""
+def _heading(metric: str) -> str:
+    """Write a metric's name with its unit, so that it may wrap between words."""
+    unit = metric_of(metric).unit
+    return escape(metric.removeprefix("dose_").replace("_", " ") + (f" [{unit}]" if unit else ""))
+
+
+def _columns(values: Sequence[UtilityValue], metrics: Sequence[str]) -> list[str]:
+    return sorted({v.metric for v in values}, key=lambda m: metrics.index(_base(m)))
+
+
+def _say_structures(utility: Utility, title: str, metrics: Sequence[str]) -> None:
+    """Print one table per defacer: a row per structure, then one per position, a column per metric."""
     for condition in _conditions(utility):
         mine = [v for v in utility.values if v.condition == condition and _base(v.metric) in metrics]
-        columns = sorted({v.metric for v in mine}, key=lambda m: metrics.index(_base(m)))
+        columns = _columns(mine, metrics)
         keys = dict.fromkeys((v.structure, v.position) for v in mine)
-        keys = dict.fromkeys(sorted(keys, key=lambda k: (k[0] == "all" and len(keys) > 1, k[1] == "all")))
         rows = []
-        for structure, position in keys:
+        for structure, position in sorted(keys, key=lambda k: (k[0] == "all", k[0] == "all" and k[1] == "all")):
             found = {v.metric: v for v in mine if (v.structure, v.position) == (structure, position)}
             cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
-            name = "all structures" if structure == "all" and structures else structure
-            rows.append([name, *([_POSITIONS[position]] if structures else []), *cells])
-        units = [f"{c} [{metric_of(c).unit}]" if metric_of(c).unit else c for c in columns]
-        header = ["structure", *(["position"] if structures else []), *units]
-        _print_table(f"{title}: {escape(condition)}", header, rows)
+            rows.append(["all structures" if structure == "all" else structure, _POSITIONS[position], *cells])
+        _print_table(f"{title}: {escape(condition)}", ["structure", "position", *map(_heading, columns)], rows)
+
+
+def _say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: bool) -> None:
+    """Print one table: a row per defacer (and tissue), a column per metric."""
+    mine = [v for v in utility.values if _base(v.metric) in metrics]
+    columns = _columns(mine, metrics)
+    rows = []
+    for condition in _conditions(utility):
+        for tissue in dict.fromkeys(v.structure for v in mine):
+            found = {v.metric: v for v in mine if (v.condition, v.structure) == (condition, tissue)}
+            cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
+            if found:
+                rows.append([condition, *([tissue.replace("_", " ")] if tissues else []), *cells])
+    _print_table(title, ["defacer", *(["tissue"] if tissues else []), *map(_heading, columns)], rows)
 
 
 def _say_places(utility: Utility) -> None:
@@ -191,12 +211,11 @@ def _say_findings(utility: Utility) -> None:
 def say_utility(utility: Utility) -> None:
     """Print every table of a utility result."""
     _say_findings(utility)
-    _by_structure(utility, "Segmentations before and after", _SEGMENTATION)
-    _by_structure(utility, "Voxels of the original's structures", _VOXELS)
-    _by_structure(utility, "Intensities by tissue, after - before", _TISSUE, structures=False)
-    _by_structure(utility, "The scan as a whole", _SCAN, structures=False)
-    doses = tuple(name for name in METRICS if name.startswith("dose_"))
-    _by_structure(utility, "Dose", (doses[0], "dose_d0.01cc_absolute", doses[1], doses[2]))
+    _say_structures(utility, "Segmentations before and after", _SEGMENTATION)
+    _say_structures(utility, "Voxels of the original's structures", _VOXELS)
+    _say_scans(utility, "Intensities by tissue, after - before", _TISSUE, tissues=True)
+    _say_scans(utility, "The scan as a whole", _SCAN, tissues=False)
+    _say_structures(utility, "Dose in cGy", _DOSE)
     _say_places(utility)
     _say_targets(utility)
     _say_volumes(utility)

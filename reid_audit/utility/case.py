@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from reid_audit.records import Finding, Real, ScanRef, Volume
+from reid_audit.records import Finding, InputError, Real, ScanRef, Volume
 from reid_audit.utility.change import (
     ChangeComponent,
     ChangeMap,
@@ -19,7 +19,7 @@ from reid_audit.utility.change import (
     share_within,
     summarize_tissues,
 )
-from reid_audit.utility.dose import DVH_PERCENT, Dose, DoseStatistics, measure_dose
+from reid_audit.utility.dose import DOSE_UNITS, DVH_PERCENT, Dose, DoseStatistics, measure_dose
 from reid_audit.utility.metrics import metric_of
 from reid_audit.utility.segmentation import TOLERANCE_MM, compare_structures
 from reid_audit.utility.skin import (
@@ -68,6 +68,14 @@ class UtilitySettings:
     aliases: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[int, str] | None = None
     dose_unit: str = "Gy"
+
+    def __post_init__(self) -> None:
+        """Refuse what would cost every scan its numbers."""
+        if self.dose_unit not in DOSE_UNITS:
+            raise InputError(f"--dose-unit must be one of {', '.join(DOSE_UNITS)}; got {self.dose_unit!r}")
+        for option, value in (("--tolerance", self.tolerance_mm), ("near_face_mm", self.near_face_mm)):
+            if not 0 <= value < math.inf:
+                raise InputError(f"{option} must be a distance in mm, not negative; got {value:g}")
 
 
 @dataclass(frozen=True, slots=True)

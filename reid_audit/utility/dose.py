@@ -28,6 +28,7 @@ from reid_audit.utility.structures import Structure
 from reid_audit.volume import read_volume
 from reid_audit.volume.stored import lps_to_ras, quiet
 
+DOSE_UNITS = ("Gy", "cGy")
 HOTTEST_CM3 = 0.01
 DVH_PERCENT = (2, 50, 95, 98)
 """D2% (near maximum), median, D95% and D98% (near minimum) of ICRU report 83."""
@@ -127,8 +128,8 @@ def read_dose(path: Path, *, unit: str = "Gy") -> Dose:
     InputError
         The unit is unknown, the dose is negative somewhere, or as `read_rtdose` and `reid_audit.read_volume`.
     """
-    if unit not in ("Gy", "cGy"):
-        raise InputError(f"--dose-unit must be Gy or cGy; got {unit!r}")
+    if unit not in DOSE_UNITS:
+        raise InputError(f"--dose-unit must be one of {', '.join(DOSE_UNITS)}; got {unit!r}")
     path = Path(path)
     if path.is_dir():
         files = sorted(path.glob("*.dcm"))

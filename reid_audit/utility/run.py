@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from reid_audit.dataset import Cohort
 from reid_audit.records import ORIGINAL, Finding, InputError, ReidAuditError, Repeatability, ScanRef, UtilityValue
 from reid_audit.utility.case import CaseUtility, UtilitySettings, measure_scan
-from reid_audit.utility.dose import Dose, read_dose
+from reid_audit.utility.dose import read_dose
 from reid_audit.utility.matrix import TrainTestMatrix
 from reid_audit.utility.partners import Partners, find_partners
 from reid_audit.utility.structures import StructureSet, read_structures, rename_structures
@@ -20,6 +22,9 @@ from reid_audit.volume import read_volume
 from reid_audit.work import SerialExecutor, run_all
 
 Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many of it are done, and how many there are."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,42 +78,34 @@ def _measure_task(task: _Task, settings: UtilitySettings) -> CaseUtility:
     start = time.perf_counter()
     findings: list[Finding] = []
 
+    def read(code: str, path: Path | None, reader: Callable[[Path], T]) -> T | None:
+        try:
+            return None if path is None else reader(path)
+        except InputError as error:
+            findings.append(Finding(code, "warning", str(error)))
+            return None
+
     try:
         original = read_volume(task.original.path, modality=task.original.modality)
         defaced = read_volume(task.scan.path, modality=task.scan.modality or original.modality)
 
-        def structures(path: Path | None) -> StructureSet | None:
-            if path is None:
-                return None
+        def read_set(path: Path) -> StructureSet:
             return rename_structures(read_structures(path, original, names=settings.names), settings.aliases)
 
-        def dose(path: Path | None) -> Dose | None:
-            if path is None:
-                return None
-            try:
-                return read_dose(path, unit=settings.dose_unit)
-            except InputError as error:
-                findings.append(Finding("no_dose", "warning", str(error)))
-                return None
-
-        before = after = None
-        try:
-            before, after = structures(task.before), structures(task.after)
-        except InputError as error:
-            findings.append(Finding("no_segmentation", "warning", str(error)))
+        dose_of = partial(read_dose, unit=settings.dose_unit)
         found = measure_scan(
             task.scan,
             original,
             defaced,
-            before=before,
-            after=after,
-            dose_before=dose(task.dose_before),
-            dose_after=dose(task.dose_after),
+            before=read("no_segmentation", task.before, read_set),
+            after=read("no_segmentation", task.after, read_set),
+            dose_before=read("no_dose", task.dose_before, dose_of),
+            dose_after=read("no_dose", task.dose_after, dose_of),
             settings=settings,
         )
     except ReidAuditError as error:
         return replace(_failed(task.scan, str(error)), seconds=time.perf_counter() - start)
-    if before is None and task.before is None:
+    if task.before is None:
         findings.append(Finding("no_segmentation", "info", "no segmentation of the original: no structure is measured"))
     return replace(found, findings=(*findings, *found.findings), seconds=time.perf_counter() - start)
 
