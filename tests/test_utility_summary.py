@@ -276,6 +276,12 @@ def test_rows_have_intervals_counts_and_corrected_tests() -> None:
     assert values["harsh", "ncr", "all", "all"].mean > 10 * values["mild", "ncr", "all", "all"].mean
 
 
+def test_intervals_of_distances_do_not_reach_below_zero() -> None:
+    measures = [Measure(f"p{i}", "1", "cut", "hd95", "mm", "eye", "on_face", v) for i, v in enumerate((0.1, 0.2, 9.0))]
+    cases = tuple(CaseUtility(m.subject, "1", "cut", "f", measures=(m,)) for m in measures)
+    assert all(v.low == 0 < v.mean < v.high for v in summarize_cases(cases))
+
+
 def test_repeatability_rows() -> None:
     rows = {(r.condition, r.structure): r for r in summarize_volumes(_cases())}
     assert rows["harsh", "eye"].cr == pytest.approx(1.96 * 2, rel=0.05)

@@ -30,11 +30,11 @@ from reid_audit.utility import (
 
 _ALPHA = 0.05
 _POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere": "elsewhere", "all": "all"}
-_SEGMENTATION = ("dice", "surface_dice", "hd95", "mean_hd95", "msd")
-_VOXELS = ("unchanged", "preserved", "lost")
-_SCAN = ("brain_intact", "brain_changed", "changed_volume", "depth_max", "depth_p95")
-_DOSE = ("dose_d0.01cc_difference", "dose_d0.01cc_absolute", "dose_max_difference", "dose_mean_difference")
-_TISSUE = ("hu_shift", "hu_shift_median", "hu_absolute", "tissue_unchanged")
+SEGMENTATION = ("dice", "surface_dice", "hd95", "mean_hd95", "msd")
+VOXELS = ("unchanged", "preserved", "lost")
+SCAN = ("brain_intact", "brain_changed", "changed_volume", "depth_max", "depth_p95")
+DOSE = ("dose_d0.01cc_difference", "dose_d0.01cc_absolute", "dose_max_difference", "dose_mean_difference")
+TISSUE = ("hu_shift", "hu_shift_median", "hu_absolute", "tissue_unchanged")
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -84,7 +84,7 @@ def _columns(values: Sequence[UtilityValue], metrics: Sequence[str]) -> list[str
     return sorted({v.metric for v in values}, key=lambda m: metrics.index(_base(m)))
 
 
-def _say_structures(utility: Utility, title: str, metrics: Sequence[str]) -> None:
+def say_structures(utility: Utility, title: str, metrics: Sequence[str]) -> None:
     """Print one table per defacer: a row per structure, then one per position, a column per metric."""
     for condition in _conditions(utility):
         mine = [v for v in utility.values if v.condition == condition and _base(v.metric) in metrics]
@@ -98,7 +98,7 @@ def _say_structures(utility: Utility, title: str, metrics: Sequence[str]) -> Non
         _print_table(f"{title}: {escape(condition)}", ["structure", "position", *map(_heading, columns)], rows)
 
 
-def _say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: bool) -> None:
+def say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: bool) -> None:
     """Print one table: a row per defacer (and tissue), a column per metric."""
     mine = [v for v in utility.values if _base(v.metric) in metrics]
     columns = _columns(mine, metrics)
@@ -112,7 +112,8 @@ def _say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues:
     _print_table(title, ["defacer", *(["tissue"] if tissues else []), *map(_heading, columns)], rows)
 
 
-def _say_places(utility: Utility) -> None:
+def say_places(utility: Utility) -> None:
+    """Print Dice by where the structures lie against the change (paper 1)."""
     rows = []
     for row in summarize_places(utility.cases):
         span = (
@@ -126,7 +127,8 @@ def _say_places(utility: Utility) -> None:
     _print_table("Dice by place against the changed voxels", header, rows)
 
 
-def _say_volumes(utility: Utility) -> None:
+def say_volumes(utility: Utility) -> None:
+    """Print bias, limits of agreement and repeatability of the volumes (paper 3)."""
     rows = []
     for row in utility.volumes:
         unit = row.unit or "scaled"
@@ -138,7 +140,8 @@ def _say_volumes(utility: Utility) -> None:
     _print_table("Volumes, after - before", header, rows)
 
 
-def _say_targets(utility: Utility) -> None:
+def say_targets(utility: Utility) -> None:
+    """Print where the planning target volumes lie against the change (paper 1)."""
     rows = []
     for condition in _conditions(utility):
         counts = count_targets(utility.cases, condition)
@@ -149,7 +152,8 @@ def _say_targets(utility: Utility) -> None:
     _print_table("Planning target volumes against the changed voxels", header, rows)
 
 
-def _say_comparisons(utility: Utility) -> None:
+def say_comparisons(utility: Utility) -> None:
+    """Print the comparisons of two defacers that differ (paper 2)."""
     clear = [c for c in utility.comparisons if c.t.p_adjusted <= _ALPHA or c.wilcoxon.p_adjusted <= _ALPHA]
     if not utility.comparisons:
         return
@@ -192,7 +196,8 @@ def say_matrix(utility: Utility) -> None:
     out.print()
 
 
-def _say_findings(utility: Utility) -> None:
+def say_findings(utility: Utility) -> None:
+    """Print how many scans were measured, and what was noticed."""
     failed = [case for case in utility.cases if case.reason]
     out.print(f"{len(utility.cases) - len(failed)} of {len(utility.cases)} defaced scans were measured.")
     for case in failed:
@@ -210,16 +215,16 @@ def _say_findings(utility: Utility) -> None:
 
 def say_utility(utility: Utility) -> None:
     """Print every table of a utility result."""
-    _say_findings(utility)
-    _say_structures(utility, "Segmentations before and after", _SEGMENTATION)
-    _say_structures(utility, "Voxels of the original's structures", _VOXELS)
-    _say_scans(utility, "Intensities by tissue, after - before", _TISSUE, tissues=True)
-    _say_scans(utility, "The scan as a whole", _SCAN, tissues=False)
-    _say_structures(utility, "Dose in cGy", _DOSE)
-    _say_places(utility)
-    _say_targets(utility)
-    _say_volumes(utility)
-    _say_comparisons(utility)
+    say_findings(utility)
+    say_structures(utility, "Segmentations before and after", SEGMENTATION)
+    say_structures(utility, "Voxels of the original's structures", VOXELS)
+    say_scans(utility, "Intensities by tissue, after - before", TISSUE, tissues=True)
+    say_scans(utility, "The scan as a whole", SCAN, tissues=False)
+    say_structures(utility, "Dose in cGy", DOSE)
+    say_places(utility)
+    say_targets(utility)
+    say_volumes(utility)
+    say_comparisons(utility)
     say_matrix(utility)
 
 

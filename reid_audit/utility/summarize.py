@@ -105,6 +105,7 @@ def _value_of(rows: pd.DataFrame, structure: str, position: str, undefined: int)
     values = rows["value"].to_numpy(dtype=float)
     seen = values[~np.isnan(values)]
     estimate = mean_of_people(values, people, is_share=metric.is_share)
+    lowest = 0.0 if metric.larger_is_better is not None else -math.inf  # a distance is not negative
     who = rows.groupby("subject", sort=True)[["before", "after"]].mean()
     test = wilcoxon(who["before"], who["after"], compared=f"{first.metric} of {structure}: before vs after")
     row = UtilityValue(
@@ -117,7 +118,7 @@ def _value_of(rows: pd.DataFrame, structure: str, position: str, undefined: int)
         undefined=undefined,
         mean=float(seen.mean()) if len(seen) else math.nan,
         median=float(np.median(seen)) if len(seen) else math.nan,
-        low=estimate.low,
+        low=estimate.low if math.isnan(estimate.low) else max(estimate.low, lowest),
         high=estimate.high,
         p_value=test.p if metric.is_difference else math.nan,
         p_adjusted=math.nan,
