@@ -61,6 +61,7 @@ from reid_audit.cli.utility import (
     TISSUE,
     VOXELS,
     number,
+    say_changes,
     say_comparisons,
     say_findings,
     say_matrix,
@@ -261,6 +262,7 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
     say_structures(found, "Segmentations before and after", SEGMENTATION)
     say_scans(found, "Intensities by tissue, after - before", TISSUE, tissues=True)
     say_scans(found, "The scan as a whole", SCAN, tissues=False)
+    say_changes(found)
     say_structures(found, "Dose in cGy", DOSE)
     say_comparisons(found)
     heading("Paper 3: repeatability of volumes, trade-off")
@@ -307,9 +309,19 @@ def _steer(labels: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     return steering
 
 
+def _crop(labels: np.ndarray, affine: np.ndarray, margin: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the empty space around the head away but for a margin: half of a map of 256 voxels each way is air."""
+    (box,) = ndimage.find_objects(labels > 0)
+    low = [max(0, s.start - margin) for s in box]
+    inner = tuple(slice(a, s.stop + margin) for a, s in zip(low, box, strict=True))
+    moved = affine.copy()
+    moved[:3, 3] += affine[:3, :3] @ low
+    return np.ascontiguousarray(labels[inner]), moved
+
+
 def make_head(path: Path, folder: Path, subject: str) -> tuple[list[ScanRef], list[str]]:
     """Write a CT-like head from a label map and what each defacer makes of it; and which could not be applied."""
-    labels, affine = read_labels(path)
+    labels, affine = _crop(*read_labels(path))
     rng = np.random.default_rng(int(subject[1:]))
     intensity = np.where(labels > 0, 40.0, -1000.0) + rng.normal(0, 12, labels.shape)
     volume = Volume(np.rint(intensity).astype(np.float32), affine, Modality.CT)

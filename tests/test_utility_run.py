@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rt_files import write_rtdose, write_rtstruct
 
 from reid_audit import (
     InputError,
@@ -18,8 +20,10 @@ from reid_audit import (
     Volume,
     local_executor,
     measure_utility,
+    read_labels,
     read_manifest,
     read_utility,
+    read_volume,
     write_labels,
     write_manifest,
     write_utility,
@@ -254,6 +258,58 @@ def test_label_names_of_bids(tmp_path: Path) -> None:
     assert read_label_names(path) == {17: "hippocampus", 53: "hippocampus"}
 
 
+def _square(x: float, y: float, half: float, z: float) -> np.ndarray:
+    """A square in LPS mm around a point in RAS mm."""
+    a, b = -x, -y
+    return np.array(
+        [(a - half, b - half, z), (a + half, b - half, z), (a + half, b + half, z), (a - half, b + half, z)]
+    )
+
+
+def test_rt_structures_and_doses_from_files_to_rows(cohort: Path) -> None:
+    rt = cohort / "rt"
+    rt.mkdir()
+    planes = [39.0, 42.0, 45.0]  # of the eye
+    eye = [_square(19, 45, 4, z) for z in planes]
+    half = [loop + np.array([0, 2, 0]) for loop in eye]
+    for person in range(3):
+        write_rtstruct(
+            rt / f"p{person}_1_original_rtstruct.dcm", {"Eye L": eye, "lens": [], "PTV": [_square(30, 20, 5, 24.0)]}
+        )
+        write_rtstruct(rt / f"p{person}_1_cut_rtstruct.dcm", {"eye_l": half, "PTV": [_square(30, 20, 5, 24.0)]})
+        y = -2.0 * np.arange(60)  # LPS: the dose grows to the front by 1 Gy/mm
+        values = np.broadcast_to(80 + -(y + 60)[None, :, None], (40, 60, 30)).copy()
+        write_rtdose(
+            cohort / "doses" / f"p{person}_1_original_dose.dcm",
+            np.clip(values, 0, None)[:, ::-1],
+            spacing=(2.0, 2.0, 3.0),
+            position_lps=(-70, -118, -3),
+        )
+        (cohort / "doses" / f"p{person}_1_original_dose.nii.gz").unlink()
+    found = measure_utility(read_manifest(cohort / "manifest.csv"), segmentations=rt, doses=cohort / "doses")
+    assert {c.reason for c in found.cases} == {""}
+    values = {(v.condition, v.metric, v.structure): v for v in found.values}
+    assert values["cut", "dice", "Eye L"].mean == pytest.approx(0.75)  # moved by a quarter of its depth
+    assert values["cut", "dice", "PTV"].mean == 1
+    assert values["cut", "dose_d0.01cc_difference", "Eye L"].mean == pytest.approx(-200, abs=1)
+    assert values["cut", "dose_mean_difference", "Eye L"].mean == pytest.approx(-200, abs=1)
+    codes = {f.code for c in found.cases if c.condition == "cut" for f in c.findings}
+    assert codes == {"spelled_otherwise", "missing_after", "empty_structure"}
+    assert count_targets(found.cases, "cut")["below"] == 3
+
+
+def test_maps_are_private_and_add_up(cohort: Path) -> None:
+    _measure(cohort, maps=cohort / "maps")
+    assert (cohort / "maps").stat().st_mode & 0o77 == 0
+    assert all(p.stat().st_mode & 0o77 == 0 for p in (cohort / "maps").iterdir())
+    assert len(list((cohort / "maps").iterdir())) == 2 * 6
+    original, cut = (read_volume(cohort / f"p0_1_{c}.nii.gz").intensity for c in ("original", "cut"))
+    difference = read_volume(cohort / "maps" / "p0_1_cut_difference.nii.gz", modality=Modality.MR).intensity
+    np.testing.assert_array_equal(original + difference, cut)
+    changed, _ = read_labels(cohort / "maps" / "p0_1_cut_changed.nii.gz")
+    np.testing.assert_array_equal(changed == 1, np.abs(difference) > 1)
+
+
 def test_the_command(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(cohort)
@@ -300,15 +356,33 @@ def test_wrong_use_of_the_command(
     assert words in capsys.readouterr().err
 
 
-def test_the_benchmark_runs_in_a_small_form() -> None:
-    import importlib.util
-
-    path = Path(__file__).parent / "benchmarks" / "bench_utility.py"
-    spec = importlib.util.spec_from_file_location("bench_utility", path)
+def _load(path: Path):
+    """Import a script that is not part of the package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
-    found = bench.run(size=48, structures=4, naive=1)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_runs_in_a_small_form() -> None:
+    found = _load(Path(__file__).parent / "benchmarks" / "bench_utility.py").run(size=48, structures=4, naive=1)
     assert found["measures"] > 60
     assert found["times_faster"] > 1
+
+
+@pytest.mark.slow
+def test_the_example_prints_the_tables_of_the_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = _load(Path(__file__).parents[1] / "examples" / "utility_tables.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    argv = ["utility_tables.py", "--subjects", "2", "--spacing", "4", "--without-risk", "--workers", "1"]
+    monkeypatch.setattr("sys.argv", argv)
+    example.main()
+    text = capsys.readouterr().out
+    for words in ("6 of 6 defaced scans", "Paper 0", "Paper 1", "Paper 2", "Paper 3", "trained on", "(nCR)", "cGy"):
+        assert words in text, words
+    assert list(tmp_path.iterdir()) == []

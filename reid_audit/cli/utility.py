@@ -16,6 +16,7 @@ from reid_audit.cli.options import ManifestArgument, OverwriteOption, WorkersOpt
 from reid_audit.cli.words import out
 from reid_audit.records import InputError, UtilityValue
 from reid_audit.utility import (
+    ChangeKind,
     Place,
     Utility,
     UtilitySettings,
@@ -110,6 +111,20 @@ def say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: 
             if found:
                 rows.append([condition, *([tissue.replace("_", " ")] if tissues else []), *cells])
     _print_table(title, ["defacer", *(["tissue"] if tissues else []), *map(_heading, columns)], rows)
+
+
+def say_changes(utility: Utility) -> None:
+    """Print into what connected regions the changes fall, and of what kind they are (paper 4)."""
+    rows = []
+    for condition in _conditions(utility):
+        regions = [part for case in utility.cases if case.condition == condition for part in case.components]
+        whole = sum(part.volume_cm3 for part in regions)
+        if not regions:
+            continue
+        shares = [sum(p.volume_cm3 for p in regions if p.kind is kind) / whole for kind in ChangeKind]
+        rows.append([condition, str(len(regions)), f"{whole:.1f}", *(f"{100 * share:.1f} %" for share in shares)])
+    header = ("defacer", "regions", "volume [cm3]", *(f"{kind.value}, by volume" for kind in ChangeKind))
+    _print_table("Regions of change in all scans", tuple(map(escape, header)), rows)
 
 
 def say_places(utility: Utility) -> None:
@@ -220,6 +235,7 @@ def say_utility(utility: Utility) -> None:
     say_structures(utility, "Voxels of the original's structures", VOXELS)
     say_scans(utility, "Intensities by tissue, after - before", TISSUE, tissues=True)
     say_scans(utility, "The scan as a whole", SCAN, tissues=False)
+    say_changes(utility)
     say_structures(utility, "Dose in cGy", DOSE)
     say_places(utility)
     say_targets(utility)
@@ -274,6 +290,12 @@ def utility(
     ] = None,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of the surface Dice, in mm.")] = 2.0,
     dose_unit: Annotated[str, typer.Option("--dose-unit", help="Of dose images: Gy or cGy.")] = "Gy",
+    maps: Annotated[
+        Path | None,
+        typer.Option(
+            "--maps", help="Private folder for difference maps and change masks, which show faces.", show_default=False
+        ),
+    ] = None,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     allow_outside: Annotated[
@@ -301,6 +323,7 @@ def utility(
             doses=doses,
             settings=settings,
             matrix=matrix,
+            maps=maps,
             executor=executor,
             progress=progress,
         )

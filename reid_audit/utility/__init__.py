@@ -25,7 +25,15 @@ from reid_audit.utility.case import (
     is_target,
     measure_scan,
 )
-from reid_audit.utility.change import ChangeComponent, ChangeKind, ChangeMap, Place, find_change, summarize_tissues
+from reid_audit.utility.change import (
+    ChangeComponent,
+    ChangeKind,
+    ChangeMap,
+    Place,
+    find_change,
+    map_difference,
+    summarize_tissues,
+)
 from reid_audit.utility.contours import read_rtstruct
 from reid_audit.utility.dose import Dose, DoseStatistics, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
 from reid_audit.utility.matrix import MatrixCell, TrainTestMatrix, cross_conditions, read_model_scores
@@ -90,6 +98,7 @@ __all__ = [
     "find_facial_skin",
     "find_partners",
     "is_target",
+    "map_difference",
     "measure_dose",
     "measure_scan",
     "measure_utility",

@@ -16,7 +16,7 @@ component
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -193,6 +193,14 @@ def find_change(original: Volume, defaced: Volume, *, tolerance: float | None = 
     removed[box] = _find_removed(original.intensity[box], defaced.intensity[box], changed[box], is_hu=original.is_hu)
     components, small = _components_of(original, defaced, changed, box)
     return ChangeMap(changed, removed, box, limit, components, small)
+
+
+def map_difference(original: Volume, defaced: Volume) -> Volume:
+    """Give the map of differences, defaced minus original, in the units of the scan (HU in CT).
+
+    It shows the shape of the face wherever that was removed: keep it as safe as the original.
+    """
+    return replace(original, intensity=defaced.intensity - original.intensity, source="difference", notes=())
 
 
 def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> tuple[TissueChange, ...]:

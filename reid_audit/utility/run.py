@@ -10,15 +10,27 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+
 from reid_audit.dataset import Cohort
-from reid_audit.records import ORIGINAL, Finding, InputError, ReidAuditError, Repeatability, ScanRef, UtilityValue
+from reid_audit.records import (
+    ORIGINAL,
+    Finding,
+    InputError,
+    ReidAuditError,
+    Repeatability,
+    ScanRef,
+    UtilityValue,
+    Volume,
+)
 from reid_audit.utility.case import CaseUtility, UtilitySettings, measure_scan
+from reid_audit.utility.change import find_change, map_difference
 from reid_audit.utility.dose import read_dose
 from reid_audit.utility.matrix import TrainTestMatrix
 from reid_audit.utility.partners import Partners, find_partners
 from reid_audit.utility.structures import StructureSet, read_structures, rename_structures
 from reid_audit.utility.summarize import DefacerComparison, compare_defacers, summarize_cases, summarize_volumes
-from reid_audit.volume import read_volume
+from reid_audit.volume import check_same_grid, read_volume, write_labels, write_volume
 from reid_audit.work import SerialExecutor, run_all
 
 Progress = Callable[[str, int, int], None]
@@ -73,7 +85,16 @@ def _failed(scan: ScanRef, reason: str) -> CaseUtility:
     return CaseUtility(scan.subject, scan.session, scan.condition, scan.path.name, reason=reason)
 
 
-def _measure_task(task: _Task, settings: UtilitySettings) -> CaseUtility:
+def _write_maps(folder: Path, scan: ScanRef, original: Volume, defaced: Volume) -> None:
+    """Write where and by how much a scan differs from its original."""
+    check_same_grid(original, defaced)
+    stem = f"{scan.subject}_{scan.session}_{scan.condition}"
+    write_volume(map_difference(original, defaced), folder / f"{stem}_difference.nii.gz")
+    changed = find_change(original, defaced).changed.astype(np.uint8)
+    write_labels(changed, original.voxel_to_ras_mm, folder / f"{stem}_changed.nii.gz")
+
+
+def _measure_task(task: _Task, settings: UtilitySettings, maps: Path | None) -> CaseUtility:
     """Read and measure one scan. What cannot be read costs this scan its numbers, or a part of them: it says why."""
     start = time.perf_counter()
     findings: list[Finding] = []
@@ -92,6 +113,8 @@ def _measure_task(task: _Task, settings: UtilitySettings) -> CaseUtility:
         def read_set(path: Path) -> StructureSet:
             return rename_structures(read_structures(path, original, names=settings.names), settings.aliases)
 
+        if maps is not None:
+            _write_maps(maps, task.scan, original, defaced)
         dose_of = partial(read_dose, unit=settings.dose_unit)
         found = measure_scan(
             task.scan,
@@ -140,6 +163,7 @@ def measure_utility(
     doses: Path | None = None,
     settings: UtilitySettings = UtilitySettings(),
     matrix: TrainTestMatrix | None = None,
+    maps: Path | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Utility:
@@ -155,6 +179,9 @@ def measure_utility(
     settings : UtilitySettings
     matrix : TrainTestMatrix, optional
         To be kept with the result: see `cross_conditions`.
+    maps : Path, optional
+        Folder for a map of differences and a mask of the changed voxels of each scan, both NIfTI. They show faces: the
+        folder is made for its owner alone (mode 0700).
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
@@ -183,6 +210,8 @@ def measure_utility(
                 f"{source.source}: no file in it belongs to an original scan; name them like the scans, or give "
                 f"{option} a table with the columns subject, session, condition, path"
             )
+    if maps is not None:
+        maps.mkdir(mode=0o700, parents=True, exist_ok=True)
     done = 0
 
     def note(_: CaseUtility) -> None:
@@ -191,7 +220,9 @@ def measure_utility(
         if progress is not None:
             progress("scans", done, len(ready))
 
-    measured = run_all(executor or SerialExecutor(), _measure_task, [(task, settings) for task in ready], done=note)
+    measured = run_all(
+        executor or SerialExecutor(), _measure_task, [(task, settings, maps) for task in ready], done=note
+    )
     by_key = {task.scan.key: case for task, case in zip(ready, measured, strict=True)}
     cases = tuple(task if isinstance(task, CaseUtility) else by_key[key] for key, task in tasks.items())
     return Utility(
