@@ -16,7 +16,14 @@ held out
     Measured on people who had no part in choosing the threshold.
 """
 
-from reid_audit.accuracy.calibration import calibrate, check_fingerprint, read_calibration, write_calibration
+from reid_audit.accuracy.calibration import calibrate
+from reid_audit.accuracy.calibration_file import (
+    check_fingerprint,
+    find_calibration,
+    read_calibration,
+    read_calibrations,
+    write_calibration,
+)
 from reid_audit.accuracy.curves import (
     Roc,
     extrapolate_fpir,
@@ -37,6 +44,7 @@ __all__ = [
     "calibrate",
     "check_fingerprint",
     "extrapolate_fpir",
+    "find_calibration",
     "find_eer",
     "find_fmr",
     "find_youden",
@@ -45,6 +53,7 @@ __all__ = [
     "measure_roc",
     "probit",
     "read_calibration",
+    "read_calibrations",
     "thin",
     "write_calibration",
 ]
