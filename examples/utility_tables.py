@@ -245,12 +245,6 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
             executor=executor,
             progress=progress,
         )
-        result = None
-        if not options.without_risk:
-            settings = Settings(encoder="dlib")
-            result, _ = reid_audit.audit_cohort(
-                cohort, settings=settings, attacks=["naive"], executor=executor, progress=progress
-            )
     say_findings(found)
     heading("Paper 0: voxels that are left, structures lost, train x test")
     say_structures(found, "Voxels of the original's structures", VOXELS)
@@ -267,7 +261,11 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
     say_comparisons(found)
     heading("Paper 3: repeatability of volumes, trade-off")
     say_volumes(found)
-    if result is not None:
+    if not options.without_risk:
+        with local_executor(options.workers) as executor, show_progress() as progress:
+            result, _ = reid_audit.audit_cohort(
+                cohort, settings=Settings(encoder="dlib"), attacks=["naive"], executor=executor, progress=progress
+            )
         say_trade_off(with_utility(result, found.values))
     if options.output is not None:
         out.print(f"Result: {write_utility(found, options.output, overwrite=True)}")
@@ -311,7 +309,7 @@ def _steer(labels: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
 
 def _crop(labels: np.ndarray, affine: np.ndarray, margin: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Cut the empty space around the head away but for a margin: half of a map of 256 voxels each way is air."""
-    (box,) = ndimage.find_objects(labels > 0)
+    (box,) = ndimage.find_objects((labels > 0).astype(np.uint8))
     low = [max(0, s.start - margin) for s in box]
     inner = tuple(slice(a, s.stop + margin) for a, s in zip(low, box, strict=True))
     moved = affine.copy()

@@ -160,6 +160,22 @@ def test_places_against_the_change() -> None:
     assert place_structure(found["brain"], find_change(volume, upside)) is Place.ABOVE
 
 
+def test_a_target_that_the_defacer_spared_is_kept() -> None:
+    volume, labels = _head()
+    cut = _cut(volume)
+    spared = labels.copy()
+    spared[18:22, 31:33, 24:27] = 4  # a target within the cut region, whose voxels are put back
+    kept = cut.intensity.copy()
+    kept[spared == 4] = volume.intensity[spared == 4]
+    change = find_change(volume, replace(cut, intensity=kept))
+    target = _structures(spared).structures["PTV 70"]
+    assert place_structure(target, change) is Place.KEPT
+    assert place_structure(target, find_change(volume, cut)) is Place.OVERLAPPING
+    aired = np.where(volume.intensity < -500, np.float32(-1024), volume.intensity)  # other air all around the head
+    around = find_change(volume, replace(volume, intensity=aired))
+    assert place_structure(_structures(labels).structures["brain"], around) is Place.SAME_SLICES
+
+
 def test_a_case_with_the_original_labels_alone() -> None:
     volume, labels = _head()
     case = measure_scan(SCAN, volume, _cut(volume), before=_structures(labels))

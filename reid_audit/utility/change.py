@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import Real, Volume
+from reid_audit.utility.skin import head_level
 from reid_audit.utility.structures import Box, Structure, crop_mask
 
 AIR_BELOW_HU = -500.0
@@ -61,6 +62,8 @@ class ChangeMap:
     ----------
     changed, removed : (i, j, k) bool
         On the scan's grid.
+    cut : (i, j, k) bool
+        Removed voxels that belonged to the head, by its level.
     box : Box or None
         That holds every change; None where nothing changed.
     tolerance : float
@@ -73,6 +76,7 @@ class ChangeMap:
 
     changed: NDArray[np.bool_]
     removed: NDArray[np.bool_]
+    cut: NDArray[np.bool_]
     box: Box | None
     tolerance: float
     components: tuple[ChangeComponent, ...]
@@ -187,12 +191,14 @@ def find_change(original: Volume, defaced: Volume, *, tolerance: float | None = 
     changed = np.abs(defaced.intensity - original.intensity) > limit
     whole = crop_mask("change", changed)
     if whole is None:
-        return ChangeMap(changed, np.zeros_like(changed), None, limit, (), 0)
+        nothing = np.zeros_like(changed)
+        return ChangeMap(changed, nothing, nothing, None, limit, (), 0)
     box = whole.box
     removed = np.zeros_like(changed)
     removed[box] = _find_removed(original.intensity[box], defaced.intensity[box], changed[box], is_hu=original.is_hu)
     components, small = _components_of(original, defaced, changed, box)
-    return ChangeMap(changed, removed, box, limit, components, small)
+    cut = removed & (original.intensity > head_level(original))
+    return ChangeMap(changed, removed, cut, box, limit, components, small)
 
 
 def map_difference(original: Volume, defaced: Volume) -> Volume:
@@ -246,14 +252,29 @@ def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> t
 
 
 class Place(StrEnum):
-    """Where a structure lies against the change (paper 1, for PTVs): what no other name fits is ``elsewhere``."""
+    """Where a structure lies against the change (paper 1, for PTVs).
+
+    ``kept``: none of its voxels changed, but the head was cut in front of and behind it in some row along j: the
+    defacer spared it. Paper 1, whose defacer spares target volumes, counts these as overlapping the removed region.
+    ``elsewhere``: on slices without a change, between slices with one.
+    """
 
     OVERLAPPING = "overlapping"
+    KEPT = "kept"
     SAME_SLICES = "same_slices"
     BELOW = "below"
     ABOVE = "above"
     ELSEWHERE = "elsewhere"
     NO_CHANGE = "no_change"
+
+
+def _is_spared(structure: Structure, cut: NDArray[np.bool_]) -> bool:
+    """Whether voxels of a structure have cut ones both in front of and behind them, in one row along j."""
+    i, j, k = structure.box
+    rows = cut[i, :, k]
+    behind = np.logical_or.accumulate(rows, axis=1)[:, j]
+    in_front = np.logical_or.accumulate(rows[:, ::-1], axis=1)[:, ::-1][:, j]
+    return bool((structure.mask & behind & in_front).any())
 
 
 def place_structure(structure: Structure, change: ChangeMap) -> Place:
@@ -263,6 +284,8 @@ def place_structure(structure: Structure, change: ChangeMap) -> Place:
         return Place.NO_CHANGE
     if (change.changed[structure.box] & structure.mask).any():
         return Place.OVERLAPPING
+    if _is_spared(structure, change.cut):
+        return Place.KEPT
     own = np.flatnonzero(structure.mask.any(axis=(0, 1))) + structure.box[2].start
     if np.isin(own, slices).any():
         return Place.SAME_SLICES

@@ -43,7 +43,8 @@ class FacialSkin:
         return np.asarray(np.stack([i, self.front[i, k], k], axis=1) * np.asarray(self.spacing_mm))
 
 
-def _level_of(volume: Volume) -> float:
+def head_level(volume: Volume) -> float:
+    """Intensity that separates the head from air: -300 HU in CT, half of Otsu's threshold in MR."""
     if volume.is_hu:
         return SKIN_HU
     from skimage.filters import threshold_otsu
@@ -64,7 +65,7 @@ def find_facial_skin(volume: Volume) -> FacialSkin:
     """
     from scipy import ndimage
 
-    level = _level_of(volume)
+    level = head_level(volume)
     above = volume.intensity > level
     regions, count = ndimage.label(above)
     if not count:
