@@ -54,7 +54,7 @@ from reid_audit import (
     write_volume,
 )
 from reid_audit.cli.options import show_progress
-from reid_audit.cli.utility import (
+from reid_audit.cli.utility_words import (
     DOSE,
     SCAN,
     SEGMENTATION,

@@ -30,8 +30,7 @@ from reid_audit import (
     write_volume,
 )
 from reid_audit.cli import main
-from reid_audit.utility import count_targets, find_partners, read_label_names, read_structures
-from reid_audit.utility.summarize import summarize_places
+from reid_audit.utility import count_targets, find_partners, read_label_names, read_structures, summarize_places
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 NAMES = {1: "skin", 2: "eye", 3: "brain", 4: "PTV_70", 5: "cord"}

@@ -15,16 +15,7 @@ position
     ``on_face``: within 5 mm of the facial skin; ``same_slices``: on slices that hold a change; ``elsewhere``.
 """
 
-from reid_audit.utility.case import (
-    CaseUtility,
-    Measure,
-    Placement,
-    Position,
-    UtilitySettings,
-    count_targets,
-    is_target,
-    measure_scan,
-)
+from reid_audit.utility.case import measure_scan
 from reid_audit.utility.change import (
     ChangeComponent,
     ChangeKind,
@@ -34,30 +25,22 @@ from reid_audit.utility.change import (
     map_difference,
     summarize_tissues,
 )
+from reid_audit.utility.compare import DefacerComparison, compare_defacers
 from reid_audit.utility.contours import read_rtstruct
 from reid_audit.utility.dose import Dose, DoseStatistics, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
 from reid_audit.utility.matrix import MatrixCell, TrainTestMatrix, cross_conditions, read_model_scores
+from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import METRICS, Metric, metric_of
+from reid_audit.utility.names import read_label_names
 from reid_audit.utility.partners import find_partners
+from reid_audit.utility.places import PlaceSummary, count_targets, is_target, summarize_places
+from reid_audit.utility.read import read_structures
 from reid_audit.utility.run import Utility, measure_utility
 from reid_audit.utility.segmentation import Agreement, compare_masks, compare_structures
 from reid_audit.utility.skin import FacialSkin, depths_of_change_mm, distance_to_face_mm, find_facial_skin
 from reid_audit.utility.store import prepare_utility_folder, read_utility, write_utility
-from reid_audit.utility.structures import (
-    Structure,
-    StructureSet,
-    read_label_names,
-    read_structures,
-    structures_from_labels,
-)
-from reid_audit.utility.summarize import (
-    DefacerComparison,
-    PlaceSummary,
-    compare_defacers,
-    summarize_cases,
-    summarize_places,
-    summarize_volumes,
-)
+from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
+from reid_audit.utility.summarize import summarize_cases, summarize_volumes
 from reid_audit.utility.tradeoff import pareto_front, trade_offs, with_utility
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 

@@ -23,13 +23,17 @@ from reid_audit.records import (
     UtilityValue,
     Volume,
 )
-from reid_audit.utility.case import CaseUtility, UtilitySettings, measure_scan
+from reid_audit.utility.case import measure_scan
 from reid_audit.utility.change import find_change, map_difference
+from reid_audit.utility.compare import DefacerComparison, compare_defacers
 from reid_audit.utility.dose import read_dose
 from reid_audit.utility.matrix import TrainTestMatrix
+from reid_audit.utility.measures import CaseUtility, UtilitySettings
+from reid_audit.utility.names import rename_structures
 from reid_audit.utility.partners import Partners, find_partners
-from reid_audit.utility.structures import StructureSet, read_structures, rename_structures
-from reid_audit.utility.summarize import DefacerComparison, compare_defacers, summarize_cases, summarize_volumes
+from reid_audit.utility.read import read_structures
+from reid_audit.utility.structures import StructureSet
+from reid_audit.utility.summarize import summarize_cases, summarize_volumes
 from reid_audit.volume import check_same_grid, read_volume, write_labels, write_volume
 from reid_audit.work import SerialExecutor, run_all
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from reid_audit.records import InputError, UtilityValue
-from reid_audit.utility.case import Measure
+from reid_audit.utility.measures import Measure
 from reid_audit.utility.run import Utility
 
 UTILITY_FILE = "utility.json"

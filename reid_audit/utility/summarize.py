@@ -5,77 +5,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reid_audit.records import Real, Repeatability, TestResult, UtilityValue
-from reid_audit.stats import adjust, mean_of_people, mean_per_person, paired_t, wilcoxon
-from reid_audit.utility.case import CaseUtility, Measure, Position
-from reid_audit.utility.change import Place
+from reid_audit.records import Repeatability, TestResult, UtilityValue
+from reid_audit.stats import adjust, mean_of_people, wilcoxon
+from reid_audit.utility.measures import CaseUtility, Measure, Position
 from reid_audit.utility.metrics import METRICS, metric_of
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COMPARED = ("dice", "surface_dice", "hd95", "msd", "preserved", "dose_d0.01cc_absolute", "depth_max")
-"""Metrics in which defacers are compared with each other, structure by structure."""
 
 _COLUMNS = tuple(Measure.__dataclass_fields__)
 _TOGETHER = (
     *("dice", "surface_dice", "hd95", "mean_hd95", "hd", "msd"),
     *("unchanged", "preserved", "lost", "dose_d0.01cc_absolute"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DefacerComparison:
-    """Two defacers in one metric of one structure, paired by person (paper 2).
-
-    Attributes
-    ----------
-    metric, structure, first, second : str
-    difference : float
-        Mean over people of second minus first.
-    t, wilcoxon : TestResult
-        Each with Benjamini-Hochberg over the structures and pairs of defacers of its metric.
-    """
-
-    metric: str
-    structure: str
-    first: str
-    second: str
-    difference: Real
-    t: TestResult
-    wilcoxon: TestResult
-
-
-@dataclass(frozen=True, slots=True)
-class PlaceSummary:
-    """A metric of one structure at one place against the change (paper 1), over the cases in which it lies there.
-
-    Attributes
-    ----------
-    condition, metric, place, structure : str
-        ``"all"`` for the structures together: each case's mean over them.
-    cases, undefined : int
-    mean, sd, smallest, largest : float
-        Over cases; of single structures for ``"all"``, too, in ``smallest`` and ``largest``.
-    """
-
-    condition: str
-    metric: str
-    place: str
-    structure: str
-    cases: int
-    undefined: int
-    mean: Real
-    sd: Real
-    smallest: Real
-    largest: Real
 
 
 def tabulate(cases: Iterable[CaseUtility]) -> pd.DataFrame:
@@ -129,13 +78,14 @@ def _value_of(rows: pd.DataFrame, structure: str, position: str, undefined: int)
     return row, replace(test, condition=first.condition)
 
 
-def _together(rows: pd.DataFrame) -> pd.DataFrame:
+def average_structures(rows: pd.DataFrame) -> pd.DataFrame:
     """Average the structures of each case."""
     keys = ["subject", "session", "condition", "metric", "unit"]
     return rows.groupby(keys, sort=False, as_index=False)[["value", "before", "after"]].mean()
 
 
-def _undefined(rows: pd.DataFrame) -> int:
+def count_undefined(rows: pd.DataFrame) -> int:
+    """Count the rows without a number."""
     return int(rows["value"].isna().sum())
 
 
@@ -158,7 +108,7 @@ def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
     for (_, name), of_metric in table.groupby(["condition", "metric"], sort=False):
         for structure, of_structure in of_metric.groupby("structure", sort=False):
             position = _majority(of_structure["position"])
-            row, test = _value_of(of_structure, str(structure), position, _undefined(of_structure))
+            row, test = _value_of(of_structure, str(structure), position, count_undefined(of_structure))
             if metric_of(str(name)).is_difference:
                 tests.setdefault(str(name), []).append((len(rows), test))
             rows.append(row)
@@ -168,56 +118,13 @@ def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
         for place in Position:
             inside = of_metric if place is Position.ALL else of_metric[of_metric["position"] == place.value]
             if len(inside):
-                rows.append(_value_of(_together(inside), "all", place.value, _undefined(inside))[0])
+                rows.append(_value_of(average_structures(inside), "all", place.value, count_undefined(inside))[0])
     for family in tests.values():
         adjusted = adjust(test for _, test in family)
         for (index, _), test in zip(family, adjusted, strict=True):
             rows[index] = replace(rows[index], p_adjusted=test.p_adjusted)
     rows += [_ncr_value(cases, condition) for condition in _with_volumes(table)]
     return tuple(sorted(rows, key=lambda r: _rank(r.metric)))
-
-
-def summarize_places(cases: Sequence[CaseUtility], metric: str = "dice") -> tuple[PlaceSummary, ...]:
-    """Summarise a metric by where the structures lie against the change, as paper 1 does for Dice.
-
-    Returns
-    -------
-    tuple of PlaceSummary
-        By condition and place in the order of `Place`: the structures together, then each that lies there.
-    """
-    table = tabulate(cases)
-    table = table[table["metric"] == metric]
-    place_of = {(p.subject, p.session, p.condition, p.structure): p.place for case in cases for p in case.places}
-    keys = zip(table["subject"], table["session"], table["condition"], table["structure"], strict=True)
-    table = table.assign(place=[place_of.get(key, "") for key in keys])
-    found = []
-    for condition in dict.fromkeys(table["condition"]):
-        for place in Place:
-            rows = table[(table["condition"] == condition) & (table["place"] == place.value)]
-            if rows.empty:
-                continue
-            found.append(_place_row(rows, _together(rows), place.value, "all"))
-            for structure, own in rows.groupby("structure", sort=False):
-                found.append(_place_row(own, own, place.value, str(structure)))
-    return tuple(found)
-
-
-def _place_row(rows: pd.DataFrame, per_case: pd.DataFrame, place: str, structure: str) -> PlaceSummary:
-    values = per_case["value"].dropna()
-    single = rows["value"].dropna()
-    nan = math.nan
-    return PlaceSummary(
-        condition=rows["condition"].iloc[0],
-        metric=rows["metric"].iloc[0],
-        place=place,
-        structure=structure,
-        cases=len(values),
-        undefined=_undefined(rows),
-        mean=float(values.mean()) if len(values) else nan,
-        sd=float(values.std(ddof=1)) if len(values) > 1 else nan,
-        smallest=float(single.min()) if len(single) else nan,
-        largest=float(single.max()) if len(single) else nan,
-    )
 
 
 # --- volumetry ---
@@ -275,29 +182,3 @@ def summarize_volumes(cases: Sequence[CaseUtility]) -> tuple[Repeatability, ...]
         if volumes:
             rows.append(normalised_repeatability(volumes, condition=condition)[0])
     return tuple(rows)
-
-
-# --- defacers against each other ---
-
-
-def compare_defacers(cases: Sequence[CaseUtility]) -> tuple[DefacerComparison, ...]:
-    """Compare every two defacers in each metric of `COMPARED` and each structure, paired by person (paper 2)."""
-    table = tabulate(cases)
-    conditions = list(dict.fromkeys(table["condition"]))
-    found: list[DefacerComparison] = []
-    for name in dict.fromkeys(table["metric"]):
-        if ("surface_dice" if name.startswith("surface_dice") else name) not in COMPARED:
-            continue
-        family = []
-        for structure, rows in table[table["metric"] == name].groupby("structure", sort=False):
-            wide = rows.pivot_table(index="subject", columns="condition", values="value", aggfunc="mean", dropna=False)
-            for a, b in combinations([c for c in conditions if c in wide.columns], 2):
-                text = f"{name} of {structure}: {a} vs {b}"
-                first, second = wide[a].to_numpy(dtype=float), wide[b].to_numpy(dtype=float)
-                both = mean_per_person(second - first, np.arange(len(first)))
-                difference = float(both.mean()) if len(both) else math.nan
-                tests = paired_t(first, second, compared=text), wilcoxon(first, second, compared=text)
-                family.append(DefacerComparison(name, str(structure), a, b, difference, *tests))
-        for each, t, w in zip(family, adjust(c.t for c in family), adjust(c.wilcoxon for c in family), strict=True):
-            found.append(replace(each, t=t, wilcoxon=w))
-    return tuple(found)
