@@ -30,7 +30,7 @@ from reid_audit import (
     write_volume,
 )
 from reid_audit.cli import main
-from reid_audit.utility import count_targets, find_partners, read_label_names, read_structures, summarize_places
+from reid_audit.utility import count_targets, find_partners, read_label_names, read_structures
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 NAMES = {1: "skin", 2: "eye", 3: "brain", 4: "PTV_70", 5: "cord"}
@@ -108,7 +108,7 @@ def test_a_cohort_from_files_to_rows(cohort: Path) -> None:
     assert values["cut", "dose_d0.01cc_difference", "cord"].mean == 0
     assert count_targets(found.cases, "cut")["below"] == 3
     assert count_targets(found.cases, "cover")["same_slices"] == 3
-    places = {(p.condition, p.place, p.structure): p for p in summarize_places(found.cases)}
+    places = {(p.condition, p.place, p.structure): p for p in found.places}
     assert places["cut", "below", "PTV_70"].smallest == 1
     assert places["cut", "overlapping", "eye"].mean < 1
 

@@ -276,6 +276,15 @@ def test_rows_have_intervals_counts_and_corrected_tests() -> None:
     assert values["harsh", "ncr", "all", "all"].mean > 10 * values["mild", "ncr", "all", "all"].mean
 
 
+def test_a_person_with_many_scans_counts_once() -> None:
+    sessions = [("p0", "1", 1.0), ("p0", "2", 0.8), ("p1", "1", 0.5)]
+    measures = [Measure(who, visit, "cut", "dice", "", "eye", "on_face", v) for who, visit, v in sessions]
+    cases = tuple(CaseUtility(m.subject, m.session, "cut", "f", measures=(m,)) for m in measures)
+    row = summarize_cases(cases)[0]
+    assert (row.cases, row.subjects, row.median) == (3, 2, 0.8)
+    assert row.mean == pytest.approx((0.9 + 0.5) / 2)
+
+
 def test_intervals_of_distances_do_not_reach_below_zero() -> None:
     measures = [Measure(f"p{i}", "1", "cut", "hd95", "mm", "eye", "on_face", v) for i, v in enumerate((0.1, 0.2, 9.0))]
     cases = tuple(CaseUtility(m.subject, "1", "cut", "f", measures=(m,)) for m in measures)

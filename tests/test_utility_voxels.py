@@ -224,6 +224,17 @@ def test_a_case_with_labels_before_and_after() -> None:
     assert math.isnan(numbers["volume_difference", "lens"].value)
 
 
+def test_mr_has_units_of_its_own() -> None:
+    volume, labels = _head(Modality.MR)
+    case = measure_scan(SCAN, volume, _cut(volume, fill=0.0), before=_structures(labels))
+    shift = next(m for m in case.measures if m.metric == "hu_shift")
+    assert (shift.unit, shift.structure) == ("units of the scan", "all")
+    numbers = {(m.metric, m.structure): m.value for m in case.measures}
+    assert numbers["depth_max", "all"] == 4
+    assert numbers["preserved", "eye"] == pytest.approx(2 / 5)
+    assert {p.structure for p in case.places if p.position == "on_face"} == {"skin", "eye", "jaw"}
+
+
 def test_the_brain_criterion_fails_for_one_voxel() -> None:
     volume, labels = _head()
     touched = volume.intensity.copy()

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from reid_audit.cli.words import out
 from reid_audit.records import UtilityValue
-from reid_audit.utility import ChangeKind, Place, Utility, count_targets, metric_of, summarize_places
+from reid_audit.utility import ChangeKind, Place, Utility, count_targets, metric_of
 
 _ALPHA = 0.05
 _POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere": "elsewhere", "all": "all"}
@@ -58,9 +58,9 @@ def _print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]
     out.print()
 
 
-def _heading(metric: str) -> str:
+def _heading(metric: str, values: Sequence[UtilityValue]) -> str:
     """Write a metric's name with its unit, so that it may wrap between words."""
-    unit = metric_of(metric).unit
+    unit = next(value.unit for value in values if value.metric == metric)
     return escape(metric.removeprefix("dose_").replace("_", " ") + (f" [{unit}]" if unit else ""))
 
 
@@ -79,7 +79,9 @@ def say_structures(utility: Utility, title: str, metrics: Sequence[str]) -> None
             found = {v.metric: v for v in mine if (v.structure, v.position) == (structure, position)}
             cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
             rows.append(["all structures" if structure == "all" else structure, _POSITIONS[position], *cells])
-        _print_table(f"{title}: {escape(condition)}", ["structure", "position", *map(_heading, columns)], rows)
+        _print_table(
+            f"{title}: {escape(condition)}", ["structure", "position", *(_heading(c, mine) for c in columns)], rows
+        )
 
 
 def say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: bool) -> None:
@@ -93,7 +95,7 @@ def say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: 
             cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
             if found:
                 rows.append([condition, *([tissue.replace("_", " ")] if tissues else []), *cells])
-    _print_table(title, ["defacer", *(["tissue"] if tissues else []), *map(_heading, columns)], rows)
+    _print_table(title, ["defacer", *(["tissue"] if tissues else []), *(_heading(c, mine) for c in columns)], rows)
 
 
 def say_changes(utility: Utility) -> None:
@@ -113,7 +115,7 @@ def say_changes(utility: Utility) -> None:
 def say_places(utility: Utility) -> None:
     """Print Dice by where the structures lie against the change (paper 1)."""
     rows = []
-    for row in summarize_places(utility.cases):
+    for row in utility.places:
         span = (
             number(row.smallest) if row.smallest == row.largest else f"{number(row.smallest)} to {number(row.largest)}"
         )

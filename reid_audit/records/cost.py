@@ -68,9 +68,12 @@ class UtilityValue:
         ``"on_face"``, ``"same_slices"``, ``"elsewhere"`` or ``"all"``.
     cases, undefined : int
         Cases with a number, and cases without (a structure empty before or after): counted, never dropped silently.
-    mean, median : float
+    mean : float
+        Over people, each of whose cases were averaged first.
+    median : float
+        Over cases.
     low, high : float
-        95 % interval of the mean over cases.
+        95 % interval of the mean, whose sample is the people; NaN where they do not vary at all and have no bounds.
     p_value, p_adjusted : float
         Paired Wilcoxon before against after, and after Benjamini-Hochberg; NaN where the metric compares already.
     larger_is_better : bool or None

@@ -31,6 +31,7 @@ from reid_audit.utility.matrix import TrainTestMatrix
 from reid_audit.utility.measures import CaseUtility, UtilitySettings
 from reid_audit.utility.names import rename_structures
 from reid_audit.utility.partners import Partners, find_partners
+from reid_audit.utility.places import PlaceSummary, summarize_places
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.structures import StructureSet
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
@@ -58,6 +59,8 @@ class Utility:
     values : tuple of UtilityValue
     volumes : tuple of Repeatability
     comparisons : tuple of DefacerComparison
+    places : tuple of PlaceSummary
+        Dice by where the structures lie against the change.
     matrix : TrainTestMatrix or None
         From a table of model scores, where one was given.
     """
@@ -69,6 +72,7 @@ class Utility:
     values: tuple[UtilityValue, ...]
     volumes: tuple[Repeatability, ...]
     comparisons: tuple[DefacerComparison, ...]
+    places: tuple[PlaceSummary, ...] = ()
     matrix: TrainTestMatrix | None = None
     schema_version: int = 1
 
@@ -237,5 +241,6 @@ def measure_utility(
         values=summarize_cases(cases),
         volumes=summarize_volumes(cases),
         comparisons=compare_defacers(cases),
+        places=summarize_places(cases),
         matrix=matrix,
     )

@@ -19,7 +19,6 @@ from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 if TYPE_CHECKING:
     import pandas as pd
 
-
 _COLUMNS = tuple(Measure.__dataclass_fields__)
 _TOGETHER = (
     *("dice", "surface_dice", "hd95", "mean_hd95", "hd", "msd"),
@@ -65,7 +64,7 @@ def _value_of(rows: pd.DataFrame, structure: str, position: str, undefined: int)
         position=position,
         cases=len(seen),
         undefined=undefined,
-        mean=float(seen.mean()) if len(seen) else math.nan,
+        mean=estimate.value,
         median=float(np.median(seen)) if len(seen) else math.nan,
         low=estimate.low if math.isnan(estimate.low) else max(estimate.low, lowest),
         high=estimate.high,
@@ -97,7 +96,8 @@ def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
     tuple of UtilityValue
         By condition, metric and structure; a structure's ``position`` is where it lies in most cases. Then, for the
         agreement of segmentations, the voxels and D0.01cc, rows of all structures: each case's mean over its
-        structures, at each position (by case) and over all. Means are over cases, intervals over people.
+        structures, at each position (by case) and over all. Means and intervals are over people, each of whose cases
+        were averaged first.
 
         ``p_value`` is Wilcoxon's before against after, one number per person, ``p_adjusted`` Benjamini-Hochberg over
         the structures and defacers of a metric.
