@@ -26,7 +26,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
 from scipy import ndimage
 
 import reid_audit
@@ -41,7 +40,6 @@ from reid_audit import (
     local_executor,
     make_phantom,
     measure_utility,
-    pareto_front,
     read_labels,
     read_manifest,
     read_volume,
@@ -60,7 +58,6 @@ from reid_audit.cli.utility_words import (
     SEGMENTATION,
     TISSUE,
     VOXELS,
-    number,
     say_changes,
     say_comparisons,
     say_findings,
@@ -69,6 +66,7 @@ from reid_audit.cli.utility_words import (
     say_scans,
     say_structures,
     say_targets,
+    say_trade_off,
     say_volumes,
 )
 from reid_audit.cli.words import out
@@ -195,18 +193,6 @@ def heading(text: str) -> None:
     out.rule(f"[bold]{text}[/]", align="left")
 
 
-def say_trade_off(result: reid_audit.AuditResult) -> None:
-    """Print risk and cost of each defacer, and which no other one beats."""
-    points = trade_offs(result, cost="ncr")
-    front = {point.condition for point in pareto_front(points)}
-    table = Table("defacer", "risk: mean inverse distance (SD)", "cost: nCR (SD over structures)", "on the front")
-    for point in points:
-        risk = f"{number(point.risk)} ({number(point.risk_sd)})"
-        cost = f"{number(point.cost)} ({number(point.cost_sd)})"
-        table.add_row(point.condition, risk, cost, "yes" if point.condition in front else "no")
-    out.print(table)
-
-
 def print_papers(folder: Path, options: argparse.Namespace) -> None:
     """Make the cohort, measure it, print every table."""
     import pandas as pd
@@ -266,7 +252,7 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
             result, _ = reid_audit.audit_cohort(
                 cohort, settings=Settings(encoder="dlib"), attacks=["naive"], executor=executor, progress=progress
             )
-        say_trade_off(with_utility(result, found.values))
+        say_trade_off(trade_offs(with_utility(result, found.values)))
     if options.output is not None:
         out.print(f"Result: {write_utility(found, options.output, overwrite=True)}")
 

@@ -13,17 +13,24 @@ import pytest
 from rt_files import write_rtdose, write_rtstruct
 
 from reid_audit import (
+    Face,
+    FaceRecord,
     InputError,
     Modality,
     ScanRef,
+    Status,
     UtilitySettings,
     Volume,
+    compare,
+    judge_scores,
     local_executor,
     measure_utility,
     read_labels,
     read_manifest,
     read_utility,
     read_volume,
+    result_from_json,
+    result_to_json,
     write_labels,
     write_manifest,
     write_utility,
@@ -335,6 +342,37 @@ def test_the_command(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert main(argv) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main([*argv, "--overwrite"]) == 0
+
+
+def test_the_command_joins_an_audit(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    faces = []
+    for i in range(8):
+        person = rng.normal(size=16)
+        for visit, condition, noise in (
+            ("1", "original", 0.3),
+            ("2", "original", 0.3),
+            ("1", "cut", 1),
+            ("1", "cover", 4),
+        ):
+            vector = person + noise * rng.normal(size=16)
+            scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
+            faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
+    result = judge_scores(compare(faces), source="cohort.csv", draws=50)
+    (cohort / "result.json").write_text(result_to_json(result))
+    monkeypatch.chdir(cohort)
+    monkeypatch.setenv("COLUMNS", "200")
+    argv = ["utility", "manifest.csv", "--segmentations", "labels", "--names", "names.csv", "--workers", "1"]
+    assert main([*argv, "--audit", "result.json", "-o", "out"]) == 0
+    text = capsys.readouterr().out
+    assert "Trade-off of risk and cost" in text
+    joined = result_from_json((cohort / "out" / "result.json").read_text())
+    assert {v.condition for v in joined.utility} == {"cut", "cover"}
+    assert replace(joined, utility=()).verdict == result.verdict
+    assert main([*argv, "--audit", "nothing.json", "-o", "other"]) == 2
+    assert "nothing.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

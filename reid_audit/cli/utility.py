@@ -11,9 +11,10 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.cli.options import ManifestArgument, OverwriteOption, WorkersOption, show_progress, words_of
-from reid_audit.cli.utility_words import say_utility
+from reid_audit.cli.utility_words import say_trade_off, say_utility
 from reid_audit.cli.words import out
-from reid_audit.records import InputError
+from reid_audit.records import AuditResult, InputError
+from reid_audit.report import RESULT_FILE, write_private
 from reid_audit.utility import (
     UtilitySettings,
     cross_conditions,
@@ -31,6 +32,14 @@ def _aliases_of(given: Sequence[str]) -> dict[str, str]:
             raise InputError(f"--alias must read NAME_IN_THE_FILE=NAME_TO_USE; got {each!r}")
         aliases[old.strip()] = new.strip()
     return aliases
+
+
+def _read_audit(path: Path) -> AuditResult:
+    path = path / RESULT_FILE if path.is_dir() else path
+    try:
+        return reid_audit.result_from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name}: cannot be read; --audit takes the {RESULT_FILE} of an audit") from error
 
 
 def utility(
@@ -69,6 +78,15 @@ def utility(
     ] = None,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of the surface Dice, in mm.")] = 2.0,
     dose_unit: Annotated[str, typer.Option("--dose-unit", help="Of dose images: Gy or cGy.")] = "Gy",
+    audit: Annotated[
+        Path | None,
+        typer.Option(
+            "--audit",
+            help="The result.json of an audit of these defacers: prints the trade-off of risk and cost, and writes "
+            "the audit's result with the cost in it.",
+            show_default=False,
+        ),
+    ] = None,
     maps: Annotated[
         Path | None,
         typer.Option(
@@ -93,6 +111,7 @@ def utility(
         names=None if names is None else read_label_names(names),
         dose_unit=dose_unit,
     )
+    audited = None if audit is None else _read_audit(audit)
     matrix = None if models is None else cross_conditions(read_model_scores(models))
     prepare_utility_folder(output, overwrite=overwrite)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
@@ -108,4 +127,9 @@ def utility(
         )
     written = reid_audit.write_utility(found, output, overwrite=overwrite)
     say_utility(found)
+    if audited is not None:
+        joined = reid_audit.with_utility(audited, found.values)
+        say_trade_off(reid_audit.trade_offs(joined))
+        write_private(output / RESULT_FILE, reid_audit.result_to_json(joined))
+        out.print(f"Audit with its cost: {escape(str(output / RESULT_FILE))}", soft_wrap=True)
     out.print(f"Result: {escape(str(written))}", soft_wrap=True)

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_audit.cli.words import out
-from reid_audit.records import UtilityValue
-from reid_audit.utility import ChangeKind, Place, Utility, count_targets, metric_of
+from reid_audit.records import TradeOff, UtilityValue
+from reid_audit.utility import ChangeKind, Place, Utility, count_targets, metric_of, pareto_front
 
 _ALPHA = 0.05
 _POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere": "elsewhere", "all": "all"}
@@ -194,6 +194,18 @@ def say_matrix(utility: Utility) -> None:
         p = "not testable" if test.p_adjusted != test.p_adjusted else f"p = {test.p_adjusted:.2g}"
         out.print(f"  not shown to differ: {escape(test.compared)}, evaluated on {escape(test.condition)} ({p})")
     out.print()
+
+
+def say_trade_off(points: Sequence[TradeOff]) -> None:
+    """Print risk and cost of each defacer, and which no other one beats in both (paper 3)."""
+    front = pareto_front(points)
+    rows = []
+    for point in points:
+        risk = f"{number(point.risk)} ({number(point.risk_sd)})"
+        cost = f"{number(point.cost)} ({number(point.cost_sd)})"
+        rows.append([point.condition, risk, cost, "yes" if point in front else "no"])
+    header = ("defacer", "risk: mean inverse distance (SD)", "cost: nCR (SD over structures)", "beaten by none")
+    _print_table("Trade-off of risk and cost: smaller is better in both", header, rows)
 
 
 def say_findings(utility: Utility) -> None:
