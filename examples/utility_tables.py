@@ -104,7 +104,7 @@ def learn_ranges(scans: Sequence[tuple[Volume, np.ndarray]]) -> Ranges:
 
 
 def segment(volume: Volume, labels: np.ndarray, ranges: Ranges) -> np.ndarray:
-    """Segment a scan; the target volume is no organ and keeps its voxels."""
+    """Segment a scan; the target volume is no organ and keeps its voxels, but for those that became air."""
     smooth, result = _smooth(volume), np.zeros(labels.shape, dtype=np.uint8)
     for value, (low, high) in ranges.items():
         core = labels == value
@@ -112,7 +112,7 @@ def segment(volume: Volume, labels: np.ndarray, ranges: Ranges) -> np.ndarray:
         grown = core if value == LABELS["brain"] else ndimage.binary_dilation(core, iterations=1)
         near = grown & ((labels == LABELS["skin"]) | core)
         result[near & (smooth >= low) & (smooth <= high)] = value
-    result[labels == PTV] = PTV
+    result[(labels == PTV) & (smooth > -300)] = PTV
     return result
 
 

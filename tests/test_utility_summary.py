@@ -164,6 +164,7 @@ def test_the_matrix_by_hand(tmp_path: Path) -> None:
     assert found.cell("original", "original").sd == pytest.approx(math.sqrt(0.005))
     lost = found.cell("original", "mask")
     assert (lost.mean, lost.scores, lost.undefined) == (pytest.approx(0.4), 1, 1)
+    assert lost.mean_with_empty == pytest.approx(0.2)
     assert {t.condition for t in found.tests} == {"original", "mask"}
     with pytest.raises(KeyError):
         found.cell("original", "nobody")

@@ -26,6 +26,11 @@ def number(value: float, digits: int = 3) -> str:
     return "-" if value != value else f"{value:.{digits}f}"
 
 
+def p_text(p: float) -> str:
+    """Write a p-value to two digits; a dash where the test could not be run."""
+    return "-" if p != p else f"{p:.2g}"
+
+
 def mean_text(value: UtilityValue, digits: int = 3) -> str:
     """Write a mean with its interval and what is undefined: ``"0.981 (0.960 to 0.990), 2 undefined"``."""
     interval = "" if value.low != value.low else f" ({number(value.low, digits)} to {number(value.high, digits)})"
@@ -167,8 +172,8 @@ def say_comparisons(utility: Utility) -> None:
             c.structure,
             f"{c.second} - {c.first}",
             number(c.difference, _digits(c.metric)),
-            f"{c.t.p_adjusted:.2g}",
-            f"{c.wilcoxon.p_adjusted:.2g}",
+            p_text(c.t.p_adjusted),
+            p_text(c.wilcoxon.p_adjusted),
         ]
         for c in clear
     ]
@@ -184,7 +189,9 @@ def say_matrix(utility: Utility) -> None:
     rows = []
     for trained in matrix.conditions:
         cells = [matrix.cell(trained, evaluated) for evaluated in matrix.conditions]
-        lost = [f", {c.undefined} undefined" if c.undefined else "" for c in cells]
+        lost = [
+            f"; {c.undefined} empty, {number(c.mean_with_empty)} with them as 0" if c.undefined else "" for c in cells
+        ]
         texts = [f"{number(c.mean)} ({number(c.sd)}), N={c.scores}{x}" for c, x in zip(cells, lost, strict=True)]
         rows.append([f"trained on {trained}", *texts])
     _print_table("Models: mean score (SD)", ["", *(f"evaluated on {c}" for c in matrix.conditions)], rows)

@@ -31,6 +31,8 @@ class MatrixCell:
         NaN without scores.
     scores, undefined : int
         Rows with a score, and rows without (an empty output): left out of the mean as in paper 0, and counted.
+    mean_with_empty : float
+        With 0 for each empty output: what remains of a mean that gains by failing. For scores of which more is better.
     """
 
     trained_on: str
@@ -39,6 +41,7 @@ class MatrixCell:
     sd: Real
     scores: int
     undefined: int
+    mean_with_empty: Real
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,8 @@ def cross_conditions(table: pd.DataFrame) -> TrainTestMatrix:
             known = scores[~np.isnan(scores)]
             mean = float(known.mean()) if len(known) else math.nan
             sd = float(known.std(ddof=1)) if len(known) > 1 else math.nan
-            cells.append(MatrixCell(trained, evaluated, mean, sd, len(known), len(scores) - len(known)))
+            with_empty = float(known.sum()) / len(scores) if len(scores) else math.nan
+            lost = len(scores) - len(known)
+            cells.append(MatrixCell(trained, evaluated, mean, sd, len(known), lost, with_empty))
     tests = [test for evaluated in conditions for test in _tests(table, evaluated, conditions)]
     return TrainTestMatrix(conditions, tuple(cells), tuple(tests))
