@@ -28,6 +28,7 @@ from .audit import (
     audit_cohort,
     calibrate_cohort,
     calibrate_encoders,
+    choose_model,
     examine_scan,
     judge_scores,
     render_scan,
@@ -36,7 +37,7 @@ from .audit import (
 from .dataset import Cohort, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
-from .face import Encoder, make_encoder, make_encoders
+from .face import Encoder, check_encoders, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
 from .phantom import PhantomScan, make_phantom, write_cohort
 from .records import (
@@ -142,8 +143,10 @@ __all__ = [
     "calibrate",
     "calibrate_cohort",
     "calibrate_encoders",
+    "check_encoders",
     "check_fingerprint",
     "check_same_grid",
+    "choose_model",
     "compare",
     "cosine_distances",
     "decide",

@@ -6,6 +6,7 @@ scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
 from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each, compare_attacks
+from reid_audit.audit.choose import choose_model, time_face
 from reid_audit.audit.judge import find_shared_checks, judge_scores
 from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
 from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
@@ -22,6 +23,7 @@ __all__ = [
     "audit_cohort",
     "calibrate_cohort",
     "calibrate_encoders",
+    "choose_model",
     "compare_attacks",
     "examine_scan",
     "examine_scan_with_each",
@@ -32,4 +34,5 @@ __all__ = [
     "render_scan",
     "start_engines",
     "start_engines_of_each",
+    "time_face",
 ]

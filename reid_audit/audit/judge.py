@@ -11,6 +11,7 @@ import numpy as np
 
 from reid_audit.accuracy import assess, calibrate, list_people
 from reid_audit.audit.settings import software_versions
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
 from reid_audit.records import (
     ORIGINAL,
@@ -125,6 +126,7 @@ def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
 _ELSEWHERE = Fingerprint("elsewhere", "", "", "", "", "", "")
 
 
+@undisturbed()
 def judge_scores(
     scores: ScoreTable,
     *,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from reid_audit.audit.settings import Settings
 from reid_audit.audit.sitting import Sitting
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.face import Encoder, make_encoder, make_encoders
 from reid_audit.records import (
     ORIGINAL,
@@ -231,6 +232,7 @@ def _examine(
     return replace(done, attacks=found)
 
 
+@undisturbed()
 def render_scan(
     path: Path,
     *,
@@ -262,12 +264,12 @@ def render_scan(
     RenderError, EngineError, WeightsError
         Where nothing can be drawn or recognised.
     """
+    encoder = make_encoder(settings.encoder, detector=settings.detector)
     volume = read_volume(path)
     skin = extract_skin(volume, level=settings.level, settings=settings.surface)
     with make_renderer(settings.renderer) as renderer:
         view = turn_view(find_frontal_view(skin), azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
         portrait = renderer.render(skin, view, lighting=settings.lighting)
-    encoder = make_encoder(settings.encoder, detector=settings.detector)
     findings = [Finding("reader", "info", note) for note in volume.notes] + list(skin.checks)
     if encoder.notice:  # a stand-in or a fallback: a face must not be shown without it
         findings.append(Finding("recogniser", "warning", encoder.notice))

@@ -48,6 +48,7 @@ def calibrate(
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         calibrations, faces, _ = reid_audit.calibrate_encoders(
             cohort,
@@ -106,6 +107,7 @@ def score(
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         result, scores = reid_audit.audit_cohort(
             cohort,
