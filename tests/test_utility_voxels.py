@@ -132,6 +132,16 @@ def test_the_face_is_the_front_half_of_the_outline() -> None:
         find_facial_skin(replace(volume, intensity=np.full_like(volume.intensity, -1000)))
 
 
+def test_a_chest_is_no_face() -> None:
+    intensity = np.full((20, 40, 130), -1000, dtype=np.float32)
+    intensity[2:18, 10:30, 40:125] = 40  # a head of 255 mm
+    intensity[2:18, 2:38, :30] = 40  # a chest, further to the front
+    intensity[8:12, 12:20, 30:40] = 40  # a neck between them
+    skin = find_facial_skin(Volume(intensity, AFFINE, Modality.CT))
+    assert (skin.front[2:18, 40:125] == 29).all()
+    assert (skin.front[:, :30] == -1).all()
+
+
 def test_depth_is_measured_from_the_skin_along_j() -> None:
     volume, _ = _head()
     depths = depths_of_change_mm(find_change(volume, _cut(volume)).changed, find_facial_skin(volume))

@@ -15,6 +15,9 @@ SKIN_HU = -300.0
 NEAR_FACE_MM = 5.0
 """Within this distance of the facial skin a structure lies on the face (paper 2)."""
 
+_HEAD_MM = 260.0
+"""From the crown of a large head to below its chin: what lies lower is neck, shoulders and chest."""
+
 _LOOK_MM = 60.0
 """Distances to the face beyond this are not looked up."""
 
@@ -56,7 +59,8 @@ def find_facial_skin(volume: Volume) -> FacialSkin:
     """Find the facial skin of an original scan.
 
     The head is the largest connected region above the skin level: -300 HU in CT, half of Otsu's threshold in MR. Its
-    front half is in front of the middle between its first and last voxel along j.
+    front half is in front of the middle between its first and last voxel along j. Only the uppermost 260 mm count, so
+    that shoulders and chest are no face.
 
     Raises
     ------
@@ -75,6 +79,8 @@ def find_facial_skin(volume: Volume) -> FacialSkin:
         sizes[0] = 0
         above = regions == int(sizes.argmax())
     del regions
+    crown = int(np.flatnonzero(above.any(axis=(0, 1)))[-1])
+    above[:, :, : max(0, crown - round(_HEAD_MM / volume.spacing_mm[2]))] = False
     rows = np.flatnonzero(above.any(axis=(0, 2)))
     middle = (rows[0] + rows[-1]) / 2
     last = above.shape[1] - 1
