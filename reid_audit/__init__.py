@@ -21,7 +21,7 @@ from .accuracy import (
     read_calibrations,
     write_calibration,
 )
-from .attack import ATTACKS
+from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
     Settings,
     acquire_faces,
@@ -34,7 +34,7 @@ from .audit import (
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_manifest, write_manifest
+from .dataset import Cohort, read_gallery, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, check_encoders, make_encoder, make_encoders
@@ -94,6 +94,7 @@ __version__ = _version("reid-audit")
 
 __all__ = [
     "ATTACKS",
+    "DEFAULT_ATTACKS",
     "ORIGINAL",
     "AuditResult",
     "Calibration",
@@ -171,6 +172,7 @@ __all__ = [
     "people_needed",
     "read_calibration",
     "read_calibrations",
+    "read_gallery",
     "read_labels",
     "read_manifest",
     "read_policy",

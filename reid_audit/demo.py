@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from .attack import ATTACKS
+from .attack import DEFAULT_ATTACKS
 from .audit import Progress, Settings, audit_cohort, start_engines_of_each
 from .dataset import read_manifest, write_manifest
 from .deface import apply_defacer, reference_defacers
@@ -91,7 +91,7 @@ def run_demo(
     settings: Settings = Settings(),
     encoders: Sequence[str] = (),
     policy: Policy = Policy(),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Sequence[str] = DEFAULT_ATTACKS,
     seed: int = 0,
     keep_scans: Path | None = None,
     executor: Executor | None = None,

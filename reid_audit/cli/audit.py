@@ -89,7 +89,16 @@ def score(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            "--gallery",
+            help="Photographs to look the scans up in: a folder with p01.jpg for the subject p01, or a CSV with "
+            "subject, path. They are read and not kept.",
+            show_default=False,
+        ),
+    ] = None,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
@@ -104,6 +113,7 @@ def score(
     Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    photos = () if gallery is None else reid_audit.read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
@@ -115,6 +125,7 @@ def score(
             allow_mismatch=allow_mismatch,
             policy=limits,
             attacks=words_of(attack),
+            gallery=photos,
             settings=settings_of("auto", detector, renderer, level),
             encoders=words_of(encoder),
             seed=seed,

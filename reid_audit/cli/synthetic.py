@@ -35,7 +35,7 @@ def demo(
     encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
     workers: WorkersOption = None,
     seed: SeedOption = 0,
 ) -> None:
