@@ -24,7 +24,7 @@ from .audit import (
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_manifest, write_manifest
+from .dataset import Aside, Choice, Cohort, Inventory, read_cohort, read_manifest, take_inventory, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
@@ -73,9 +73,11 @@ __version__ = _version("reid-audit")
 __all__ = [
     "ATTACKS",
     "ORIGINAL",
+    "Aside",
     "AuditResult",
     "Calibration",
     "CalibrationError",
+    "Choice",
     "Cohort",
     "Decision",
     "Defaced",
@@ -89,6 +91,7 @@ __all__ = [
     "Fingerprint",
     "Group",
     "InputError",
+    "Inventory",
     "Lighting",
     "Modality",
     "PhantomScan",
@@ -139,6 +142,7 @@ __all__ = [
     "make_renderer",
     "people_needed",
     "read_calibration",
+    "read_cohort",
     "read_labels",
     "read_manifest",
     "read_policy",
@@ -153,6 +157,7 @@ __all__ = [
     "run_demo",
     "save_png",
     "start_engines",
+    "take_inventory",
     "verify_weights",
     "weights_home",
     "write_calibration",

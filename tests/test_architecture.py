@@ -21,7 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "weights": {"records"},
     "work": {"records"},
     "volume": {"records"},
-    "dataset": {"records"},
+    "dataset": {"records", "volume"},  # volume: headers of DICOM files, no pixels
     "surface": {"records"},
     "render": {"records"},
     "face": {"records", "weights"},

@@ -142,7 +142,7 @@ def examine_scan(
 
     try:
         with _timed(seconds, "read"):
-            volume = read_volume(scan.path, modality=scan.modality)
+            volume = read_volume(scan.path, modality=scan.modality, series=scan.series, name=scan.label)
     except InputError as error:
         return stopped(Status.UNREADABLE, error)
     notes = tuple(Finding("reader", "info", note) for note in volume.notes)

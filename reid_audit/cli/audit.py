@@ -10,12 +10,23 @@ from rich.markup import escape
 from rich.table import Table
 
 import reid_audit
+from reid_audit.cli.choosing import (
+    CohortArgument,
+    ConditionOption,
+    DerivativeOption,
+    LayoutOption,
+    OutsideOption,
+    RunOption,
+    SaltOption,
+    SuffixOption,
+    WhereOption,
+    choice_of,
+)
 from reid_audit.cli.options import (
     AttackOption,
     DetectorOption,
     EncoderOption,
     LevelOption,
-    ManifestArgument,
     OverwriteOption,
     RendererName,
     RendererOption,
@@ -29,7 +40,7 @@ from reid_audit.cli.words import err, out, say_audit, say_calibration, say_resul
 
 
 def calibrate(
-    manifest: ManifestArgument,
+    dataset: CohortArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file to write.")] = Path(
         "calibration.json"
     ),
@@ -39,15 +50,26 @@ def calibrate(
     level: LevelOption = None,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
-    ] = False,
+    suffix: SuffixOption = "",
+    run: RunOption = "",
+    where: WhereOption = None,
+    derivative: DerivativeOption = None,
+    condition: ConditionOption = None,
+    layout: LayoutOption = "auto",
+    salt_file: SaltOption = None,
+    allow_outside: OutsideOption = False,
 ) -> None:
     """Find the thresholds at which the recogniser tells the originals of a cohort apart.
 
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
-    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    cohort = reid_audit.read_cohort(
+        dataset,
+        choice=choice_of(suffix, run, where, derivative, condition),
+        layout=layout,
+        salt_file=salt_file,
+        allow_outside=allow_outside,
+    )
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         calibration, records, notices = reid_audit.calibrate_cohort(
             cohort,
@@ -67,7 +89,7 @@ def calibrate(
 
 
 def score(
-    manifest: ManifestArgument,
+    dataset: CohortArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
     calibration: Annotated[
         Path | None,
@@ -89,9 +111,14 @@ def score(
     workers: WorkersOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
-    ] = False,
+    suffix: SuffixOption = "",
+    run: RunOption = "",
+    where: WhereOption = None,
+    derivative: DerivativeOption = None,
+    condition: ConditionOption = None,
+    layout: LayoutOption = "auto",
+    salt_file: SaltOption = None,
+    allow_outside: OutsideOption = False,
 ) -> None:
     """Answer whether the defaced scans of a cohort can still be linked to their people.
 
@@ -99,7 +126,13 @@ def score(
 
     Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
     """
-    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    cohort = reid_audit.read_cohort(
+        dataset,
+        choice=choice_of(suffix, run, where, derivative, condition),
+        layout=layout,
+        salt_file=salt_file,
+        allow_outside=allow_outside,
+    )
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibration(calibration)
     reid_audit.report.prepare_folder(output, overwrite=overwrite)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,9 +46,6 @@ AttackOption = Annotated[
     str, typer.Option("--attack", help="Attackers, with commas: naive, aligned, registered. naive always runs.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
-ManifestArgument = Annotated[
-    Path, typer.Argument(help="CSV or TSV with the columns subject, session, condition, path.", show_default=False)
-]
 
 
 def settings_of(encoder: str, detector: str, renderer: RendererName, level: float | None) -> reid_audit.Settings:

@@ -50,7 +50,7 @@ from reid_audit.records.evidence import (
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Skin, Status, View
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
-from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, natural_key
+from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict
 
@@ -103,5 +103,6 @@ __all__ = [
     "View",
     "Volume",
     "WeightsError",
+    "name_series",
     "natural_key",
 ]

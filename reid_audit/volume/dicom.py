@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import InputError, Modality
+from reid_audit.records import InputError, Modality, name_series
+from reid_audit.volume.header import (
+    IMAGE_CLASSES,
+    DeflatedError,
+    claims_no_face,
+    damaged_header_errors,
+    is_localizer,
+    read_header,
+)
 from reid_audit.volume.stored import AIR_HU, Stored, check_declared, lps_to_ras, quiet_itk
-
-# SOP classes of CT and MR images, plain and enhanced.
-_IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +40,20 @@ class _Slice:
     position_lps_mm: NDArray[np.float64]
     padding: tuple[float, float] | None
     claims_no_face: bool
+    is_localizer: bool
 
+
+class _DamagedError(InputError):
+    """A file that may be an image of the stack, and may not: its header cannot be read."""
+
+
+_ONE_PLACE_MM = 1e-3  # slices nearer than that lie at one position
 
 _DICOM_TAGS = [
     "DeidentificationMethod",
     "DeidentificationMethodCodeSequence",
     "RecognizableVisualFeatures",
+    "ImageType",
     "SeriesInstanceUID",
     "SeriesNumber",
     "Modality",
@@ -69,44 +82,26 @@ def _padding_range(header: Any) -> tuple[float, float] | None:
     return min(ends), max(ends)
 
 
-def _claims_no_face(header: Any) -> bool:
-    """Whether (0012,0063), (0012,0064) or (0028,0302) says that recognizable visual features were cleaned."""
-    codes = [item.get("CodeValue") for item in header.get("DeidentificationMethodCodeSequence") or ()]
-    methods = header.get("DeidentificationMethod") or ""
-    return (
-        "113102" in codes  # DCM: Clean Recognizable Visual Features Option
-        or header.get("RecognizableVisualFeatures") == "NO"
-        or "face" in str(methods).lower()  # defaced, mri_reface ...
-    )
-
-
 def _is_image(header: Any) -> bool:
     """Whether a file belongs to the stack. One that calls itself an image counts even where a field is lost.
 
     To leave such a file out would lose a slice unseen.
     """
-    if header.file_meta.get("MediaStorageSOPClassUID") in _IMAGE_CLASSES:
+    if header.file_meta.get("MediaStorageSOPClassUID") in IMAGE_CLASSES:
         return True
     placed = header.get("Rows") is not None and header.get("ImagePositionPatient") is not None
     return placed and header.get("Modality") in list(Modality)
 
 
-def _read_slice(path: Path, folder: str) -> _Slice | None:
-    """Read one DICOM header. None = not an image of CT or MR (a report, contours, dose, no DICOM at all)."""
-    from pydicom.datadict import tag_for_keyword
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-    from pydicom.filereader import read_partial
-
-    wanted = [tag_for_keyword(keyword) or 0 for keyword in _DICOM_TAGS]
-    last = max(wanted)
-    # What pydicom raises on damaged bytes, found by feeding it thousands of damaged files.
-    damaged: tuple[type[Exception], ...]
-    damaged = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
-    damaged += (struct.error, BytesLengthException)
+def _read_slice(path: Path, folder: str, series: str) -> _Slice | None:
+    """Read one DICOM header. None = of another series, or no image of CT or MR (contours, dose, no DICOM at all)."""
+    damaged = damaged_header_errors()
     try:
-        with path.open("rb") as stream:
-            # Tags stand in order: to stop after the last one skips a vendor's private fields, most of the time spent.
-            header = read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=wanted)
+        header = read_header(path, _DICOM_TAGS)
+        if header is None:
+            return None
+        if series and name_series(str(header.get("SeriesInstanceUID"))) != series:
+            return None
         if not _is_image(header):
             return None
         if int(header.get("NumberOfFrames") or 1) > 1:
@@ -122,17 +117,18 @@ def _read_slice(path: Path, folder: str) -> _Slice | None:
             orientation=np.array([float(x) for x in header.ImageOrientationPatient]).reshape(2, 3),
             position_lps_mm=np.array([float(x) for x in header.ImagePositionPatient]).reshape(3),
             padding=_padding_range(header),
-            claims_no_face=_claims_no_face(header),
+            claims_no_face=claims_no_face(header),
+            is_localizer=is_localizer(header),
         )
         if int(header.SamplesPerPixel) != 1 or header.PhotometricInterpretation != "MONOCHROME2":
             raise InputError(f"{folder}: holds colour or inverted DICOM images; one real number per voxel is needed")
     except InputError:
         raise
-    except InvalidDicomError:
-        return None
+    except DeflatedError as error:
+        raise InputError(f"{folder}: {error}") from error
     except damaged as error:
         what = "modality (CT or MR), size, spacing, position or orientation"
-        raise InputError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
+        raise _DamagedError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
     if not (np.isfinite(one.orientation).all() and np.isfinite(one.position_lps_mm).all()):
         raise InputError(f"{folder}: a DICOM image has a position or orientation that is not finite")
     return one
@@ -179,27 +175,76 @@ def _check_gaps(slices: list[_Slice], folder: str) -> list[str]:
     return [f"uneven slice gaps: up to {off:.0%} of a gap off an even stack"] if off > 0.01 else []
 
 
-def read_dicom(folder: Path) -> Stored:
-    """Read the one CT or MR series of a folder (subfolders are not searched)."""
-    import SimpleITK as sitk
+def _pixel_digest(one: _Slice, folder: str) -> bytes:
+    """Hash a slice's stored pixels and what turns them into values."""
+    from pydicom import dcmread
 
-    name = folder.name
+    try:
+        data = dcmread(one.path)
+        scale = repr([data.get("RescaleSlope"), data.get("RescaleIntercept"), data.get("BitsAllocated")])
+        return hashlib.sha256(data.PixelData + scale.encode()).digest()
+    except damaged_header_errors() as error:
+        raise InputError(f"{folder}: the pixels of a DICOM file are damaged; copy the series again") from error
+
+
+def _drop_copies(slices: list[_Slice], folder: str) -> tuple[list[_Slice], list[str]]:
+    """Leave out slices that are there twice, pixel by pixel. Another image at one position is no copy: it stays."""
+    normal = np.cross(*slices[0].orientation)
+    kept: list[_Slice] = []
+    for one in slices:
+        last = kept[-1] if kept else None
+        near = last is not None and abs(float((one.position_lps_mm - last.position_lps_mm) @ normal)) < _ONE_PLACE_MM
+        if last is None or not near or _pixel_digest(one, folder) != _pixel_digest(last, folder):
+            kept.append(one)
+    dropped = len(slices) - len(kept)
+    return kept, [f"{dropped} slices are there twice, pixel by pixel: one of each was taken"] if dropped else []
+
+
+def _gather(folder: Path, name: str, series: str) -> tuple[list[_Slice], list[str]]:
+    """Find the slices of the one series of a folder, or of the one that was asked for."""
     try:
         files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
     except OSError as error:
         raise InputError(f"{name}: the folder cannot be listed") from error
-    found = [_read_slice(path, name) for path in files]
-    slices = [one for one in found if one is not None]
+    slices, damaged, other = [], 0, 0
+    for path in files:
+        try:
+            one = _read_slice(path, name, series)
+        except _DamagedError:
+            if not series:  # it may be a slice of this one series, and must not be lost unseen
+                raise
+            damaged += 1
+            continue
+        if one is None:
+            other += 1
+        else:
+            slices.append(one)
     if not slices:
-        raise InputError(f"{name}: the folder holds no DICOM image of CT or MR; give the folder of one series")
-    slices = _one_series(slices, name)
+        what = "no longer holds the DICOM series that was found in it" if series else "holds no DICOM image of CT or MR"
+        raise InputError(f"{name}: the folder {what}; give the folder of one series")
+    notes = [f"{other} files of the folder are not images and were left out"] if other and not series else []
+    if damaged:
+        notes.append(
+            f"{damaged} files of the folder have damaged headers: whether they belong to this series is unknown"
+        )
+    planes = [one for one in slices if not one.is_localizer]
+    if planes and len(planes) < len(slices):
+        notes.append(f"{len(slices) - len(planes)} scout images (localizers) were left out")
+    return planes or slices, notes
+
+
+def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
+    """Read a CT or MR series of a folder (subfolders are not searched): the only one, or one by its `name_series`."""
+    import SimpleITK as sitk
+
+    name = name or folder.name
+    slices, found = _gather(folder, name, series)
+    slices, copies = _drop_copies(_one_series(slices, name), name)
     first, n = slices[0], len(slices)
     check_declared(name, (*first.grid, n), None)
-    notes = _check_gaps(slices, name)
+    notes = found + copies + _check_gaps(slices, name)
     if any(one.claims_no_face for one in slices):
         notes.append("the header claims that the face was removed: a claim, not a measurement")
-    if n < len(files):
-        notes.append(f"{len(files) - n} files of the folder are not images and were left out")
     try:
         with quiet_itk():
             image = sitk.ReadImage([str(one.path) for one in slices], sitk.sitkFloat32)
