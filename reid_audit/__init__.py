@@ -29,7 +29,7 @@ from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
-from .phantom import PhantomScan, make_phantom, write_cohort
+from .phantom import PhantomScan, make_phantom, write_bids_cohort, write_cohort
 from .records import (
     ORIGINAL,
     AuditResult,
@@ -160,6 +160,7 @@ __all__ = [
     "take_inventory",
     "verify_weights",
     "weights_home",
+    "write_bids_cohort",
     "write_calibration",
     "write_cohort",
     "write_demo_cohort",

@@ -10,7 +10,7 @@ from reid_audit.phantom.person import draw_person
 from reid_audit.phantom.scan import make_phantom
 from reid_audit.records import ORIGINAL, InputError, Modality
 
-_SITES = ("north", "south")
+SITES = ("north", "south")
 
 
 def write_cohort(
@@ -68,7 +68,7 @@ def write_cohort(
     for identity in range(1, subjects + 1):
         person = draw_person(seed, identity)
         subject = f"p{identity:0{width}d}"
-        strata = (person.sex, str(person.age_years), _SITES[identity % len(_SITES)])
+        strata = (person.sex, str(person.age_years), SITES[identity % len(SITES)])
         for visit in range(1, visits + 1):
             scan = make_phantom(
                 identity,

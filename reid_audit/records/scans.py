@@ -67,9 +67,9 @@ class ScanRef:
     def label(self) -> str:
         """What messages and reports call the file: its name without folders.
 
-        A series of a DICOM tree is called by its key: the tree's folders may be named after its patients.
+        A series of a DICOM tree has none: the tree's folders may be named after its patients.
         """
-        return self.key if self.series else self.path.name
+        return "DICOM series" if self.series else self.path.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
