@@ -131,6 +131,19 @@ def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tm
     assert set(original.seconds) == {"read", "skin", "portrait", "face"}
 
 
+def test_what_a_defacer_put_before_the_face_is_a_finding_of_the_defaced_scan(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, encoder="pixels", surface=SurfaceSettings(voxel_mm=2.0, head_volume_cm3=500.0))
+    original, defaced = tmp_path / "original.nii.gz", tmp_path / "mask.nii.gz"
+    write_volume(_ball(70.0), original)
+    write_volume(_ball(70.0, dent_mm=-20.0), defaced)
+    scans = [ScanRef("s0", "1", condition, path) for condition, path in (("original", original), ("mask", defaced))]
+    write_manifest(tmp_path / "manifest.csv", scans)
+    before, after = acquire_faces(read_manifest(tmp_path / "manifest.csv"), settings=settings)
+    assert "surface_added" not in {finding.code for finding in before.findings}
+    (added,) = [finding for finding in after.findings if finding.code == "surface_added"]
+    assert added.value == pytest.approx(20, abs=4)
+
+
 def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from reid_audit.records import (
     Grid,
     InputError,
     Portrait,
+    Relief,
     RenderError,
     ScanRef,
     Skin,
@@ -32,7 +33,7 @@ from reid_audit.records import (
     Volume,
 )
 from reid_audit.render import Renderer, check_one_sided, find_frontal_view, make_renderer, turn_view
-from reid_audit.surface import extract_skin, refine_level
+from reid_audit.surface import check_added_surface, extract_skin, measure_relief, refine_level
 from reid_audit.volume import check_same_grid, read_volume
 
 
@@ -57,12 +58,13 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partner:
-    """What an original hands on to its defaced partners: level, camera, grid, and where its face is."""
+    """What an original hands on to its defaced partners: level, camera, grid, where its face is, and its relief."""
 
     level: float
     view: View
     grid: Grid
     face: Face
+    relief: Relief | None = None
 
 
 class _Sought(NamedTuple):
@@ -163,7 +165,10 @@ def examine_scan(
             )
     except InputError as error:
         return stopped(Status.NO_SKIN, error)
-    done = replace(done, level=skin.level, findings=notes + skin.checks)
+    findings = notes + skin.checks
+    if partner is not None and partner.relief is not None:
+        findings += check_added_surface(partner.relief, skin)
+    done = replace(done, level=skin.level, findings=findings)
     try:
         with _timed(seconds, "portrait"):
             view = find_frontal_view(skin) if partner is None else partner.view
@@ -181,7 +186,8 @@ def examine_scan(
     del volume
     done = replace(done, level=skin.level, face=face, view=view)
     if scan.condition == ORIGINAL:
-        return replace(done, findings=notes + skin.checks + check_one_sided(skin))
+        findings = notes + skin.checks + check_one_sided(skin)
+        return replace(done, findings=findings, relief=measure_relief(skin))
     with _timed(seconds, "attacks"):
         found = {}
         if "aligned" in attacks and partner is not None:

@@ -48,7 +48,7 @@ from reid_audit.records.evidence import (
     TestResult,
     Threshold,
 )
-from reid_audit.records.faces import Face, FaceRecord, Portrait, Skin, Status, View
+from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
@@ -88,6 +88,7 @@ __all__ = [
     "Rate",
     "Real",
     "ReidAuditError",
+    "Relief",
     "RenderError",
     "ScanRef",
     "ScanRow",
