@@ -15,6 +15,7 @@ from reid_audit.dataset.found import Choice, Found, Inventory, Ledger
 from reid_audit.dataset.manifest import read_manifest
 from reid_audit.dataset.pseudonym import read_salt
 from reid_audit.records import ORIGINAL, InputError, ScanRef, natural_key
+from reid_audit.volume.stored import quiet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,9 +174,10 @@ def _of_dicom(
     if choice.derivatives:
         raise InputError("--derivative is for BIDS datasets; declare defaced DICOM trees with --condition NAME=PATH")
     ledger = Ledger(names=False)
-    found, questions, notes = read_dicom_tree(
-        path, choice, ledger, salt=salt, allow_outside=allow_outside, progress=progress
-    )
+    with quiet():
+        found, questions, notes = read_dicom_tree(
+            path, choice, ledger, salt=salt, allow_outside=allow_outside, progress=progress
+        )
     source = "DICOM tree"
     if not found and not questions:
         return _finish("DICOM", source, ledger, [], questions, notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
 import tempfile
@@ -207,8 +208,11 @@ def write_manifest(path: Path, scans: Iterable[ScanRef], strata: pd.DataFrame | 
         if clash:
             raise InputError(f"{path.name}: stratum {listed(clash)} has the name of a manifest column; rename it")
         table = table.join(strata.astype(str), on="subject").fillna("")
+    # A lone carriage return ends a line for pandas, but is not quoted by it.
+    quoting = csv.QUOTE_ALL if table["path"].str.contains("\r", regex=False).any() else csv.QUOTE_MINIMAL
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
-        text = table.to_csv(index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
+        text = table.to_csv(index=False, sep=separator, lineterminator="\n", quoting=quoting)
         content = text.encode()
         handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")  # readable by its owner alone
         try:

@@ -125,7 +125,7 @@ def _read_slice(path: Path, folder: str, series: str) -> _Slice | None:
     except InputError:
         raise
     except DeflatedError as error:
-        raise InputError(f"{folder}: {error}") from error
+        raise _DamagedError(f"{folder}: {error}") from error
     except damaged as error:
         what = "modality (CT or MR), size, spacing, position or orientation"
         raise _DamagedError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error

@@ -11,8 +11,7 @@ from typing import Any
 IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
 """SOP classes of CT and MR images, plain and enhanced."""
 
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-_START = 4096
+_DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
 class DeflatedError(ValueError):
@@ -34,15 +33,6 @@ def _tags_of(keywords: tuple[str, ...]) -> list[int]:
     return [tag_for_keyword(keyword) or 0 for keyword in keywords]
 
 
-def _is_deflated(start: bytes, path: Path) -> bool:
-    length = int.from_bytes(start[140:144], "little") if start[132:136] == b"\x02\0\0\0" else _START
-    if 144 + length <= len(start):
-        return _DEFLATED in start[144 : 144 + length]
-    from pydicom.filereader import read_file_meta_info
-
-    return str(read_file_meta_info(path).get("TransferSyntaxUID", "")).encode() == _DEFLATED
-
-
 def read_header(path: Path, keywords: Iterable[str]) -> Any | None:
     """Read some elements of a DICOM file; sequences too, pixels never.
 
@@ -57,13 +47,12 @@ def read_header(path: Path, keywords: Iterable[str]) -> Any | None:
         One of `damaged_header_errors`. Values are decoded when they are asked for, and may raise then.
     """
     with path.open("rb") as stream:
-        start = stream.read(_START)
-        if start[128:132] != b"DICM":
+        if stream.read(132)[128:] != b"DICM":
             return None
         from pydicom.errors import InvalidDicomError
-        from pydicom.filereader import read_partial
+        from pydicom.filereader import read_file_meta_info, read_partial
 
-        if _is_deflated(start, path):
+        if read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
             raise DeflatedError("deflated DICOM is not read; write it out with another transfer syntax")
         wanted = _tags_of(tuple(keywords))
         last = max(wanted)
