@@ -15,12 +15,14 @@ from importlib.metadata import version as _version
 from .accuracy import assess, calibrate, check_fingerprint, list_people, read_calibration, write_calibration
 from .attack import ATTACKS
 from .audit import (
+    RunPlan,
     Settings,
     acquire_faces,
     audit_cohort,
     calibrate_cohort,
     examine_scan,
     judge_scores,
+    plan_run,
     render_scan,
     start_engines,
 )
@@ -54,6 +56,7 @@ from .records import (
     ScoreTable,
     Skin,
     Status,
+    StoreError,
     Verdict,
     View,
     Volume,
@@ -66,7 +69,7 @@ from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
-from .work import local_executor
+from .work import Store, cluster_executor, local_executor
 
 __version__ = _version("reid-audit")
 
@@ -101,11 +104,14 @@ __all__ = [
     "ReidAuditError",
     "RenderError",
     "Renderer",
+    "RunPlan",
     "ScanRef",
     "ScoreTable",
     "Settings",
     "Skin",
     "Status",
+    "Store",
+    "StoreError",
     "SurfaceSettings",
     "Verdict",
     "View",
@@ -121,6 +127,7 @@ __all__ = [
     "calibrate_cohort",
     "check_fingerprint",
     "check_same_grid",
+    "cluster_executor",
     "compare",
     "cosine_distances",
     "decide",
@@ -141,6 +148,7 @@ __all__ = [
     "make_phantom",
     "make_renderer",
     "people_needed",
+    "plan_run",
     "read_calibration",
     "read_cohort",
     "read_labels",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -33,10 +34,19 @@ from reid_audit.cli.options import (
     SeedOption,
     WorkersOption,
     settings_of,
-    show_progress,
     words_of,
 )
-from reid_audit.cli.words import err, out, say_audit, say_calibration, say_result, say_tests, say_unacquired
+from reid_audit.cli.running import (
+    DryRunOption,
+    LimitOption,
+    LogOption,
+    NoStoreOption,
+    SchedulerOption,
+    StoreOption,
+    open_store,
+    start_run,
+)
+from reid_audit.cli.words import err, out, say_audit, say_calibration, say_plan, say_result, say_tests, say_unacquired
 
 
 def calibrate(
@@ -49,9 +59,15 @@ def calibrate(
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
     workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    store: StoreOption = None,
+    no_store: NoStoreOption = False,
+    limit: LimitOption = None,
+    dry_run: DryRunOption = False,
+    log: LogOption = None,
     seed: SeedOption = 0,
     suffix: SuffixOption = "",
-    run: RunOption = "",
+    which_run: RunOption = "",
     where: WhereOption = None,
     derivative: DerivativeOption = None,
     condition: ConditionOption = None,
@@ -63,20 +79,24 @@ def calibrate(
 
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
+    choice = choice_of(suffix, which_run, where, derivative, condition)
     cohort = reid_audit.read_cohort(
-        dataset,
-        choice=choice_of(suffix, run, where, derivative, condition),
-        layout=layout,
-        salt_file=salt_file,
-        allow_outside=allow_outside,
+        dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
     )
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
+    if dry_run:
+        originals = replace(cohort, scans=cohort.originals)
+        say_plan(reid_audit.plan_run(originals, settings=settings, store=kept, limit=limit), kept)
+        return
+    with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         calibration, records, notices = reid_audit.calibrate_cohort(
             cohort,
-            settings=settings_of(encoder, detector, renderer, level),
+            settings=settings,
             seed=seed,
-            executor=executor,
-            progress=progress,
+            executor=run.executor,
+            progress=run.progress,
+            store=run.store,
+            limit=limit,
         )
     reid_audit.write_calibration(calibration, output)
     for notice in (*notices, *calibration.notes):
@@ -109,10 +129,16 @@ def score(
     level: LevelOption = None,
     attack: AttackOption = ",".join(reid_audit.ATTACKS),
     workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    store: StoreOption = None,
+    no_store: NoStoreOption = False,
+    limit: LimitOption = None,
+    dry_run: DryRunOption = False,
+    log: LogOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
     suffix: SuffixOption = "",
-    run: RunOption = "",
+    which_run: RunOption = "",
     where: WhereOption = None,
     derivative: DerivativeOption = None,
     condition: ConditionOption = None,
@@ -126,27 +152,31 @@ def score(
 
     Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
     """
+    choice = choice_of(suffix, which_run, where, derivative, condition)
     cohort = reid_audit.read_cohort(
-        dataset,
-        choice=choice_of(suffix, run, where, derivative, condition),
-        layout=layout,
-        salt_file=salt_file,
-        allow_outside=allow_outside,
+        dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
     )
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibration(calibration)
+    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
+    if dry_run:
+        attacks = words_of(attack)
+        say_plan(reid_audit.plan_run(cohort, settings=settings, attacks=attacks, store=kept, limit=limit), kept)
+        return
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         result, scores = reid_audit.audit_cohort(
             cohort,
             calibration=thresholds,
             allow_mismatch=allow_mismatch,
             policy=limits,
             attacks=words_of(attack),
-            settings=settings_of(encoder, detector, renderer, level),
+            settings=settings,
             seed=seed,
-            executor=executor,
-            progress=progress,
+            executor=run.executor,
+            progress=run.progress,
+            store=run.store,
+            limit=limit,
         )
     page = reid_audit.write_result(result, scores, output, overwrite=overwrite)
     say_audit(result)

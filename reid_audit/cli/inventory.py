@@ -40,7 +40,7 @@ def inventory(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there already.")] = False,
     suffix: SuffixOption = "",
-    run: RunOption = "",
+    which_run: RunOption = "",
     where: WhereOption = None,
     derivative: DerivativeOption = None,
     condition: ConditionOption = None,
@@ -59,7 +59,7 @@ def inventory(
     with show_progress() as progress:
         found = reid_audit.take_inventory(
             path,
-            choice=choice_of(suffix, run, where, derivative, condition),
+            choice=choice_of(suffix, which_run, where, derivative, condition),
             layout=layout,
             salt_file=salt_file,
             allow_outside=allow_outside,

@@ -21,6 +21,7 @@ from reid_audit.cli.options import (
     show_progress,
     words_of,
 )
+from reid_audit.cli.running import start_run
 from reid_audit.cli.words import out, say_audit
 from reid_audit.records import Modality
 
@@ -46,7 +47,7 @@ def demo(
     Example: [bold]reid-audit demo --subjects 30[/]
     """
     settings = settings_of(encoder, detector, renderer, None)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    with start_run(workers=workers) as run:
         result, scores = reid_audit.run_demo(
             subjects=subjects,
             modality=modality,
@@ -54,8 +55,8 @@ def demo(
             attacks=words_of(attack),
             seed=seed,
             keep_scans=keep_scans,
-            executor=executor,
-            progress=progress,
+            executor=run.executor,
+            progress=run.progress,
         )
     page = reid_audit.write_result(result, scores, output, overwrite=True)
     say_audit(result)
