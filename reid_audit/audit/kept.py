@@ -1,7 +1,7 @@
 """Faces that an earlier run finished: looked up before a scan is done, kept after it.
 
-What a face depends on makes up its key: the bytes of the scan, its name, series, condition and modality, the settings, the
-engines with their model files, what the original handed on, the attackers and what they know, the versions of the
+What a face depends on makes up its key: the bytes of the scan, its name, series, condition and modality, the settings,
+the engines with their model files, what the original handed on, the attackers and what they know, the versions of the
 packages and the source of the rooms that a scan goes through. Subject, session and folder are neither in the key nor in
 the entry.
 """
