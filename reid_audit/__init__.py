@@ -30,11 +30,13 @@ from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
 from .phantom import PhantomScan, make_phantom, write_cohort
+from .ranking import rank_defacers
 from .records import (
     ORIGINAL,
     AuditResult,
     Calibration,
     CalibrationError,
+    Comparison,
     Decision,
     EngineError,
     Evidence,
@@ -60,7 +62,16 @@ from .records import (
     WeightsError,
 )
 from .render import Lighting, Renderer, find_frontal_view, frontal_view, make_renderer, save_png
-from .report import result_from_json, result_to_html, result_to_json, write_result
+from .report import (
+    read_result,
+    result_from_json,
+    result_schema,
+    result_to_html,
+    result_to_json,
+    result_to_markdown,
+    write_comparison,
+    write_result,
+)
 from .stats import people_needed
 from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .verdict import decide, format_policy, read_policy
@@ -77,6 +88,7 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "Cohort",
+    "Comparison",
     "Decision",
     "Defaced",
     "Defacer",
@@ -138,18 +150,22 @@ __all__ = [
     "make_phantom",
     "make_renderer",
     "people_needed",
+    "rank_defacers",
     "read_calibration",
     "read_labels",
     "read_manifest",
     "read_policy",
+    "read_result",
     "read_score_strata",
     "read_scores",
     "read_volume",
     "reference_defacers",
     "render_scan",
     "result_from_json",
+    "result_schema",
     "result_to_html",
     "result_to_json",
+    "result_to_markdown",
     "run_demo",
     "save_png",
     "start_engines",
@@ -157,6 +173,7 @@ __all__ = [
     "weights_home",
     "write_calibration",
     "write_cohort",
+    "write_comparison",
     "write_demo_cohort",
     "write_labels",
     "write_manifest",

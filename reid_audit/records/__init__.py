@@ -24,6 +24,7 @@ Errors
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
+from reid_audit.records.comparison import Comparison, DefacerRow
 from reid_audit.records.cost import DefaceRun, DefaceStatus, UtilityValue
 from reid_audit.records.errors import (
     CalibrationError,
@@ -44,6 +45,7 @@ from reid_audit.records.evidence import (
     MatchRates,
     PersonEvidence,
     SearchRates,
+    SizedThreshold,
     StratumEvidence,
     TestResult,
     Threshold,
@@ -62,12 +64,14 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "Check",
+    "Comparison",
     "ConditionVerdict",
     "ControlEvidence",
     "Curve",
     "Decision",
     "DefaceRun",
     "DefaceStatus",
+    "DefacerRow",
     "Distribution",
     "EngineError",
     "Estimate",
@@ -93,6 +97,7 @@ __all__ = [
     "ScanRow",
     "ScoreTable",
     "SearchRates",
+    "SizedThreshold",
     "Skin",
     "Status",
     "StratumEvidence",
