@@ -32,11 +32,13 @@ from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
 from .phantom import PhantomScan, make_phantom, write_bids_cohort, write_cohort
+from .ranking import rank_defacers
 from .records import (
     ORIGINAL,
     AuditResult,
     Calibration,
     CalibrationError,
+    Comparison,
     Decision,
     EngineError,
     Evidence,
@@ -63,7 +65,16 @@ from .records import (
     WeightsError,
 )
 from .render import Lighting, Renderer, find_frontal_view, frontal_view, make_renderer, save_png
-from .report import result_from_json, result_to_html, result_to_json, write_result
+from .report import (
+    read_result,
+    result_from_json,
+    result_schema,
+    result_to_html,
+    result_to_json,
+    result_to_markdown,
+    write_comparison,
+    write_result,
+)
 from .stats import people_needed
 from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .verdict import decide, format_policy, read_policy
@@ -82,6 +93,7 @@ __all__ = [
     "CalibrationError",
     "Choice",
     "Cohort",
+    "Comparison",
     "Decision",
     "Defaced",
     "Defacer",
@@ -149,19 +161,23 @@ __all__ = [
     "make_renderer",
     "people_needed",
     "plan_run",
+    "rank_defacers",
     "read_calibration",
     "read_cohort",
     "read_labels",
     "read_manifest",
     "read_policy",
+    "read_result",
     "read_score_strata",
     "read_scores",
     "read_volume",
     "reference_defacers",
     "render_scan",
     "result_from_json",
+    "result_schema",
     "result_to_html",
     "result_to_json",
+    "result_to_markdown",
     "run_demo",
     "save_png",
     "start_engines",
@@ -171,6 +187,7 @@ __all__ = [
     "write_bids_cohort",
     "write_calibration",
     "write_cohort",
+    "write_comparison",
     "write_demo_cohort",
     "write_labels",
     "write_manifest",

@@ -35,7 +35,9 @@ ARROWS: dict[str, set[str]] = {
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "attack": {"records"},
     "plots": {"records"},
+    "ranking": {"records", "accuracy"},
     "report": {"records", "match", "plots"},
+    "notebook": {"records", "dataset", "match", "attack", "audit", "work", "plots", "report"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room
 

@@ -16,6 +16,7 @@ held out
     Measured on people who had no part in choosing the threshold.
 """
 
+from reid_audit.accuracy.between import compare_pairwise
 from reid_audit.accuracy.calibration import calibrate, check_fingerprint, read_calibration, write_calibration
 from reid_audit.accuracy.curves import (
     Roc,
@@ -36,6 +37,7 @@ __all__ = [
     "assess",
     "calibrate",
     "check_fingerprint",
+    "compare_pairwise",
     "extrapolate_fpir",
     "find_eer",
     "find_fmr",

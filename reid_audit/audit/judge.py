@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reid_audit.accuracy import assess, calibrate, list_people
+from reid_audit.accuracy import assess, calibrate, compare_pairwise, list_people
 from reid_audit.audit.settings import software_versions
 from reid_audit.dataset import Cohort
 from reid_audit.records import (
@@ -170,6 +171,8 @@ def judge_scores(
             "the rates on held-out people stand beside them."
         )
     evidence = assess(scores, calibration, seed=seed, strata=strata, level=policy.level, margin=policy.max_linkability)
+    people = list_people(scores, calibration)
+    evidence = replace(evidence, family=(*evidence.family, *compare_pairwise(people)))
     return AuditResult(
         cohort=source,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -185,6 +188,6 @@ def judge_scores(
         weights={},
         scans=(),
         pairs=(),
-        people=list_people(scores, calibration),
+        people=people,
         distributions=_distributions(scores),
     )

@@ -10,7 +10,9 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.cli.audit import calibrate, plan, score, stats
+from reid_audit.cli.compare import compare
 from reid_audit.cli.inventory import inventory
+from reid_audit.cli.report import report
 from reid_audit.cli.scan import mesh, render
 from reid_audit.cli.store import store_app
 from reid_audit.cli.synthetic import demo, phantom
@@ -30,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (demo, phantom, inventory, render, mesh, calibrate, score, stats, plan):
+for command in (demo, phantom, inventory, render, mesh, calibrate, score, compare, report, stats, plan):
     app.command()(command)
 app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")

@@ -25,6 +25,7 @@ Errors
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
+from reid_audit.records.comparison import Comparison, DefacerRow
 from reid_audit.records.cost import DefaceRun, DefaceStatus, UtilityValue
 from reid_audit.records.errors import (
     CalibrationError,
@@ -46,6 +47,7 @@ from reid_audit.records.evidence import (
     MatchRates,
     PersonEvidence,
     SearchRates,
+    SizedThreshold,
     StratumEvidence,
     TestResult,
     Threshold,
@@ -64,12 +66,14 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "Check",
+    "Comparison",
     "ConditionVerdict",
     "ControlEvidence",
     "Curve",
     "Decision",
     "DefaceRun",
     "DefaceStatus",
+    "DefacerRow",
     "Distribution",
     "EngineError",
     "Estimate",
@@ -96,6 +100,7 @@ __all__ = [
     "ScanRow",
     "ScoreTable",
     "SearchRates",
+    "SizedThreshold",
     "Skin",
     "Status",
     "StoreError",

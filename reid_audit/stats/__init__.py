@@ -46,6 +46,7 @@ from reid_audit.stats.significance import (
     bounded_below,
     kruskal,
     mann_whitney,
+    mcnemar,
     permute_identities,
     wilcoxon,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "draw_subjects",
     "kruskal",
     "mann_whitney",
+    "mcnemar",
     "mean_of_pairs",
     "people_needed",
     "people_rate",
