@@ -37,6 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"records"},
     "ranking": {"records", "accuracy"},
     "report": {"records", "match", "plots"},
+    "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},
     "notebook": {"records", "dataset", "match", "attack", "audit", "work", "plots", "report"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room

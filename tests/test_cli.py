@@ -13,7 +13,7 @@ from reid_audit import Modality, Volume, read_calibration, result_from_json, wri
 from reid_audit.cli import main
 
 COMMANDS = (
-    *("demo", "phantom", "inventory", "render", "mesh", "calibrate"),
+    *("demo", "phantom", "inventory", "bids", "render", "mesh", "calibrate"),
     *("score", "compare", "report", "stats", "plan"),
 )
 WEIGHTS = ("list", "fetch", "import", "verify")

@@ -12,9 +12,22 @@ import pytest
 from test_inventory import aside, keys
 from trees import write_series, write_study
 
-from reid_audit import Choice, InputError, read_cohort, read_manifest, read_volume, take_inventory
+from reid_audit import (
+    Choice,
+    InputError,
+    Volume,
+    apply_defacer,
+    make_phantom,
+    read_cohort,
+    read_manifest,
+    read_volume,
+    reference_defacers,
+    result_from_json,
+    take_inventory,
+)
 from reid_audit.cli import main
 from reid_audit.dataset.pseudonym import pseudonym_of, read_salt
+from reid_audit.phantom import LABELS
 
 SALT = b"a salt for the tests"
 
@@ -275,3 +288,46 @@ def test_a_tree_without_a_scan(tmp_path, salt):
         take_inventory(tmp_path / "plan", salt_file=salt)
     with pytest.raises(InputError, match="--derivative is for BIDS"):
         take_inventory(tmp_path / "plan", choice=Choice(derivatives=("x",)), salt_file=salt)
+
+
+@pytest.mark.slow
+def test_six_people_are_audited(tmp_path, salt, capsys):
+    """The whole way: an export with plans, scouts and a duplicate, and a defaced tree with identifiers of its own."""
+    root, other = tmp_path / "Secret export", tmp_path / "after"
+    cut = reference_defacers()[0]
+    for k in range(1, 7):
+        for visit, date in ((1, "20200101"), (2, "20210101"))[: 2 if k < 3 else 1]:
+            phantom = make_phantom(k, visit, spacing_mm=2.5, seed=1)
+            folder = root / f"Secret {k}" / str(visit)
+            who = {"patient": f"SECRET-{k}", "visit": visit, "date": date}
+            write_study(folder, stored=to_stored(phantom.volume), spacing_mm=phantom.volume.spacing_mm, **who)
+            if visit == 1 and k < 3:
+                defaced = apply_defacer(cut, phantom.volume, phantom.labels, LABELS).volume
+                write_series(
+                    other / str(k),
+                    patient=f"SECRET-{k}",
+                    study=f"1.2.{k}.1",
+                    series=f"9.{k}",
+                    date=date,
+                    stored=to_stored(defaced),
+                    spacing_mm=defaced.spacing_mm,
+                )
+    shutil.copy(root / "Secret 1" / "1" / "I00050", root / "Secret 1" / "1" / "again")
+    out = tmp_path / "result"
+    argv = ["score", str(root), "--condition", f"cut={other}", "--salt-file", str(salt), "-o", str(out)]
+    assert main([*argv, "--encoder", "dlib", "--no-store", "--attack", "naive", "--workers", "1"]) in (1, 3, 4)
+    said = capsys.readouterr()
+    result = result_from_json((out / "result.json").read_text())
+    assert (result.cohort, len(result.scans)) == ("DICOM tree", 10)
+    assert {scan.file for scan in result.scans} == {"DICOM series"}
+    originals = [scan for scan in result.scans if scan.condition == "original"]
+    assert sum(scan.status.value == "ok" for scan in originals) >= 6
+    assert not {scan.status.value for scan in result.scans} & {"unreadable", "other_grid", "no_skin"}
+    texts = [said.out, said.err, *(path.read_text() for path in out.iterdir() if path.is_file())]
+    for secret in ("SECRET", "Secret", str(tmp_path)):
+        assert not any(secret in text.replace(str(out), "") for text in texts)
+
+
+def to_stored(volume: Volume) -> np.ndarray:
+    """Turn HU on RAS axes into what a scanner stores: (slice, row, column), rows to the back, columns to the left."""
+    return (np.rint(volume.intensity).astype(np.int16) + 1024)[::-1, ::-1].T

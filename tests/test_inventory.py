@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -247,14 +246,6 @@ def test_options_do_not_apply_to_a_manifest(tmp_path):
         take_inventory(tmp_path / "none")
     with pytest.raises(InputError, match="layout must be one of"):
         take_inventory(tmp_path, layout="zip")
-
-
-def test_participants_and_sessions_are_chosen_by_label(tmp_path):
-    root = write_bids(tmp_path / "raw", people=3, derivatives=("tool",))
-    choice = Choice(subjects=("01", "03"))
-    assert take_inventory(root, choice=choice).cohort.subjects == ("01", "03")
-    got = take_inventory(root, choice=replace(choice, sessions=("2",)))
-    assert keys(got) == ["01/2/original", "01/2/tool", "03/2/original", "03/2/tool"]
 
 
 def test_the_folder_of_the_dataset_may_be_the_present_one(tmp_path, monkeypatch):

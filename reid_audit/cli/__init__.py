@@ -10,6 +10,7 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.cli.audit import calibrate, plan, score, stats
+from reid_audit.cli.bids_app import ManyLabels, bids
 from reid_audit.cli.compare import compare
 from reid_audit.cli.inventory import inventory
 from reid_audit.cli.report import report
@@ -34,6 +35,7 @@ app = typer.Typer(
 
 for command in (demo, phantom, inventory, render, mesh, calibrate, score, compare, report, stats, plan):
     app.command()(command)
+app.command(cls=ManyLabels)(bids)
 app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")
 

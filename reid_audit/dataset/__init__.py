@@ -37,6 +37,7 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 
 from __future__ import annotations
 
+from reid_audit.dataset.bids import read_description as read_description
 from reid_audit.dataset.cohort import Cohort as Cohort
 from reid_audit.dataset.cohort import split_strata as split_strata
 from reid_audit.dataset.cohort import take_people as take_people

@@ -13,7 +13,7 @@ from reid_audit.records import ORIGINAL, natural_key
 
 
 def keep_asked(found: Iterable[Found], choice: Choice, ledger: Ledger) -> list[Found]:
-    """Leave out what other subjects, sessions or entities were asked for."""
+    """Leave out what other entities were asked for."""
     kept = []
     for one in found:
         unlike = [
@@ -21,11 +21,7 @@ def keep_asked(found: Iterable[Found], choice: Choice, ledger: Ledger) -> list[F
             for key, pattern in choice.where
             if not fnmatchcase(one.entities.get(key, "").lower(), pattern.lower())
         ]
-        if choice.subjects and one.subject not in choice.subjects:
-            ledger.add(one.suffix, "another participant was asked for")
-        elif choice.sessions and one.session not in choice.sessions:
-            ledger.add(one.suffix, "another session was asked for")
-        elif unlike:
+        if unlike:
             ledger.add(one.suffix, f"not {' and '.join(unlike)}, as was asked for")
         else:
             kept.append(one)

@@ -111,8 +111,6 @@ class Choice:
         Which folders of a BIDS dataset's ``derivatives`` are conditions; all that hold such images by default.
     conditions : tuple of (str, Path)
         Trees that lie elsewhere and what defaced them.
-    subjects, sessions : tuple of str
-        Labels to keep.
     """
 
     suffix: str = ""
@@ -120,8 +118,6 @@ class Choice:
     where: tuple[tuple[str, str], ...] = ()
     derivatives: tuple[str, ...] = ()
     conditions: tuple[tuple[str, Path], ...] = ()
-    subjects: tuple[str, ...] = ()
-    sessions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,9 +180,8 @@ def _of_dicom(
     source = "DICOM tree"
     if not found and not questions:
         return _finish("DICOM", source, ledger, [], questions, notes)
-    kept = keep_asked(found, replace(choice, sessions=()), ledger)
+    kept = keep_asked(found, choice, ledger)
     kept, which = keep_one_suffix(kept, choice, ledger)
     kept, order = number_visits(kept, ledger)
-    kept = keep_asked(kept, Choice(sessions=choice.sessions), ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber")
     return _finish("DICOM", source, ledger, chosen, [*questions, *which, *asked], [*notes, *order, *told])
