@@ -26,7 +26,17 @@ from .audit import (
     render_scan,
     start_engines,
 )
-from .dataset import Aside, Choice, Cohort, Inventory, read_cohort, read_manifest, take_inventory, write_manifest
+from .dataset import (
+    Aside,
+    Choice,
+    Cohort,
+    Inventory,
+    read_cohort,
+    read_manifest,
+    salt_home,
+    take_inventory,
+    write_manifest,
+)
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
@@ -179,6 +189,7 @@ __all__ = [
     "result_to_json",
     "result_to_markdown",
     "run_demo",
+    "salt_home",
     "save_png",
     "start_engines",
     "take_inventory",

@@ -126,6 +126,16 @@ def test_several_runs_are_asked_about_and_a_derivative_follows_its_original(tmp_
     assert all("run-2" in scan.path.name for scan in got.cohort.scans)
 
 
+def test_a_derivative_of_another_run_is_not_its_own(tmp_path):
+    root = write_bids(tmp_path / "raw", people=1, sessions=1, runs=("1",), derivatives=("same", "other", "plain"))
+    for tool, run in (("other", "_run-2"), ("plain", "")):
+        path = next((root / "derivatives" / tool).rglob("*.nii"))
+        path.rename(path.with_name(path.name.replace("_run-1", run)))
+    got = take_inventory(root)
+    assert keys(got) == ["01/1/original", "01/1/plain", "01/1/same"]
+    assert aside(got)["its original was not chosen"] == 1
+
+
 def test_all_runs_are_visits_of_their_own(tmp_path):
     root = write_bids(tmp_path / "raw", people=2, sessions=1, runs=("1", "2"), derivatives=("tool",))
     (root / "derivatives/tool/sub-01/ses-1/anat/sub-01_ses-1_run-2_desc-defaced_T1w.nii").rename(

@@ -25,9 +25,11 @@ from reid_audit.cli.choosing import (
 )
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import out
-from reid_audit.records import InputError
+from reid_audit.records import Group, InputError
 
 EXIT_ASKED = 2
+LAYOUTS = {"manifest": "a manifest", "BIDS": "a BIDS dataset", "DICOM": "a tree of DICOM files"}
+_SHOWN = (Group.SAME, Group.DIFFERENT, Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 
 
 def inventory(
@@ -65,10 +67,13 @@ def inventory(
             allow_outside=allow_outside,
             progress=progress,
         )
-    out.print(f"{escape(found.source)}, read as {'a manifest' if found.layout == 'manifest' else found.layout}")
-    _say_aside(found.aside)
+    out.print(f"{escape(found.source)}: read as {LAYOUTS[found.layout]}")
     if found.cohort is not None:
         _say_cohort(found.cohort)
+    _say_aside(found.aside)
+    if found.layout == "DICOM":
+        salt = str(salt_file or reid_audit.salt_home())
+        out.print(f"People have pseudonyms; who has the salt can undo them: {escape(salt)}", soft_wrap=True)
     for note in found.notes:
         out.print(f"[yellow]Note:[/] {escape(note)}")
     if found.cohort is None:
@@ -107,7 +112,7 @@ def _say_cohort(cohort: reid_audit.Cohort) -> None:
         out.print(f"Strata: {escape(', '.join(map(str, cohort.strata.columns)))}")
     pairs = Table("comparison", "condition", "possible", "missing", "because", title="Pairs", title_justify="left")
     for pair in cohort.pair_accounting():
-        if pair.possible or pair.missing:
+        if pair.group in _SHOWN and (pair.possible or pair.missing):
             pairs.add_row(
                 pair.group.value,
                 escape(pair.condition),
@@ -121,7 +126,11 @@ def _say_cohort(cohort: reid_audit.Cohort) -> None:
 def _say_aside(aside: tuple[reid_audit.Aside, ...]) -> None:
     if not aside:
         return
-    table = Table("count", "what", "why", "such as", title="Set aside", title_justify="left")
+    table = Table("count", "what", "why", title="Set aside", title_justify="left")
+    named = any(entry.examples for entry in aside)
+    if named:
+        table.add_column("such as", overflow="fold")
     for entry in sorted(aside, key=lambda entry: -entry.count):
-        table.add_row(str(entry.count), escape(entry.what), escape(entry.reason), escape("\n".join(entry.examples)))
+        examples = [escape("\n".join(entry.examples))] if named else []
+        table.add_row(str(entry.count), escape(entry.what), escape(entry.reason), *examples)
     out.print(table)

@@ -48,3 +48,4 @@ from reid_audit.dataset.inventory import read_cohort as read_cohort
 from reid_audit.dataset.inventory import take_inventory as take_inventory
 from reid_audit.dataset.manifest import read_manifest as read_manifest
 from reid_audit.dataset.manifest import write_manifest as write_manifest
+from reid_audit.dataset.pseudonym import salt_home as salt_home

@@ -57,8 +57,8 @@ def settle(
     """Choose one image for each person, visit and condition.
 
     Originals are settled first. A defaced image must be that of the original which was chosen: of the same series, or
-    with the same entities; only where a visit has a single original, and a single image under the condition, is it
-    taken for its own whatever it is called.
+    with entities that do not contradict it; where several originals share a visit, it must repeat what tells them
+    apart. A DICOM series of another number is taken for the original's only where the visit has a single one of each.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def _keep_own(several: Sequence[Found], original: Found | None, twins: int, ledg
     same = [one for one in several if one.series and one.series == original.series]
     if same:
         return same
-    if twins == 1 and len(several) == 1:
-        return list(several)
+    if original.series and twins == 1 and len(several) == 1:
+        return list(several)  # defacers number their series anew
     kept = []
     for one in several:
         # A defacer may add entities (desc-defaced); its original's it must keep, where these tell originals apart.

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import InputError, Modality, name_series
+from reid_audit.records import InputError, Modality
 from reid_audit.volume.header import (
     IMAGE_CLASSES,
     DeflatedError,
     claims_no_face,
     damaged_header_errors,
+    index_series,
     is_localizer,
     read_header,
 )
@@ -41,10 +42,6 @@ class _Slice:
     padding: tuple[float, float] | None
     claims_no_face: bool
     is_localizer: bool
-
-
-class _DamagedError(InputError):
-    """A file that may be an image of the stack, and may not: its header cannot be read."""
 
 
 _ONE_PLACE_MM = 1e-3  # slices nearer than that lie at one position
@@ -93,14 +90,12 @@ def _is_image(header: Any) -> bool:
     return placed and header.get("Modality") in list(Modality)
 
 
-def _read_slice(path: Path, folder: str, series: str) -> _Slice | None:
-    """Read one DICOM header. None = of another series, or no image of CT or MR (contours, dose, no DICOM at all)."""
+def _read_slice(path: Path, folder: str) -> _Slice | None:
+    """Read one DICOM header. None = not an image of CT or MR (a report, contours, dose, no DICOM at all)."""
     damaged = damaged_header_errors()
     try:
         header = read_header(path, _DICOM_TAGS)
         if header is None:
-            return None
-        if series and name_series(str(header.get("SeriesInstanceUID"))) != series:
             return None
         if not _is_image(header):
             return None
@@ -125,10 +120,10 @@ def _read_slice(path: Path, folder: str, series: str) -> _Slice | None:
     except InputError:
         raise
     except DeflatedError as error:
-        raise _DamagedError(f"{folder}: {error}") from error
+        raise InputError(f"{folder}: {error}") from error
     except damaged as error:
         what = "modality (CT or MR), size, spacing, position or orientation"
-        raise _DamagedError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
+        raise InputError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
     if not (np.isfinite(one.orientation).all() and np.isfinite(one.position_lps_mm).all()):
         raise InputError(f"{folder}: a DICOM image has a position or orientation that is not finite")
     return one
@@ -143,7 +138,10 @@ def _one_series(slices: list[_Slice], folder: str) -> list[_Slice]:
         counts = sorted(f"{s[0].series_number} ({s[0].modality}, {len(s)} slices)" for s in series.values())
         more = f" and {len(counts) - 4} more" if len(counts) > 4 else ""
         text = ", ".join(counts[:4]) + more
-        raise InputError(f"{folder}: holds {len(series)} DICOM series: {text}; put each into a folder of its own")
+        raise InputError(
+            f"{folder}: holds {len(series)} DICOM series: {text}; put each into a folder of its own, "
+            "or let `reid-audit inventory` write a manifest that tells them apart"
+        )
     first = slices[0]
     for one in slices:
         if one.grid != first.grid or not np.allclose(one.spacing_mm, first.spacing_mm, rtol=1e-3):
@@ -202,19 +200,18 @@ def _drop_copies(slices: list[_Slice], folder: str) -> tuple[list[_Slice], list[
 
 def _gather(folder: Path, name: str, series: str) -> tuple[list[_Slice], list[str]]:
     """Find the slices of the one series of a folder, or of the one that was asked for."""
+    damaged, files = 0, []
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
+        if series:
+            index, damaged = index_series(folder, folder.stat().st_mtime_ns)
+            files = list(index.get(series, ()))
+        else:
+            files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
     except OSError as error:
         raise InputError(f"{name}: the folder cannot be listed") from error
-    slices, damaged, other = [], 0, 0
+    slices, other = [], 0
     for path in files:
-        try:
-            one = _read_slice(path, name, series)
-        except _DamagedError:
-            if not series:  # it may be a slice of this one series, and must not be lost unseen
-                raise
-            damaged += 1
-            continue
+        one = _read_slice(path, name)
         if one is None:
             other += 1
         else:

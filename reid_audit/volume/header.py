@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from reid_audit.records import name_series
 
 IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
 """SOP classes of CT and MR images, plain and enhanced."""
@@ -62,6 +64,27 @@ def read_header(path: Path, keywords: Iterable[str]) -> Any | None:
             return read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=wanted)
         except InvalidDicomError:
             return None
+
+
+@lru_cache(maxsize=2)  # of one folder many series are read, one after the other
+def index_series(folder: Path, state: int) -> tuple[Mapping[str, Sequence[Path]], int]:
+    """List the files of each DICOM series of a folder, by `name_series`, and count the damaged ones.
+
+    `state` is the folder's time of modification in ns, so that a folder which changed is listed anew.
+    """
+    damaged = damaged_header_errors()
+    found: dict[str, list[Path]] = {}
+    lost = 0
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR"):
+        try:
+            header = read_header(path, ("SeriesInstanceUID",))
+            uid = None if header is None else header.get("SeriesInstanceUID")
+        except damaged:
+            lost += 1
+            continue
+        if uid is not None:
+            found.setdefault(name_series(str(uid)), []).append(path)
+    return found, lost
 
 
 def claims_no_face(header: Any) -> bool:
