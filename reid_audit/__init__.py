@@ -12,7 +12,15 @@ or room by room: `read_volume`, `extract_skin`, `make_renderer`, `make_encoder`,
 
 from importlib.metadata import version as _version
 
-from .accuracy import assess, calibrate, check_fingerprint, list_people, read_calibration, write_calibration
+from .accuracy import (
+    assess,
+    calibrate,
+    check_fingerprint,
+    list_people,
+    read_calibration,
+    read_calibrations,
+    write_calibration,
+)
 from .attack import ATTACKS
 from .audit import (
     RunPlan,
@@ -20,6 +28,7 @@ from .audit import (
     acquire_faces,
     audit_cohort,
     calibrate_cohort,
+    calibrate_encoders,
     examine_scan,
     judge_scores,
     plan_run,
@@ -40,7 +49,17 @@ from .dataset import (
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, make_encoder, make_encoders
-from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
+from .match import (
+    DistanceSummary,
+    GallerySearch,
+    compare,
+    cosine_distances,
+    read_score_strata,
+    read_scores,
+    search_gallery,
+    summarise_pairs,
+    write_scores,
+)
 from .phantom import PhantomScan, make_phantom, write_bids_cohort, write_cohort
 from .ranking import rank_defacers
 from .records import (
@@ -107,6 +126,7 @@ __all__ = [
     "Decision",
     "Defaced",
     "Defacer",
+    "DistanceSummary",
     "Encoder",
     "EngineError",
     "Evidence",
@@ -114,6 +134,7 @@ __all__ = [
     "FaceRecord",
     "Finding",
     "Fingerprint",
+    "GallerySearch",
     "Group",
     "InputError",
     "Inventory",
@@ -147,6 +168,7 @@ __all__ = [
     "audit_cohort",
     "calibrate",
     "calibrate_cohort",
+    "calibrate_encoders",
     "check_fingerprint",
     "check_same_grid",
     "cluster_executor",
@@ -173,6 +195,7 @@ __all__ = [
     "plan_run",
     "rank_defacers",
     "read_calibration",
+    "read_calibrations",
     "read_cohort",
     "read_labels",
     "read_manifest",
@@ -191,7 +214,9 @@ __all__ = [
     "run_demo",
     "salt_home",
     "save_png",
+    "search_gallery",
     "start_engines",
+    "summarise_pairs",
     "take_inventory",
     "verify_weights",
     "weights_home",

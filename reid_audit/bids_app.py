@@ -164,7 +164,7 @@ def run_participants(
         attacks=wanted,
         executor=executor,
         progress=progress,
-        kept=KeptFaces(store, engines),
+        kept=KeptFaces(store, (engines,)),
     )
     _write_description(bids_dir, out_dir)
     write_private(out_dir / "faces.json", json.dumps(_COLUMNS, indent=2) + "\n")

@@ -85,7 +85,7 @@ def main() -> None:
             settings=engines.settings,
             attacks=("naive", "aligned", "registered"),
             executor=executor,
-            kept=KeptFaces(Store(options.store), engines),
+            kept=KeptFaces(Store(options.store), (engines,)),
         )
     kept = sum(line.endswith("from the store") for line in lines)
     sys.stdout.write(json.dumps({"faces": describe(records), "computed": len(lines) - kept, "kept": kept}) + "\n")

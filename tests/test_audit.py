@@ -78,14 +78,14 @@ class PixelEncoder:
 def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
     """Recognise by pixels and draw by ray casting; gives a function that changes the recogniser."""
 
-    def use(encoder: PixelEncoder) -> None:
-        scan_room._encoder.cache_clear()
+    def use(*encoders: PixelEncoder) -> None:
+        scan_room._encoders.cache_clear()
         for room in (scan_room, settings_room):
-            monkeypatch.setattr(room, "make_encoder", lambda name, *, detector: encoder)
+            monkeypatch.setattr(room, "make_encoders", lambda names, *, detector: encoders)
 
     use(PixelEncoder())
     yield use
-    scan_room._encoder.cache_clear()
+    scan_room._encoders.cache_clear()
 
 
 SETTINGS = Settings(renderer="raycast", surface=SurfaceSettings(voxel_mm=6.0, head_volume_cm3=500.0))

@@ -293,7 +293,7 @@ def test_a_damaged_entry_is_noticed_dropped_and_made_again(
 
 def test_an_entry_that_is_whole_and_no_face_is_made_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    faces = kept_room.KeptFaces(store, None)
+    faces = kept_room.KeptFaces(store, ())
     store.put(_key(), b"not an archive")
     scan = _record().scan
     assert faces.find(scan, _key()) is None
@@ -357,7 +357,7 @@ def _fill(folder: Path, seed: int) -> int:
     """Write and read the same keys as everybody else, pruning and clearing now and then; count wrong answers."""
     rng = np.random.default_rng(seed)
     store, wrong = Store(folder, max_bytes=200_000), 0
-    for turn in range(300):
+    for turn in range(150):
         number = int(rng.integers(40))
         expected = digest_of(number).encode() * 100
         found = store.get(_key(number))
@@ -442,7 +442,7 @@ def test_rereading_a_store_costs_little_memory(tmp_path: Path) -> None:
     for number in range(50):
         store.put(_key(number), pack(_record()))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(20):
+    for _ in range(5):
         assert all(unpack(store.get(_key(n)), FaceRecord).face.acquired for n in range(50))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # kB
 

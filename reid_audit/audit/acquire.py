@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 from reid_audit.attack import average_places, faces_of_attack
 from reid_audit.audit.kept import KeptFaces, check_engines_here
-from reid_audit.audit.scan import Partner, examine_scan
+from reid_audit.audit.scan import Partner, examine_scan_with_each
 from reid_audit.audit.settings import Settings
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare, merge_scores
@@ -29,53 +30,6 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done, how many of it are done, and how many there are."""
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What a run would do, told without opening a scan.
-
-    Attributes
-    ----------
-    originals, defaced : int
-        Scans.
-    originals_kept, defaced_kept : int
-        Those whose face is in the store. A face counts only where the file is known not to have been touched.
-    absent : tuple of str
-        Keys of scans without a file.
-    """
-
-    originals: int
-    originals_kept: int
-    defaced: int
-    defaced_kept: int
-    absent: tuple[str, ...]
-
-    @property
-    def to_do(self) -> int:
-        """Scans that would be read."""
-        return self.originals + self.defaced - self.originals_kept - self.defaced_kept - len(self.absent)
-
-
-def plan_faces(cohort: Cohort, *, attacks: Sequence[str] = ("naive",), kept: KeptFaces | None = None) -> RunPlan:
-    """Tell what `acquire_faces` would do with the same arguments."""
-    found: dict[str, FaceRecord] = {}
-    if kept is not None:
-        kept.look_at_files(cohort.scans)
-        for list_jobs in (_list_originals, _list_defaced):
-            for job in list_jobs(cohort, found):
-                record = kept.find(job[0], _key_of(job, kept, attacks))
-                if record is not None:
-                    found[record.scan.key] = record
-    originals = len(cohort.originals)
-    originals_kept = sum(scan.key in found for scan in cohort.originals)
-    return RunPlan(
-        originals=originals,
-        originals_kept=originals_kept,
-        defaced=len(cohort.scans) - originals,
-        defaced_kept=len(found) - originals_kept,
-        absent=tuple(scan.key for scan in cohort.find_absent_files()),
-    )
 
 
 def acquire_faces(
@@ -114,101 +68,161 @@ def acquire_faces(
     EngineError, WeightsError
         Where no scan could be done.
     """
+    (records,) = acquire_faces_with_each(
+        cohort, settings=(settings,), attacks=attacks, executor=executor, progress=progress, kept=kept
+    )
+    return records
+
+
+def acquire_faces_with_each(
+    cohort: Cohort,
+    *,
+    settings: Sequence[Settings],
+    attacks: Sequence[str] = ("naive",),
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    kept: KeptFaces | None = None,
+) -> list[list[FaceRecord]]:
+    """Take every scan of a cohort to a face per recogniser; a scan is still one task, and is drawn once for all.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    settings : sequence of Settings
+        One per recogniser, from `start_engines_of_each`: they differ in encoder and detector alone.
+    attacks, executor, progress, kept
+        As for `acquire_faces`.
+
+    Returns
+    -------
+    list of list of FaceRecord
+        Per recogniser, what `acquire_faces` gives with it alone.
+    """
     executor = executor or SerialExecutor()
-    found: dict[str, FaceRecord] = {}
-    task = partial(_examine, settings=settings, attacks=tuple(attacks), expected=_expected(executor, kept))
+    found: list[dict[str, FaceRecord]] = [{} for _ in settings]
     if kept is not None:
         kept.read_files(
             cohort.scans,
             executor=executor,
-            done=None if progress is None else lambda done, total: progress("scan files read", done, total),
+            done=None if progress is None else partial(progress, "scan files read"),
         )
-    for stage, list_jobs in (("originals", _list_originals), ("defaced scans", _list_defaced)):
+    expected = None if kept is None or isinstance(executor, SerialExecutor) else kept.of_run
+    task = partial(_examine, everything=tuple(settings), attacks=tuple(attacks), expected=expected)
+    for stage, list_jobs in (("originals", list_originals), ("defaced scans", list_defaced)):
         jobs = list_jobs(cohort, found)
-        _do_jobs(stage, jobs, found, task=task, attacks=attacks, executor=executor, progress=progress, kept=kept)
-    return [_explain(cohort, found[scan.key], found) for scan in cohort.scans]
+        keys, missing = look_up(jobs, found, kept=kept, attacks=attacks)
+        ready = len(jobs) - len(missing)
+        name = f"{stage} ({ready} more are in the store)" if ready else stage
+        count = 0
+
+        def note(
+            records: tuple[FaceRecord, ...],
+            name: str = name,
+            keys: Mapping[str, Sequence[str | None]] = keys,
+            missing: Mapping[str, Sequence[int]] = missing,
+        ) -> None:
+            nonlocal count
+            count += 1
+            key = records[0].scan.key
+            for k, record in zip(missing[key], records, strict=True):
+                if kept is not None:
+                    kept.keep(record, keys[key][k])
+                found[k][key] = record
+                _log(record)
+            if progress is not None:
+                progress(name, count, len(missing))
+
+        if progress is not None and missing:
+            progress(name, 0, len(missing))
+        to_do = [(job, tuple(missing[job.scan.key])) for job in jobs if job.scan.key in missing]
+        run_all(executor, task, to_do, done=note)
+    return [[_explain(cohort, mine[scan.key], mine) for scan in cohort.scans] for mine in found]
 
 
-_Job = tuple[ScanRef, Partner | None, Face | None]
-"""A scan, what its original hands on, and where a face is on average."""
+class Job(NamedTuple):
+    """A scan and, for each recogniser, what the original hands on and where a face is on average."""
+
+    scan: ScanRef
+    partners: tuple[Partner | None, ...]
+    averages: tuple[Face | None, ...]
 
 
-def _list_originals(cohort: Cohort, found: Mapping[str, FaceRecord]) -> list[_Job]:
-    return [(scan, None, None) for scan in cohort.originals]
+def list_originals(cohort: Cohort, found: Sequence[Mapping[str, FaceRecord]]) -> list[Job]:
+    """Return what is to be done first."""
+    nothing = (None,) * len(found)
+    return [Job(scan, nothing, nothing) for scan in cohort.originals]
 
 
-def _list_defaced(cohort: Cohort, found: Mapping[str, FaceRecord]) -> list[_Job]:
-    average = average_places([found[scan.key] for scan in cohort.originals if scan.key in found])
-    defaced = [scan for scan in cohort.scans if scan.condition != ORIGINAL]
-    return [(scan, _partner(cohort, scan, found), average.get(scan.subject)) for scan in defaced]
+def list_defaced(cohort: Cohort, found: Sequence[Mapping[str, FaceRecord]]) -> list[Job]:
+    """Return what is to be done once the originals are found."""
+    averages = [average_places([mine[s.key] for s in cohort.originals if s.key in mine]) for mine in found]
+    return [
+        Job(
+            scan,
+            tuple(_partner(cohort, scan, mine) for mine in found),
+            tuple(average.get(scan.subject) for average in averages),
+        )
+        for scan in cohort.scans
+        if scan.condition != ORIGINAL
+    ]
 
 
-def _key_of(job: _Job, kept: KeptFaces | None, attacks: Sequence[str]) -> str | None:
-    scan, partner, average = job
-    attacks = () if scan.condition == ORIGINAL else attacks  # an original is the same under all
-    return None if kept is None else kept.key_of(scan, partner, average, attacks)
-
-
-def _do_jobs(
-    stage: str,
-    jobs: Sequence[_Job],
-    found: dict[str, FaceRecord],
+def look_up(
+    jobs: Sequence[Job],
+    found: Sequence[dict[str, FaceRecord]],
     *,
-    task: Callable[..., FaceRecord],
-    attacks: Sequence[str],
-    executor: Executor,
-    progress: Progress | None,
     kept: KeptFaces | None,
-) -> None:
-    """Put a face per job into ``found``: from the store where it is there, else from the executor."""
-    keys = {job[0].key: _key_of(job, kept, attacks) for job in jobs}
-    to_do = []
-    for job in jobs:
-        record = None if kept is None else kept.find(job[0], keys[job[0].key])
-        if record is None:
-            to_do.append(job)
-        else:
-            found[job[0].key] = record
-            _logger.info("%s: %s, from the store", record.scan.key, record.face.status.value)
-    ready = len(jobs) - len(to_do)
-    name = f"{stage} ({ready} more are in the store)" if ready else stage
-    count = 0
+    attacks: Sequence[str],
+) -> tuple[dict[str, list[str | None]], dict[str, list[int]]]:
+    """Put what an earlier run finished into ``found``.
 
-    def note(record: FaceRecord) -> None:
-        nonlocal count
-        count += 1
-        if kept is not None:
-            kept.keep(record, keys[record.scan.key])
-        found[record.scan.key] = record
-        seconds, reason = sum(record.seconds.values()), f": {record.face.reason}" if record.face.reason else ""
-        _logger.info("%s: %s in %.1f s%s", record.scan.key, record.face.status.value, seconds, reason)
-        if progress is not None:
-            progress(name, count, len(to_do))
-
-    if progress is not None and to_do:
-        progress(name, 0, len(to_do))
-    run_all(executor, task, to_do, done=note)
+    Returns
+    -------
+    keys : dict of str to list
+        By scan: the key of the face in the store, per recogniser.
+    missing : dict of str to list of int
+        By scan: the recognisers that have yet to look at it. Scans that all have seen are left out.
+    """
+    keys: dict[str, list[str | None]] = {}
+    missing: dict[str, list[int]] = {}
+    for scan, partners, averages in jobs:
+        keys[scan.key] = [None] * len(found)
+        for k, mine in enumerate(found):
+            record = None
+            if kept is not None:
+                asked = () if scan.condition == ORIGINAL else attacks  # an original is the same under all
+                keys[scan.key][k] = key = kept.key_of(k, scan, partners[k], averages[k], asked)
+                record = kept.find(scan, key)
+            if record is None:
+                missing.setdefault(scan.key, []).append(k)
+            else:
+                mine[scan.key] = record
+                _logger.info("%s: %s by %s, from the store", scan.key, record.face.status.value, record.face.encoder)
+    return keys, missing
 
 
-def _expected(executor: Executor, kept: KeptFaces | None) -> Mapping[str, str] | None:
-    """Return what each worker must measure with; None where the work is done here."""
-    return None if kept is None or isinstance(executor, SerialExecutor) else kept.of_run
+def _log(record: FaceRecord) -> None:
+    face, seconds = record.face, sum(record.seconds.values())
+    reason = f": {face.reason}" if face.reason else ""
+    _logger.info("%s: %s by %s in %.1f s%s", record.scan.key, face.status.value, face.encoder, seconds, reason)
 
 
 def _examine(
-    scan: ScanRef,
-    partner: Partner | None,
-    average: Face | None,
+    job: Job,
+    recognisers: Sequence[int],
     *,
-    settings: Settings,
+    everything: tuple[Settings, ...],
     attacks: Sequence[str],
     expected: Mapping[str, str] | None,
-) -> FaceRecord:
+) -> tuple[FaceRecord, ...]:
+    """Do one scan with some of the recognisers."""
     if expected is not None:
-        check_engines_here(settings, expected)
-    if scan.condition == ORIGINAL:
-        return examine_scan(scan, settings)
-    return examine_scan(scan, settings, partner, attacks=attacks, average=average)
+        check_engines_here(everything, expected)
+    settings = [everything[k] for k in recognisers]
+    if job.scan.condition == ORIGINAL:
+        return examine_scan_with_each(job.scan, settings)
+    partners, averages = [job.partners[k] for k in recognisers], [job.averages[k] for k in recognisers]
+    return examine_scan_with_each(job.scan, settings, partners, attacks=attacks, averages=averages)
 
 
 def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> Partner | None:

@@ -41,12 +41,20 @@ def _of_run(engines: Engines) -> dict[str, str]:
     return {**software_versions(), **parts, "settings": digest_of(engines.settings), "program": _program()}
 
 
+def _of_all(engines: Sequence[Engines]) -> Mapping[str, str]:
+    return {
+        name if len(engines) == 1 else f"{name} of {each.settings.encoder}": value
+        for each in engines
+        for name, value in _of_run(each).items()
+    }
+
+
 @lru_cache(maxsize=1)
-def _engines_here(settings: Settings) -> Mapping[str, str]:
-    return _of_run(start_engines(settings))
+def _engines_here(settings: tuple[Settings, ...]) -> Mapping[str, str]:
+    return _of_all([start_engines(each) for each in settings])
 
 
-def check_engines_here(settings: Settings, expected: Mapping[str, str]) -> None:
+def check_engines_here(settings: tuple[Settings, ...], expected: Mapping[str, str]) -> None:
     """Check, in a worker, that it would measure with what the run was started with.
 
     Raises
@@ -83,19 +91,20 @@ class KeptFaces:
     Attributes
     ----------
     store : Store
-    engines : Engines
-        As `reid_audit.start_engines` gave them.
+    engines : tuple of Engines
+        One per recogniser, as `start_engines_of_each` gave them. Each has faces of its own: one more recogniser leaves
+        those of the others as they are.
     """
 
     store: Store
-    engines: Engines
+    engines: tuple[Engines, ...]
     _states: dict[Path, str | None] = field(default_factory=dict, init=False, repr=False)
     _bytes: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def of_run(self) -> Mapping[str, str]:
         """What `check_engines_here` expects of every worker."""
-        return _of_run(self.engines)
+        return _of_all(self.engines)
 
     def look_at_files(self, scans: Sequence[ScanRef]) -> list[ScanRef]:
         """Recall the digests of scans that were not touched since they were taken; return the others."""
@@ -133,14 +142,19 @@ class KeptFaces:
         return known is not None
 
     def key_of(
-        self, scan: ScanRef, partner: Partner | None = None, average: Face | None = None, attacks: Sequence[str] = ()
+        self,
+        recogniser: int,
+        scan: ScanRef,
+        partner: Partner | None = None,
+        average: Face | None = None,
+        attacks: Sequence[str] = (),
     ) -> str | None:
-        """Return the key of a scan's face; None where its files could not be read, so that nothing is kept."""
+        """Return the key of what a recogniser finds; None where the files could not be read: nothing is kept."""
         content = self._bytes.get(scan.path)
         if content is None:
             return None
         of_scan = [content, scan.label, scan.series, scan.condition, scan.modality]  # one folder may hold many series
-        return digest_of("face", _of_run(self.engines), of_scan, partner, average, list(attacks))
+        return digest_of("face", _of_run(self.engines[recogniser]), of_scan, partner, average, list(attacks))
 
     def find(self, scan: ScanRef, key: str | None) -> FaceRecord | None:
         """Return what an earlier run made of a scan, or None."""

@@ -26,7 +26,7 @@ from reid_audit.cli.choosing import (
 from reid_audit.cli.options import (
     AttackOption,
     DetectorOption,
-    EncoderOption,
+    EncodersOption,
     LevelOption,
     OverwriteOption,
     RendererName,
@@ -54,7 +54,7 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file to write.")] = Path(
         "calibration.json"
     ),
-    encoder: EncoderOption = "auto",
+    encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
@@ -75,7 +75,7 @@ def calibrate(
     salt_file: SaltOption = None,
     allow_outside: OutsideOption = False,
 ) -> None:
-    """Find the thresholds at which the recogniser tells the originals of a cohort apart.
+    """Find the thresholds at which a recogniser tells the originals of a cohort apart; several go into one file.
 
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
@@ -83,14 +83,17 @@ def calibrate(
     cohort = reid_audit.read_cohort(
         dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
     )
-    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
+    settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
     if dry_run:
-        originals = replace(cohort, scans=cohort.originals)
-        say_plan(reid_audit.plan_run(originals, settings=settings, store=kept, limit=limit), kept)
+        cohort = replace(cohort, scans=cohort.originals)
+        say_plan(
+            reid_audit.plan_run(cohort, settings=settings, encoders=words_of(encoder), store=kept, limit=limit), kept
+        )
         return
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
-        calibration, records, notices = reid_audit.calibrate_cohort(
+        calibrations, faces, _ = reid_audit.calibrate_encoders(
             cohort,
+            words_of(encoder),
             settings=settings,
             seed=seed,
             executor=run.executor,
@@ -98,13 +101,15 @@ def calibrate(
             store=run.store,
             limit=limit,
         )
-    reid_audit.write_calibration(calibration, output)
-    for notice in (*notices, *calibration.notes):
-        out.print(f"[yellow]Note:[/] {escape(notice)}")
-    say_unacquired(
-        [(f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records]
-    )
-    say_calibration(calibration)
+    reid_audit.write_calibration(calibrations[0] if len(calibrations) == 1 else calibrations, output)
+    for calibration, records in zip(calibrations, faces, strict=True):
+        out.print(f"[bold]Recogniser {escape(calibration.fingerprint.encoder)}[/]")
+        for notice in calibration.notes:
+            out.print(f"[yellow]Note:[/] {escape(notice)}")
+        say_unacquired(
+            [(f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records]
+        )
+        say_calibration(calibration)
     out.print(f"Calibration: {escape(str(output))}", soft_wrap=True)
 
 
@@ -123,7 +128,7 @@ def score(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
     ] = None,
-    encoder: EncoderOption = "auto",
+    encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
@@ -157,11 +162,14 @@ def score(
         dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
     )
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    thresholds = None if calibration is None else reid_audit.read_calibration(calibration)
-    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
+    thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
+    settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
+    encoders, attacks = words_of(encoder), words_of(attack)
     if dry_run:
-        attacks = words_of(attack)
-        say_plan(reid_audit.plan_run(cohort, settings=settings, attacks=attacks, store=kept, limit=limit), kept)
+        plan = reid_audit.plan_run(
+            cohort, settings=settings, encoders=encoders, attacks=attacks, store=kept, limit=limit
+        )
+        say_plan(plan, kept)
         return
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
@@ -170,8 +178,9 @@ def score(
             calibration=thresholds,
             allow_mismatch=allow_mismatch,
             policy=limits,
-            attacks=words_of(attack),
+            attacks=attacks,
             settings=settings,
+            encoders=encoders,
             seed=seed,
             executor=run.executor,
             progress=run.progress,

@@ -12,7 +12,7 @@ import reid_audit
 from reid_audit.cli.options import (
     AttackOption,
     DetectorOption,
-    EncoderOption,
+    EncodersOption,
     RendererName,
     RendererOption,
     SeedOption,
@@ -33,7 +33,7 @@ def demo(
     keep_scans: Annotated[
         Path | None, typer.Option("--keep-scans", help="Keep the synthetic scans in this folder.", show_default=False)
     ] = None,
-    encoder: EncoderOption = "auto",
+    encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     attack: AttackOption = ",".join(reid_audit.ATTACKS),
@@ -46,12 +46,13 @@ def demo(
 
     Example: [bold]reid-audit demo --subjects 30[/]
     """
-    settings = settings_of(encoder, detector, renderer, None)
+    settings = settings_of("auto", detector, renderer, None)
     with start_run(workers=workers) as run:
         result, scores = reid_audit.run_demo(
             subjects=subjects,
             modality=modality,
             settings=settings,
+            encoders=words_of(encoder),
             attacks=words_of(attack),
             seed=seed,
             keep_scans=keep_scans,

@@ -23,13 +23,16 @@ _DATA_ELSEWHERE = re.compile(rb"^(?:ElementDataFile\s*=|data ?file\s*:)\s*(.+?)\
 
 
 def digest_of(*values: object) -> str:
-    """Return the SHA-256 of records and plain values: equal for equal ones, arrays by type, shape and bytes."""
+    """Return the SHA-256 of records and plain values: equal for equal ones (1 and 1.0 are), arrays by their bytes."""
 
     def mark(array: NDArray[Any]) -> object:
         whole = np.ascontiguousarray(array)
         return {"array": [whole.dtype.str, list(whole.shape), hashlib.sha256(whole.data).hexdigest()]}
 
-    text = json.dumps([[type(value).__name__, plain(value, mark)] for value in values], sort_keys=True)
+    def as_number(value: float) -> object:
+        return int(value) if value.is_integer() else value
+
+    text = json.dumps([plain(value, mark, as_number) for value in values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

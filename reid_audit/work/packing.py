@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -24,8 +25,10 @@ T = TypeVar("T")
 _TREE = "tree"
 
 
-def plain(value: object, keep_array: Callable[[NDArray[Any]], object]) -> object:
-    """Turn a record into what JSON can hold; each array becomes what ``keep_array`` gives for it.
+def plain(
+    value: object, keep_array: Callable[[NDArray[Any]], object], keep_float: Callable[[float], object] = float
+) -> object:
+    """Turn a record into what JSON can hold; each array and float becomes what its function gives for it.
 
     Raises
     ------
@@ -33,23 +36,29 @@ def plain(value: object, keep_array: Callable[[NDArray[Any]], object]) -> object
         Where a value is neither a dataclass, mapping, sequence, enum, path, array, number, text nor None.
     """
     if isinstance(value, Enum):
-        return plain(value.value, keep_array)
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
+        value = value.value
     if isinstance(value, np.generic):
-        return value.item()
+        value = value.item()
+    if isinstance(value, float):
+        return keep_float(value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
     if isinstance(value, np.ndarray):
         return keep_array(value)
     if isinstance(value, Path):
         return str(value)
     if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name), keep_array) for field in fields(value) if field.init}
+        return {
+            field.name: plain(getattr(value, field.name), keep_array, keep_float)
+            for field in fields(value)
+            if field.init
+        }
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"keys must be text: {list(value)[:3]}")
-        return {str(key): plain(item, keep_array) for key, item in value.items()}
+        return {str(key): plain(item, keep_array, keep_float) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [plain(item, keep_array) for item in value]
+        return [plain(item, keep_array, keep_float) for item in value]
     raise TypeError(f"a {type(value).__name__} cannot be kept")
 
 
@@ -98,6 +107,11 @@ def unpack(payload: bytes, kind: type[T]) -> T:
     return found
 
 
+@cache
+def _kinds_of(record: type) -> Mapping[str, Any]:
+    return get_type_hints(record, include_extras=True)
+
+
 def _build(tree: Any, hint: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
@@ -117,6 +131,6 @@ def _build(tree: Any, hint: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if isinstance(origin, type):
         return origin(_build(item, inner[0], arrays) for item in tree)
     if is_dataclass(hint) and isinstance(hint, type):
-        kinds = get_type_hints(hint, include_extras=True)
+        kinds = _kinds_of(hint)
         return hint(**{name: _build(item, kinds[name], arrays) for name, item in tree.items()})
     return tree if tree is None else hint(tree)

@@ -35,64 +35,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, InputError, ScoreTable, natural_key
+from reid_audit.match.distances import cosine_distances as cosine_distances
+from reid_audit.match.gallery import DistanceSummary as DistanceSummary
+from reid_audit.match.gallery import GallerySearch as GallerySearch
+from reid_audit.match.gallery import search_gallery as search_gallery
+from reid_audit.match.gallery import summarise_pairs as summarise_pairs
+from reid_audit.records import (
+    ENCODER_COLUMN,
+    ORIGINAL,
+    SCORE_COLUMNS,
+    FaceRecord,
+    Group,
+    InputError,
+    ScoreTable,
+    natural_key,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_NEAR = 1e-4
-"""Below this distance 1 - cos loses digits to cancellation; it is computed from the difference vector instead."""
-
-_ROWS_AT_ONCE = 1 << 16
-
-
-# --- distances ---
-
-
-def _unit(vectors: ArrayLike, name: str) -> NDArray[np.float64]:
-    rows = np.atleast_2d(np.asarray(vectors, dtype=np.float64))
-    if rows.ndim != 2:
-        raise InputError(f"{name} must have the shape (n, d); got {rows.shape}")
-    if not np.isfinite(rows).all():
-        raise InputError(f"{name} must be finite; row {int(np.nonzero(~np.isfinite(rows).all(axis=1))[0][0])} is not")
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    if (length == 0).any():
-        raise InputError(f"{name} must not hold zero vectors; row {int(np.nonzero(length == 0)[0][0])} is one")
-    return np.asarray(rows / length)
-
-
-def cosine_distances(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Cosine distance of every row of ``a`` from every row of ``b``.
-
-    Parameters
-    ----------
-    a, b : (n, d), (m, d) array-like
-        Vectors of any length but zero; they are normalised in float64.
-
-    Returns
-    -------
-    (n, m) float64
-        ``1 - cos`` in [0, 2], exactly 0 where the vectors are equal. Empty where n or m is 0.
-
-    Raises
-    ------
-    InputError
-        Zero or non-finite vectors, or lengths d that differ.
-    """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if a.size == 0 or b.size == 0:
-        return np.zeros((len(a), len(b)))
-    x, y = _unit(a, "a"), _unit(b, "b")
-    if x.shape[1] != y.shape[1]:
-        raise InputError(f"vectors must be equally long; got {x.shape[1]} and {y.shape[1]} numbers")
-    distance = np.clip(1.0 - x @ y.T, 0.0, 2.0)
-    rows, columns = np.nonzero(distance < _NEAR)
-    for start in range(0, len(rows), _ROWS_AT_ONCE):
-        r, c = rows[start : start + _ROWS_AT_ONCE], columns[start : start + _ROWS_AT_ONCE]
-        distance[r, c] = 0.5 * ((x[r] - y[c]) ** 2).sum(axis=1)  # |x - y|^2 = 2 (1 - cos) for unit vectors
-    return distance
+_ROW_BYTES = 48
+"""What a comparison takes while the table is made."""
 
 
 # --- faces to scores ---
@@ -159,6 +124,26 @@ def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str]) -> I
         for a, b in combinations(mine, 2):
             both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
             yield from _cross(both, condition, (a, b), scans[condition, a], scans[condition, b])
+
+
+def _check_room(scans: dict[tuple[str, str], _Scans]) -> None:
+    """Raise before the table is begun where it would not fit into memory."""
+    import psutil
+
+    people = {where: len(part.subject) for where, part in scans.items()}
+    originals = {session: n for (condition, session), n in people.items() if condition == ORIGINAL}
+    rows = max(originals.values(), default=0) ** 2 // 2
+    for (condition, session), n in people.items():
+        if condition != ORIGINAL:
+            others = [m for (other, at), m in people.items() if other == condition and at != session]
+            rows += n * sum(m for at, m in originals.items() if at != session) + n * sum(others) // 2
+    free = psutil.virtual_memory().available
+    if rows * _ROW_BYTES > free:
+        raise InputError(
+            f"a table of {rows:,} comparisons takes {rows * _ROW_BYTES / 1e9:.0f} GB and {free / 1e9:.0f} GB are free; "
+            "give fewer people with --limit, split the manifest by site or defacer, or search block by block with "
+            "reid_audit.search_gallery"
+        )
 
 
 def _gather(faces: Iterable[FaceRecord]) -> tuple[list[str], list[str], dict[tuple[str, str], _Scans]]:
@@ -239,9 +224,11 @@ def compare(faces: Iterable[FaceRecord], *, attack: str = "naive") -> ScoreTable
     Raises
     ------
     InputError
-        A scan occurs twice, encoders or vector lengths are mixed, or a vector is zero or not finite.
+        A scan occurs twice, encoders or vector lengths are mixed, a vector is zero or not finite, or the table would
+        not fit into memory.
     """
     subjects, sessions, scans = _gather(faces)
+    _check_room(scans)
     blocks = [block for block in _pair_up(scans, sessions) if len(block.distance)]
     return _tabulate(blocks, subjects, sessions, attack)
 
@@ -302,12 +289,18 @@ def read_scores(path: Path) -> ScoreTable:
     Raises
     ------
     InputError
-        The file cannot be read, lacks a column, names an unknown group, or holds a distance that is not a number
-        in [0, 2].
+        The file cannot be read, lacks a column, names an unknown group, holds a distance that is not a number in
+        [0, 2], or distances of several recognisers.
     """
     import pandas as pd
 
     raw = _read_cells(path)
+    if ENCODER_COLUMN in raw and raw[ENCODER_COLUMN].nunique() > 1:
+        names = ", ".join(raw[ENCODER_COLUMN].unique())
+        raise InputError(
+            f"{path.name} holds the distances of several recognisers ({names}), which are not judged as one: keep the "
+            f"rows of one value of the column {ENCODER_COLUMN}"
+        )
     name = next((c for c in ("distance", "cosine_distance") if c in raw), None)
     if name is None or "group" not in raw:
         raise InputError(f"{path.name} needs the columns group and distance (or cosine_distance); has {list(raw)}")
@@ -364,7 +357,7 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
     return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS)))
 
 
-_NOT_STRATA = {*SCORE_COLUMNS, "cosine_distance", "subject", "index"}
+_NOT_STRATA = {*SCORE_COLUMNS, ENCODER_COLUMN, "cosine_distance", "subject", "index"}
 
 
 def read_score_strata(path: Path) -> pd.DataFrame:
@@ -400,5 +393,9 @@ def read_score_strata(path: Path) -> pd.DataFrame:
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:
-    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back."""
-    table.frame.to_csv(path, index=False, columns=list(SCORE_COLUMNS))
+    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back.
+
+    A table of several recognisers begins with `ENCODER_COLUMN`.
+    """
+    first = [ENCODER_COLUMN] if ENCODER_COLUMN in table.frame else []
+    table.frame.to_csv(path, index=False, columns=[*first, *SCORE_COLUMNS])
