@@ -15,6 +15,8 @@ from trees import write_series, write_study
 from reid_audit import (
     Choice,
     InputError,
+    Settings,
+    Store,
     Volume,
     apply_defacer,
     make_phantom,
@@ -23,11 +25,14 @@ from reid_audit import (
     read_volume,
     reference_defacers,
     result_from_json,
+    start_engines,
     take_inventory,
 )
+from reid_audit.audit import KeptFaces
 from reid_audit.cli import main
 from reid_audit.dataset.pseudonym import pseudonym_of, read_salt
 from reid_audit.phantom import LABELS
+from reid_audit.work import SerialExecutor
 
 SALT = b"a salt for the tests"
 
@@ -138,6 +143,19 @@ def test_one_series_is_read_out_of_a_folder_of_many(tmp_path, salt):
     manifest.write_text("subject,session,condition,path,series\na,1,original,flat,x\nb,1,original,flat,x\n")
     with pytest.raises(InputError, match="a path occurs twice: flat, series x"):
         read_manifest(manifest)
+
+
+def test_a_kept_face_belongs_to_one_series_of_its_folder(tmp_path, salt):
+    for k in (1, 2):
+        named = {"patient": f"SECRET-{k}", "study": f"1.2.{k}", "series": f"1.2.{k}.1"}
+        write_series(tmp_path / "flat", first_name=k * 20, **named)
+    cohort = read_cohort(tmp_path / "flat", salt_file=salt)
+    engines = start_engines(Settings(encoder="dlib"))
+    kept = KeptFaces(Store(tmp_path / "store"), (engines,))
+    kept.read_files(cohort.scans, executor=SerialExecutor())
+    keys = {kept.key_of(0, scan) for scan in cohort.scans}
+    assert None not in keys
+    assert len(keys) == 2
 
 
 def test_a_copy_with_other_pixels_is_no_duplicate(tmp_path, salt):
