@@ -37,7 +37,18 @@ from .audit import (
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_gallery, read_manifest, write_manifest
+from .dataset import (
+    Aside,
+    Choice,
+    Cohort,
+    Inventory,
+    read_cohort,
+    read_gallery,
+    read_manifest,
+    salt_home,
+    take_inventory,
+    write_manifest,
+)
 from .deface import (
     Companions,
     Defaced,
@@ -81,12 +92,14 @@ from .match import (
     summarise_pairs,
     write_scores,
 )
-from .phantom import PhantomScan, RtSet, make_phantom, write_cohort, write_rt_cohort, write_rt_set
+from .phantom import PhantomScan, RtSet, make_phantom, write_bids_cohort, write_cohort, write_rt_cohort, write_rt_set
+from .ranking import rank_defacers
 from .records import (
     ORIGINAL,
     AuditResult,
     Calibration,
     CalibrationError,
+    Comparison,
     Decision,
     EngineError,
     Evidence,
@@ -115,7 +128,16 @@ from .records import (
     WeightsError,
 )
 from .render import Lighting, Renderer, find_frontal_view, frontal_view, make_renderer, save_png
-from .report import result_from_json, result_to_html, result_to_json, write_result
+from .report import (
+    read_result,
+    result_from_json,
+    result_schema,
+    result_to_html,
+    result_to_json,
+    result_to_markdown,
+    write_comparison,
+    write_result,
+)
 from .stats import people_needed
 from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .utility import (
@@ -139,11 +161,14 @@ __all__ = [
     "ATTACKS",
     "DEFAULT_ATTACKS",
     "ORIGINAL",
+    "Aside",
     "AuditResult",
     "Calibration",
     "CalibrationError",
+    "Choice",
     "Cohort",
     "Companions",
+    "Comparison",
     "Decision",
     "Defaced",
     "DefacedLabels",
@@ -161,6 +186,7 @@ __all__ = [
     "GallerySearch",
     "Group",
     "InputError",
+    "Inventory",
     "Lighting",
     "Modality",
     "PhantomScan",
@@ -241,13 +267,16 @@ __all__ = [
     "parse_makers",
     "people_needed",
     "plan_run",
+    "rank_defacers",
     "read_calibration",
     "read_calibrations",
+    "read_cohort",
     "read_defacing",
     "read_gallery",
     "read_labels",
     "read_manifest",
     "read_policy",
+    "read_result",
     "read_score_strata",
     "read_scores",
     "read_utility",
@@ -255,22 +284,28 @@ __all__ = [
     "reference_defacers",
     "render_scan",
     "result_from_json",
+    "result_schema",
     "result_to_html",
     "result_to_json",
+    "result_to_markdown",
     "run_demo",
     "run_tool",
+    "salt_home",
     "save_png",
     "search_gallery",
     "start_engines",
     "summarise_defacing",
     "summarise_pairs",
     "summarise_quality",
+    "take_inventory",
     "trade_offs",
     "verify_weights",
     "weights_home",
     "with_utility",
+    "write_bids_cohort",
     "write_calibration",
     "write_cohort",
+    "write_comparison",
     "write_defacing",
     "write_demo_cohort",
     "write_labels",

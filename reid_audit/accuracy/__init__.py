@@ -16,6 +16,7 @@ held out
     Measured on people who had no part in choosing the threshold.
 """
 
+from reid_audit.accuracy.between import compare_pairwise
 from reid_audit.accuracy.calibration import calibrate
 from reid_audit.accuracy.calibration_file import (
     check_fingerprint,
@@ -46,6 +47,7 @@ __all__ = [
     "assess_crossings",
     "calibrate",
     "check_fingerprint",
+    "compare_pairwise",
     "extrapolate_fpir",
     "find_calibration",
     "find_eer",

@@ -21,6 +21,7 @@ from reid_audit.accuracy.curves import (
     thin,
 )
 from reid_audit.accuracy.pairs import Pairs, Scores, find_people
+from reid_audit.accuracy.sizes import size_thresholds
 from reid_audit.records import (
     Calibration,
     Fingerprint,
@@ -247,6 +248,7 @@ def calibrate(
         seed=seed,
         draws=draws,
         notes=tuple(notes),
+        by_size=size_thresholds(same, different, seed=seed) if draws and _all_named(same, different) else (),
     )
 
 

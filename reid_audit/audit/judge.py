@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reid_audit.accuracy import assess, calibrate, find_worst, list_people
+from reid_audit.accuracy import assess, calibrate, compare_pairwise, find_worst, list_people
 from reid_audit.audit.settings import software_versions
 from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
@@ -45,7 +45,7 @@ def describe_scans(records: Iterable[FaceRecord]) -> tuple[ScanRow, ...]:
             subject=record.scan.subject,
             session=record.scan.session,
             condition=record.scan.condition,
-            file=record.scan.path.name,
+            file=record.scan.label,
             status=record.face.status,
             reason=record.face.reason,
             confidence=record.face.confidence,
@@ -223,8 +223,10 @@ def judge_scores(
         )
     thresholds = {"naive": calibration, **own}
     evidence = assess(scores, thresholds, seed=seed, strata=strata, level=policy.level, margin=policy.max_linkability)
+    people = list_people(scores, thresholds)
     evidence = replace(
         evidence,
+        family=(*evidence.family, *compare_pairwise(people)),
         crossed=tuple(crossed),
         worst=tuple(
             find_worst(condition, [one for one in evidence.attacks if one.condition == condition], policy.threshold)
@@ -246,6 +248,6 @@ def judge_scores(
         weights={},
         scans=(),
         pairs=(),
-        people=list_people(scores, thresholds),
+        people=people,
         distributions=_distributions(scores),
     )

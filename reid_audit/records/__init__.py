@@ -25,6 +25,7 @@ Errors
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
+from reid_audit.records.comparison import Comparison, DefacerRow
 from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
 from reid_audit.records.errors import (
     CalibrationError,
@@ -48,6 +49,7 @@ from reid_audit.records.evidence import (
     MatchRates,
     PersonEvidence,
     SearchRates,
+    SizedThreshold,
     StratumEvidence,
     TestResult,
     Threshold,
@@ -55,7 +57,7 @@ from reid_audit.records.evidence import (
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
-from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, natural_key
+from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict
 
@@ -68,6 +70,7 @@ __all__ = [
     "Calibration",
     "CalibrationError",
     "Check",
+    "Comparison",
     "ConditionVerdict",
     "ControlEvidence",
     "CrossedEvidence",
@@ -75,6 +78,7 @@ __all__ = [
     "Decision",
     "DefaceRun",
     "DefaceStatus",
+    "DefacerRow",
     "Distribution",
     "EngineError",
     "Estimate",
@@ -103,6 +107,7 @@ __all__ = [
     "ScanRow",
     "ScoreTable",
     "SearchRates",
+    "SizedThreshold",
     "Skin",
     "Status",
     "StoreError",
@@ -116,5 +121,6 @@ __all__ = [
     "Volume",
     "WeightsError",
     "WorstCase",
+    "name_series",
     "natural_key",
 ]

@@ -130,6 +130,27 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class SizedThreshold:
+    """The threshold that smaller cohorts of the same people would have given.
+
+    Attributes
+    ----------
+    name : str
+        ``"youden"`` ...
+    subjects : int
+        People in each draw, drawn without replacement.
+    median, low, high : float
+        Median and the middle 95 % over the draws that offered the threshold; NaN where none did.
+    """
+
+    name: str
+    subjects: int
+    median: Real
+    low: Real
+    high: Real
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """Thresholds, how good they are, and the settings that they belong to.
 
@@ -145,6 +166,8 @@ class Calibration:
         Distance of the two means in pooled standard deviations.
     attack : str
         Whose same and different comparisons were used.
+    by_size : tuple of SizedThreshold
+        How the threshold settles as the cohort grows; empty for few people.
     """
 
     fingerprint: Fingerprint
@@ -161,6 +184,7 @@ class Calibration:
     seed: int = 0
     draws: int = 0
     notes: tuple[str, ...] = ()
+    by_size: tuple[SizedThreshold, ...] = ()
     schema_version: int = 1
 
     def threshold(self, name: str) -> Threshold:
@@ -442,7 +466,7 @@ class Evidence:
     controls: tuple[ControlEvidence, ...]
     attacks: tuple[AttackEvidence, ...]
     strata: tuple[StratumEvidence, ...]
-    family: tuple[TestResult, ...]  # across defacers: Kruskal-Wallis, one per attacker
+    family: tuple[TestResult, ...]  # across defacers: Kruskal-Wallis per attacker; paired tests of each two of them
     seed: int
     draws: int
     level: float = 0.95

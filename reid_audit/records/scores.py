@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,9 @@ def _none_to_nan(value: object) -> object:
     return float("nan") if value is None else value
 
 
-Real = Annotated[float, BeforeValidator(_none_to_nan)]
+Real = Annotated[
+    float, BeforeValidator(_none_to_nan), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "null"}]})
+]
 """A float that is written to JSON as null where it is NaN, and read back as NaN."""
 
 

@@ -50,6 +50,7 @@ from reid_audit.stats.significance import (
     bounded_below,
     kruskal,
     mann_whitney,
+    mcnemar,
     permute_identities,
     wilcoxon,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "gap_of_rates",
     "kruskal",
     "mann_whitney",
+    "mcnemar",
     "mean_of_pairs",
     "mean_of_people",
     "mean_per_person",

@@ -102,6 +102,36 @@ def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subject
     )
 
 
+def mcnemar(first: ArrayLike, second: ArrayLike, *, compared: str = "") -> TestResult:
+    """Two-sided exact McNemar test of two yes/no outcomes of the same people.
+
+    Only people whose two outcomes differ say anything: the p-value is that of a binomial test of one half on them.
+    ``n`` = (people with the first alone, people with the second alone), ``statistic`` the smaller of the two,
+    ``effect`` the difference of the two shares, first - second, over all people.
+
+    Raises
+    ------
+    InputError
+        Lengths differ.
+    """
+    from scipy.stats import binomtest
+
+    x, y = (np.asarray(v, dtype=bool).ravel() for v in (first, second))
+    if len(x) != len(y):
+        raise InputError(f"mcnemar needs as many first as second outcomes; got {len(x)} and {len(y)}")
+    name, effect_name = "mcnemar", "difference of shares"
+    b, c = int((x & ~y).sum()), int((~x & y).sum())
+    if not len(x):
+        reason = "nobody has both outcomes"
+        return TestResult(name, compared, (0, 0), 0, math.nan, math.nan, "", effect_name=effect_name, reason=reason)
+    p = float(binomtest(min(b, c), b + c).pvalue) if b + c else 1.0
+    reason = "" if b + c else "nobody's outcomes differ"
+    effect = (b - c) / len(x)
+    return TestResult(
+        name, compared, (b, c), len(x), min(b, c), p, "exact", effect=effect, effect_name=effect_name, reason=reason
+    )
+
+
 def kruskal(groups: Sequence[ArrayLike], *, compared: str = "", subjects: int = 0) -> TestResult:
     """Kruskal-Wallis H test of several groups (chi-squared); effect: eta squared = (H - k + 1) / (n - k).
 

@@ -1,0 +1,53 @@
+"""How a threshold settles as a cohort grows: drawn from the people who are there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reid_audit.accuracy.curves import find_youden, measure_roc
+from reid_audit.accuracy.pairs import Pairs, find_people
+from reid_audit.records import SizedThreshold
+
+_SIZES = (5, 10, 20, 30, 50, 70, 100)
+_DRAWS = 50
+
+
+def size_thresholds(same: Pairs, different: Pairs, *, seed: int, draws: int = _DRAWS) -> tuple[SizedThreshold, ...]:
+    """Find the Youden threshold of random smaller cohorts.
+
+    Parameters
+    ----------
+    same, different : Pairs
+        With distances, and with names for everybody.
+    seed : int
+    draws : int
+        Cohorts per size, drawn without replacement.
+
+    Returns
+    -------
+    tuple of SizedThreshold
+        Sizes up to the number of people, at most 100; the last is everybody where there are fewer. Empty under ten.
+    """
+    rng = np.random.default_rng(seed)
+    people = find_people(same.probe, different.probe, different.reference)
+    if len(people) < 10:
+        return ()
+    if len(people) > _SIZES[-1]:  # pairs grow with the square of people; a part of them shows the same curve
+        people = np.sort(rng.choice(people, _SIZES[-1], replace=False))
+    place = np.full(1 + max(int(c.max()) for c in (people, same.probe, different.probe, different.reference)), -1)
+    place[people] = np.arange(len(people))
+    own, probe, reference = place[same.probe], place[different.probe], place[different.reference]
+    kept, both = own >= 0, (probe >= 0) & (reference >= 0)
+    own, mine = own[kept], same.distance[kept]
+    probe, reference, other = probe[both], reference[both], different.distance[both]
+    found = []
+    for size in sorted({*(s for s in _SIZES if s < len(people)), len(people)}):
+        values = []
+        for _ in range(1 if size == len(people) else draws):
+            drawn = np.zeros(len(people), dtype=bool)
+            drawn[rng.choice(len(people), size, replace=False)] = True
+            values.append(find_youden(measure_roc(mine[drawn[own]], other[drawn[probe] & drawn[reference]]))[0])
+        seen = np.array([value for value in values if value == value])
+        spread = np.quantile(seen, [0.025, 0.5, 0.975]) if seen.size else np.full(3, np.nan)
+        found.append(SizedThreshold("youden", size, float(spread[1]), float(spread[0]), float(spread[2])))
+    return tuple(found)

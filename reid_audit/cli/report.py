@@ -1,0 +1,114 @@
+"""A result that is there already, told otherwise: `report`."""
+
+from __future__ import annotations
+
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from reid_audit.cli.options import OverwriteOption
+from reid_audit.cli.words import out
+from reid_audit.records import InputError
+from reid_audit.report import (
+    format_schema,
+    people_csv,
+    prepare_folder,
+    read_result,
+    read_result_scores,
+    result_to_html,
+    result_to_json,
+    result_to_markdown,
+    scans_csv,
+    write_bids,
+    write_bob,
+    write_figures,
+    write_private,
+)
+
+
+class Form(StrEnum):
+    """What a result can be written as."""
+
+    HTML = "html"
+    MARKDOWN = "md"
+    JSON = "json"
+    CSV = "csv"
+    BIDS = "bids"
+    BOB = "bob"
+    BOB5 = "bob5"
+    FIGURES = "figures"
+    SCHEMA = "schema"
+
+
+_ONE_FILE = {Form.HTML: "report.html", Form.MARKDOWN: "summary.md", Form.JSON: "result.json", Form.SCHEMA: ""}
+
+
+def _write_file(form: Form, result: Path, output: Path, *, overwrite: bool) -> None:
+    if output.is_dir():
+        raise InputError(f"--output {output.name} is a folder; --format {form.value} writes one file")
+    if output.exists() and not overwrite:
+        raise InputError(f"{output.name} is there already; give another name or --overwrite")
+    read = read_result(result)
+    texts = {Form.HTML: result_to_html, Form.MARKDOWN: result_to_markdown, Form.JSON: result_to_json}
+    try:
+        write_private(output, texts[form](read))
+    except OSError as error:
+        raise InputError(f"{output.name} cannot be written: {error.strerror}") from error
+    out.print(f"{escape(str(output))}", soft_wrap=True)
+
+
+def _write_folder(form: Form, result: Path, output: Path, *, overwrite: bool) -> None:
+    if output.exists() and any(output.iterdir() if output.is_dir() else (output,)) and not overwrite:
+        raise InputError(f"{output.name} is not an empty folder; give another one or --overwrite")
+    prepare_folder(output, overwrite=True)
+    if form in (Form.BOB, Form.BOB5):
+        written = write_bob(read_result_scores(result), output, columns=5 if form is Form.BOB5 else 4)
+    elif form is Form.BIDS:
+        written = write_bids(read_result(result), output)
+    elif form is Form.FIGURES:
+        written = write_figures(read_result(result), output)
+    else:
+        read, written = read_result(result), [output / "scans.csv", output / "people.csv"]
+        for path, text in zip(written, (scans_csv(read), people_csv(read)), strict=True):
+            write_private(path, text)
+        scores = (result if result.is_dir() else result.parent) / "comparisons.csv"
+        if scores.is_file():
+            write_private(output / scores.name, "")
+            shutil.copyfile(scores, output / scores.name)
+            written.append(output / scores.name)
+    out.print(f"{len(written)} files in {escape(str(output))}", soft_wrap=True)
+
+
+def report(
+    result: Annotated[
+        Path, typer.Argument(help="Folder that `score` or `stats` wrote, or its result.json.", show_default=False)
+    ],
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format",
+            help="html: the page. md: a summary for a data paper. json, csv. bids: TSV + JSON. bob, bob5: score files "
+            "of 4 or 5 columns. figures: SVG + PNG. schema: the JSON schema of a result, on standard output.",
+        ),
+    ] = Form.HTML,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File (html, md, json) or folder (the others).", show_default=False),
+    ] = None,
+    overwrite: OverwriteOption = False,
+) -> None:
+    """Write a result that is there already in another form; nothing is measured anew.
+
+    Example: [bold]reid-audit report result --format md -o summary.md[/]
+    """
+    if form is Form.SCHEMA:
+        out.out(format_schema(), end="")
+        return
+    if form in _ONE_FILE:
+        _write_file(form, result, output or Path(_ONE_FILE[form]), overwrite=overwrite)
+    else:
+        _write_folder(form, result, output or Path(f"{form.value}"), overwrite=overwrite)

@@ -1,0 +1,133 @@
+"""Figures as such: made outside matplotlib's global state, in one style, and written as the same text each time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+INK, QUIET, PAPER = "#1b1f24", "#6a737d", "#ffffff"
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7F7F7F")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+
+_STYLE = {
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so that a text is as wide on every machine
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.titlesize": "medium",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "legend.fontsize": "small",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "svg.fonttype": "none",
+    "savefig.dpi": 150,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw in the house's style, whatever a reader's matplotlibrc says. Ends with the ``with`` block."""
+    import warnings
+
+    import matplotlib
+
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts may have it
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def new_figure(columns: int, *, width_inches: float = 5.0, height_inches: float = 3.6) -> tuple[Any, list[Any]]:
+    """Return a figure with a row of Axes, outside matplotlib's global state."""
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=(width_inches * columns, height_inches), layout="constrained")
+        return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def say_nothing(axes: Any, why: str) -> None:
+    """Write on empty Axes why they are empty."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, why, ha="center", va="center", wrap=True, transform=axes.transAxes)
+
+
+def colour(index: int) -> str:
+    """Return the colour of the series with that number; they begin anew after the last."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def marker(index: int) -> str:
+    """Return the marker of the series with that number."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def line(index: int) -> Any:
+    """Return the line style of the series with that number."""
+    return LINES[index % len(LINES)]
+
+
+def shorten(label: str, *, most: int = 24) -> str:
+    """Cut a long name for a legend, and keep matplotlib from reading formulae and hidden labels into it."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in label)
+    clean = clean if len(clean) <= most else f"{clean[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return f" {clean}" if clean.startswith("_") else clean.replace("$", r"\$")
+
+
+def show_legend(axes: Any, **where: Any) -> None:
+    """Name the series, if there is one with a name."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(**where)
+
+
+_GROUP = re.compile(r'<g id="[^"]*">')
+_LEAD = re.compile(r"^ +", re.MULTILINE)
+
+
+def to_svg(figure: Any, *, name: str = "figure", themed: bool = False) -> str:
+    """Return the figure as an ``<svg>`` element: the same figure gives the same text.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    name : str
+        Keeps the ids of several figures in one page apart.
+    themed : bool
+        Take ink and paper from the page's CSS variables ``--ink``, ``--quiet`` and ``--paper`` (dark mode).
+    """
+    import matplotlib
+
+    buffer = io.StringIO()
+    with style(), matplotlib.rc_context({"svg.hashsalt": f"reid-audit {name}"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = buffer.getvalue()
+    text = _LEAD.sub("", _GROUP.sub("<g>", text[text.index("<svg") :]))
+    if themed:
+        for value, variable in ((INK, "--ink"), (QUIET, "--quiet"), (PAPER, "--paper")):
+            text = text.replace(value, f"var({variable})")
+    return text
+
+
+def to_png(figure: Any) -> bytes:
+    """Return the figure as a PNG of 150 dpi on white paper."""
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(buffer, format="png", facecolor=PAPER, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def known(values: Sequence[float]) -> list[float]:
+    """Return the values that are not NaN."""
+    return [value for value in values if value == value]

@@ -1,0 +1,89 @@
+"""Defacers side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reid_audit.records.evidence import Estimate, Fingerprint, TestResult
+from reid_audit.records.scores import Rate, Real
+from reid_audit.records.verdict import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class DefacerRow:
+    """One defacer in a comparison, by the attacker that links it most.
+
+    Attributes
+    ----------
+    condition, cohort : str
+        The defacer, and the manifest of the result that it comes from.
+    decision : Decision
+    subjects : int
+        People compared before and after defacing.
+    worst_attack : str
+        The attacker with the highest linkability; ``""`` where none was measured.
+    linkability : Estimate
+        Of that attacker; AUC of own against strangers' originals, 0.5 = no link left.
+    matched : Rate
+        People matched at the policy's threshold, by the attacker that matches most.
+    rank1 : Rate
+        Own person found first, by the attacker that finds most.
+    chance1 : float
+    unacquired : Rate
+        Defaced scans without a vector, by the attacker that got most.
+    runs, failures : int
+        Runs of the tool, and those that left nothing to score. 0 and 0 = not known.
+    failed : tuple of (status, count)
+    seconds : float
+        Median wall time of a run; NaN = not known.
+    cost : float
+        ``Comparison.cost_metric`` as a loss, 0 = nothing lost; NaN = not measured.
+    best_choice : bool or None
+        No other defacer is at least as good in linkability and cost and better in one (Pareto); None = no cost.
+    """
+
+    condition: str
+    cohort: str
+    decision: Decision
+    subjects: int
+    worst_attack: str
+    linkability: Estimate
+    matched: Rate
+    rank1: Rate
+    chance1: Real
+    unacquired: Rate
+    runs: int = 0
+    failures: int = 0
+    failed: tuple[tuple[str, int], ...] = ()
+    seconds: Real = float("nan")
+    cost: Real = float("nan")
+    best_choice: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several defacers judged under one fingerprint, best first.
+
+    Attributes
+    ----------
+    rows : tuple of DefacerRow
+        By decision, then by the upper bound of linkability.
+    tests : tuple of TestResult
+        Paired by person, each two defacers; ``p_adjusted`` over all of them.
+    threshold, distance : str, float
+        Operating point of the match rates.
+    cost_metric : str
+        What ``cost`` is made of; ``""`` = nothing was measured.
+    notes : tuple of str
+        What a reader must know.
+    """
+
+    tool_version: str
+    fingerprint: Fingerprint
+    rows: tuple[DefacerRow, ...]
+    tests: tuple[TestResult, ...]
+    threshold: str
+    distance: Real
+    cost_metric: str = ""
+    notes: tuple[str, ...] = ()
+    schema_version: int = 1
