@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from pathlib import Path
 
 from reid_audit.accuracy import calibrate, check_fingerprint
 from reid_audit.attack import ATTACKS, check_attacks
 from reid_audit.audit.acquire import Progress, acquire_faces, compare_attacks
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
+from reid_audit.audit.portraits import prepare_portraits, write_portraits
 from reid_audit.audit.settings import Settings, describe_settings, fingerprint_of, start_engines
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare
@@ -22,6 +24,11 @@ from reid_audit.records import (
     InputError,
     Policy,
     ScoreTable,
+)
+
+PORTRAITS_KEPT = (
+    "Portraits of {drawn} scans were kept in a separate folder. They show faces, before and after defacing: biometric "
+    "data of the people in this cohort. Keep that folder as safe as the scans, and never hand it on with this report."
 )
 
 
@@ -87,6 +94,7 @@ def audit_cohort(
     attacks: Sequence[str] = ATTACKS,
     seed: int = 0,
     draws: int = 2000,
+    portraits: Path | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> tuple[AuditResult, ScoreTable]:
@@ -108,6 +116,8 @@ def audit_cohort(
         Which attackers to run; the naive one always is. See `reid_audit.attack`.
     seed, draws : int
         Of the resampling.
+    portraits : Path, optional
+        Folder for the portrait of every scan, which is made private and must be empty. None are kept by default.
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
@@ -123,7 +133,7 @@ def audit_cohort(
     CalibrationError
         Where the calibration was made under other settings and ``allow_mismatch`` is False.
     InputError
-        Where the cohort has no defaced scan, or no comparison to calibrate with.
+        Where the cohort has no defaced scan, or no comparison to calibrate with, or ``portraits`` is not empty.
     WeightsError, EngineError
         Where a model file or a package is missing.
     """
@@ -131,12 +141,18 @@ def audit_cohort(
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
     if calibration is None:
         _require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
+    if portraits is not None:
+        prepare_portraits(portraits)
     engines = start_engines(settings)
     if calibration is not None:  # refuse before the work is done; only the modality is not known yet
         expected = replace(fingerprint_of(engines, []), modality=calibration.fingerprint.modality)
         check_fingerprint(calibration, expected, allow=allow_mismatch)
     attacks = check_attacks(attacks)
     records = acquire_faces(cohort, settings=engines.settings, attacks=attacks, executor=executor, progress=progress)
+    notices = engines.notices
+    if portraits is not None:
+        drawn = write_portraits(records, portraits, settings=engines.settings, executor=executor, progress=progress)
+        notices = (*notices, PORTRAITS_KEPT.format(drawn=drawn))
     scores = compare_attacks(records, attacks)
     if progress is not None:
         progress("evidence", 0, 1)
@@ -156,7 +172,7 @@ def audit_cohort(
     result = replace(
         result,
         mismatches=mismatches,
-        notices=(*engines.notices, *result.notices),
+        notices=(*notices, *result.notices),
         settings=describe_settings(engines.settings, seed=seed),
         weights=engines.identity,
         scans=describe_scans(records),

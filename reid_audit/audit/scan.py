@@ -42,7 +42,8 @@ def _encoder(name: str, detector: str) -> Encoder:
 
 
 @lru_cache(maxsize=1)
-def _renderer(name: str) -> Renderer:
+def renderer_of(name: str) -> Renderer:
+    """Return this process's renderer of that name."""
     return make_renderer(name)
 
 
@@ -134,7 +135,7 @@ def examine_scan(
     """
     seconds: dict[str, float] = {}
     encoder = _encoder(settings.encoder, settings.detector)
-    renderer = _renderer(settings.renderer)
+    renderer = renderer_of(settings.renderer)
     done = FaceRecord(scan, Face(Status.UNREADABLE, encoder.name), seconds=seconds)
 
     def stopped(status: Status, error: Exception) -> FaceRecord:

@@ -86,6 +86,14 @@ def score(
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
     attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    with_portraits: Annotated[
+        Path | None,
+        typer.Option(
+            "--with-portraits",
+            help="Keep every scan's portrait in this new private folder. They show faces; none is kept otherwise.",
+            show_default=False,
+        ),
+    ] = None,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
@@ -112,6 +120,7 @@ def score(
             attacks=words_of(attack),
             settings=settings_of(encoder, detector, renderer, level),
             seed=seed,
+            portraits=with_portraits,
             executor=executor,
             progress=progress,
         )

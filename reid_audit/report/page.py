@@ -49,6 +49,15 @@ _COLUMNS = (
 )
 
 
+def _tame(value: object) -> object:
+    """Show characters that print nothing, or turn the direction of the text after them, as a replacement character."""
+    from markupsafe import Markup
+
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(c if c.isprintable() or c in "\n\u00a0" else "\N{REPLACEMENT CHARACTER}" for c in value)
+
+
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """Return the templates, with names and numbers as words; every value is escaped."""
@@ -58,6 +67,7 @@ def templates() -> Environment:
         loader=PackageLoader("reid_audit", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_tame,
         trim_blocks=True,
         lstrip_blocks=True,
     )
