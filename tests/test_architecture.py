@@ -37,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"records"},
     "ranking": {"records", "accuracy"},
     "report": {"records", "match", "plots"},
-    "notebook": {"records", "dataset", "match", "attack", "audit", "work", "plots", "report"},
+    "notebook": {"records", "dataset", "match", "audit", "work", "plots", "report"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room
 

@@ -30,9 +30,18 @@ from reid_audit.report.form import (
     result_schema,
     result_to_json,
 )
-from reid_audit.report.page import result_to_html
+from reid_audit.report.page import result_to_html, result_to_summary_html
 from reid_audit.report.summary import result_to_markdown
-from reid_audit.report.tables import count_flow, list_risks, people_csv, scans_csv, tests_csv
+from reid_audit.report.tables import (
+    PEOPLE_COLUMNS,
+    SCAN_COLUMNS,
+    count_flow,
+    list_risks,
+    people_csv,
+    scan_rows,
+    scans_csv,
+    tests_csv,
+)
 from reid_audit.report.words import (
     STATUS_TEXT,
     control_at,
@@ -49,10 +58,12 @@ from reid_audit.report.words import (
 
 __all__ = [
     "COMPARISON_FILE",
+    "PEOPLE_COLUMNS",
     "PEOPLE_FILE",
     "REPORT_FILE",
     "RESULT_FILE",
     "SCANS_FILE",
+    "SCAN_COLUMNS",
     "SCORES_FILE",
     "STATUS_TEXT",
     "comparison_to_html",
@@ -82,6 +93,8 @@ __all__ = [
     "result_to_html",
     "result_to_json",
     "result_to_markdown",
+    "result_to_summary_html",
+    "scan_rows",
     "scans_csv",
     "test_text",
     "tests_csv",

@@ -194,3 +194,20 @@ def result_to_html(result: AuditResult) -> str:
             Decision=Decision,
         )
     )
+
+
+def result_to_summary_html(result: AuditResult) -> str:
+    """Write verdict, reason and the numbers that carry it as a part of a page: what a notebook shows."""
+    return (
+        templates()
+        .get_template("summary.html")
+        .render(
+            result=result,
+            reason=explain_verdict(result),
+            attacks=_sorted_attacks(result),
+            conditions={each.condition: each for each in result.verdict.conditions},
+            threshold=result.verdict.policy.threshold,
+            control_at=control_at,
+            match_at=match_at,
+        )
+    )
