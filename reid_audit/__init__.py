@@ -12,13 +12,22 @@ or room by room: `read_volume`, `extract_skin`, `make_renderer`, `make_encoder`,
 
 from importlib.metadata import version as _version
 
-from .accuracy import assess, calibrate, check_fingerprint, list_people, read_calibration, write_calibration
+from .accuracy import (
+    assess,
+    calibrate,
+    check_fingerprint,
+    list_people,
+    read_calibration,
+    read_calibrations,
+    write_calibration,
+)
 from .attack import ATTACKS
 from .audit import (
     Settings,
     acquire_faces,
     audit_cohort,
     calibrate_cohort,
+    calibrate_encoders,
     examine_scan,
     judge_scores,
     render_scan,
@@ -128,6 +137,7 @@ __all__ = [
     "audit_cohort",
     "calibrate",
     "calibrate_cohort",
+    "calibrate_encoders",
     "check_fingerprint",
     "check_same_grid",
     "compare",
@@ -152,6 +162,7 @@ __all__ = [
     "people_needed",
     "rank_defacers",
     "read_calibration",
+    "read_calibrations",
     "read_labels",
     "read_manifest",
     "read_policy",

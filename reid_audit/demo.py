@@ -89,6 +89,7 @@ def run_demo(
     subjects: int = 30,
     modality: Modality = Modality.CT,
     settings: Settings = Settings(),
+    encoders: Sequence[str] = (),
     policy: Policy = Policy(),
     attacks: Sequence[str] = ATTACKS,
     seed: int = 0,
@@ -102,7 +103,7 @@ def run_demo(
     ----------
     subjects, modality, seed
         See `write_demo_cohort`.
-    settings, policy, attacks
+    settings, encoders, policy, attacks
         See `reid_audit.audit_cohort`.
     keep_scans : Path, optional
         Folder for the scans; by default they go to a temporary one and are removed.
@@ -126,6 +127,7 @@ def run_demo(
         return audit_cohort(
             read_manifest(manifest),
             settings=settings,
+            encoders=encoders,
             policy=policy,
             attacks=attacks,
             seed=seed,

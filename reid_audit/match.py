@@ -37,7 +37,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, InputError, ScoreTable, natural_key
+from reid_audit.records import (
+    ENCODER_COLUMN,
+    ORIGINAL,
+    SCORE_COLUMNS,
+    FaceRecord,
+    Group,
+    InputError,
+    ScoreTable,
+    natural_key,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,12 +311,18 @@ def read_scores(path: Path) -> ScoreTable:
     Raises
     ------
     InputError
-        The file cannot be read, lacks a column, names an unknown group, or holds a distance that is not a number
-        in [0, 2].
+        The file cannot be read, lacks a column, names an unknown group, holds a distance that is not a number in
+        [0, 2], or distances of several recognisers.
     """
     import pandas as pd
 
     raw = _read_cells(path)
+    if ENCODER_COLUMN in raw and raw[ENCODER_COLUMN].nunique() > 1:
+        names = ", ".join(raw[ENCODER_COLUMN].unique())
+        raise InputError(
+            f"{path.name} holds the distances of several recognisers ({names}), which are not judged as one: keep the "
+            f"rows of one value of the column {ENCODER_COLUMN}"
+        )
     name = next((c for c in ("distance", "cosine_distance") if c in raw), None)
     if name is None or "group" not in raw:
         raise InputError(f"{path.name} needs the columns group and distance (or cosine_distance); has {list(raw)}")
@@ -364,7 +379,7 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
     return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS)))
 
 
-_NOT_STRATA = {*SCORE_COLUMNS, "cosine_distance", "subject", "index"}
+_NOT_STRATA = {*SCORE_COLUMNS, ENCODER_COLUMN, "cosine_distance", "subject", "index"}
 
 
 def read_score_strata(path: Path) -> pd.DataFrame:
@@ -400,5 +415,9 @@ def read_score_strata(path: Path) -> pd.DataFrame:
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:
-    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back."""
-    table.frame.to_csv(path, index=False, columns=list(SCORE_COLUMNS))
+    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back.
+
+    A table of several recognisers begins with `ENCODER_COLUMN`.
+    """
+    first = [ENCODER_COLUMN] if ENCODER_COLUMN in table.frame else []
+    table.frame.to_csv(path, index=False, columns=[*first, *SCORE_COLUMNS])

@@ -78,14 +78,14 @@ class PixelEncoder:
 def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
     """Recognise by pixels and draw by ray casting; gives a function that changes the recogniser."""
 
-    def use(encoder: PixelEncoder) -> None:
-        scan_room._encoder.cache_clear()
+    def use(*encoders: PixelEncoder) -> None:
+        scan_room._encoders.cache_clear()
         for room in (scan_room, settings_room):
-            monkeypatch.setattr(room, "make_encoder", lambda name, *, detector: encoder)
+            monkeypatch.setattr(room, "make_encoders", lambda names, *, detector: encoders)
 
     use(PixelEncoder())
     yield use
-    scan_room._encoder.cache_clear()
+    scan_room._encoders.cache_clear()
 
 
 SETTINGS = Settings(renderer="raycast", surface=SurfaceSettings(voxel_mm=6.0, head_volume_cm3=500.0))
@@ -129,6 +129,19 @@ def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tm
     assert (defaced.level, defaced.view) == (original.level, original.view)
     assert original.view != found["s0/2/original"].view
     assert set(original.seconds) == {"read", "skin", "portrait", "face"}
+
+
+def test_what_a_defacer_put_before_the_face_is_a_finding_of_the_defaced_scan(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, encoder="pixels", surface=SurfaceSettings(voxel_mm=2.0, head_volume_cm3=500.0))
+    original, defaced = tmp_path / "original.nii.gz", tmp_path / "mask.nii.gz"
+    write_volume(_ball(70.0), original)
+    write_volume(_ball(70.0, dent_mm=-20.0), defaced)
+    scans = [ScanRef("s0", "1", condition, path) for condition, path in (("original", original), ("mask", defaced))]
+    write_manifest(tmp_path / "manifest.csv", scans)
+    before, after = acquire_faces(read_manifest(tmp_path / "manifest.csv"), settings=settings)
+    assert "surface_added" not in {finding.code for finding in before.findings}
+    (added,) = [finding for finding in after.findings if finding.code == "surface_added"]
+    assert added.value == pytest.approx(20, abs=4)
 
 
 def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alone(

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import Modality, Volume
-from reid_audit.surface import SurfaceSettings, check_added_surface, extract_skin
+from reid_audit.surface import SurfaceSettings, check_added_surface, extract_skin, measure_relief
 from reid_audit.volume import read_labels, read_volume
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
@@ -153,12 +153,12 @@ def front_of(intensity):
 
 
 def test_nothing_added_is_no_finding(phantom, original):
-    assert check_added_surface(original, original) == ()
+    assert check_added_surface(measure_relief(original), original) == ()
 
     def remove(intensity):
         intensity[:, front_of(intensity) - 20 :, : intensity.shape[2] // 2] = -1000
 
-    assert check_added_surface(original, defaced_skin(phantom, original, remove)) == ()
+    assert check_added_surface(measure_relief(original), defaced_skin(phantom, original, remove)) == ()
 
 
 def test_a_block_before_the_face_is_found_with_its_depth(phantom, original):
@@ -167,7 +167,7 @@ def test_a_block_before_the_face_is_found_with_its_depth(phantom, original):
         n = intensity.shape
         intensity[15:-15, front - 15 : front + 3, n[2] // 8 : n[2] // 2] = 100
 
-    (finding,) = check_added_surface(original, defaced_skin(phantom, original, add))
+    (finding,) = check_added_surface(measure_relief(original), defaced_skin(phantom, original, add))
     assert finding.code == "surface_added"
     assert finding.severity == "warning"
     assert 20 < finding.value < 60
@@ -183,7 +183,7 @@ def test_a_mask_over_the_face_is_found_with_its_thickness(phantom, original):
         mask[:, :, : intensity.shape[2] // 4] = False
         intensity[mask] = 50
 
-    (finding,) = check_added_surface(original, defaced_skin(phantom, original, add))
+    (finding,) = check_added_surface(measure_relief(original), defaced_skin(phantom, original, add))
     assert "before the original's face" in finding.text
 
 

@@ -162,3 +162,28 @@ def test_the_command_compares_folders(
     assert "stands in" in capsys.readouterr().err
     assert main(["compare", str(tmp_path)]) == 2
     assert "result.json cannot be read" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_several_recognisers_count_by_the_worst_of_them(both: AuditResult) -> None:
+    from reid_audit import result_from_json, result_to_html, result_to_json, result_to_markdown
+    from reid_audit.audit import join_results
+    from reid_audit.report import format_bids, list_risks
+
+    blind = _result({"none": 60.0, "wipe": 60.0})
+    blind = replace(blind, fingerprint=replace(FINGERPRINT, encoder="weak"))
+    joined = join_results([blind, both])
+    none = next(row for row in rank_defacers([joined]).rows if row.condition == "none")
+    assert none.worst_attack == "toy, naive"
+    assert none.decision is Decision.FAIL
+    assert none.linkability.value == both.evidence.attack("none").linkability.value
+    assert {test.attack for test in rank_defacers([joined]).tests} == {"weak, naive", "toy, naive"}
+    exposed = [risk for risk in list_risks(joined) if risk.matched and risk.scan.condition == "none"]
+    assert len(exposed) == sum(p.matched_after for p in both.people if p.condition == "none")
+    html = result_to_html(joined)
+    assert html.index("Recogniser by recogniser") < html.index("What became of the scans")
+    assert "toy, naive" in html
+    assert "weak, naive" in result_to_markdown(joined)
+    assert "toy, naive" in format_bids(joined)["reid_rates.tsv"]
+    assert result_to_json(result_from_json(result_to_json(joined))) == result_to_json(joined)
+    with pytest.raises(CalibrationError, match="by 2 and 1 recognisers"):
+        rank_defacers([joined, both])

@@ -17,7 +17,14 @@ held out
 """
 
 from reid_audit.accuracy.between import compare_pairwise
-from reid_audit.accuracy.calibration import calibrate, check_fingerprint, read_calibration, write_calibration
+from reid_audit.accuracy.calibration import calibrate
+from reid_audit.accuracy.calibration_file import (
+    check_fingerprint,
+    find_calibration,
+    read_calibration,
+    read_calibrations,
+    write_calibration,
+)
 from reid_audit.accuracy.curves import (
     Roc,
     extrapolate_fpir,
@@ -39,6 +46,7 @@ __all__ = [
     "check_fingerprint",
     "compare_pairwise",
     "extrapolate_fpir",
+    "find_calibration",
     "find_eer",
     "find_fmr",
     "find_youden",
@@ -47,6 +55,7 @@ __all__ = [
     "measure_roc",
     "probit",
     "read_calibration",
+    "read_calibrations",
     "thin",
     "write_calibration",
 ]

@@ -1,16 +1,13 @@
-"""Thresholds from the originals, with what they are worth on people who did not choose them; a file for them."""
+"""Thresholds from the originals, with what they are worth on people who did not choose them."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import fields
 from functools import reduce
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
 from reid_audit.accuracy.curves import (
     FMR_POINTS,
@@ -26,17 +23,14 @@ from reid_audit.accuracy.pairs import Pairs, Scores, find_people
 from reid_audit.accuracy.sizes import size_thresholds
 from reid_audit.records import (
     Calibration,
-    CalibrationError,
     Fingerprint,
     Group,
-    InputError,
     Rate,
     ScoreTable,
     Threshold,
 )
 from reid_audit.stats import auc_of_pairs, draw_subjects, people_rate, rate_of_pairs, redraw_curves
 
-SCHEMA_VERSION = 1
 _FOLDS = 5
 _GRID = 2048
 _EXACT_GRID_UP_TO = 20_000
@@ -253,73 +247,4 @@ def calibrate(
         draws=draws,
         notes=tuple(notes),
         by_size=size_thresholds(same, different, seed=seed) if draws and _all_named(same, different) else (),
-        schema_version=SCHEMA_VERSION,
     )
-
-
-# --- the file ---
-
-
-def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Write a calibration as JSON; NaN becomes null. Holds no distance of any person."""
-    path.write_bytes(TypeAdapter(Calibration).dump_json(calibration, indent=2) + b"\n")
-
-
-def read_calibration(path: Path) -> Calibration:
-    """Read what `write_calibration` wrote.
-
-    Raises
-    ------
-    InputError
-        The file cannot be opened.
-    CalibrationError
-        It is not a calibration, or one of another schema version.
-    """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read: {error.strerror}") from error
-    try:
-        calibration = TypeAdapter(Calibration).validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CalibrationError(f"{path.name} is not a calibration: {where}: {first['msg']}") from error
-    if calibration.schema_version != SCHEMA_VERSION:
-        raise CalibrationError(
-            f"{path.name} has schema version {calibration.schema_version}, this program reads {SCHEMA_VERSION}; "
-            "calibrate anew"
-        )
-    return calibration
-
-
-def check_fingerprint(calibration: Calibration, current: Fingerprint, *, allow: bool = False) -> tuple[str, ...]:
-    """Compare the settings of a calibration with those of now.
-
-    Parameters
-    ----------
-    calibration : Calibration
-    current : Fingerprint
-    allow : bool
-        Return the differences, to be written into the report, instead of refusing.
-
-    Returns
-    -------
-    tuple of str
-        One sentence per difference; empty = the thresholds hold.
-
-    Raises
-    ------
-    CalibrationError
-        There is a difference and ``allow`` is false.
-    """
-    differences = tuple(
-        f"{field.name} was {getattr(calibration.fingerprint, field.name)!r} and is {getattr(current, field.name)!r}"
-        for field in fields(Fingerprint)
-        if getattr(calibration.fingerprint, field.name) != getattr(current, field.name)
-    )
-    if differences and not allow:
-        raise CalibrationError(
-            "the thresholds were made under other settings: " + "; ".join(differences) + "; calibrate anew"
-        )
-    return differences

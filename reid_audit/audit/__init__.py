@@ -5,11 +5,12 @@ partners, so that nothing about the picture of a defaced scan is chosen by what 
 scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
-from reid_audit.audit.acquire import Progress, acquire_faces, compare_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each, compare_attacks
 from reid_audit.audit.judge import find_shared_checks, judge_scores
-from reid_audit.audit.run import audit_cohort, calibrate_cohort
-from reid_audit.audit.scan import Partner, examine_scan, render_scan
-from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines
+from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
+from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
+from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
+from reid_audit.audit.several import join_results
 
 __all__ = [
     "Engines",
@@ -17,13 +18,18 @@ __all__ = [
     "Progress",
     "Settings",
     "acquire_faces",
+    "acquire_faces_with_each",
     "audit_cohort",
     "calibrate_cohort",
+    "calibrate_encoders",
     "compare_attacks",
     "examine_scan",
+    "examine_scan_with_each",
     "find_shared_checks",
     "fingerprint_of",
+    "join_results",
     "judge_scores",
     "render_scan",
     "start_engines",
+    "start_engines_of_each",
 ]

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from reid_audit.attack import average_places, faces_of_attack
-from reid_audit.audit.scan import Partner, examine_scan
+from reid_audit.audit.scan import Partner, examine_scan_with_each
 from reid_audit.audit.settings import Settings
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare, merge_scores
@@ -53,31 +53,69 @@ def acquire_faces(
     list of FaceRecord
         One per scan, in the order of the cohort.
     """
+    return acquire_faces_with_each(cohort, settings=(settings,), attacks=attacks, executor=executor, progress=progress)[
+        0
+    ]
+
+
+def acquire_faces_with_each(
+    cohort: Cohort,
+    *,
+    settings: Sequence[Settings],
+    attacks: Sequence[str] = ("naive",),
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[list[FaceRecord]]:
+    """Take every scan of a cohort to a face per recogniser; a scan is still one task, and is drawn once for all.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    settings : sequence of Settings
+        One per recogniser, from `start_engines_of_each`: they differ in encoder and detector alone.
+    attacks, executor, progress
+        As for `acquire_faces`.
+
+    Returns
+    -------
+    list of list of FaceRecord
+        Per recogniser, what `acquire_faces` gives with it alone.
+    """
     executor = executor or SerialExecutor()
-    found: dict[str, FaceRecord] = {}
+    each = range(len(settings))
+    found: list[dict[str, FaceRecord]] = [{} for _ in each]
     total = len(cohort.scans)
 
-    def note(record: FaceRecord) -> None:
-        found[record.scan.key] = record
+    def note(records: tuple[FaceRecord, ...]) -> None:
+        for mine, record in zip(found, records, strict=True):
+            mine[record.scan.key] = record
         if progress is not None:
-            progress("scans", len(found), total)
+            progress("scans", len(found[0]), total)
 
     defaced = [scan for scan in cohort.scans if scan.condition != ORIGINAL]
-    run_all(executor, examine_scan, [(scan, settings) for scan in cohort.originals], done=note)
-    average = average_places([found[scan.key] for scan in cohort.originals])
+    run_all(executor, examine_scan_with_each, [(scan, tuple(settings)) for scan in cohort.originals], done=note)
+    average = [average_places([found[k][scan.key] for scan in cohort.originals]) for k in each]
     run_all(
         executor,
-        partial(_examine_defaced, settings=settings, attacks=tuple(attacks)),
-        [(scan, _partner(cohort, scan, found), average.get(scan.subject)) for scan in defaced],
+        partial(_examine_defaced, settings=tuple(settings), attacks=tuple(attacks)),
+        [
+            (scan, [_partner(cohort, scan, found[k]) for k in each], [average[k].get(scan.subject) for k in each])
+            for scan in defaced
+        ],
         done=note,
     )
-    return [_explain(cohort, found[scan.key], found) for scan in cohort.scans]
+    return [[_explain(cohort, found[k][scan.key], found[k]) for scan in cohort.scans] for k in each]
 
 
 def _examine_defaced(
-    scan: ScanRef, partner: Partner | None, average: Face | None, *, settings: Settings, attacks: Sequence[str]
-) -> FaceRecord:
-    return examine_scan(scan, settings, partner, attacks=attacks, average=average)
+    scan: ScanRef,
+    partners: Sequence[Partner | None],
+    averages: Sequence[Face | None],
+    *,
+    settings: Sequence[Settings],
+    attacks: Sequence[str],
+) -> tuple[FaceRecord, ...]:
+    return examine_scan_with_each(scan, settings, partners, attacks=attacks, averages=averages)
 
 
 def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> Partner | None:
@@ -85,7 +123,7 @@ def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> 
     record = None if original is None else found[original.key]
     if record is None or record.view is None or record.grid is None:
         return None
-    return Partner(record.level, record.view, record.grid, record.face)
+    return Partner(record.level, record.view, record.grid, record.face, record.relief)
 
 
 def _explain(cohort: Cohort, record: FaceRecord, found: Mapping[str, FaceRecord]) -> FaceRecord:

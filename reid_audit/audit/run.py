@@ -7,12 +7,13 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
-from reid_audit.accuracy import calibrate, check_fingerprint
+from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
 from reid_audit.attack import ATTACKS, check_attacks
-from reid_audit.audit.acquire import Progress, acquire_faces, compare_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces_with_each, compare_attacks
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
 from reid_audit.audit.portraits import prepare_portraits, write_portraits
-from reid_audit.audit.settings import Settings, describe_settings, fingerprint_of, start_engines
+from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
+from reid_audit.audit.several import join_results, join_tables
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare
 from reid_audit.records import (
@@ -75,22 +76,71 @@ def calibrate_cohort(
     InputError
         Where the cohort has no comparison of one person, or of two, to calibrate with.
     """
+    calibrations, records, notices = calibrate_encoders(
+        cohort, (settings.encoder,), settings=settings, seed=seed, draws=draws, executor=executor, progress=progress
+    )
+    return calibrations[0], records[0], notices
+
+
+def calibrate_encoders(
+    cohort: Cohort,
+    encoders: Sequence[str],
+    *,
+    settings: Settings = Settings(),
+    seed: int = 0,
+    draws: int = 2000,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> tuple[tuple[Calibration, ...], list[list[FaceRecord]], tuple[str, ...]]:
+    """Find the thresholds of several recognisers on the originals of one cohort; each scan is drawn once for all.
+
+    Parameters
+    ----------
+    cohort : Cohort
+    encoders : sequence of str
+        As for `reid_audit.make_encoders`.
+    settings : Settings
+        Its encoder is not used.
+    seed, draws, executor, progress
+        As for `calibrate_cohort`.
+
+    Returns
+    -------
+    calibrations : tuple of Calibration
+        In the order of ``encoders``: what `calibrate_cohort` gives with each alone.
+    records : list of list of FaceRecord
+        Per recogniser, what became of each original.
+    notices : tuple of str
+
+    Raises
+    ------
+    InputError
+        As `calibrate_cohort`, or where two recognisers have one name.
+    """
     originals = replace(cohort, scans=cohort.originals)
     _require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
-    engines = start_engines(settings)
-    records = acquire_faces(originals, settings=engines.settings, executor=executor, progress=progress)
-    scores = compare(records)
-    calibration = calibrate(scores, fingerprint=fingerprint_of(engines, records), seed=seed, draws=draws)
-    return calibration, records, engines.notices
+    started = start_engines_of_each(settings, encoders)
+    faces = acquire_faces_with_each(
+        originals, settings=[engines.settings for engines in started], executor=executor, progress=progress
+    )
+    calibrations = []
+    for engines, records in zip(started, faces, strict=True):
+        fingerprint = fingerprint_of(engines, records)
+        calibration = calibrate(compare(records), fingerprint=fingerprint, seed=seed, draws=draws)
+        # A file of thresholds goes further than the screen: what must be known of its recogniser goes with it.
+        calibrations.append(replace(calibration, notes=(*engines.notices, *calibration.notes)))
+    notices = tuple(dict.fromkeys(notice for engines in started for notice in engines.notices))
+    return tuple(calibrations), faces, notices
 
 
 def audit_cohort(
     cohort: Cohort,
     *,
-    calibration: Calibration | None = None,
+    calibration: Calibration | Sequence[Calibration] | None = None,
     allow_mismatch: bool = False,
     policy: Policy = Policy(),
     settings: Settings = Settings(),
+    encoders: Sequence[str] = (),
     attacks: Sequence[str] = ATTACKS,
     seed: int = 0,
     draws: int = 2000,
@@ -104,14 +154,17 @@ def audit_cohort(
     ----------
     cohort : Cohort
         Originals and one or more defacers.
-    calibration : Calibration, optional
-        Thresholds from another cohort, made under the same settings. Without it they come from the originals of this
-        one, and the result says so.
+    calibration : Calibration or sequence of Calibration, optional
+        Thresholds from another cohort, made under the same settings; one per recogniser. Without it they come from the
+        originals of this one, and the result says so.
     allow_mismatch : bool
         Use a calibration made under other settings, and write each difference into the result.
     policy : Policy
         What the steward accepts.
     settings : Settings
+    encoders : sequence of str
+        Recognisers to run instead of ``settings.encoder``, as for `reid_audit.make_encoders`. Each scan is drawn once
+        and its face looked for once; each recogniser is judged by its own thresholds, and the worst verdict counts.
     attacks : sequence of str
         Which attackers to run; the naive one always is. See `reid_audit.attack`.
     seed, draws : int
@@ -125,13 +178,14 @@ def audit_cohort(
     Returns
     -------
     result : AuditResult
+        Of several recognisers: see `AuditResult.recognisers`.
     scores : ScoreTable
-        Every comparison.
+        Every comparison; of several recognisers with the column ``encoder``.
 
     Raises
     ------
     CalibrationError
-        Where the calibration was made under other settings and ``allow_mismatch`` is False.
+        Where the calibration was made under other settings and ``allow_mismatch`` is False, or lacks a recogniser.
     InputError
         Where the cohort has no defaced scan, or no comparison to calibrate with, or ``portraits`` is not empty.
     WeightsError, EngineError
@@ -143,41 +197,75 @@ def audit_cohort(
         _require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
     if portraits is not None:
         prepare_portraits(portraits)
-    engines = start_engines(settings)
-    if calibration is not None:  # refuse before the work is done; only the modality is not known yet
-        expected = replace(fingerprint_of(engines, []), modality=calibration.fingerprint.modality)
-        check_fingerprint(calibration, expected, allow=allow_mismatch)
     attacks = check_attacks(attacks)
-    records = acquire_faces(cohort, settings=engines.settings, attacks=attacks, executor=executor, progress=progress)
-    notices = engines.notices
-    if portraits is not None:
-        drawn = write_portraits(records, portraits, settings=engines.settings, executor=executor, progress=progress)
-        notices = (*notices, PORTRAITS_KEPT.format(drawn=drawn))
-    scores = compare_attacks(records, attacks)
-    if progress is not None:
-        progress("evidence", 0, 1)
-    fingerprint = fingerprint_of(engines, records)
-    mismatches = () if calibration is None else check_fingerprint(calibration, fingerprint, allow=allow_mismatch)
-    result = judge_scores(
-        scores,
-        source=cohort.source,
-        fingerprint=fingerprint,
-        calibration=calibration,
-        policy=policy,
-        findings=find_shared_checks(cohort, records, mismatches),
-        strata=cohort.strata,
-        seed=seed,
-        draws=draws,
+    started = start_engines_of_each(settings, encoders or (settings.encoder,))
+    thresholds = _assign(calibration, started, allow_mismatch=allow_mismatch)
+    faces = acquire_faces_with_each(
+        cohort,
+        settings=[engines.settings for engines in started],
+        attacks=attacks,
+        executor=executor,
+        progress=progress,
     )
-    result = replace(
-        result,
-        mismatches=mismatches,
-        notices=(*notices, *result.notices),
-        settings=describe_settings(engines.settings, seed=seed),
-        weights=engines.identity,
-        scans=describe_scans(records),
-        pairs=cohort.pair_accounting(),
-    )
+    kept: tuple[str, ...] = ()
+    if portraits is not None:  # of several recognisers, as the first one was shown them
+        drawn = write_portraits(faces[0], portraits, settings=started[0].settings, executor=executor, progress=progress)
+        kept = (PORTRAITS_KEPT.format(drawn=drawn),)
+    results: list[AuditResult] = []
+    tables: list[ScoreTable] = []
+    for engines, records, own in zip(started, faces, thresholds, strict=True):
+        if progress is not None:
+            progress("evidence", len(results), len(started))
+        scores = compare_attacks(records, attacks)
+        fingerprint = fingerprint_of(engines, records)
+        mismatches = () if own is None else check_fingerprint(own, fingerprint, allow=allow_mismatch)
+        result = judge_scores(
+            scores,
+            source=cohort.source,
+            fingerprint=fingerprint,
+            calibration=own,
+            policy=policy,
+            findings=find_shared_checks(cohort, records, mismatches),
+            strata=cohort.strata,
+            seed=seed,
+            draws=draws,
+        )
+        results.append(
+            replace(
+                result,
+                mismatches=mismatches,
+                notices=(*kept, *engines.notices, *result.notices),
+                settings=describe_settings(engines.settings, seed=seed),
+                weights=engines.identity,
+                scans=describe_scans(records),
+                pairs=cohort.pair_accounting(),
+            )
+        )
+        tables.append(scores)
     if progress is not None:
-        progress("evidence", 1, 1)
-    return result, scores
+        progress("evidence", len(started), len(started))
+    if len(results) == 1:
+        return results[0], tables[0]
+    names = [result.fingerprint.encoder for result in results]
+    return join_results(results), join_tables(dict(zip(names, tables, strict=True)))
+
+
+def _assign(
+    calibration: Calibration | Sequence[Calibration] | None, started: Sequence[Engines], *, allow_mismatch: bool
+) -> list[Calibration | None]:
+    """Give each recogniser its own thresholds, and refuse others before the work is done.
+
+    Only the modality is not known yet. A lone calibration for a lone recogniser may be used for another one where that
+    is allowed, as any other mismatch; among several the name alone tells whose is whose.
+    """
+    if calibration is None:
+        return [None] * len(started)
+    given = [calibration] if isinstance(calibration, Calibration) else list(calibration)
+    found: list[Calibration | None] = []
+    for engines in started:
+        expected = fingerprint_of(engines, [])
+        lone = len(given) == len(started) == 1
+        own = given[0] if lone else find_calibration(given, expected.encoder)
+        check_fingerprint(own, replace(expected, modality=own.fingerprint.modality), allow=allow_mismatch)
+        found.append(own)
+    return found

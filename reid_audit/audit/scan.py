@@ -1,20 +1,17 @@
-"""One scan, from its file to its face."""
+"""One scan, from its file to its face, or to one face per recogniser."""
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from reid_audit.audit.settings import Settings
-from reid_audit.face import Encoder, make_encoder
+from reid_audit.audit.sitting import Sitting
+from reid_audit.face import Encoder, make_encoder, make_encoders
 from reid_audit.records import (
     ORIGINAL,
     EngineError,
@@ -24,6 +21,7 @@ from reid_audit.records import (
     Grid,
     InputError,
     Portrait,
+    Relief,
     RenderError,
     ScanRef,
     Skin,
@@ -32,13 +30,13 @@ from reid_audit.records import (
     Volume,
 )
 from reid_audit.render import Renderer, check_one_sided, find_frontal_view, make_renderer, turn_view
-from reid_audit.surface import extract_skin, refine_level
+from reid_audit.surface import check_added_surface, extract_skin, measure_relief, refine_level
 from reid_audit.volume import check_same_grid, read_volume
 
 
 @lru_cache(maxsize=1)
-def _encoder(name: str, detector: str) -> Encoder:
-    return make_encoder(name, detector=detector)
+def _encoders(names: tuple[str, ...], detectors: tuple[str, ...]) -> tuple[Encoder, ...]:
+    return make_encoders(names, detector=detectors)
 
 
 @lru_cache(maxsize=1)
@@ -58,38 +56,29 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Partner:
-    """What an original hands on to its defaced partners: level, camera, grid, and where its face is."""
+    """What an original hands on to its defaced partners: level, camera, grid, where its face is, and its relief."""
 
     level: float
     view: View
     grid: Grid
     face: Face
-
-
-class _Sought(NamedTuple):
-    """What a search for a face ended with."""
-
-    skin: Skin
-    view: View
-    portrait: Portrait
-    face: Face
+    relief: Relief | None = None
 
 
 _SEARCH_VOXEL_MM = 2.0  # a level is judged on a coarse mesh
 
 
-def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, renderer: Renderer) -> _Sought:
+def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, renderer: Renderer) -> tuple[Skin, View]:
     """Look at an original whose face was not found at once: at other skin levels (MR), then from other heights."""
 
-    def face_at(skin: Skin, view: View) -> tuple[Portrait, Face]:
-        portrait = renderer.render(skin, view, lighting=settings.lighting)
-        return portrait, encoder.encode(portrait)
+    def face_at(skin: Skin, view: View) -> Face:
+        return encoder.encode(renderer.render(skin, view, lighting=settings.lighting))
 
     def confidence_at(level: float) -> float:
         coarse = replace(settings.surface, voxel_mm=max(_SEARCH_VOXEL_MM, settings.surface.voxel_mm))
         try:
             rough = extract_skin(volume, level=level, settings=coarse)
-            return face_at(rough, find_frontal_view(rough))[1].confidence
+            return face_at(rough, find_frontal_view(rough)).confidence
         except (InputError, RenderError):  # no surface at this level: no face there
             return float("nan")
 
@@ -97,8 +86,7 @@ def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, re
         level = refine_level(volume, confidence_at)
         if level != skin.level:
             skin = extract_skin(volume, level=level, settings=settings.surface)
-    view = find_frontal_view(skin, lambda view: face_at(skin, view)[1].confidence)
-    return _Sought(skin, view, *face_at(skin, view))
+    return skin, find_frontal_view(skin, lambda view: face_at(skin, view).confidence)
 
 
 def examine_scan(
@@ -133,9 +121,56 @@ def examine_scan(
     EngineError, WeightsError
         Where no scan could be done, because a package or a model file is gone.
     """
+    return examine_scan_with_each(scan, (settings,), (partner,), attacks=attacks, averages=(average,))[0]
+
+
+def examine_scan_with_each(
+    scan: ScanRef,
+    settings: Sequence[Settings],
+    partners: Sequence[Partner | None] | None = None,
+    *,
+    attacks: Sequence[str] = ("naive",),
+    averages: Sequence[Face | None] | None = None,
+) -> tuple[FaceRecord, ...]:
+    """Take one scan from its file to a face per recogniser: read, meshed, drawn and looked at once for all of them.
+
+    Parameters
+    ----------
+    scan : ScanRef
+    settings : sequence of Settings
+        One per recogniser: they differ in encoder and detector, and in nothing else.
+    partners, averages : sequence of Partner or None, of Face or None, optional
+        As for `examine_scan`, one per recogniser: each knows the original as it saw it.
+    attacks : sequence of str
+
+    Returns
+    -------
+    tuple of FaceRecord
+        In the order of ``settings``; each is what `examine_scan` gives under those settings alone.
+
+    Raises
+    ------
+    EngineError, WeightsError
+        As `examine_scan`.
+    """
+    encoders = _encoders(tuple(one.encoder for one in settings), tuple(one.detector for one in settings))
+    sitting = Sitting(scan, settings[0], renderer_of(settings[0].renderer))
+    return tuple(
+        _examine(sitting, encoder, partner, attacks, average)
+        for encoder, partner, average in zip(
+            encoders,
+            [None] * len(encoders) if partners is None else partners,
+            [None] * len(encoders) if averages is None else averages,
+            strict=True,
+        )
+    )
+
+
+def _examine(
+    sitting: Sitting, encoder: Encoder, partner: Partner | None, attacks: Sequence[str], average: Face | None
+) -> FaceRecord:
+    scan, settings, renderer = sitting.scan, sitting.settings, sitting.renderer
     seconds: dict[str, float] = {}
-    encoder = _encoder(settings.encoder, settings.detector)
-    renderer = renderer_of(settings.renderer)
     done = FaceRecord(scan, Face(Status.UNREADABLE, encoder.name), seconds=seconds)
 
     def stopped(status: Status, error: Exception) -> FaceRecord:
@@ -143,12 +178,11 @@ def examine_scan(
 
     try:
         with _timed(seconds, "read"):
-            volume = read_volume(scan.path, modality=scan.modality)
+            volume = sitting.read()
     except InputError as error:
         return stopped(Status.UNREADABLE, error)
     notes = tuple(Finding("reader", "info", note) for note in volume.notes)
-    digest = hashlib.sha256(np.ascontiguousarray(volume.intensity).data).hexdigest()
-    done = replace(done, grid=volume.grid, digest=digest, findings=notes)
+    done = replace(done, grid=volume.grid, digest=sitting.digest, findings=notes)
     try:
         if partner is not None:
             check_same_grid(partner.grid, volume.grid)
@@ -156,40 +190,42 @@ def examine_scan(
         return stopped(Status.OTHER_GRID, error)
     try:
         with _timed(seconds, "skin"):
-            skin = extract_skin(
-                volume,
-                level=settings.level if partner is None else partner.level,
-                settings=settings.surface,
-                altered=scan.condition != ORIGINAL,
-            )
+            skin = sitting.extract(settings.level if partner is None else partner.level)
     except InputError as error:
         return stopped(Status.NO_SKIN, error)
-    done = replace(done, level=skin.level, findings=notes + skin.checks)
+    findings = notes + skin.checks
+    if partner is not None and partner.relief is not None:
+        findings += check_added_surface(partner.relief, skin)
+    done = replace(done, level=skin.level, findings=findings)
     try:
         with _timed(seconds, "portrait"):
             view = find_frontal_view(skin) if partner is None else partner.view
-            portrait = renderer.render(skin, view, lighting=settings.lighting)
+            portrait = sitting.draw(skin, view)
         with _timed(seconds, "face"):
             face = encoder.encode(portrait)
         fit = all(finding.severity != "unfit" for finding in skin.checks)  # else something would be seen in a brain
         if scan.condition == ORIGINAL and fit and face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE):
             with _timed(seconds, "search"):
-                sought = _search(volume, skin, settings, encoder, renderer)
-            found_surer = not sought.face.confidence <= face.confidence and sought.face.acquired
-            skin, view, portrait, face = sought if found_surer else (skin, view, portrait, face)
+                if encoder.detector not in sitting.sought:
+                    sitting.sought[encoder.detector] = _search(volume, skin, settings, encoder, renderer)
+                sought = sitting.sought[encoder.detector]
+                other = sitting.draw(*sought)
+                seen = encoder.encode(other)
+            if seen.acquired and not seen.confidence <= face.confidence:
+                (skin, view), portrait, face = sought, other, seen
     except (RenderError, EngineError) as error:
         return stopped(Status.RENDER_FAILED, error)
-    del volume
     done = replace(done, level=skin.level, face=face, view=view)
     if scan.condition == ORIGINAL:
-        return replace(done, findings=notes + skin.checks + check_one_sided(skin))
+        findings = notes + skin.checks + check_one_sided(skin)
+        return replace(done, findings=findings, relief=measure_relief(skin))
     with _timed(seconds, "attacks"):
         found = {}
         if "aligned" in attacks and partner is not None:
             found["aligned"] = encoder.encode_at(portrait, partner.face)
         if "registered" in attacks and average is not None:
             try:
-                own = renderer.render(skin, find_frontal_view(skin), lighting=settings.lighting)
+                own = sitting.draw(skin, find_frontal_view(skin))
                 found["registered"] = encoder.encode_at(own, average)
             except (RenderError, EngineError) as error:
                 found["registered"] = Face(Status.RENDER_FAILED, encoder.name, reason=str(error))
@@ -232,6 +268,8 @@ def render_scan(
     with make_renderer(settings.renderer) as renderer:
         view = turn_view(find_frontal_view(skin), azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
         portrait = renderer.render(skin, view, lighting=settings.lighting)
-    face = make_encoder(settings.encoder, detector=settings.detector).encode(portrait)
-    findings = tuple(Finding("reader", "info", note) for note in volume.notes) + skin.checks
-    return portrait, face, findings
+    encoder = make_encoder(settings.encoder, detector=settings.detector)
+    findings = [Finding("reader", "info", note) for note in volume.notes] + list(skin.checks)
+    if encoder.notice:  # a stand-in or a fallback: a face must not be shown without it
+        findings.append(Finding("recogniser", "warning", encoder.notice))
+    return portrait, encoder.encode(portrait), tuple(findings)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 
-from reid_audit.face import make_encoder, name_encoder
+from reid_audit.face import make_encoders, name_encoder
 from reid_audit.records import (
     FaceRecord,
     Fingerprint,
+    InputError,
     View,
 )
 from reid_audit.render import Lighting, make_renderer
@@ -79,11 +80,45 @@ def start_engines(settings: Settings) -> Engines:
     WeightsError, EngineError, InputError
         Where a model file or package is missing, or a name is not known.
     """
-    encoder = make_encoder(settings.encoder, detector=settings.detector)
+    return start_engines_of_each(settings, (settings.encoder,))[0]
+
+
+def start_engines_of_each(settings: Settings, encoders: Sequence[str]) -> tuple[Engines, ...]:
+    """Load several recognisers, which will look at the same portraits, and the renderer.
+
+    Parameters
+    ----------
+    settings : Settings
+        Its encoder is not used.
+    encoders : sequence of str
+        As for `reid_audit.make_encoders`.
+
+    Returns
+    -------
+    tuple of Engines
+        One per recogniser, in their order, with settings that differ in encoder and detector alone.
+
+    Raises
+    ------
+    WeightsError, EngineError
+        As `start_engines`.
+    InputError
+        Also where two recognisers would have one name: two files ``onnx:a/model.onnx`` and ``onnx:b/model.onnx``.
+    """
+    made = make_encoders(encoders, detector=settings.detector)
+    names = [encoder.name for encoder in made]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise InputError(f"--encoder: two recognisers are called {twice}; give one of the files another name")
     with make_renderer(settings.renderer) as renderer:
-        resolved = replace(settings, encoder=encoder.recipe, detector=encoder.detector, renderer=renderer.name)
-        notices = tuple(notice for notice in (encoder.notice, renderer.notice) if notice)
-        return Engines(resolved, notices, dict(encoder.identity), dict(renderer.identity))
+        return tuple(
+            Engines(
+                replace(settings, encoder=encoder.recipe, detector=encoder.detector, renderer=renderer.name),
+                tuple(notice for notice in (encoder.notice, renderer.notice) if notice),
+                dict(encoder.identity),
+                dict(renderer.identity),
+            )
+            for encoder in made
+        )
 
 
 def _digest(value: object) -> str:

@@ -13,7 +13,7 @@ import reid_audit
 from reid_audit.cli.options import (
     AttackOption,
     DetectorOption,
-    EncoderOption,
+    EncodersOption,
     LevelOption,
     ManifestArgument,
     OverwriteOption,
@@ -33,7 +33,7 @@ def calibrate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file to write.")] = Path(
         "calibration.json"
     ),
-    encoder: EncoderOption = "auto",
+    encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
@@ -43,26 +43,29 @@ def calibrate(
         bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
     ] = False,
 ) -> None:
-    """Find the thresholds at which the recogniser tells the originals of a cohort apart.
+    """Find the thresholds at which a recogniser tells the originals of a cohort apart; several go into one file.
 
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
-        calibration, records, notices = reid_audit.calibrate_cohort(
+        calibrations, faces, _ = reid_audit.calibrate_encoders(
             cohort,
-            settings=settings_of(encoder, detector, renderer, level),
+            words_of(encoder),
+            settings=settings_of("auto", detector, renderer, level),
             seed=seed,
             executor=executor,
             progress=progress,
         )
-    reid_audit.write_calibration(calibration, output)
-    for notice in (*notices, *calibration.notes):
-        out.print(f"[yellow]Note:[/] {escape(notice)}")
-    say_unacquired(
-        [(f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records]
-    )
-    say_calibration(calibration)
+    reid_audit.write_calibration(calibrations[0] if len(calibrations) == 1 else calibrations, output)
+    for calibration, records in zip(calibrations, faces, strict=True):
+        out.print(f"[bold]Recogniser {escape(calibration.fingerprint.encoder)}[/]")
+        for notice in calibration.notes:
+            out.print(f"[yellow]Note:[/] {escape(notice)}")
+        say_unacquired(
+            [(f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records]
+        )
+        say_calibration(calibration)
     out.print(f"Calibration: {escape(str(output))}", soft_wrap=True)
 
 
@@ -81,7 +84,7 @@ def score(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
     ] = None,
-    encoder: EncoderOption = "auto",
+    encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
@@ -109,7 +112,7 @@ def score(
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    thresholds = None if calibration is None else reid_audit.read_calibration(calibration)
+    thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         result, scores = reid_audit.audit_cohort(
@@ -118,7 +121,8 @@ def score(
             allow_mismatch=allow_mismatch,
             policy=limits,
             attacks=words_of(attack),
-            settings=settings_of(encoder, detector, renderer, level),
+            settings=settings_of("auto", detector, renderer, level),
+            encoders=words_of(encoder),
             seed=seed,
             portraits=with_portraits,
             executor=executor,

@@ -33,6 +33,14 @@ EncoderOption = Annotated[
         "auto = Facenet512 where its files are, else dlib.",
     ),
 ]
+EncodersOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder",
+        help="auto, dlib, Facenet512, ArcFace, another of `weights list`, or onnx:FILE for your own. "
+        "Several with commas: the worst counts. auto = Facenet512 where its files are, else dlib.",
+    ),
+]
 DetectorOption = Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet, opencv ...")]
 RendererOption = Annotated[
     RendererName, typer.Option("--renderer", help="auto = VTK, or the CPU ray caster where there is no OpenGL.")

@@ -12,7 +12,7 @@ import reid_audit
 from reid_audit.cli.options import (
     AttackOption,
     DetectorOption,
-    EncoderOption,
+    EncodersOption,
     RendererName,
     RendererOption,
     SeedOption,
@@ -32,7 +32,7 @@ def demo(
     keep_scans: Annotated[
         Path | None, typer.Option("--keep-scans", help="Keep the synthetic scans in this folder.", show_default=False)
     ] = None,
-    encoder: EncoderOption = "auto",
+    encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     attack: AttackOption = ",".join(reid_audit.ATTACKS),
@@ -45,12 +45,13 @@ def demo(
 
     Example: [bold]reid-audit demo --subjects 30[/]
     """
-    settings = settings_of(encoder, detector, renderer, None)
+    settings = settings_of("auto", detector, renderer, None)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         result, scores = reid_audit.run_demo(
             subjects=subjects,
             modality=modality,
             settings=settings,
+            encoders=words_of(encoder),
             attacks=words_of(attack),
             seed=seed,
             keep_scans=keep_scans,

@@ -64,7 +64,8 @@ def say_result(result: AuditResult) -> None:
     name = result.verdict.policy.threshold
     distance = distance_at(result)
     rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
-    out.print(f"\nMatch = {rule}. Counts, shares, 95 % intervals.\n")
+    whose = f"By {escape(result.fingerprint.encoder)}: match" if result.recognisers else "Match"
+    out.print(f"\n{whose} = {rule}. Counts, shares, 95 % intervals.\n")
     for control in result.evidence.controls:
         tmr, fmr = control_at(control, name)
         say_block(
@@ -91,6 +92,8 @@ def say_result(result: AuditResult) -> None:
                     ("  no vector to compare", rate_text(attack.fta)),
                 ],
             )
+        if verdict.encoders:
+            out.print(f"  bound by {escape(' and '.join(verdict.encoders))}")
         reasons = [check.text for check in verdict.checks if check.decision is verdict.decision]
         say_block("  because", [("-", reason) for reason in reasons])
     out.print()
@@ -98,6 +101,24 @@ def say_result(result: AuditResult) -> None:
         if check.decision is not Decision.PASS:
             out.print(f"{_word(check.decision)} for all: {escape(check.text)}")
     out.print(f"Verdict: {_word(result.verdict.decision)}")
+
+
+def say_recognisers(result: AuditResult) -> None:
+    """Print what each of several recognisers can still do, side by side."""
+    name = result.verdict.policy.threshold
+    table = Table("recogniser", "defacer", "attacker", "own person matched", "own person first", "AUC own/other", "")
+    for one in result.recognisers:
+        verdicts = {verdict.condition: verdict.decision for verdict in one.verdict.conditions}
+        for control in one.evidence.controls:
+            tmr, _ = control_at(control, name)
+            cells = (rate_text(tmr), rank1_text(control.search), estimate_text(control.auc))
+            table.add_row(escape(one.fingerprint.encoder), "none (control)", escape(control.attack), *cells, "")
+        for attack in one.evidence.attacks:
+            match = match_at(attack, name)
+            cells = (rate_text(match.counted), rank1_text(attack.search), estimate_text(attack.linkability))
+            word = _word(verdicts[attack.condition])
+            table.add_row("", escape(attack.condition), escape(attack.attack), *cells, word)
+    out.print(table)
 
 
 def _word(decision: Decision) -> str:
@@ -110,7 +131,12 @@ def say_audit(result: AuditResult) -> None:
     out.print(f"Recogniser {settings['encoder']}, detector {settings['detector']}, renderer {settings['renderer']}.")
     for notice in (*result.notices, *result.mismatches):
         out.print(f"[yellow]Note:[/] {escape(notice)}")
-    say_unacquired([(f"{r.subject}/{r.session}", r.condition, r.status, r.reason) for r in result.scans])
+    for one in result.recognisers or (result,):
+        if result.recognisers:
+            out.print(f"[bold]{escape(one.fingerprint.encoder)}[/]")
+        say_unacquired([(f"{r.subject}/{r.session}", r.condition, r.status, r.reason) for r in one.scans])
+    if result.recognisers:
+        say_recognisers(result)
     say_result(result)
 
 

@@ -15,7 +15,7 @@ Portraits are RGB. That DeepFace wants BGR is a secret of this folder, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -245,16 +245,16 @@ def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
     return _assemble(name, make_detector(detector), notice)
 
 
-def make_encoders(names: Iterable[str], *, detector: str = "auto") -> tuple[Encoder, ...]:
+def make_encoders(names: Iterable[str], *, detector: str | Sequence[str] = "auto") -> tuple[Encoder, ...]:
     """Load several encoders, which look for the face in a portrait once for all of them.
 
     Parameters
     ----------
     names : iterable of str
         As for `make_encoder`, each once.
-    detector : str
-        As for `make_encoder`. ``"auto"`` is resolved for each encoder on its own; those that come to the same detector
-        share it.
+    detector : str or sequence of str
+        As for `make_encoder`: one for all, or one for each. ``"auto"`` is resolved for each encoder on its own; those
+        that come to the same detector share it.
 
     Returns
     -------
@@ -264,11 +264,15 @@ def make_encoders(names: Iterable[str], *, detector: str = "auto") -> tuple[Enco
     Raises
     ------
     InputError
-        If there is no name or one comes twice, and as `make_encoder`.
+        If there is no name or one comes twice, if there are not as many detectors as names, and as `make_encoder`.
     WeightsError, EngineError
         As `make_encoder`.
     """
-    resolved = [_resolve(name, detector) for name in names]
+    names = tuple(names)
+    detectors = (detector,) * len(names) if isinstance(detector, str) else tuple(detector)
+    if len(detectors) != len(names):
+        raise InputError(f"name one detector, or one for each of the {len(names)} encoders; got {len(detectors)}")
+    resolved = [_resolve(name, one) for name, one in zip(names, detectors, strict=True)]
     if not resolved:
         raise InputError("name at least one encoder")
     chosen = [name for name, _, _ in resolved]

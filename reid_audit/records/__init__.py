@@ -50,13 +50,14 @@ from reid_audit.records.evidence import (
     TestResult,
     Threshold,
 )
-from reid_audit.records.faces import Face, FaceRecord, Portrait, Skin, Status, View
+from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, natural_key
-from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
+from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict
 
 __all__ = [
+    "ENCODER_COLUMN",
     "ORIGINAL",
     "SCORE_COLUMNS",
     "AttackEvidence",
@@ -92,6 +93,7 @@ __all__ = [
     "Rate",
     "Real",
     "ReidAuditError",
+    "Relief",
     "RenderError",
     "ScanRef",
     "ScanRow",

@@ -35,6 +35,25 @@ class Skin:
     checks: tuple[Finding, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Relief:
+    """The front of an original's face as a map of depths. Biometric data, as a portrait is.
+
+    Attributes
+    ----------
+    foremost_mm : (100, 100) float32
+        RAS y of the foremost point of the skin in each cell of 2 mm, along x and z; -inf where there is none.
+    corner_mm : (float, float)
+        RAS x and z of the first cell's corner.
+    middle_mm : float
+        RAS y of the middle of the head, from front to back.
+    """
+
+    foremost_mm: NDArray[np.float32]
+    corner_mm: tuple[float, float]
+    middle_mm: float
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """The camera, wholly: the same View gives the same picture in every renderer.
@@ -152,6 +171,8 @@ class FaceRecord:
         What attackers other than the naive one got from a defaced scan, by the attacker's name.
     view, grid : View, Grid or None
         Camera and voxel grid; an original hands them on to its defaced partner.
+    relief : Relief or None
+        Of an original: what a defacer put before the face is told from it.
     digest : str
         SHA-256 of the voxels: tells a defaced scan that is its original. Names a scan, so it goes into no report.
     findings : tuple of Finding
@@ -164,6 +185,7 @@ class FaceRecord:
     level: float = float("nan")
     view: View | None = None
     grid: Grid | None = None
+    relief: Relief | None = None
     digest: str = ""
     attacks: Mapping[str, Face] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

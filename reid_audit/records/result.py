@@ -92,6 +92,10 @@ class AuditResult:
         How the defacers ran, where that is known.
     utility : tuple of UtilityValue
         What the protection cost, where that was measured.
+    recognisers : tuple of AuditResult
+        Where several recognisers were run: the same audit by each of them alone. The numbers of the whole are then
+        those of the strongest that binds, and its verdict is the worst over all, see `reid_audit.verdict.several`.
+        Empty otherwise.
     """
 
     cohort: str
@@ -113,3 +117,4 @@ class AuditResult:
     defacing: tuple[DefaceRun, ...] = ()
     utility: tuple[UtilityValue, ...] = ()
     schema_version: int = 1
+    recognisers: tuple[AuditResult, ...] = ()

@@ -35,6 +35,9 @@ SCORE_COLUMNS = (
     "distance",
 )
 
+ENCODER_COLUMN = "encoder"
+"""Names the recogniser of a row, in a table that several recognisers made. Their distances are never pooled."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable:
@@ -44,7 +47,8 @@ class ScoreTable:
     ----------
     frame : pandas.DataFrame
         Columns `SCORE_COLUMNS`: all categorical but ``distance``, float64, cosine distance in [0, 2]; NaN = one of
-        the two scans was not acquired. ``condition`` is that of the probe, ``"original"`` for same and different.
+        the two scans was not acquired. ``condition`` is that of the probe, ``"original"`` for same and different. What
+        several recognisers found has `ENCODER_COLUMN` as well, and is for writing down, not for judging as one.
     """
 
     frame: pd.DataFrame

@@ -19,7 +19,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule of the policy, applied once. ``text`` is the sentence for the report."""
+    """One rule of the policy, applied once. ``text`` is the sentence for the report.
+
+    ``encoder`` is the recogniser that it was applied to, where there are several; empty otherwise.
+    """
 
     name: str
     decision: Decision
@@ -28,15 +31,20 @@ class Check:
     bound: Real = float("nan")
     limit: Real = float("nan")
     attack: str = ""
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionVerdict:
-    """The decision on one defacer and every check behind it."""
+    """The decision on one defacer and every check behind it.
+
+    ``encoders`` names the recognisers whose decision this is, where there are several; empty otherwise.
+    """
 
     condition: str
     decision: Decision
     checks: tuple[Check, ...]
+    encoders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +91,16 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer: the worst of the conditions and of what concerns all of them."""
+    """The answer: the worst of the conditions and of what concerns all of them.
+
+    ``encoders`` names the recognisers whose decision this is, where there are several; empty otherwise.
+    """
 
     decision: Decision
     conditions: tuple[ConditionVerdict, ...]
     checks: tuple[Check, ...]  # those that concern every condition: the control, the cohort, the release
     policy: Policy
+    encoders: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

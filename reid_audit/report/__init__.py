@@ -7,6 +7,7 @@ those of the manifest; files are written for their owner alone (mode 0600).
 from reid_audit.report.bids import format_bids, write_bids
 from reid_audit.report.bob import format_bob, write_bob
 from reid_audit.report.comparison_page import comparison_to_html
+from reid_audit.report.comparison_tables import tests_csv
 from reid_audit.report.figures import list_figures, write_figures
 from reid_audit.report.files import (
     COMPARISON_FILE,
@@ -40,7 +41,6 @@ from reid_audit.report.tables import (
     people_csv,
     scan_rows,
     scans_csv,
-    tests_csv,
 )
 from reid_audit.report.words import (
     STATUS_TEXT,

@@ -14,7 +14,7 @@ outer air
     other air is a cavity (sinuses, airways, dark bone in MR) and is filled, so that only the outer skin is meshed.
 """
 
-from reid_audit.surface.added import check_added_surface
+from reid_audit.surface.added import check_added_surface, measure_relief
 from reid_audit.surface.extract import extract_skin
 from reid_audit.surface.level import CT_LEVEL_HU, candidate_levels, find_level, refine_level
 from reid_audit.surface.mesh_file import MESH_ENDINGS, write_mesh
@@ -28,6 +28,7 @@ __all__ = [
     "check_added_surface",
     "extract_skin",
     "find_level",
+    "measure_relief",
     "refine_level",
     "write_mesh",
 ]

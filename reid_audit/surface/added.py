@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, InputError, Skin
+from reid_audit.records import Finding, InputError, Relief, Skin
 
 _CELL_MM = 2.0
 _LEAST_MM = 3.0
@@ -23,7 +23,27 @@ def _relief(points: NDArray[np.float32], low: NDArray[np.float64], shape: tuple[
     return relief
 
 
-def check_added_surface(original: Skin, defaced: Skin) -> tuple[Finding, ...]:
+def measure_relief(original: Skin) -> Relief:
+    """Take the relief of an original's face: what `check_added_surface` needs to know of it.
+
+    Raises
+    ------
+    InputError
+        Where the original has no vertices.
+    """
+    if not len(original.vertices_ras_mm):
+        raise InputError("added surface: the original has no skin to compare with")
+    points = original.vertices_ras_mm
+    top = float(np.percentile(points[:, 2], 99.9))
+    head = points[points[:, 2] > top - 150.0]
+    (left, back), (right, front) = np.percentile(head[:, :2], [2, 98], axis=0)
+    low = np.array([(left + right) / 2 - _HALF_WIDTH_MM, top - _FACE_MM[1]])
+    shape = (round(2 * _HALF_WIDTH_MM / _CELL_MM), round((_FACE_MM[1] - _FACE_MM[0]) / _CELL_MM))
+    foremost = _relief(points, low, shape).astype(np.float32)
+    return Relief(foremost, (float(low[0]), float(low[1])), float(back + front) / 2)
+
+
+def check_added_surface(original: Relief, defaced: Skin) -> tuple[Finding, ...]:
     """Find what a defacer put before the face: a mask, a plane, a block, another face.
 
     Both skins are seen from the front in cells of 2 mm, and the foremost points are compared where the original has its
@@ -31,37 +51,24 @@ def check_added_surface(original: Skin, defaced: Skin) -> tuple[Finding, ...]:
 
     Parameters
     ----------
-    original, defaced : Skin
-        In one frame and at one level.
+    original : Relief
+    defaced : Skin
+        In the original's frame and at its level.
 
     Returns
     -------
     tuple of Finding
         One warning ``surface_added``, its value the median distance in mm, where at least 2 cm2 stand more than 3 mm
         before the original; else empty. What was only removed is no finding.
-
-    Raises
-    ------
-    InputError
-        Where the original has no vertices.
     """
     from scipy.ndimage import binary_opening, maximum_filter
 
-    if not len(original.vertices_ras_mm):
-        raise InputError("added surface: the original has no skin to compare with")
-    before = original.vertices_ras_mm
-    top = float(np.percentile(before[:, 2], 99.9))
-    head = before[before[:, 2] > top - 150.0]
-    (left, back), (right, front) = np.percentile(head[:, :2], [2, 98], axis=0)
-    middle = (left + right) / 2
-    low = np.array([middle - _HALF_WIDTH_MM, top - _FACE_MM[1]])
-    shape = (round(2 * _HALF_WIDTH_MM / _CELL_MM), round((_FACE_MM[1] - _FACE_MM[0]) / _CELL_MM))
     # A vertex may fall into the next cell: the original counts with its neighbours. Beside its outline whatever lies in
     # the front half of the head has been added.
-    old = maximum_filter(_relief(before, low, shape), size=3)
-    face = old > (back + front) / 2
-    new = _relief(defaced.vertices_ras_mm, low, shape)
-    ahead = new - np.maximum(old, (back + front) / 2)
+    old = maximum_filter(original.foremost_mm, size=3)
+    face = old > original.middle_mm
+    new = _relief(defaced.vertices_ras_mm, np.array(original.corner_mm), old.shape)
+    ahead = new - np.maximum(old, original.middle_mm)
     added = binary_opening(ahead > _LEAST_MM)
     area_cm2 = float(added.sum()) * _CELL_MM**2 / 100
     if area_cm2 < _LEAST_CM2:

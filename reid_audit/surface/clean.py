@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.surface.settings import SurfaceSettings
-
-if TYPE_CHECKING:
-    import SimpleITK as sitk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,28 +20,43 @@ class Cleaned:
     cut_cm3: float
 
 
-def _itk(mask: NDArray[np.bool_]) -> sitk.Image:
-    import SimpleITK as sitk
-
-    return sitk.GetImageFromArray(mask.astype(np.uint8))
+@cache
+def _ball(radius: int) -> tuple[tuple[int, int, int], ...]:
+    """Offsets of a ball of voxels. Its surface lies half a voxel outside the radius, as ITK draws it."""
+    span = range(-radius, radius + 1)
+    return tuple((i, j, k) for i in span for j in span for k in span if i * i + j * j + k * k <= (radius + 0.5) ** 2)
 
 
 def _dilate(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
-    import SimpleITK as sitk
+    """Grow by a ball. Shifted copies, joined: several times faster than ITK's filter for balls as small as these."""
+    padded = np.pad(mask, radius)
+    grown = np.zeros_like(mask)
+    for offset in _ball(radius):
+        grown |= padded[tuple(slice(radius + o, radius + o + n) for o, n in zip(offset, mask.shape, strict=True))]
+    return grown
 
-    grown = sitk.BinaryDilate(_itk(mask), [radius] * 3, sitk.sitkBall)
-    array: NDArray[np.bool_] = sitk.GetArrayFromImage(grown).astype(bool)
-    return array
+
+def _erode(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
+    """Shrink by a ball; what lies outside the box counts as full."""
+    return ~_dilate(~mask, radius)
 
 
 def _pieces(mask: NDArray[np.bool_]) -> NDArray[np.integer]:
-    """Label the face-connected pieces 1, 2, ... from the largest down; 0 elsewhere."""
+    """Label the face-connected pieces 1, 2, ...; 0 elsewhere."""
     import SimpleITK as sitk
 
-    labels: NDArray[np.integer] = sitk.GetArrayFromImage(
-        sitk.RelabelComponent(sitk.ConnectedComponent(_itk(mask)), sortByObjectSize=True)
-    )
+    image = sitk.GetImageFromArray(mask.view(np.uint8))
+    labels: NDArray[np.integer] = sitk.GetArrayFromImage(sitk.ConnectedComponent(image))
     return labels
+
+
+def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Keep the largest face-connected piece, if there is any."""
+    labels = _pieces(mask)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    largest: NDArray[np.bool_] = (labels == sizes.argmax()) & mask
+    return largest
 
 
 def _world_piece(air: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -58,13 +70,11 @@ def _cut_sheets(
     tissue: NDArray[np.bool_], voxel_mm: float, settings: SurfaceSettings
 ) -> tuple[NDArray[np.bool_], float]:
     """Largest piece of the tissue, without what hangs on it by a sheet. Also the volume cut off, in cm3."""
-    import SimpleITK as sitk
     from scipy.ndimage import distance_transform_edt, maximum
 
     radius = max(1, round(settings.opening_mm / voxel_mm))
-    opened = sitk.BinaryMorphologicalOpening(_itk(tissue), [radius] * 3, sitk.sitkBall)
-    core = _pieces(sitk.GetArrayFromImage(opened).astype(bool)) == 1
-    whole: NDArray[np.bool_] = _pieces(tissue) == 1
+    core = _largest(_dilate(_erode(tissue, radius), radius))
+    whole = _largest(tissue)
     if core.sum() < 0.5 * whole.sum():  # no solid head inside: a shell, which opening would destroy
         return whole, 0.0
     near = _dilate(core, 1) & tissue
@@ -91,13 +101,10 @@ def _outer_zone(head: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     Where the field of view cuts the head, the airways end on a face of the box: each face is filled in its own plane
     first, so that the ball does not enter there.
     """
-    import SimpleITK as sitk
     from scipy.ndimage import binary_fill_holes
 
     pad = radius + 1
-    padded = _itk(np.pad(head, pad, mode="edge"))
-    closed = sitk.GetArrayFromImage(sitk.BinaryMorphologicalClosing(padded, [radius] * 3, sitk.sitkBall)).astype(bool)
-    closed = closed[pad:-pad, pad:-pad, pad:-pad]
+    closed = _erode(_dilate(np.pad(head, pad, mode="edge"), radius), radius)[pad:-pad, pad:-pad, pad:-pad]
     for axis in range(3):
         for end in (0, -1):
             face = np.moveaxis(closed, axis, 0)[end]
@@ -105,12 +112,20 @@ def _outer_zone(head: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:
     return _dilate(_world_piece(~closed), radius + 1)
 
 
-def _enlarge(coarse: NDArray[np.bool_], factor: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Repeat each voxel ``factor`` times along each axis; the last one fills up to ``shape``."""
-    for axis, n in enumerate(shape):
-        index = np.minimum(np.arange(n) // factor, coarse.shape[axis] - 1)
-        coarse = np.take(coarse, index, axis=axis)
-    return coarse
+def _halve(fine: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Blocks of 2 x 2 x 2 that are more than half full; a block at the end counts what is beyond as empty."""
+    filled = np.pad(fine, [(0, n % 2) for n in fine.shape]).view(np.uint8)
+    for axis in range(3):
+        even, odd = (np.moveaxis(filled, axis, 0)[start::2] for start in (0, 1))
+        filled = np.moveaxis(even + odd, 0, axis)
+    return filled > 4
+
+
+def _double(coarse: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Undo `_halve`: each voxel becomes a block, cut to ``shape``."""
+    for axis in range(3):
+        coarse = np.repeat(coarse, 2, axis=axis)
+    return coarse[tuple(slice(n) for n in shape)]
 
 
 def clean(
@@ -121,16 +136,13 @@ def clean(
     Morphology runs at half resolution, an eighth of the work; the full-resolution tissue then decides where exactly the
     skin is, so that no surface of the head is moved. An empty ``solid`` means that nothing was above the level.
     """
-    from skimage.transform import downscale_local_mean
-
-    factor = 2
     tissue = field > level
-    coarse = downscale_local_mean(tissue.astype(np.float32), factor) > 0.5
-    head, cut_cm3 = _cut_sheets(coarse, factor * voxel_mm, settings) if cut else (_pieces(coarse) == 1, 0.0)
-    zone = _outer_zone(head, max(1, round(settings.closing_mm / (factor * voxel_mm))))
-    head_tissue = tissue & _enlarge(_dilate(head, 1), factor, field.shape)
-    outside = _world_piece(~head_tissue & _enlarge(zone, factor, field.shape))
-    solid: NDArray[np.bool_] = _pieces(~outside) == 1
+    coarse = _halve(tissue)
+    head, cut_cm3 = _cut_sheets(coarse, 2 * voxel_mm, settings) if cut else (_largest(coarse), 0.0)
+    zone = _outer_zone(head, max(1, round(settings.closing_mm / (2 * voxel_mm))))
+    head_tissue = tissue & _double(_dilate(head, 1), field.shape)
+    outside = _world_piece(~head_tissue & _double(zone, field.shape))
+    solid = _largest(~outside)
 
     cleaned = field.copy()
     cleaned[tissue & ~solid] = air

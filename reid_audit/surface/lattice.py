@@ -64,6 +64,38 @@ def _head_box(volume: Volume, level: float, settings: SurfaceSettings) -> list[t
     return box
 
 
+def _sampling(n: int, at: NDArray[np.float64], *, sigma: float, order: int) -> NDArray[np.float32]:
+    """Matrix that smooths ``n`` voxels by a Gaussian of ``sigma`` voxels and interpolates them ``at`` these places.
+
+    The Gaussian is of finite support, so that what a defacer changed elsewhere does not move the skin.
+    """
+    from scipy.ndimage import gaussian_filter1d, map_coordinates
+
+    smooth = np.eye(n) if sigma == 0 else gaussian_filter1d(np.eye(n), sigma, axis=0, mode="nearest", truncate=3.0)
+    if order == 1:
+        low = np.clip(np.floor(at).astype(int), 0, n - 2)
+        part = (at - low)[:, None]
+        linear: NDArray[np.float64] = (1 - part) * smooth[low] + part * smooth[low + 1]
+        return linear.astype(np.float32)
+    columns = [map_coordinates(column, [at], order=order, mode="mirror") for column in smooth.T]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _sample_first_axis(values: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Apply a matrix along the first axis and put that axis last: after three times the axes stand as they stood.
+
+    Some rows at a time, and of the voxels only those that they see: a fifth of the time of a filter and a resampling.
+    """
+    sampled = np.empty((*values.shape[1:], len(matrix)), dtype=np.float32)
+    source, target = values.reshape(len(values), -1), sampled.reshape(-1, len(matrix))
+    for start in range(0, len(matrix), 32):
+        rows = matrix[start : start + 32]
+        seen = np.nonzero(rows.any(axis=0))[0]
+        span = slice(seen[0], seen[-1] + 1)
+        target[:, start : start + 32] = source[span].T @ rows[:, span].T
+    return sampled
+
+
 def sample_head(volume: Volume, level: float, settings: SurfaceSettings) -> Lattice:
     """Crop to the head, smooth, sample at the working spacing.
 
@@ -75,9 +107,6 @@ def sample_head(volume: Volume, level: float, settings: SurfaceSettings) -> Latt
     InputError
         Where no 4 mm block lies above the level.
     """
-    import SimpleITK as sitk
-    from scipy.ndimage import gaussian_filter
-
     box = _head_box(volume, level, settings)
     spacing, air = volume.spacing_mm, air_of(volume)
     part = volume.intensity[tuple(slice(low, high + 1) for low, high in box)]
@@ -85,38 +114,27 @@ def sample_head(volume: Volume, level: float, settings: SurfaceSettings) -> Latt
     if volume.modality is Modality.CT:
         low_hu, high_hu = CT_WINDOW_HU
         part = np.clip(part, low_hu, max(high_hu, level + 500.0))
-    if settings.smoothing_mm > 0:
-        # In mm, and not across thick slices: their own thickness has smoothed them already. Of finite support, so that
-        # what a defacer changed elsewhere does not move the skin; half the time of ITK's where each core has a scan.
-        sigma = [settings.smoothing_mm / s if s < 2 * settings.smoothing_mm else 0.0 for s in spacing]
-        part = gaussian_filter(part, sigma, mode="nearest", truncate=3.0)
-    image = sitk.GetImageFromArray(part)  # ITK calls the axes k, j, i
-    image.SetSpacing(spacing[::-1])
 
-    first, sizes, steps, ends = [], [], [], []
+    order = 3 if max(spacing) > 1.5 * settings.voxel_mm else 1  # cubic between slices: linear leaves flats and steps
+    first, steps, ends = [], [], []
     for (low, high), n, s in zip(box, volume.intensity.shape, spacing, strict=True):
         total = max(2, round((n - 1) * s / settings.voxel_mm) + 1)
         step = (n - 1) / (total - 1)  # in voxels; the first and last slice are lattice points
         start = floor(ceil(low / step - 1e-9) / 2) * 2 if low else 0  # even: blocks of two points keep their place too
         stop = floor(high / step + 1e-9)
+        # Thick slices are smooth by their own thickness.
+        matrix = _sampling(
+            high - low + 1,
+            np.arange(start, stop + 1) * step - low,
+            sigma=settings.smoothing_mm / s if s < 2 * settings.smoothing_mm else 0.0,
+            order=order,
+        )
+        part = _sample_first_axis(part, matrix)
         first.append(start * step)
-        sizes.append(stop - start + 1)
         steps.append(step)
         ends.append((start == 0, stop == total - 1))
-    if any(step != 1 for step in steps) or sizes != list(part.shape):
-        image = sitk.Resample(
-            image,
-            sizes[::-1],
-            sitk.Transform(),
-            # Cubic between thick slices, where linear would leave flats and steps.
-            sitk.sitkBSpline if max(spacing) > 1.5 * settings.voxel_mm else sitk.sitkLinear,
-            [(f - low) * s for f, (low, _), s in zip(first[::-1], box[::-1], spacing[::-1], strict=True)],
-            [step * s for step, s in zip(steps[::-1], spacing[::-1], strict=True)],
-            image.GetDirection(),
-            air,
-        )
-    matrix = volume.voxel_to_ras_mm.astype(np.float64).copy()
-    matrix[:3, 3] = (matrix @ [*first, 1.0])[:3]
-    matrix[:3, :3] *= steps
-    voxel_mm = float(abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3))
-    return Lattice(sitk.GetArrayFromImage(image), matrix, voxel_mm, tuple(ends))
+    voxel_to_ras_mm = volume.voxel_to_ras_mm.astype(np.float64).copy()
+    voxel_to_ras_mm[:3, 3] = (voxel_to_ras_mm @ [*first, 1.0])[:3]
+    voxel_to_ras_mm[:3, :3] *= steps
+    voxel_mm = float(abs(np.linalg.det(voxel_to_ras_mm[:3, :3])) ** (1 / 3))
+    return Lattice(part, voxel_to_ras_mm, voxel_mm, tuple(ends))

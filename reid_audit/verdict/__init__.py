@@ -34,5 +34,6 @@ what to run.
 
 from reid_audit.verdict.decision import decide
 from reid_audit.verdict.policy import check_policy, format_policy, read_policy
+from reid_audit.verdict.several import join_verdicts
 
-__all__ = ["check_policy", "decide", "format_policy", "read_policy"]
+__all__ = ["check_policy", "decide", "format_policy", "join_verdicts", "read_policy"]

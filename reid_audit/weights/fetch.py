@@ -1,4 +1,4 @@
-"""Downloading model files. The only place in the package that opens a connection, and only when it is asked to.
+"""Downloading model files by pooch. The only place in the package that opens a connection, and only when asked to.
 
 A download grows beside its place as ``FILE.part`` and gets its name when it is complete and checked. One that broke off
 is continued, if the server vouches that the file is still the same (a strong ETag, kept in ``FILE.part.json``);
@@ -8,15 +8,14 @@ otherwise it begins anew.
 from __future__ import annotations
 
 import bz2
-import http.client
 import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from types import TracebackType
+from typing import IO, Any, Self
+from urllib.parse import urljoin, urlsplit
 
 from reid_audit.records import InputError, WeightsError
 from reid_audit.weights import local, store
@@ -27,21 +26,14 @@ Progress = Callable[[int, int | None], None]
 
 _SCHEMES = ("https",)
 _TIMEOUT_S = 30
-_PIECE_BYTES = 1 << 18
-_AGENT = "reid-audit"
+_PIECE_BYTES = 1 << 16  # also what is lost at most where a connection breaks
+# Without an encoding of its own, so that bytes on the way are bytes of the file, and can be continued and counted.
+_HEADERS = {"User-Agent": "reid-audit", "Accept-Encoding": "identity"}
 
 
 def _check_address(url: str) -> None:
     if urlsplit(url).scheme not in _SCHEMES:
         raise WeightsError(f"{url} is not fetched: only https addresses are")
-
-
-class _SafeRedirects(urllib.request.HTTPRedirectHandler):
-    """Refuses to be led away from https."""
-
-    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
-        _check_address(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _read_state(path: Path) -> Mapping[str, str]:
@@ -52,48 +44,112 @@ def _read_state(path: Path) -> Mapping[str, str]:
     return state if isinstance(state, dict) else {}
 
 
-def _open(url: str, headers: Mapping[str, str]) -> Any:
-    # Built anew so that nothing that a program installed globally (urllib.request.install_opener) gets in between.
-    opener = urllib.request.build_opener(_SafeRedirects())
-    return opener.open(urllib.request.Request(url, headers={"User-Agent": _AGENT, **headers}), timeout=_TIMEOUT_S)
+class _Part:
+    """A growing ``FILE.part``: the file that pooch writes to, and the hook that sees each answer before its body."""
 
+    def __init__(self, url: str, path: Path, progress: Progress | None) -> None:
+        self._url, self._path, self._progress = url, path, progress
+        self._state_path = path.with_name(path.name + ".json")
+        self._stream: IO[bytes] | None = None
+        self._response: Any = None
+        self._done = 0
+        self._total: int | None = None
+        state = _read_state(self._state_path)
+        have = path.stat().st_size if path.is_file() else 0
+        etag = state.get("etag", "") if state.get("url") == url else ""
+        self._have = have if etag else 0
+        self.headers = {"Range": f"bytes={have}-", "If-Range": etag} if self._have else {}
 
-def _download(url: str, part: Path, progress: Progress | None) -> None:
-    """Bring ``part`` to the whole content of an address."""
-    _check_address(url)
-    state_path = part.with_name(part.name + ".json")
-    state = _read_state(state_path)
-    have = part.stat().st_size if part.is_file() else 0
-    etag = state.get("etag", "") if state.get("url") == url else ""
-    headers = {"Range": f"bytes={have}-", "If-Range": etag} if have and etag else {}
-    try:
-        answer = _open(url, headers)
-    except urllib.error.HTTPError as error:
-        if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or not headers:
-            raise
-        headers = {}  # nothing was left to continue with
-        answer = _open(url, headers)
-    with answer as response:
+    def begin_anew(self) -> None:
+        """Ask for the whole."""
+        self._have, self.headers = 0, {}
+
+    def see(self, response: Any, **_: object) -> None:
+        """Refuse what is no model file, and decide whether the answer continues the file or begins it anew."""
+        self._response = response
+        if response.is_redirect:
+            _check_address(urljoin(response.url, response.headers["Location"]))
+            return
+        if not response.ok:
+            return  # pooch raises
         if "text/html" in response.headers.get("Content-Type", ""):
             raise WeightsError("the server answered with a web page")
-        continues = response.status == http.HTTPStatus.PARTIAL_CONTENT and bool(headers)
-        done = have if continues else 0
-        length = response.headers.get("Content-Length")
-        total = done + int(length) if length and length.isdecimal() else None
+        continues = response.status_code == HTTPStatus.PARTIAL_CONTENT and self._have > 0
+        there = response.headers.get("Content-Range", f"bytes {self._have}-")
+        if continues and not there.startswith(f"bytes {self._have}-"):
+            raise WeightsError(f"the server continued at another place ({there})")
+        self._done = self._have if continues else 0
+        length = response.headers.get("Content-Length", "")
+        self._total = self._done + int(length) if length.isdecimal() else None
         etag = response.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else ""
-        store.write_atomically(state_path, json.dumps({"url": url, "etag": strong}).encode())
-        with part.open("ab" if continues else "wb") as stream:
-            if progress is not None:
-                progress(done, total)
-            while piece := response.read(_PIECE_BYTES):
-                stream.write(piece)
-                done += len(piece)
-                if progress is not None:
-                    progress(done, total)
-    if total is not None and done != total:
-        raise WeightsError(f"the connection broke after {done} of {total} bytes; fetch it again to continue")
-    state_path.unlink(missing_ok=True)
+        store.write_atomically(self._state_path, json.dumps({"url": self._url, "etag": strong}).encode())
+        self._stream = self._path.open("ab" if continues else "wb")
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+    def write(self, piece: bytes) -> int:
+        """Take the next piece of the body."""
+        if self._stream is None:
+            raise WeightsError("the server answered with nothing")
+        self._done += self._stream.write(piece)
+        self._tell()
+        return len(piece)
+
+    def flush(self) -> None:
+        """Do nothing: what counts is on disk when the file is closed."""
+
+    def finish(self) -> None:
+        """Check that all of it came."""
+        if self._stream is None:
+            raise WeightsError("the server answered with nothing")
+        if self._total is not None and self._done != self._total:
+            raise WeightsError(f"the connection broke after {self._done} of {self._total} bytes")
+        self._state_path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
+        if self._response is not None:
+            self._response.close()
+
+
+def _download(url: str, path: Path, progress: Progress | None) -> None:
+    """Bring ``FILE.part`` to the whole content of an address."""
+    import pooch
+    import requests
+
+    _check_address(url)
+    with _Part(url, path, progress) as part:
+
+        def fetch() -> None:
+            load = pooch.HTTPDownloader(
+                chunk_size=_PIECE_BYTES,
+                timeout=_TIMEOUT_S,
+                headers={**_HEADERS, **part.headers},
+                hooks={"response": part.see},
+            )
+            load(url, part, None)
+
+        try:
+            fetch()
+        except requests.HTTPError as error:
+            refused = (
+                error.response is not None and error.response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            )
+            if not refused or not part.headers:
+                raise
+            part.begin_anew()  # nothing was left to continue with
+            fetch()
+        part.finish()
 
 
 def _unpack(part: Path) -> None:
@@ -121,9 +177,13 @@ def _fetch_from(url: str, record: ModelFile, *, override: bool, progress: Progre
 
 
 def _one_line(error: Exception) -> str:
-    reason = getattr(error, "reason", None) or error
-    code = f"HTTP {error.code}: " if isinstance(error, urllib.error.HTTPError) else ""
-    return code + " ".join(str(reason).split())
+    """Reason of a failure in one line, without the layers that requests and urllib3 wrap it in."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP {response.status_code}: {response.reason}"
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    reason = getattr(inner, "reason", None) or next((part for part in inner.args if isinstance(part, str)), inner)
+    return " ".join(str(reason).split())
 
 
 def fetch_weights(name: str, *, progress: Progress | None = None, override: bool = False) -> Path:
@@ -161,9 +221,10 @@ def fetch_weights(name: str, *, progress: Progress | None = None, override: bool
     for url in record.urls:
         try:
             return _fetch_from(url, record, override=override, progress=progress)
-        except (WeightsError, OSError, http.client.HTTPException) as error:
+        except (WeightsError, OSError, ValueError) as error:  # what requests raises is an OSError
             failures.append(f"{urlsplit(url).hostname}: {_one_line(error)}")
     raise WeightsError(
-        f"{record.file_name} of {name} could not be fetched ({'; '.join(failures)}): try again, or get it on another "
-        f"machine from {' or '.join(record.urls)} and reid-audit weights import {record.file_name}"
+        f"{record.file_name} of {name} could not be fetched ({'; '.join(failures)}): try again (what came is kept, "
+        "where the server can go on with it), or get it on another machine from "
+        f"{' or '.join(record.urls)} and reid-audit weights import {record.file_name}"
     )
