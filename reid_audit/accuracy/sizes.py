@@ -8,7 +8,7 @@ from reid_audit.accuracy.curves import find_youden, measure_roc
 from reid_audit.accuracy.pairs import Pairs, find_people
 from reid_audit.records import SizedThreshold
 
-_SIZES = (5, 10, 20, 30, 50, 70, 100)
+_SIZES = (5, 7, 10, 15, 20, 30, 50, 70, 100)
 _MOST = 200
 _DRAWS = 50
 

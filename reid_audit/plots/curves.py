@@ -173,6 +173,7 @@ def draw_threshold_by_size(axes: Any, points: Sequence[SizedThreshold], *, name:
     sizes = [point.subjects for point in drawn]
     low, high = [point.low for point in drawn], [point.high for point in drawn]
     axes.fill_between(sizes, low, high, color=colour(0), alpha=0.2, linewidth=0, label="95 % of draws")
+    axes.vlines(sizes, low, high, color=colour(0), alpha=0.5, linewidth=1.5)
     axes.plot(sizes, [p.median for p in drawn], color=colour(0), marker="o", markersize=4, label="median of draws")
     for point in (point for point in mine if point.low != point.low):
         axes.plot(
