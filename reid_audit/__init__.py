@@ -21,23 +21,36 @@ from .accuracy import (
     read_calibrations,
     write_calibration,
 )
-from .attack import ATTACKS
+from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
+    RunPlan,
     Settings,
     acquire_faces,
     audit_cohort,
     calibrate_cohort,
     calibrate_encoders,
+    choose_model,
     examine_scan,
     judge_scores,
+    plan_run,
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_manifest, write_manifest
+from .dataset import Cohort, read_gallery, read_manifest, write_manifest
 from .deface import Defaced, Defacer, apply_defacer, reference_defacers
 from .demo import run_demo, write_demo_cohort
-from .face import Encoder, make_encoder, make_encoders
-from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
+from .face import Encoder, check_encoders, make_encoder, make_encoders
+from .match import (
+    DistanceSummary,
+    GallerySearch,
+    compare,
+    cosine_distances,
+    read_score_strata,
+    read_scores,
+    search_gallery,
+    summarise_pairs,
+    write_scores,
+)
 from .phantom import PhantomScan, make_phantom, write_cohort
 from .ranking import rank_defacers
 from .records import (
@@ -65,6 +78,7 @@ from .records import (
     ScoreTable,
     Skin,
     Status,
+    StoreError,
     Verdict,
     View,
     Volume,
@@ -86,12 +100,13 @@ from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
-from .work import local_executor
+from .work import Store, cluster_executor, local_executor
 
 __version__ = _version("reid-audit")
 
 __all__ = [
     "ATTACKS",
+    "DEFAULT_ATTACKS",
     "ORIGINAL",
     "AuditResult",
     "Calibration",
@@ -101,6 +116,7 @@ __all__ = [
     "Decision",
     "Defaced",
     "Defacer",
+    "DistanceSummary",
     "Encoder",
     "EngineError",
     "Evidence",
@@ -108,6 +124,7 @@ __all__ = [
     "FaceRecord",
     "Finding",
     "Fingerprint",
+    "GallerySearch",
     "Group",
     "InputError",
     "Lighting",
@@ -119,11 +136,14 @@ __all__ = [
     "ReidAuditError",
     "RenderError",
     "Renderer",
+    "RunPlan",
     "ScanRef",
     "ScoreTable",
     "Settings",
     "Skin",
     "Status",
+    "Store",
+    "StoreError",
     "SurfaceSettings",
     "Verdict",
     "View",
@@ -138,8 +158,11 @@ __all__ = [
     "calibrate",
     "calibrate_cohort",
     "calibrate_encoders",
+    "check_encoders",
     "check_fingerprint",
     "check_same_grid",
+    "choose_model",
+    "cluster_executor",
     "compare",
     "cosine_distances",
     "decide",
@@ -160,9 +183,11 @@ __all__ = [
     "make_phantom",
     "make_renderer",
     "people_needed",
+    "plan_run",
     "rank_defacers",
     "read_calibration",
     "read_calibrations",
+    "read_gallery",
     "read_labels",
     "read_manifest",
     "read_policy",
@@ -179,7 +204,9 @@ __all__ = [
     "result_to_markdown",
     "run_demo",
     "save_png",
+    "search_gallery",
     "start_engines",
+    "summarise_pairs",
     "verify_weights",
     "weights_home",
     "write_calibration",

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from reid_audit import ATTACKS, Settings, acquire_faces, local_executor, read_manifest, start_engines, write_demo_cohort
+from reid_audit import (
+    DEFAULT_ATTACKS,
+    Settings,
+    acquire_faces,
+    local_executor,
+    read_manifest,
+    start_engines,
+    write_demo_cohort,
+)
 from reid_audit.audit import Engines
 from reid_audit.dataset import Cohort
 from reid_audit.records import FaceRecord
@@ -22,6 +31,14 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep finished faces of tests away from those of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REID_AUDIT_STORE", str(tmp_path_factory.mktemp("store") / "faces"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def demo_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four synthetic people in two visits, the first defaced by the three reference defacers: 20 scans."""
@@ -34,4 +51,8 @@ def demo_faces(demo_manifest: Path) -> tuple[Cohort, Engines, list[FaceRecord]]:
     """The same cohort with a face from each scan, by dlib."""
     cohort, engines = read_manifest(demo_manifest), start_engines(Settings(encoder="dlib"))
     with local_executor(2) as executor:
-        return cohort, engines, acquire_faces(cohort, settings=engines.settings, attacks=ATTACKS, executor=executor)
+        return (
+            cohort,
+            engines,
+            acquire_faces(cohort, settings=engines.settings, attacks=DEFAULT_ATTACKS, executor=executor),
+        )

@@ -38,10 +38,13 @@ from reid_audit.accuracy.curves import (
 )
 from reid_audit.accuracy.evidence import assess
 from reid_audit.accuracy.people import list_people
+from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
 
 __all__ = [
+    "Crossing",
     "Roc",
     "assess",
+    "assess_crossings",
     "calibrate",
     "check_fingerprint",
     "compare_pairwise",
@@ -49,6 +52,7 @@ __all__ = [
     "find_calibration",
     "find_eer",
     "find_fmr",
+    "find_worst",
     "find_youden",
     "list_people",
     "measure_d_prime",

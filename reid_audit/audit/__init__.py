@@ -5,8 +5,13 @@ partners, so that nothing about the picture of a defaced scan is chosen by what 
 scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
-from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each, compare_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each
+from reid_audit.audit.choose import choose_model, time_face
+from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import find_shared_checks, judge_scores
+from reid_audit.audit.kept import KeptFaces
+from reid_audit.audit.moves import Hints
+from reid_audit.audit.plan import RunPlan, plan_faces, plan_run
 from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
 from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
 from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
@@ -14,14 +19,18 @@ from reid_audit.audit.several import join_results
 
 __all__ = [
     "Engines",
+    "Hints",
+    "KeptFaces",
     "Partner",
     "Progress",
+    "RunPlan",
     "Settings",
     "acquire_faces",
     "acquire_faces_with_each",
     "audit_cohort",
     "calibrate_cohort",
     "calibrate_encoders",
+    "choose_model",
     "compare_attacks",
     "examine_scan",
     "examine_scan_with_each",
@@ -29,7 +38,11 @@ __all__ = [
     "fingerprint_of",
     "join_results",
     "judge_scores",
+    "measure_crossings",
+    "plan_faces",
+    "plan_run",
     "render_scan",
     "start_engines",
     "start_engines_of_each",
+    "time_face",
 ]

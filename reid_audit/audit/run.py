@@ -8,24 +8,32 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
-from reid_audit.attack import ATTACKS, check_attacks
-from reid_audit.audit.acquire import Progress, acquire_faces_with_each, compare_attacks
+from reid_audit.attack import DEFAULT_ATTACKS, PARROT, check_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces_with_each
+from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
+from reid_audit.audit.kept import KeptFaces
+from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
 from reid_audit.audit.portraits import prepare_portraits, write_portraits
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
 from reid_audit.audit.several import join_results, join_tables
-from reid_audit.dataset import Cohort
-from reid_audit.match import compare
+from reid_audit.audit.undisturbed import undisturbed
+from reid_audit.dataset import Cohort, take_people
+from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
     Calibration,
+    Check,
+    Decision,
     FaceRecord,
     Group,
     InputError,
     Policy,
+    ScanRef,
     ScoreTable,
 )
+from reid_audit.work import SerialExecutor, Store, run_all
 
 PORTRAITS_KEPT = (
     "Portraits of {drawn} scans were kept in a separate folder. They show faces, before and after defacing: biometric "
@@ -33,7 +41,7 @@ PORTRAITS_KEPT = (
 )
 
 
-def _require_control(cohort: Cohort, *, mend: str) -> None:
+def require_control(cohort: Cohort, *, mend: str) -> None:
     """Raise where the manifest alone shows that no threshold can come of these originals."""
     for pair in cohort.pair_accounting():
         if pair.group in (Group.SAME, Group.DIFFERENT) and pair.possible == 0:
@@ -49,6 +57,8 @@ def calibrate_cohort(
     draws: int = 2000,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
 ) -> tuple[Calibration, list[FaceRecord], tuple[str, ...]]:
     """Find the thresholds at which this recogniser tells the originals of a cohort apart.
 
@@ -62,6 +72,10 @@ def calibrate_cohort(
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
+    store : Store, optional
+        Where faces that are finished are kept, so that a run that was stopped continues; by default nowhere.
+    limit : int, optional
+        Only so many people, the first in natural order.
 
     Returns
     -------
@@ -77,11 +91,20 @@ def calibrate_cohort(
         Where the cohort has no comparison of one person, or of two, to calibrate with.
     """
     calibrations, records, notices = calibrate_encoders(
-        cohort, (settings.encoder,), settings=settings, seed=seed, draws=draws, executor=executor, progress=progress
+        cohort,
+        (settings.encoder,),
+        settings=settings,
+        seed=seed,
+        draws=draws,
+        executor=executor,
+        progress=progress,
+        store=store,
+        limit=limit,
     )
     return calibrations[0], records[0], notices
 
 
+@undisturbed()
 def calibrate_encoders(
     cohort: Cohort,
     encoders: Sequence[str],
@@ -91,6 +114,8 @@ def calibrate_encoders(
     draws: int = 2000,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
 ) -> tuple[tuple[Calibration, ...], list[list[FaceRecord]], tuple[str, ...]]:
     """Find the thresholds of several recognisers on the originals of one cohort; each scan is drawn once for all.
 
@@ -101,7 +126,7 @@ def calibrate_encoders(
         As for `reid_audit.make_encoders`.
     settings : Settings
         Its encoder is not used.
-    seed, draws, executor, progress
+    seed, draws, executor, progress, store, limit
         As for `calibrate_cohort`.
 
     Returns
@@ -117,11 +142,15 @@ def calibrate_encoders(
     InputError
         As `calibrate_cohort`, or where two recognisers have one name.
     """
-    originals = replace(cohort, scans=cohort.originals)
-    _require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
+    originals = take_people(replace(cohort, scans=cohort.originals), limit)
+    require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
     started = start_engines_of_each(settings, encoders)
     faces = acquire_faces_with_each(
-        originals, settings=[engines.settings for engines in started], executor=executor, progress=progress
+        originals,
+        settings=[engines.settings for engines in started],
+        executor=executor,
+        progress=progress,
+        kept=None if store is None else KeptFaces(store, started),
     )
     calibrations = []
     for engines, records in zip(started, faces, strict=True):
@@ -133,6 +162,7 @@ def calibrate_encoders(
     return tuple(calibrations), faces, notices
 
 
+@undisturbed()
 def audit_cohort(
     cohort: Cohort,
     *,
@@ -141,12 +171,15 @@ def audit_cohort(
     policy: Policy = Policy(),
     settings: Settings = Settings(),
     encoders: Sequence[str] = (),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Sequence[str] = DEFAULT_ATTACKS,
+    gallery: Sequence[ScanRef] = (),
     seed: int = 0,
     draws: int = 2000,
     portraits: Path | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
 ) -> tuple[AuditResult, ScoreTable]:
     """Answer whether a face-recognition attacker can still link the defaced scans of a cohort to their people.
 
@@ -167,6 +200,8 @@ def audit_cohort(
         and its face looked for once; each recogniser is judged by its own thresholds, and the worst verdict counts.
     attacks : sequence of str
         Which attackers to run; the naive one always is. See `reid_audit.attack`.
+    gallery : sequence of ScanRef
+        Photographs, from `reid_audit.read_gallery`: a further attacker, ``photos``, looks every scan up in them.
     seed, draws : int
         Of the resampling.
     portraits : Path, optional
@@ -174,6 +209,10 @@ def audit_cohort(
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
+    store : Store, optional
+        Where faces that are finished are kept, so that a run that was stopped continues; by default nowhere.
+    limit : int, optional
+        Only so many people, the first in natural order. The result then says so and is INCOMPLETE at best.
 
     Returns
     -------
@@ -193,8 +232,10 @@ def audit_cohort(
     """
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
+    everybody = len(cohort.subjects)
+    cohort = take_people(cohort, limit)
     if calibration is None:
-        _require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
+        require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
     if portraits is not None:
         prepare_portraits(portraits)
     attacks = check_attacks(attacks)
@@ -206,26 +247,35 @@ def audit_cohort(
         attacks=attacks,
         executor=executor,
         progress=progress,
+        kept=None if store is None else KeptFaces(store, started),
     )
+    pictures = _examine_gallery(gallery, started, executor, progress)
     kept: tuple[str, ...] = ()
     if portraits is not None:  # of several recognisers, as the first one was shown them
         drawn = write_portraits(faces[0], portraits, settings=started[0].settings, executor=executor, progress=progress)
         kept = (PORTRAITS_KEPT.format(drawn=drawn),)
     results: list[AuditResult] = []
     tables: list[ScoreTable] = []
-    for engines, records, own in zip(started, faces, thresholds, strict=True):
+    for engines, records, photos, own in zip(started, faces, pictures, thresholds, strict=True):
         if progress is not None:
             progress("evidence", len(results), len(started))
         scores = compare_attacks(records, attacks)
+        if photos:
+            scores = merge_scores([scores, compare_photos(records, photos)])
         fingerprint = fingerprint_of(engines, records)
         mismatches = () if own is None else check_fingerprint(own, fingerprint, allow=allow_mismatch)
+        findings = find_shared_checks(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else [])
+        if len(cohort.subjects) < everybody:
+            text = f"{len(cohort.subjects)} of {everybody} people were audited: --limit."
+            findings.append(Check("limited", Decision.INCOMPLETE, text))
         result = judge_scores(
             scores,
             source=cohort.source,
             fingerprint=fingerprint,
             calibration=own,
             policy=policy,
-            findings=find_shared_checks(cohort, records, mismatches),
+            findings=findings + (check_photos(cohort, photos) if photos else []),
+            crossed=measure_crossings(records, level=policy.level),
             strata=cohort.strata,
             seed=seed,
             draws=draws,
@@ -234,10 +284,10 @@ def audit_cohort(
             replace(
                 result,
                 mismatches=mismatches,
-                notices=(*kept, *engines.notices, *result.notices),
+                notices=(*kept, *engines.notices, *_say_not_run(attacks, result), *result.notices),
                 settings=describe_settings(engines.settings, seed=seed),
                 weights=engines.identity,
-                scans=describe_scans(records),
+                scans=describe_scans([*records, *photos]),
                 pairs=cohort.pair_accounting(),
             )
         )
@@ -248,6 +298,29 @@ def audit_cohort(
         return results[0], tables[0]
     names = [result.fingerprint.encoder for result in results]
     return join_results(results), join_tables(dict(zip(names, tables, strict=True)))
+
+
+def _say_not_run(attacks: Sequence[str], result: AuditResult) -> tuple[str, ...]:
+    """Say so where the parrot was asked for and had nothing to compare."""
+    if PARROT not in attacks or any(one.attack == PARROT for one in result.evidence.attacks):
+        return ()
+    return ("The parrot attacker was not run: it needs people with two visits that one defacer has defaced.",)
+
+
+def _examine_gallery(
+    gallery: Sequence[ScanRef], started: Sequence[Engines], executor: Executor | None, progress: Progress | None
+) -> list[list[FaceRecord]]:
+    """Find the faces in all photographs, a list per recogniser."""
+    found: list[tuple[FaceRecord, ...]] = []
+
+    def note(records: tuple[FaceRecord, ...]) -> None:
+        found.append(records)
+        if progress is not None:
+            progress("photographs", len(found), len(gallery))
+
+    settings = tuple(engines.settings for engines in started)
+    done = run_all(executor or SerialExecutor(), examine_photo, [(photo, settings) for photo in gallery], done=note)
+    return [[records[k] for records in done] for k in range(len(started))]
 
 
 def _assign(

@@ -21,6 +21,7 @@ from reid_audit.cli.options import (
     show_progress,
     words_of,
 )
+from reid_audit.cli.running import start_run
 from reid_audit.cli.words import out, say_audit
 from reid_audit.records import Modality
 
@@ -35,7 +36,7 @@ def demo(
     encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
     workers: WorkersOption = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -46,7 +47,8 @@ def demo(
     Example: [bold]reid-audit demo --subjects 30[/]
     """
     settings = settings_of("auto", detector, renderer, None)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
+    with start_run(workers=workers) as run:
         result, scores = reid_audit.run_demo(
             subjects=subjects,
             modality=modality,
@@ -55,8 +57,8 @@ def demo(
             attacks=words_of(attack),
             seed=seed,
             keep_scans=keep_scans,
-            executor=executor,
-            progress=progress,
+            executor=run.executor,
+            progress=run.progress,
         )
     page = reid_audit.write_result(result, scores, output, overwrite=True)
     say_audit(result)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reid_audit import RunPlan, Store
 from reid_audit.records import AuditResult, Calibration, Decision, Status
 from reid_audit.report import (
     control_at,
@@ -17,6 +18,7 @@ from reid_audit.report import (
     percent,
     rank1_text,
     rate_text,
+    rivals_text,
     test_text,
 )
 
@@ -82,16 +84,22 @@ def say_result(result: AuditResult) -> None:
         out.print(f"\n[bold]{escape(verdict.condition)}[/]: {_word(verdict.decision)}")
         for attack in (one for one in result.evidence.attacks if one.condition == verdict.condition):
             match = match_at(attack, name)
+            matched = [
+                ("  matched after defacing", rate_text(match.counted)),
+                ("  different people matched", rate_text(match.strangers)),
+            ]
             say_block(
                 f"  {attack.attack} attacker",
                 [
-                    ("  matched after defacing", rate_text(match.counted)),
-                    ("  different people matched", rate_text(match.strangers)),
+                    *(matched if attack.matches else []),
                     ("  own person first", rank1_text(attack.search)),
                     ("  AUC own/other originals", f"{estimate_text(attack.linkability)}; 0.5 = no link left"),
                     ("  no vector to compare", rate_text(attack.fta)),
                 ],
             )
+        rivals = rivals_text(result.evidence, verdict.condition)
+        if rivals:
+            say_block("  attackers beside each other", [(f"  {what}", value) for what, value in rivals])
         if verdict.encoders:
             out.print(f"  bound by {escape(' and '.join(verdict.encoders))}")
         reasons = [check.text for check in verdict.checks if check.decision is verdict.decision]
@@ -167,3 +175,16 @@ def say_tests(result: AuditResult) -> None:
     tests += [test for attack in result.evidence.attacks for test in attack.tests]
     lines = [(f"{test.condition} {test.name}: {test.compared}".strip(), test_text(test)) for test in tests]
     say_block("\nTests", lines)
+
+
+def say_plan(plan: RunPlan, store: Store | None) -> None:
+    """Print what a run would do."""
+    table = Table("", "scans", "in the store")
+    table.add_row("originals", str(plan.originals), str(plan.originals_kept))
+    table.add_row("defaced", str(plan.defaced), str(plan.defaced_kept))
+    out.print(table)
+    if plan.absent:
+        more = f" and {len(plan.absent) - 5} more" if len(plan.absent) > 5 else ""
+        out.print(f"[yellow]Without a file:[/] {escape(', '.join(plan.absent[:5]))}{more}", soft_wrap=True)
+    where = "no store" if store is None else f"store: {store.folder}"
+    out.print(f"{plan.to_do} scans would be read; {escape(where)}", soft_wrap=True)

@@ -12,8 +12,9 @@ visit
     changes: weight, the opening of mouth and lids.
 """
 
+from reid_audit.phantom.average import average_head
 from reid_audit.phantom.cohort import write_cohort
 from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
 
-__all__ = ["LABELS", "PhantomScan", "make_phantom", "write_cohort"]
+__all__ = ["LABELS", "PhantomScan", "average_head", "make_phantom", "write_cohort"]

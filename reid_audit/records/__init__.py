@@ -21,6 +21,7 @@ Errors
     +-- WeightsError       a model file is missing, damaged or not the one that was pinned
     +-- EngineError        a package that renders or recognises is missing or broke
     +-- RenderError        no portrait could be drawn of this surface
+    +-- StoreError         the folder of finished work is full or cannot be used
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
@@ -32,16 +33,19 @@ from reid_audit.records.errors import (
     InputError,
     ReidAuditError,
     RenderError,
+    StoreError,
     WeightsError,
 )
 from reid_audit.records.evidence import (
     AttackEvidence,
     Calibration,
     ControlEvidence,
+    CrossedEvidence,
     Curve,
     Estimate,
     Evidence,
     Fingerprint,
+    LeakGap,
     MatchRates,
     PersonEvidence,
     SearchRates,
@@ -49,6 +53,7 @@ from reid_audit.records.evidence import (
     StratumEvidence,
     TestResult,
     Threshold,
+    WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
@@ -68,6 +73,7 @@ __all__ = [
     "Comparison",
     "ConditionVerdict",
     "ControlEvidence",
+    "CrossedEvidence",
     "Curve",
     "Decision",
     "DefaceRun",
@@ -84,6 +90,7 @@ __all__ = [
     "Grid",
     "Group",
     "InputError",
+    "LeakGap",
     "MatchRates",
     "Modality",
     "PairCount",
@@ -102,6 +109,7 @@ __all__ = [
     "SizedThreshold",
     "Skin",
     "Status",
+    "StoreError",
     "StratumEvidence",
     "TestResult",
     "Threshold",
@@ -110,5 +118,6 @@ __all__ = [
     "View",
     "Volume",
     "WeightsError",
+    "WorstCase",
     "natural_key",
 ]

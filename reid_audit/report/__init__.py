@@ -53,6 +53,7 @@ from reid_audit.report.words import (
     percent,
     rank1_text,
     rate_text,
+    rivals_text,
     test_text,
 )
 
@@ -94,6 +95,7 @@ __all__ = [
     "result_to_json",
     "result_to_markdown",
     "result_to_summary_html",
+    "rivals_text",
     "scan_rows",
     "scans_csv",
     "test_text",

@@ -24,6 +24,7 @@ from reid_audit.report.words import (
     percent,
     rank1_text,
     rate_text,
+    rivals_text,
     test_text,
 )
 
@@ -189,6 +190,7 @@ def result_to_html(result: AuditResult) -> str:
             distance=distance_at(result),
             control_at=control_at,
             match_at=match_at,
+            rivals_text=rivals_text,
             policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
             fingerprint=[(field.name, getattr(result.fingerprint, field.name)) for field in fields(Fingerprint)],
             Decision=Decision,
