@@ -30,7 +30,8 @@ ARROWS: dict[str, set[str]] = {
     "accuracy": {"records", "stats"},
     "verdict": {"records", "stats"},
     "phantom": {"records", "volume", "dataset"},
-    "deface": {"records", "volume"},
+    # A defacer that needs no label map finds the face by laying the average synthetic head on the skin.
+    "deface": {"records", "volume", "surface", "phantom"},
     "audit": PIPELINE | {"stats", "accuracy", "attack", "phantom", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "attack": {"records"},
@@ -38,6 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "ranking": {"records", "accuracy"},
     "report": {"records", "match", "plots"},
     "notebook": {"records", "dataset", "match", "audit", "work", "plots", "report"},
+    "utility": {"records", "volume", "dataset", "stats", "work"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room
 

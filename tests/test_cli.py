@@ -13,7 +13,7 @@ from reid_audit import Modality, Volume, read_calibration, result_from_json, wri
 from reid_audit.cli import main
 
 COMMANDS = (
-    *("demo", "phantom", "render", "mesh", "choose-model", "calibrate", "score"),
+    *("demo", "phantom", "render", "mesh", "choose-model", "calibrate", "score", "utility"),
     *("compare", "report", "stats", "plan"),
 )
 WEIGHTS = ("list", "fetch", "import", "verify")

@@ -8,6 +8,7 @@ scan becomes that scan's status; the run goes on, and the scan is counted.
 from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each
 from reid_audit.audit.choose import choose_model, time_face
 from reid_audit.audit.compare import compare_attacks, measure_crossings
+from reid_audit.audit.eyes import find_eyes
 from reid_audit.audit.judge import find_shared_checks, judge_scores
 from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.moves import Hints
@@ -34,6 +35,7 @@ __all__ = [
     "compare_attacks",
     "examine_scan",
     "examine_scan_with_each",
+    "find_eyes",
     "find_shared_checks",
     "fingerprint_of",
     "join_results",

@@ -23,7 +23,7 @@ from reid_audit.cli.options import (
 )
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import out, say_audit
-from reid_audit.records import Modality
+from reid_audit.records import InputError, Modality
 
 
 def demo(
@@ -71,12 +71,27 @@ def phantom(
     visits: Annotated[int, typer.Option("--visits", help="Scans of each.")] = 2,
     modality: Annotated[Modality, typer.Option("--modality", help="CT in HU, or T1-like MR.")] = Modality.CT,
     seed: SeedOption = 0,
+    dicom: Annotated[
+        bool, typer.Option("--dicom", help="Write each as DICOM: CT series, RT structure set, RT dose.")
+    ] = False,
 ) -> None:
     """Write a cohort of synthetic heads: scans, label maps and a manifest.
 
     Example: [bold]reid-audit phantom --subjects 10 --visits 2 --modality CT --out heads[/]
     """
+    if dicom and modality is not Modality.CT:
+        raise InputError(f"--dicom writes radiotherapy studies of CT; got --modality {modality}.")
     with show_progress() as progress:
+        if dicom:
+            manifest = reid_audit.write_rt_cohort(
+                out_dir,
+                subjects=subjects,
+                visits=visits,
+                seed=seed,
+                progress=lambda done, total: progress("studies", done, total),
+            )
+            out.print(f"{subjects} people, {visits} studies each: {escape(str(manifest))}", soft_wrap=True)
+            return
         manifest = reid_audit.write_cohort(
             out_dir,
             subjects=subjects,

@@ -26,7 +26,7 @@ Errors
 """
 
 from reid_audit.records.comparison import Comparison, DefacerRow
-from reid_audit.records.cost import DefaceRun, DefaceStatus, UtilityValue
+from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -102,6 +102,7 @@ __all__ = [
     "ReidAuditError",
     "Relief",
     "RenderError",
+    "Repeatability",
     "ScanRef",
     "ScanRow",
     "ScoreTable",
@@ -113,6 +114,7 @@ __all__ = [
     "StratumEvidence",
     "TestResult",
     "Threshold",
+    "TradeOff",
     "UtilityValue",
     "Verdict",
     "View",

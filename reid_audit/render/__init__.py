@@ -18,6 +18,7 @@ from reid_audit.records import EngineError, InputError, Portrait
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
+from reid_audit.render.pick import pick_on_skin
 from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, turn_view, views_around
 from reid_audit.render.shading import Light, Lighting
 from reid_audit.render.symmetry import check_one_sided
@@ -88,6 +89,7 @@ __all__ = [
     "find_head_pose",
     "frontal_view",
     "make_renderer",
+    "pick_on_skin",
     "save_png",
     "turn_view",
     "views_around",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Modality
-from reid_audit.volume.stored import AIR_HU, Stored, check_declared, lps_to_ras, quiet_itk
+from reid_audit.volume.stored import AIR_HU, Stored, check_declared, lps_to_ras, quiet, quiet_itk
 
 # SOP classes of CT and MR images, plain and enhanced.
 _IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
@@ -179,15 +180,21 @@ def _check_gaps(slices: list[_Slice], folder: str) -> list[str]:
     return [f"uneven slice gaps: up to {off:.0%} of a gap off an even stack"] if off > 0.01 else []
 
 
-def read_dicom(folder: Path) -> Stored:
-    """Read the one CT or MR series of a folder (subfolders are not searched)."""
-    import SimpleITK as sitk
+@dataclass(frozen=True, slots=True, eq=False)
+class Stack:
+    """The files of one series in the order of their places, not of their names.
 
-    name = folder.name
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
-    except OSError as error:
-        raise InputError(f"{name}: the folder cannot be listed") from error
+    `voxel_to_ras_mm` maps (column, row, slice) to RAS mm; `shape` is in the same order.
+    """
+
+    files: tuple[Path, ...]
+    voxel_to_ras_mm: NDArray[np.float64]
+    shape: tuple[int, int, int]
+    modality: Modality
+    notes: tuple[str, ...]
+
+
+def _find_slices(files: Iterable[Path], name: str) -> tuple[list[_Slice], Stack]:
     found = [_read_slice(path, name) for path in files]
     slices = [one for one in found if one is not None]
     if not slices:
@@ -198,22 +205,55 @@ def read_dicom(folder: Path) -> Stored:
     notes = _check_gaps(slices, name)
     if any(one.claims_no_face for one in slices):
         notes.append("the header claims that the face was removed: a claim, not a measurement")
-    if n < len(files):
-        notes.append(f"{len(files) - n} files of the folder are not images and were left out")
-    try:
-        with quiet_itk():
-            image = sitk.ReadImage([str(one.path) for one in slices], sitk.sitkFloat32)
-    except RuntimeError as error:
-        raise InputError(f"{name}: the pixels of a DICOM file are damaged; copy the series again") from error
-    values = sitk.GetArrayFromImage(image)
-    if values.shape != (n, *first.grid[::-1]):
-        raise InputError(f"{name}: the pixels do not have the size that the headers declare; copy the series again")
-    notes += _mend_padding(values, slices)
+    if n < len(found):
+        notes.append(f"{len(found) - n} files of the folder are not images and were left out")
     step_mm = (slices[-1].position_lps_mm - first.position_lps_mm) / (n - 1)
     along = first.orientation * np.reshape(first.spacing_mm, (2, 1))
     voxel_to_lps_mm = np.eye(4)
     voxel_to_lps_mm[:3] = np.stack([*along, step_mm, first.position_lps_mm], axis=1)
-    return Stored(values.T, lps_to_ras(voxel_to_lps_mm), modality=first.modality, notes=tuple(notes))
+    paths = tuple(one.path for one in slices)
+    return slices, Stack(paths, lps_to_ras(voxel_to_lps_mm), (*first.grid, n), first.modality, tuple(notes))
+
+
+def find_stack(files: Iterable[Path], name: str) -> Stack:
+    """Say which files make a stack of slices, and where it lies. Opens no pixels.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        Files that are not images of CT or MR are passed over.
+    name : str
+        What messages call them.
+
+    Raises
+    ------
+    InputError
+        Where they are not one whole and even series; see `reid_audit.volume`.
+    """
+    with quiet():
+        return _find_slices(files, name)[1]
+
+
+def read_dicom(folder: Path) -> Stored:
+    """Read the one CT or MR series of a folder (subfolders are not searched)."""
+    import SimpleITK as sitk
+
+    name = folder.name
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
+    except OSError as error:
+        raise InputError(f"{name}: the folder cannot be listed") from error
+    slices, stack = _find_slices(files, name)
+    try:
+        with quiet_itk():
+            image = sitk.ReadImage([str(path) for path in stack.files], sitk.sitkFloat32)
+    except RuntimeError as error:
+        raise InputError(f"{name}: the pixels of a DICOM file are damaged; copy the series again") from error
+    values = sitk.GetArrayFromImage(image)
+    if values.shape != stack.shape[::-1]:
+        raise InputError(f"{name}: the pixels do not have the size that the headers declare; copy the series again")
+    notes = [*stack.notes, *_mend_padding(values, slices)]
+    return Stored(values.T, stack.voxel_to_ras_mm, modality=stack.modality, notes=tuple(notes))
 
 
 def _mend_padding(values: NDArray[np.float32], slices: list[_Slice]) -> list[str]:

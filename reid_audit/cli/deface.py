@@ -1,0 +1,219 @@
+"""Defacing: `deface`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+import reid_audit
+from reid_audit.cli.deface_tools import MANIFEST_ENDINGS, deface_many, list_tools
+from reid_audit.cli.options import (
+    DetectorOption,
+    EncoderOption,
+    RendererName,
+    RendererOption,
+    WorkersOption,
+    settings_of,
+    show_progress,
+    words_of,
+)
+from reid_audit.cli.words import out
+from reid_audit.records import InputError
+
+EYE_PLANE = "eye-plane"
+
+
+def _names_of(
+    eyes: list[str] | None, removed: list[str] | None, targets: list[str] | None, brain: list[str] | None
+) -> reid_audit.StructureNames:
+    usual = reid_audit.StructureNames()
+    return reid_audit.StructureNames(
+        eyes=tuple(eyes or usual.eyes),
+        removed=tuple(removed or usual.removed),
+        targets=tuple(targets or usual.targets),
+        brain=tuple(brain or usual.brain),
+    )
+
+
+def deface(
+    scan: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="A DICOM study (folder), a scan, or a manifest (CSV, TSV).", show_default=False
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder to write; empty, or a manifest's to be continued.",
+            show_default=False,
+        ),
+    ],
+    tool: Annotated[
+        str | None,
+        typer.Option("--tool", help="Which defacers, with commas; see --list. Usual: eye-plane", show_default=False),
+    ] = None,
+    command: Annotated[
+        str,
+        typer.Option("--command", help="Any program: 'tool {input} {output}'; no shell is used.", show_default=False),
+    ] = "",
+    structures: Annotated[
+        Path | None,
+        typer.Option("--structures", help="RT structure set, where it is not in the folder.", show_default=False),
+    ] = None,
+    dose: Annotated[
+        list[Path] | None,
+        typer.Option("--dose", help="RT dose, where it is not in the folder. Repeat it for more.", show_default=False),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels",
+            help="Label map on the grid of the scan (NIfTI), or a folder of them.",
+            show_default=False,
+        ),
+    ] = None,
+    label_names: Annotated[
+        Path | None,
+        typer.Option("--label-names", help="TSV with the columns index and name (BIDS dseg).", show_default=False),
+    ] = None,
+    brain_masks: Annotated[
+        Path | None,
+        typer.Option("--brain-masks", help="Brain mask, or their folder: kept, checked.", show_default=False),
+    ] = None,
+    session: Annotated[
+        list[str] | None,
+        typer.Option("--session", help="Deface this session of a manifest alone; may be repeated.", show_default=False),
+    ] = None,
+    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for a tool on one scan.")] = 3600.0,
+    max_brain_cut: Annotated[
+        float, typer.Option("--max-brain-cut", help="Share of a brain mask that a defacer may change.")
+    ] = 0.0,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Measure whether eyes, nose and mouth are removed.")
+    ] = False,
+    workers: WorkersOption = None,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
+    ] = False,
+    _list: Annotated[
+        bool,
+        typer.Option("--list", help="List the defacers and which are here.", callback=list_tools, is_eager=True),
+    ] = False,
+    eyes_from_portrait: Annotated[
+        bool, typer.Option("--eyes-from-portrait", help="Find the eyes by face detection instead of contours.")
+    ] = False,
+    eye_names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--eye-names", help="Pattern for names of eyes, e.g. '^auge'; may be repeated.", show_default=False
+        ),
+    ] = None,
+    removed_names: Annotated[
+        list[str] | None,
+        typer.Option("--removed-names", help="Pattern for structures that are removed.", show_default=False),
+    ] = None,
+    target_names: Annotated[
+        list[str] | None,
+        typer.Option("--target-names", help="Pattern for targets, which are kept.", show_default=False),
+    ] = None,
+    brain_names: Annotated[
+        list[str] | None,
+        typer.Option("--brain-names", help="Pattern for the brain, which is kept.", show_default=False),
+    ] = None,
+    salt: Annotated[
+        str | None,
+        typer.Option("--salt", help="Word that makes the new UIDs the same each time. Secret.", show_default=False),
+    ] = None,
+    keep_private: Annotated[
+        bool, typer.Option("--keep-private", help="Keep private DICOM elements: they may hold the picture.")
+    ] = False,
+    identity_removed: Annotated[
+        bool, typer.Option("--identity-removed", help="Claim in (0012,0062) that names and numbers are gone.")
+    ] = False,
+    encoder: EncoderOption = "auto",
+    detector: DetectorOption = "auto",
+    renderer: RendererOption = RendererName.AUTO,
+) -> None:
+    """Deface one scan at the eye plane, or a manifest's originals by any defacers.
+
+    A DICOM study is written as DICOM: CT series, RT structure set and RT dose alike. A manifest gives a manifest that
+    [bold]reid-audit score[/] takes, and defacing.json with seconds, memory and failures. Nothing says that the result
+    is safe: judge it with [bold]reid-audit score[/].
+
+    Example: [bold]reid-audit deface study -o defaced[/]
+
+    Example: [bold]reid-audit deface manifest.csv -o defaced --tool face-box,blur:5mm,pydeface --quality[/]
+    """
+    if scan.suffix.lower() in MANIFEST_ENDINGS or command or tool not in (None, EYE_PLANE):
+        deface_many(
+            scan,
+            output,
+            tools=words_of(EYE_PLANE if tool is None and not command else tool or ""),
+            command=command,
+            labels=labels,
+            label_names=label_names,
+            brain_masks=brain_masks,
+            sessions=session or [],
+            time_limit_s=time_limit,
+            max_brain_cut=max_brain_cut,
+            quality=quality,
+            workers=workers,
+            allow_outside=allow_outside,
+        )
+        return
+    names = _names_of(eye_names, removed_names, target_names, brain_names)
+    study = reid_audit.find_study(scan, structures=structures, doses=dose or ()) if scan.is_dir() else None
+    eyes = None
+    if eyes_from_portrait:
+        place = scan if study is None else study.images[0].parent
+        eyes = reid_audit.find_eyes(place, settings=settings_of(encoder, detector, renderer, None))
+    if study is None:
+        if structures is not None or dose:
+            raise InputError(f"{scan.name}: is no folder; --structures and --dose belong to a DICOM study")
+        written = reid_audit.deface_files(
+            scan, output, labels=labels, label_names=label_names, names=names, eyes_ras_mm=eyes
+        )
+        _say_cut(written.removed.sum(), written.kept.sum(), ())
+    else:
+        with show_progress() as progress:
+            done = reid_audit.deface_study(
+                study,
+                output,
+                names=names,
+                eyes_ras_mm=eyes,
+                salt=salt,
+                keep_private=keep_private,
+                identity_removed=identity_removed,
+                progress=progress,
+            )
+        _say_cut(done.removed.sum(), done.kept.sum(), done.notes)
+        _say_structures(done)
+    out.print(f"Written: {escape(str(output))}", soft_wrap=True)
+
+
+def _say_cut(removed: int, kept: int, notes: tuple[str, ...]) -> None:
+    out.print(
+        f"Scan: {removed} voxels became air, {kept} in front of the eyes stayed for targets and brain.", soft_wrap=True
+    )
+    for note in notes:
+        out.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
+
+
+def _say_structures(done: reid_audit.DefacedStudy) -> None:
+    changes = done.structures
+    if changes is not None:
+        for what, which in (("removed", changes.removed), ("clipped", changes.clipped), ("emptied", changes.emptied)):
+            if which:
+                out.print(f"Structures {what}: {escape(', '.join(which))}", soft_wrap=True)
+        out.print(f"Structures as they were: {len(changes.kept)}")
+    for zeroed, stayed in done.dose_voxels:
+        out.print(
+            f"Dose: {zeroed} voxels set to zero, {stayed} in front of the eyes stayed for targets and brain.",
+            soft_wrap=True,
+        )

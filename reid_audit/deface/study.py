@@ -1,0 +1,134 @@
+"""Which files of a folder make a radiotherapy study: told by their headers, never by their names."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reid_audit.records import InputError
+
+_IMAGES = ("CT", "MR")
+
+
+@dataclass(frozen=True, slots=True)
+class RtStudy:
+    """Files of one scan: its slices, in any order, its structure set and its doses."""
+
+    name: str
+    images: tuple[Path, ...]
+    structures: Path | None = None
+    doses: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def read_file(path: Path, *, pixels: bool = True) -> Any:
+    """Read one DICOM file.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is no DICOM.
+    """
+    import pydicom
+    from pydicom.errors import BytesLengthException, InvalidDicomError
+
+    damaged = (InvalidDicomError, OSError, EOFError, ValueError, LookupError, struct.error, BytesLengthException)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pydicom.dcmread(path, stop_before_pixels=not pixels)
+    except damaged as error:
+        raise InputError(f"{path.name}: cannot be read as DICOM; copy it again") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a header says; `drawn_on` are the series of the scan that a structure set was drawn on."""
+
+    modality: str
+    series: str = ""
+    frame: str = ""
+    drawn_on: tuple[str, ...] = ()
+
+
+def _look(path: Path) -> _Seen:
+    try:
+        ds = read_file(path, pixels=False)
+    except InputError:
+        return _Seen("no DICOM")
+    drawn_on = tuple(
+        str(series.get("SeriesInstanceUID"))
+        for frame in ds.get("ReferencedFrameOfReferenceSequence") or ()
+        for study in frame.get("RTReferencedStudySequence") or ()
+        for series in study.get("RTReferencedSeriesSequence") or ()
+    )
+    modality, series, frame = (
+        str(ds.get(keyword) or "") for keyword in ("Modality", "SeriesInstanceUID", "FrameOfReferenceUID")
+    )
+    return _Seen(modality, series, frame, drawn_on)
+
+
+def find_study(folder: Path, *, structures: Path | None = None, doses: Sequence[Path] = ()) -> RtStudy:
+    """Find the slices, the structure set and the doses in a folder and the folders below it.
+
+    A folder of slices alone takes what lies beside it: the structure set that was drawn on them, and doses of their
+    frame of reference.
+
+    Parameters
+    ----------
+    folder : Path
+    structures : Path, optional
+        The structure set, where it lies elsewhere or there are several.
+    doses : sequence of Path
+        The doses, where they lie elsewhere or not all are wanted. None given: all that are found.
+
+    Returns
+    -------
+    RtStudy
+        Of several image series, the one that the structure set was drawn on; else `InputError` follows when they are
+        put in order.
+
+    Raises
+    ------
+    InputError
+        No folder, no images, or several structure sets to choose from.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder.name}: is no folder; give the folder of a DICOM study")
+    seen = {p: _look(p) for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "DICOMDIR"}
+    images = {path: one for path, one in seen.items() if one.modality in _IMAGES}
+    if not images:
+        raise InputError(f"{folder.name}: holds no DICOM image of CT or MR; give the folder of a study")
+    if len(images) == len(seen):
+        series, frames = {one.series for one in images.values()}, {one.frame for one in images.values()} - {""}
+        beside = {p: _look(p) for p in sorted(folder.absolute().parent.iterdir()) if p.is_file()}
+        seen |= {
+            path: one
+            for path, one in beside.items()
+            if (one.modality == "RTSTRUCT" and series & set(one.drawn_on))
+            or (one.modality == "RTDOSE" and one.frame in frames)
+        }
+    sets = [path for path, one in seen.items() if one.modality == "RTSTRUCT"]
+    if structures is not None:
+        sets, seen[structures] = [structures], _look(structures)
+    if len(sets) > 1:
+        listed = ", ".join(path.name for path in sets[:4])
+        raise InputError(f"{folder.name}: holds {len(sets)} structure sets ({listed}); choose one with --structures")
+    found_doses = tuple(path for path, one in seen.items() if one.modality == "RTDOSE")
+    others = [one for one in seen.values() if one.modality not in (*_IMAGES, "RTSTRUCT", "RTDOSE")]
+    notes = [f"{len(others)} other files of the folder were left out"] if others else []
+    drawn_on = seen[sets[0]].drawn_on if sets else ()
+    chosen = tuple(path for path, one in images.items() if one.series in drawn_on)
+    if chosen and len(chosen) < len(images):
+        notes.append(f"{len(images) - len(chosen)} slices of other series were left out")
+    return RtStudy(
+        folder.absolute().name,
+        chosen or tuple(images),
+        sets[0] if sets else None,
+        tuple(doses) or found_doses,
+        tuple(notes),
+    )
