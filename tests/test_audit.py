@@ -397,6 +397,27 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
         write_result(result, scores, tmp_path / "out")
 
 
+def test_portraits_are_kept_only_where_asked_for_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    cohort = read_manifest(_write_cohort(tmp_path))
+    (tmp_path / "s1_1_dent.nii.gz").unlink()
+    folder = tmp_path / "private" / "faces"
+    result, _ = audit_cohort(cohort, settings=SETTINGS, draws=50, portraits=folder)
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+    written = sorted(folder.iterdir())
+    assert sorted(path.suffix for path in written) == [".csv"] + [".png"] * 8
+    assert all(os.stat(path).st_mode & 0o077 == 0 for path in written)
+    index = pd.read_csv(folder / "portraits.csv", dtype=str)
+    assert list(index.loc[index["file"].isna(), ["subject", "condition"]].to_numpy()[0]) == ["s1", "dent"]
+    html = result_to_html(result)
+    assert "Portraits of 8 scans were kept" in html
+    assert "faces" in html
+    assert str(folder) not in html
+    again, _ = audit_cohort(cohort, settings=SETTINGS, draws=50)
+    assert "Portraits" not in result_to_html(again)
+    with pytest.raises(InputError, match="--with-portraits faces: give a folder that is empty"):
+        audit_cohort(cohort, settings=SETTINGS, draws=50, portraits=folder)
+
+
 def test_the_same_run_twice_gives_the_same_result(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path))
     first, _ = audit_cohort(cohort, settings=SETTINGS, draws=50, seed=4)

@@ -215,6 +215,7 @@ def test_hostile_names_stay_text(hostile: tuple[AuditResult, ScoreTable]) -> Non
     html = result_to_html(result)
     assert html.count("<script") == html.count("</script") == 2
     assert "<img" not in html
+    assert "\u202e" not in html  # it would turn the text after it around
     assert "&lt;script&gt;alert(1)" in html
     assert "49" not in re.findall(r"<bdi>([^<]*)</bdi>", html)
     data = re.search(r'id="scan-data">(.*?)</script>', html, re.DOTALL)

@@ -136,7 +136,7 @@ def test_the_page_is_whole_without_a_script(browser: Any, pages: dict[str, Path]
 def test_hostile_names_are_shown_and_do_nothing(browser: Any, pages: dict[str, Path]) -> None:
     with Watched(browser, pages["hostile"]) as watched:
         shown = watched.page.locator("#scan-table tbody td:first-child").all_inner_texts()
-        assert set(HOSTILE) & set(shown)
+        assert set(HOSTILE) & set(shown) >= {HOSTILE[0], HOSTILE[2], HOSTILE[3]}
         watched.page.locator(".tools input").fill("document.title")
         assert "broken" not in watched.page.title()
         assert watched.page.locator("#scan-table script, #scan-table b").count() == 0

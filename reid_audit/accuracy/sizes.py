@@ -8,7 +8,8 @@ from reid_audit.accuracy.curves import find_youden, measure_roc
 from reid_audit.accuracy.pairs import Pairs, find_people
 from reid_audit.records import SizedThreshold
 
-_SIZES = (5, 10, 20, 30, 50, 70, 100)
+_SIZES = (5, 7, 10, 15, 20, 30, 50, 70, 100)
+_MOST = 200
 _DRAWS = 50
 
 
@@ -26,14 +27,15 @@ def size_thresholds(same: Pairs, different: Pairs, *, seed: int, draws: int = _D
     Returns
     -------
     tuple of SizedThreshold
-        Sizes up to the number of people, at most 100; the last is everybody where there are fewer. Empty under ten.
+        Sizes up to half of the people, then everybody (at most 200), without a spread: draws of nearly everybody are
+        nearly alike, which would look as if the threshold had settled. Empty under ten people.
     """
     rng = np.random.default_rng(seed)
     people = find_people(same.probe, different.probe, different.reference)
     if len(people) < 10:
         return ()
-    if len(people) > _SIZES[-1]:  # pairs grow with the square of people; a part of them shows the same curve
-        people = np.sort(rng.choice(people, _SIZES[-1], replace=False))
+    if len(people) > _MOST:  # pairs grow with the square of people; a part of them shows the same curve
+        people = np.sort(rng.choice(people, _MOST, replace=False))
     place = np.full(1 + max(int(c.max()) for c in (people, same.probe, different.probe, different.reference)), -1)
     place[people] = np.arange(len(people))
     own, probe, reference = place[same.probe], place[different.probe], place[different.reference]
@@ -41,7 +43,7 @@ def size_thresholds(same: Pairs, different: Pairs, *, seed: int, draws: int = _D
     own, mine = own[kept], same.distance[kept]
     probe, reference, other = probe[both], reference[both], different.distance[both]
     found = []
-    for size in sorted({*(s for s in _SIZES if s < len(people)), len(people)}):
+    for size in [*(s for s in _SIZES if 2 * s <= len(people)), len(people)]:
         values = []
         for _ in range(1 if size == len(people) else draws):
             drawn = np.zeros(len(people), dtype=bool)
@@ -49,5 +51,7 @@ def size_thresholds(same: Pairs, different: Pairs, *, seed: int, draws: int = _D
             values.append(find_youden(measure_roc(mine[drawn[own]], other[drawn[probe] & drawn[reference]]))[0])
         seen = np.array([value for value in values if value == value])
         spread = np.quantile(seen, [0.025, 0.5, 0.975]) if seen.size else np.full(3, np.nan)
+        if size == len(people):
+            spread[[0, 2]] = np.nan
         found.append(SizedThreshold("youden", size, float(spread[1]), float(spread[0]), float(spread[2])))
     return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from pathlib import Path
 
 from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
 from reid_audit.attack import DEFAULT_ATTACKS, PARROT, check_attacks
@@ -13,6 +14,7 @@ from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
 from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
+from reid_audit.audit.portraits import prepare_portraits, write_portraits
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
 from reid_audit.audit.several import join_results, join_tables
 from reid_audit.audit.undisturbed import undisturbed
@@ -32,6 +34,11 @@ from reid_audit.records import (
     ScoreTable,
 )
 from reid_audit.work import SerialExecutor, Store, run_all
+
+PORTRAITS_KEPT = (
+    "Portraits of {drawn} scans were kept in a separate folder. They show faces, before and after defacing: biometric "
+    "data of the people in this cohort. Keep that folder as safe as the scans, and never hand it on with this report."
+)
 
 
 def require_control(cohort: Cohort, *, mend: str) -> None:
@@ -168,6 +175,7 @@ def audit_cohort(
     gallery: Sequence[ScanRef] = (),
     seed: int = 0,
     draws: int = 2000,
+    portraits: Path | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     store: Store | None = None,
@@ -196,6 +204,8 @@ def audit_cohort(
         Photographs, from `reid_audit.read_gallery`: a further attacker, ``photos``, looks every scan up in them.
     seed, draws : int
         Of the resampling.
+    portraits : Path, optional
+        Folder for the portrait of every scan, which is made private and must be empty. None are kept by default.
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
@@ -216,7 +226,7 @@ def audit_cohort(
     CalibrationError
         Where the calibration was made under other settings and ``allow_mismatch`` is False, or lacks a recogniser.
     InputError
-        Where the cohort has no defaced scan, or no comparison to calibrate with.
+        Where the cohort has no defaced scan, or no comparison to calibrate with, or ``portraits`` is not empty.
     WeightsError, EngineError
         Where a model file or a package is missing.
     """
@@ -226,6 +236,8 @@ def audit_cohort(
     cohort = take_people(cohort, limit)
     if calibration is None:
         require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
+    if portraits is not None:
+        prepare_portraits(portraits)
     attacks = check_attacks(attacks)
     started = start_engines_of_each(settings, encoders or (settings.encoder,))
     thresholds = _assign(calibration, started, allow_mismatch=allow_mismatch)
@@ -238,6 +250,10 @@ def audit_cohort(
         kept=None if store is None else KeptFaces(store, started),
     )
     pictures = _examine_gallery(gallery, started, executor, progress)
+    kept: tuple[str, ...] = ()
+    if portraits is not None:  # of several recognisers, as the first one was shown them
+        drawn = write_portraits(faces[0], portraits, settings=started[0].settings, executor=executor, progress=progress)
+        kept = (PORTRAITS_KEPT.format(drawn=drawn),)
     results: list[AuditResult] = []
     tables: list[ScoreTable] = []
     for engines, records, photos, own in zip(started, faces, pictures, thresholds, strict=True):
@@ -268,7 +284,7 @@ def audit_cohort(
             replace(
                 result,
                 mismatches=mismatches,
-                notices=(*engines.notices, *_say_not_run(attacks, result), *result.notices),
+                notices=(*kept, *engines.notices, *_say_not_run(attacks, result), *result.notices),
                 settings=describe_settings(engines.settings, seed=seed),
                 weights=engines.identity,
                 scans=describe_scans([*records, *photos]),

@@ -47,7 +47,8 @@ def encoders_of(settings: Sequence[Settings]) -> tuple[Encoder, ...]:
 
 
 @lru_cache(maxsize=1)
-def _renderer(name: str) -> Renderer:
+def renderer_of(name: str) -> Renderer:
+    """Return this process's renderer of that name."""
     return make_renderer(name)
 
 
@@ -160,7 +161,7 @@ def examine_scan_with_each(
         As `examine_scan`.
     """
     encoders = encoders_of(settings)
-    sitting = Sitting(scan, settings[0], _renderer(settings[0].renderer))
+    sitting = Sitting(scan, settings[0], renderer_of(settings[0].renderer))
     return tuple(
         _examine(sitting, encoder, partner, attacks, known)
         for encoder, partner, known in zip(

@@ -134,6 +134,14 @@ def score(
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
     attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
+    with_portraits: Annotated[
+        Path | None,
+        typer.Option(
+            "--with-portraits",
+            help="Keep every scan's portrait in this new private folder. They show faces; none is kept otherwise.",
+            show_default=False,
+        ),
+    ] = None,
     gallery: Annotated[
         Path | None,
         typer.Option(
@@ -195,6 +203,7 @@ def score(
             settings=settings,
             encoders=encoders,
             seed=seed,
+            portraits=with_portraits,
             executor=run.executor,
             progress=run.progress,
             store=run.store,

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+import reid_audit
 from reid_audit.cli.options import OverwriteOption
 from reid_audit.cli.words import COLOURS, out
 from reid_audit.ranking import rank_defacers
@@ -35,6 +36,14 @@ def compare(
         str | None,
         typer.Option("--cost", help="Which measure of what was lost stands beside the risk.", show_default=False),
     ] = None,
+    defacing: Annotated[
+        Path | None,
+        typer.Option("--defacing", help="defacing.json that `deface` wrote: seconds, failures.", show_default=False),
+    ] = None,
+    utility: Annotated[
+        Path | None,
+        typer.Option("--utility", help="Folder or file that `utility` wrote: what was lost.", show_default=False),
+    ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Put defacers side by side, best first, with tests between them, and seconds and failures where they are known.
@@ -43,7 +52,14 @@ def compare(
 
     Example: [bold]reid-audit compare result-a result-b -o comparison[/]
     """
-    compare_results(results, output, cost=cost, overwrite=overwrite)
+    compare_results(
+        results,
+        output,
+        defacing=() if defacing is None else reid_audit.read_defacing(defacing),
+        utility=() if utility is None else reid_audit.read_utility(utility).values,
+        cost=cost,
+        overwrite=overwrite,
+    )
 
 
 def compare_results(

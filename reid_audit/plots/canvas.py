@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -126,8 +126,3 @@ def to_png(figure: Any) -> bytes:
     with style():
         figure.savefig(buffer, format="png", facecolor=PAPER, metadata={"Software": None})
     return buffer.getvalue()
-
-
-def known(values: Sequence[float]) -> list[float]:
-    """Return the values that are not NaN."""
-    return [value for value in values if value == value]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from reid_audit.plots.canvas import INK, QUIET, colour, known, line, marker, say_nothing, shorten, show_legend
+from reid_audit.plots.canvas import INK, QUIET, colour, line, marker, say_nothing, shorten, show_legend
 from reid_audit.records import AttackEvidence, Calibration, ControlEvidence, Distribution, SizedThreshold
 
 _DET_TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
@@ -156,7 +156,7 @@ def draw_cmc(axes: Any, searches: Sequence[tuple[str, ControlEvidence | AttackEv
 
 
 def draw_threshold_by_size(axes: Any, points: Sequence[SizedThreshold], *, name: str = "youden") -> None:
-    """Draw the threshold that smaller cohorts of the same people would have given, with the middle 95 % of draws.
+    """Draw the threshold that random smaller cohorts of the same people would have set, and that of everybody.
 
     Parameters
     ----------
@@ -169,19 +169,18 @@ def draw_threshold_by_size(axes: Any, points: Sequence[SizedThreshold], *, name:
     if not mine:
         say_nothing(axes, f"too few people to see how\nthe {name} threshold settles")
         return
-    sizes = [point.subjects for point in mine]
-    axes.fill_between(
-        sizes,
-        [p.low for p in mine],
-        [p.high for p in mine],
-        color=colour(0),
-        alpha=0.2,
-        linewidth=0,
-        label="95 % of draws",
-    )
-    axes.plot(sizes, [p.median for p in mine], color=colour(0), marker="o", markersize=4, label="median")
-    lowest = min(known([p.low for p in mine]), default=0.0)
-    axes.set_ylim(bottom=min(0.0, lowest))
+    drawn = [point for point in mine if point.low == point.low]
+    sizes = [point.subjects for point in drawn]
+    low, high = [point.low for point in drawn], [point.high for point in drawn]
+    axes.fill_between(sizes, low, high, color=colour(0), alpha=0.2, linewidth=0, label="95 % of draws")
+    axes.vlines(sizes, low, high, color=colour(0), alpha=0.5, linewidth=1.5)
+    axes.plot(sizes, [p.median for p in drawn], color=colour(0), marker="o", markersize=4, label="median of draws")
+    for point in (point for point in mine if point.low != point.low):
+        axes.plot(
+            point.subjects, point.median, color=INK, marker="D", linestyle="none", label=f"{point.subjects} people"
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
     axes.set_xlabel("people who set the threshold")
     axes.set_ylabel(f"{name} threshold, cosine distance")
     show_legend(axes, loc="lower right")

@@ -140,7 +140,8 @@ class SizedThreshold:
     subjects : int
         People in each draw, drawn without replacement.
     median, low, high : float
-        Median and the middle 95 % over the draws that offered the threshold; NaN where none did.
+        Median and the middle 95 % over the draws that offered the threshold; NaN where none did, and ``low``, ``high``
+        for everybody: that is no draw.
     """
 
     name: str

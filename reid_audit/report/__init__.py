@@ -7,6 +7,7 @@ those of the manifest; files are written for their owner alone (mode 0600).
 from reid_audit.report.bids import format_bids, write_bids
 from reid_audit.report.bob import format_bob, write_bob
 from reid_audit.report.comparison_page import comparison_to_html
+from reid_audit.report.comparison_tables import tests_csv
 from reid_audit.report.figures import list_figures, write_figures
 from reid_audit.report.files import (
     COMPARISON_FILE,
@@ -30,9 +31,17 @@ from reid_audit.report.form import (
     result_schema,
     result_to_json,
 )
-from reid_audit.report.page import result_to_html
+from reid_audit.report.page import result_to_html, result_to_summary_html
 from reid_audit.report.summary import result_to_markdown
-from reid_audit.report.tables import count_flow, list_risks, people_csv, scans_csv, tests_csv
+from reid_audit.report.tables import (
+    PEOPLE_COLUMNS,
+    SCAN_COLUMNS,
+    count_flow,
+    list_risks,
+    people_csv,
+    scan_rows,
+    scans_csv,
+)
 from reid_audit.report.words import (
     STATUS_TEXT,
     control_at,
@@ -50,10 +59,12 @@ from reid_audit.report.words import (
 
 __all__ = [
     "COMPARISON_FILE",
+    "PEOPLE_COLUMNS",
     "PEOPLE_FILE",
     "REPORT_FILE",
     "RESULT_FILE",
     "SCANS_FILE",
+    "SCAN_COLUMNS",
     "SCORES_FILE",
     "STATUS_TEXT",
     "comparison_to_html",
@@ -83,7 +94,9 @@ __all__ = [
     "result_to_html",
     "result_to_json",
     "result_to_markdown",
+    "result_to_summary_html",
     "rivals_text",
+    "scan_rows",
     "scans_csv",
     "test_text",
     "tests_csv",

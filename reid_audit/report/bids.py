@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from reid_audit.records import ORIGINAL, AuditResult, Rate, natural_key
-from reid_audit.report.tables import PEOPLE_COLUMNS, SCAN_COLUMNS, list_risks, people_rows, scan_rows
+from reid_audit.report.tables import PEOPLE_COLUMNS, SCAN_COLUMNS, list_everybody, list_risks, people_rows, scan_rows
 from reid_audit.report.words import control_at, match_at
 
 BIDS_VERSION = "1.10.0"
@@ -83,6 +83,15 @@ def _labels(subjects: Iterable[str]) -> Mapping[str, str]:
 
 
 def _rates(result: AuditResult) -> list[tuple[object, ...]]:
+    """List the rates of each recogniser; of several, an attacker is named after its recogniser."""
+    return [
+        (condition, f"{one.fingerprint.encoder}, {attack}" if result.recognisers else attack, *numbers)
+        for one in result.recognisers or (result,)
+        for condition, attack, *numbers in _rates_of(one)
+    ]
+
+
+def _rates_of(result: AuditResult) -> list[tuple[object, ...]]:
     threshold = result.verdict.policy.threshold
     rows: list[tuple[object, ...]] = []
 
@@ -133,7 +142,7 @@ def format_bids(result: AuditResult) -> dict[str, str]:
     labels = _labels(subjects)
     matched: dict[str, list[str]] = {}
     first: dict[str, list[str]] = {}
-    for person in result.people:
+    for person in list_everybody(result):
         for wanted, table in ((person.matched_after, matched), (person.rank_after == 1, first)):
             known = table.setdefault(person.subject, [])
             if wanted and person.condition not in known:

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_audit.records import ORIGINAL, Group, ScoreTable
+from reid_audit.records import ENCODER_COLUMN, ORIGINAL, Group, ScoreTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def _free(stem: str, taken: Container[str]) -> str:
 
 
 def format_bob(scores: ScoreTable, *, columns: int = 4) -> dict[str, str]:
-    """Write every comparison as score files, one per kind of comparison, defacer and attacker.
+    """Write every comparison as score files, one per kind of comparison, recogniser, defacer and attacker.
 
     Parameters
     ----------
@@ -91,11 +91,15 @@ def format_bob(scores: ScoreTable, *, columns: int = 4) -> dict[str, str]:
     if columns not in (4, 5):
         raise ValueError(f"score files have 4 or 5 columns; got {columns}")
     frame = scores.frame
+    several = [ENCODER_COLUMN] if ENCODER_COLUMN in frame else []  # recognisers whose distances are never pooled
+    keys = [*several, "condition", "attack"]
     files: dict[str, str] = {}
     for name, groups in _FILES.items():
         rows = frame[frame["group"].isin([group.value for group in groups])]
-        for (condition, attack), part in rows.groupby(["condition", "attack"], observed=True, sort=True):
-            words = [_token(str(attack))] if name == "originals" else [_token(str(condition)), _token(str(attack))]
+        for key, part in rows.groupby(keys, observed=True, sort=True):
+            words = [_token(str(word)) for word in key]
+            if name == "originals":
+                words.pop(-2)
             files[_free("-".join([name, *words]), files)] = "\n".join([*_lines(part, columns), ""])
     return files
 

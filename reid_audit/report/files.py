@@ -8,9 +8,10 @@ from pathlib import Path
 from reid_audit.match import read_scores, write_scores
 from reid_audit.records import AuditResult, Comparison, InputError, ScoreTable
 from reid_audit.report.comparison_page import comparison_to_html
+from reid_audit.report.comparison_tables import comparison_csv, tests_csv
 from reid_audit.report.form import comparison_to_json, result_from_json, result_to_json
 from reid_audit.report.page import result_to_html
-from reid_audit.report.tables import comparison_csv, people_csv, scans_csv, tests_csv
+from reid_audit.report.tables import people_csv, scans_csv
 
 RESULT_FILE = "result.json"
 SCORES_FILE = "comparisons.csv"

@@ -50,6 +50,15 @@ _COLUMNS = (
 )
 
 
+def _tame(value: object) -> object:
+    """Show characters that print nothing, or turn the direction of the text after them, as a replacement character."""
+    from markupsafe import Markup
+
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return "".join(c if c.isprintable() or c in "\n\u00a0" else "\N{REPLACEMENT CHARACTER}" for c in value)
+
+
 @lru_cache(maxsize=1)
 def templates() -> Environment:
     """Return the templates, with names and numbers as words; every value is escaped."""
@@ -59,6 +68,7 @@ def templates() -> Environment:
         loader=PackageLoader("reid_audit", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_tame,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -184,5 +194,22 @@ def result_to_html(result: AuditResult) -> str:
             policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
             fingerprint=[(field.name, getattr(result.fingerprint, field.name)) for field in fields(Fingerprint)],
             Decision=Decision,
+        )
+    )
+
+
+def result_to_summary_html(result: AuditResult) -> str:
+    """Write verdict, reason and the numbers that carry it as a part of a page: what a notebook shows."""
+    return (
+        templates()
+        .get_template("summary.html")
+        .render(
+            result=result,
+            reason=explain_verdict(result),
+            attacks=_sorted_attacks(result),
+            conditions={each.condition: each for each in result.verdict.conditions},
+            threshold=result.verdict.policy.threshold,
+            control_at=control_at,
+            match_at=match_at,
         )
     )

@@ -58,11 +58,11 @@ def _auc(found: Estimate) -> str:
     )
 
 
-def _row(attack: AttackEvidence, threshold: str, decision: Decision) -> str:
+def _row(attack: AttackEvidence, threshold: str, decision: Decision, encoder: str) -> str:
     match = match_at(attack, threshold)
     cells = (
         escape(attack.condition),
-        escape(attack.attack),
+        escape(f"{encoder}, {attack.attack}" if encoder else attack.attack),
         rate_text(match.people),
         rate_text(match.strangers),
         f"{rate_text(attack.search.rank1)}; chance {percent(attack.search.chance1)}",
@@ -147,10 +147,13 @@ def result_to_markdown(result: AuditResult) -> str:
         "## Results",
         "",
     ]
-    for control in result.evidence.controls:
+    whole = result.recognisers or (result,)
+    pairs = [(one, control) for one in whole for control in one.evidence.controls]
+    for part, control in pairs:
         own, strangers = control_at(control, threshold)
+        who = f"{escape(part.fingerprint.encoder)}, " if result.recognisers else ""
         lines += [
-            f"Before defacing (control, {escape(control.attack)} attacker): own person matched {_share(own)}; "
+            f"Before defacing (control, {who}{escape(control.attack)} attacker): own person matched {_share(own)}; "
             f"strangers matched {_share(strangers)}; own person found first {rate_text(control.search.rank1)}, "
             f"by chance {percent(control.search.chance1)}; AUC {_auc(control.auc)}; "
             f"no vector from {rate_text(control.fta)}.",
@@ -160,7 +163,11 @@ def result_to_markdown(result: AuditResult) -> str:
         "| Defacer | Attacker | People matched | Strangers matched | Own person found first | "
         "Linkability (AUC, 0.5 = chance) | No vector | Verdict |",
         "|---|---|---|---|---|---|---|---|",
-        *(_row(one, threshold, decisions[one.condition]) for one in result.evidence.attacks),
+        *(
+            _row(attack, threshold, decisions[attack.condition], one.fingerprint.encoder if result.recognisers else "")
+            for one in whole
+            for attack in one.evidence.attacks
+        ),
         "",
         "Counts, observed shares and 95 % intervals."
         if result.evidence.level == 0.95

@@ -6,16 +6,14 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
-    Comparison,
     PersonEvidence,
     ScanRow,
     Status,
-    TestResult,
     natural_key,
 )
 from reid_audit.report.words import STATUS_TEXT
@@ -23,6 +21,20 @@ from reid_audit.report.words import STATUS_TEXT
 _NOT_READ = (Status.UNREADABLE,)
 _NOT_PORTRAYED = (*_NOT_READ, Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED)
 _ACQUIRED = (Status.OK, Status.MANY_FACES, Status.LOW_CONFIDENCE)
+
+
+# --- several recognisers ---
+
+
+def list_everybody(result: AuditResult) -> list[PersonEvidence]:
+    """List the people as each recogniser found them; of several, an attacker is named after its recogniser."""
+    if not result.recognisers:
+        return list(result.people)
+    return [
+        replace(person, attack=f"{one.fingerprint.encoder}, {person.attack}")
+        for one in result.recognisers
+        for person in one.people
+    ]
 
 
 # --- risk of each scan ---
@@ -52,10 +64,11 @@ def _ease(person: PersonEvidence) -> tuple[float, float]:
 def list_risks(result: AuditResult) -> list[ScanRisk]:
     """List every scan, the most exposed first: matched, then by rank, then by distance; originals last.
 
+    Of several recognisers each scan shows what the one that finds it best found.
     A result of distances alone has no scans: then there is a row per person and defacer.
     """
     people: dict[tuple[str, str], list[PersonEvidence]] = {}
-    for person in result.people:
+    for person in list_everybody(result):
         people.setdefault((person.subject, person.condition), []).append(person)
     scans: Iterable[ScanRow] = result.scans or (
         ScanRow(subject, "", condition, "", Status.OK, "", math.nan, math.nan, (), 0.0) for subject, condition in people
@@ -222,68 +235,10 @@ def people_rows(result: AuditResult) -> list[tuple[object, ...]]:
     """List every person under `PEOPLE_COLUMNS`, per defacer and attacker."""
     return [
         tuple(str(v).lower() if isinstance(v := getattr(person, name), bool) else v for name in PEOPLE_COLUMNS)
-        for person in result.people
+        for person in list_everybody(result)
     ]
 
 
 def people_csv(result: AuditResult) -> str:
     """List every person per defacer and attacker with distances and ranks before and after."""
     return to_csv(PEOPLE_COLUMNS, people_rows(result))
-
-
-def tests_csv(tests: Iterable[TestResult]) -> str:
-    """List significance tests with n, statistic, p and effect."""
-    names = ("name", "compared", "attack", "condition")
-    more = ("subjects", "statistic", "p", "p_adjusted", "method", "alternative", "effect", "effect_name", "reason")
-    rows = (
-        [
-            *(getattr(test, name) for name in names),
-            " and ".join(str(n) for n in test.n),
-            *(getattr(test, name) for name in more),
-        ]
-        for test in tests
-    )
-    return to_csv((*names, "n", *more), rows)
-
-
-def comparison_csv(comparison: Comparison) -> str:
-    """List the defacers of a comparison, best first."""
-    header = (
-        *("defacer", "cohort", "verdict", "people", "worst_attack"),
-        *("linkability", "linkability_low", "linkability_high", "linkability_at_most"),
-        *("matched", "matched_people", "matched_low", "matched_high"),
-        *("rank1", "rank1_low", "rank1_high", "chance1", "unacquired", "runs", "failures", "median_seconds"),
-        *("cost_metric", "cost", "best_choice"),
-    )
-    return to_csv(
-        header,
-        (
-            (
-                row.condition,
-                row.cohort,
-                row.decision.value,
-                row.subjects,
-                row.worst_attack,
-                row.linkability.value,
-                row.linkability.low,
-                row.linkability.high,
-                row.linkability.at_most,
-                row.matched.value,
-                f"{row.matched.successes} of {row.matched.trials}" if row.matched.trials else "",
-                row.matched.low,
-                row.matched.high,
-                row.rank1.value,
-                row.rank1.low,
-                row.rank1.high,
-                row.chance1,
-                row.unacquired.value,
-                row.runs or None,
-                row.failures if row.runs else None,
-                row.seconds,
-                comparison.cost_metric,
-                row.cost,
-                None if row.best_choice is None else str(row.best_choice).lower(),
-            )
-            for row in comparison.rows
-        ),
-    )

@@ -1,0 +1,105 @@
+"""Portraits for whoever may see them: kept only where asked for, in a private folder of their own."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+from reid_audit.audit.acquire import Progress
+from reid_audit.audit.scan import renderer_of
+from reid_audit.audit.settings import Settings
+from reid_audit.records import ORIGINAL, EngineError, FaceRecord, InputError, RenderError
+from reid_audit.render import save_png
+from reid_audit.surface import extract_skin
+from reid_audit.volume import read_volume
+from reid_audit.work import SerialExecutor, run_all
+
+INDEX_FILE = "portraits.csv"
+
+
+def prepare_portraits(folder: Path) -> Path:
+    """Make the folder, for its owner alone (mode 0700), and return it.
+
+    Raises
+    ------
+    InputError
+        The folder holds something, or cannot be made: portraits are never mixed with what others may read.
+    """
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"--with-portraits {folder.name}: give a folder that is empty or not there yet")
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)
+    except OSError as error:
+        raise InputError(f"--with-portraits {folder.name} cannot be made: {error.strerror}") from error
+    return folder
+
+
+def _draw(record: FaceRecord, number: int, folder: Path, settings: Settings) -> tuple[int, str]:
+    """Draw one scan again at the level and through the camera that its record holds; return its number and file."""
+    if record.view is None or record.level != record.level:
+        return number, ""
+    try:
+        volume = read_volume(record.scan.path, modality=record.scan.modality)
+        skin = extract_skin(
+            volume, level=record.level, settings=settings.surface, altered=record.scan.condition != ORIGINAL
+        )
+        portrait = renderer_of(settings.renderer).render(skin, record.view, lighting=settings.lighting)
+    except (InputError, RenderError, EngineError):  # said already in the scan's own status, or the file is gone
+        return number, ""
+    name = f"portrait{number:05d}.png"
+    save_png(portrait, folder / name)
+    return number, name
+
+
+def write_portraits(
+    records: Sequence[FaceRecord],
+    folder: Path,
+    *,
+    settings: Settings,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Draw every scan that was portrayed as the naive attacker saw it, into a private folder.
+
+    Files are numbered; ``portraits.csv`` beside them tells which scan each shows (``file`` is empty where a scan gave
+    no portrait). They show faces: treat the folder as the scans themselves.
+
+    Parameters
+    ----------
+    records : sequence of FaceRecord
+        From `reid_audit.acquire_faces`.
+    folder : Path
+        From `prepare_portraits`.
+    settings : Settings
+        With ``auto`` resolved by `reid_audit.start_engines`.
+    executor : concurrent.futures.Executor, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    int
+        Portraits written.
+    """
+    files: dict[int, str] = {}
+
+    def note(drawn: tuple[int, str]) -> None:
+        files[drawn[0]] = drawn[1]
+        if progress is not None:
+            progress("portraits", len(files), len(records))
+
+    tasks = [(record, number, folder, settings) for number, record in enumerate(records, 1)]
+    run_all(executor or SerialExecutor(), _draw, tasks, done=note)
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(["file", "subject", "session", "condition"])
+    for number, record in enumerate(records, 1):
+        table.writerow([files[number], record.scan.subject, record.scan.session, record.scan.condition])
+    descriptor = os.open(folder / INDEX_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(buffer.getvalue())
+    return sum(bool(name) for name in files.values())

@@ -1,0 +1,164 @@
+"""The defacers of several results in one table, best first."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+
+from reid_audit.accuracy import compare_pairwise
+from reid_audit.ranking.alike import merge_people, name_attack, require_alike, threshold_of, whole
+from reid_audit.ranking.cost import choose_cost, mark_best
+from reid_audit.records import (
+    AttackEvidence,
+    AuditResult,
+    Comparison,
+    Decision,
+    DefacerRow,
+    DefaceRun,
+    DefaceStatus,
+    Estimate,
+    InputError,
+    Rate,
+    UtilityValue,
+)
+
+_NO_RATE = Rate(math.nan, math.nan, math.nan, 0, 0, 0, method="not measured")
+
+
+def _largest(rates: Iterable[Rate]) -> Rate:
+    return max((rate for rate in rates if rate.value == rate.value), key=lambda rate: rate.value, default=_NO_RATE)
+
+
+def _describe(
+    result: AuditResult,
+    condition: str,
+    decision: Decision,
+    attacks: Sequence[AttackEvidence],
+    runs: Sequence[DefaceRun],
+    costs: Mapping[str, float],
+) -> DefacerRow:
+    seen = [one for one in attacks if one.linkability.value == one.linkability.value]
+    worst = max(seen, key=lambda one: one.linkability.value, default=None)
+    threshold = result.verdict.policy.threshold
+    finder = max(attacks, key=lambda one: (one.search.rank1.value == one.search.rank1.value, one.search.rank1.value))
+    failed = Counter(run.status.value for run in runs if run.status is not DefaceStatus.OK)
+    seconds = [run.seconds for run in runs if run.seconds == run.seconds]
+    return DefacerRow(
+        condition=condition,
+        cohort=result.cohort,
+        decision=decision,
+        subjects=min(one.subjects for one in attacks),
+        worst_attack=worst.attack if worst else "",
+        linkability=worst.linkability if worst else Estimate(math.nan, reason="no attacker gave a distance"),
+        matched=_largest(m.people for one in attacks for m in one.matches if m.threshold == threshold),
+        rank1=finder.search.rank1,
+        chance1=finder.search.chance1,
+        unacquired=min(
+            (one.fta for one in attacks if one.fta.value == one.fta.value), key=lambda r: r.value, default=_NO_RATE
+        ),
+        runs=len(runs),
+        failures=sum(failed.values()),
+        failed=tuple(sorted(failed.items())),
+        seconds=median(seconds) if seconds else math.nan,
+        cost=costs.get(condition, math.nan),
+    )
+
+
+def _note(results: Sequence[AuditResult], others: int) -> tuple[str, ...]:
+    notes = []
+    if others:
+        notes.append(
+            f"{others} subject labels stand for people whose originals gave other distances, or none, in another "
+            "result: these people were not paired across results"
+        )
+    if len({result.verdict.policy for result in results}) > 1:
+        notes.append("the results were decided by different policies: compare their numbers, not their verdicts")
+    galleries = {one.search.gallery for result in results for one in result.evidence.attacks if one.search.cmc}
+    if len(galleries) > 1:
+        sizes = ", ".join(str(size) for size in sorted(galleries))
+        notes.append(f"searches went through galleries of {sizes} people: compare ranks with their chance")
+    if results[0].recognisers:
+        notes.append(
+            "several recognisers: every number is that of the one that does best against the defacer, and the "
+            f"threshold shown is that of {results[0].fingerprint.encoder}; each has its own"
+        )
+    if any(result.mismatches for result in results):
+        notes.append("a result used a calibration of other settings, which its user allowed")
+    return tuple(notes)
+
+
+def rank_defacers(
+    results: Sequence[AuditResult],
+    *,
+    names: Sequence[str] | None = None,
+    defacing: Iterable[DefaceRun] = (),
+    utility: Iterable[UtilityValue] = (),
+    cost_metric: str | None = None,
+) -> Comparison:
+    """Put the defacers of one or several results into one table, best first.
+
+    Parameters
+    ----------
+    results : sequence of AuditResult
+        Made under one fingerprint and with the same thresholds; every defacer in one of them only.
+    names : sequence of str, optional
+        What to call the results in messages; their cohorts by default.
+    defacing, utility : iterables of DefaceRun, UtilityValue
+        Beside those that the results hold.
+    cost_metric : str, optional
+        Metric of ``utility`` for the trade-off; by default the one that most defacers have.
+
+    Returns
+    -------
+    Comparison
+        Defacers by decision, then by the upper bound of linkability under the attacker that links most; tests paired
+        by person, over those whose originals gave the same distance in both results.
+
+    Raises
+    ------
+    CalibrationError
+        The results were measured with other settings or thresholds; names each difference.
+    InputError
+        No result, none with a defacer, a defacer in two of them, or an unknown ``cost_metric``.
+    """
+    if not results:
+        raise InputError("there is no result to compare; name one folder or more")
+    names = list(names) if names is not None else [result.cohort for result in results]
+    require_alike(results, names)
+    runs = [*(run for result in results for run in result.defacing), *defacing]
+    spent = [*(value for result in results for value in result.utility), *utility]
+    cost, costs = choose_cost(spent, cost_metric)
+    rows = []
+    for result in results:
+        for verdict in result.verdict.conditions:
+            attacks = [
+                replace(attack, attack=name_attack(result, one, attack.attack))
+                for one in whole(result)
+                for attack in one.evidence.attacks
+                if attack.condition == verdict.condition
+            ]
+            own = [run for run in runs if run.condition == verdict.condition]
+            rows.append(_describe(result, verdict.condition, verdict.decision, attacks, own, costs))
+    if not rows:
+        raise InputError(f"{', '.join(names)}: no result holds a defacer")
+    order = list(Decision)
+
+    def bound(row: DefacerRow) -> float:
+        return math.inf if math.isnan(row.linkability.at_most) else row.linkability.at_most
+
+    rows.sort(key=lambda row: (order.index(row.decision), bound(row), row.condition))
+    people, others = merge_people(results)
+    threshold = results[0].verdict.policy.threshold
+    return Comparison(
+        tool_version=results[0].tool_version,
+        fingerprint=results[0].fingerprint,
+        rows=mark_best(rows),
+        tests=compare_pairwise(people),
+        threshold=threshold,
+        distance=threshold_of(results[0], threshold),
+        cost_metric=cost,
+        notes=_note(results, others),
+    )

@@ -1,0 +1,147 @@
+"""The notebooks run from top to bottom, are stored executed and clean; and what they are made of."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import nbformat
+import pytest
+from results import make_result
+
+from reid_audit import Decision, InputError, write_result, write_scores
+from reid_audit.notebook import Audit, read_audit, weigh
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+
+
+def _runner() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("run_notebooks", EXAMPLES / "run_notebooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _printed(book: Any) -> str:
+    """Everything that a notebook printed or shows as text."""
+    outputs = [output for cell in book.cells for output in cell.get("outputs", [])]
+    texts = [output.get("text", "") for output in outputs]
+    texts += [str(data) for o in outputs for kind, data in o.get("data", {}).items() if kind.startswith("text/")]
+    return "\n".join(texts)
+
+
+def test_there_are_three_notebooks() -> None:
+    names = [path.stem for path in NOTEBOOKS]
+    assert names == ["calibrate_local_cohort", "compare_defacers", "paper1_statistics"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")  # of the kernel's machinery
+def test_a_notebook_runs_from_top_to_bottom(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REID_AUDIT_DISTANCES", raising=False)
+    book = _runner().run_notebook(path)
+    stored = nbformat.read(path, as_version=4)
+    assert [cell.source for cell in book.cells] == [cell.source for cell in stored.cells]
+    assert sum("image/png" in o.get("data", {}) for c in book.cells for o in c.get("outputs", [])) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
+def test_the_statistics_of_the_paper_are_reproduced_from_its_distances(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distances = shared / "reference" / "osullivan2025_distances.csv"
+    if not distances.is_file():
+        pytest.skip("needs the distances that the paper's authors printed")
+    monkeypatch.setenv("REID_AUDIT_DISTANCES", str(distances))
+    text = _printed(_runner().run_notebook(EXAMPLES / "paper1_statistics.ipynb"))
+    assert "W = 0, p = 7.641e-13" in text
+    assert "U = 68, p = 1.6e-22" in text
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_stored_notebook_is_executed_and_clean(path: Path) -> None:
+    book = nbformat.read(path, as_version=4)
+    nbformat.validate(book)
+    code = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"/(?:tmp|home|root|work|Users)/|timestamp|iopub|0x[0-9a-f]{6}", text)
+    assert path.stat().st_size < 300_000
+    for output in outputs:
+        picture = output.get("data", {}).get("image/png")
+        if picture is not None:
+            assert _share_of_white(base64.b64decode(picture)) > 0.5  # a chart on paper, and no portrait on black
+
+
+def _share_of_white(png: bytes) -> float:
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    return float((pixels > 240).mean())
+
+
+# --- what they are made of ---
+
+
+@pytest.fixture(scope="module")
+def found() -> Audit:
+    """An audit of made-up people."""
+    return Audit(*make_result(24, {"none": 0.0, "wipe": 60.0}, draws=0))
+
+
+def test_tables_are_data_frames(found: Audit) -> None:
+    rates = found.rates
+    assert list(rates["condition"]) == ["original", "none", "wipe", "none", "wipe"]
+    naive = found.result.evidence.attack("none")
+    row = rates[(rates["condition"] == "none") & (rates["attack"] == "naive")].iloc[0]
+    assert row["matched"] == naive.match("youden").counted.value
+    assert row["linkability_high"] == naive.linkability.high
+    assert len(found.people) == len(found.result.people)
+    assert len(found.scans) == len(found.result.scans)
+    assert set(found.tests["name"]) >= {"mann_whitney", "mcnemar", "identity_permutation"}
+    assert set(found.checks["decision"]) <= {decision.value for decision in Decision}
+
+
+def test_a_result_shows_itself(found: Audit) -> None:
+    html = found._repr_html_()
+    assert found.verdict is Decision.FAIL
+    assert found.verdict.value in html
+    assert "control" in html
+    assert "<script" not in html
+    assert repr(found).startswith("Audit of manifest.csv: FAIL. ")
+    assert found.show("rates")._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="there are: rates, linkability, roc, search"):
+        found.show("nonsense")
+
+
+def test_a_result_is_kept_and_read_back(found: Audit, tmp_path: Path) -> None:
+    page = found.save(tmp_path / "result")
+    assert page.name == "report.html"
+    again = read_audit(tmp_path / "result")
+    assert again.result.verdict == found.result.verdict
+    assert len(again.scores.frame) == len(found.scores.frame)
+
+
+def test_distances_of_elsewhere_are_weighed(found: Audit, tmp_path: Path) -> None:
+    write_scores(found.scores, tmp_path / "distances.csv")
+    weighed = weigh(tmp_path / "distances.csv", draws=0)
+    assert weighed.verdict is found.verdict
+    assert weighed.result.cohort == "distances.csv"
+    assert weighed.scans.shape[0] == 24 * 2  # a row per person and defacer
+    write_result(weighed.result, weighed.scores, tmp_path / "out")
+    assert os.path.exists(tmp_path / "out" / "people.csv")
