@@ -107,6 +107,8 @@ from .records import (
     Skin,
     Status,
     StoreError,
+    TradeOff,
+    UtilityValue,
     Verdict,
     View,
     Volume,
@@ -116,6 +118,16 @@ from .render import Lighting, Renderer, find_frontal_view, frontal_view, make_re
 from .report import result_from_json, result_to_html, result_to_json, write_result
 from .stats import people_needed
 from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
+from .utility import (
+    Utility,
+    UtilitySettings,
+    measure_utility,
+    pareto_front,
+    read_utility,
+    trade_offs,
+    with_utility,
+    write_utility,
+)
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
@@ -171,6 +183,10 @@ __all__ = [
     "StructureNames",
     "SurfaceSettings",
     "Tool",
+    "TradeOff",
+    "Utility",
+    "UtilitySettings",
+    "UtilityValue",
     "Verdict",
     "View",
     "Volume",
@@ -220,6 +236,8 @@ __all__ = [
     "make_encoders",
     "make_phantom",
     "make_renderer",
+    "measure_utility",
+    "pareto_front",
     "parse_makers",
     "people_needed",
     "plan_run",
@@ -232,6 +250,7 @@ __all__ = [
     "read_policy",
     "read_score_strata",
     "read_scores",
+    "read_utility",
     "read_volume",
     "reference_defacers",
     "render_scan",
@@ -246,8 +265,10 @@ __all__ = [
     "summarise_defacing",
     "summarise_pairs",
     "summarise_quality",
+    "trade_offs",
     "verify_weights",
     "weights_home",
+    "with_utility",
     "write_calibration",
     "write_cohort",
     "write_defacing",
@@ -259,5 +280,6 @@ __all__ = [
     "write_rt_cohort",
     "write_rt_set",
     "write_scores",
+    "write_utility",
     "write_volume",
 ]

@@ -37,6 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "attack": {"records"},
     "plots": {"records"},
     "report": {"records", "match", "plots"},
+    "utility": {"records", "volume", "dataset", "stats", "work"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room
 
