@@ -1,30 +1,51 @@
-"""Compare recognisers on the originals of a cohort, or on synthetic heads: which one would an attacker take?
+"""Compare recognisers on originals: synthetic heads, a cohort of your own, visits simulated from label maps.
 
 ::
 
     python examples/compare_recognisers.py dlib onnx:model.onnx --phantoms 24
     python examples/compare_recognisers.py dlib Facenet512 ArcFace --manifest cohort/manifest.csv --detector dlib
+    python examples/compare_recognisers.py dlib onnx:model.onnx --phantoms 40 --labels label_maps
 
-Each scan is drawn once and its face is looked for once per detector; every recogniser then reads the same place. Time
-is that of a whole face, with the detector's part. A manifest needs people with two sessions.
+One table for all that is asked for, with rates of whole cohorts and nothing about one person. Each scan is drawn once
+and its face is looked for once per detector; every recogniser then reads the same place. Time is that of a whole face,
+with the detector's part. AUC counts a pair without a face one half; `found` leaves such pairs out. People need two
+sessions. `reid-audit choose-model` does it for a manifest, on all cores.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from reid_audit.accuracy.choose import choose_encoder, score_encoder
+import numpy as np
+from simulate_visits import simulate_visit
+
+from reid_audit.accuracy import assess, calibrate
+from reid_audit.accuracy.choose import EncoderChoice, choose_encoder, score_encoder
 from reid_audit.dataset import read_manifest
 from reid_audit.face import Encoder, make_encoder, make_encoders
 from reid_audit.match import compare
 from reid_audit.phantom import make_phantom
-from reid_audit.records import ORIGINAL, Face, FaceRecord, Portrait, ReidAuditError, ScanRef, Status, Volume
-from reid_audit.render import Renderer, frontal_view, make_renderer
+from reid_audit.records import (
+    ORIGINAL,
+    Face,
+    FaceRecord,
+    Fingerprint,
+    Portrait,
+    Rate,
+    ReidAuditError,
+    ScanRef,
+    ScoreTable,
+    Status,
+    Volume,
+)
+from reid_audit.render import Renderer, find_frontal_view, make_renderer
 from reid_audit.surface import extract_skin
-from reid_audit.volume import read_volume
+from reid_audit.volume import read_labels, read_volume
 
 TIMED = 5
 """Portraits on which the time per face is measured."""
@@ -48,13 +69,23 @@ def list_originals(manifest: Path) -> Iterator[tuple[ScanRef, Volume | ReidAudit
                 yield scan, error
 
 
+def list_visits(folder: Path, seed: int) -> Iterator[tuple[ScanRef, Volume]]:
+    """Two simulated visits of each person of a folder of label maps; nothing is written."""
+    for person, path in enumerate(sorted(folder.glob("*.nii.gz"))):
+        labels, voxel_to_ras_mm = read_labels(path)
+        for visit in (1, 2):
+            rng = np.random.default_rng([seed, person, visit])
+            volume, _ = simulate_visit(labels, voxel_to_ras_mm, np.zeros(labels.shape, np.uint8), rng=rng)
+            yield ScanRef(f"l{person:03d}", str(visit), ORIGINAL, Path(f"l{person:03d}_{visit}.nii.gz")), volume
+
+
 def draw(volume: Volume | ReidAuditError, renderer: Renderer) -> Portrait | ReidAuditError:
     """Portrait from the front, or why there is none."""
     if isinstance(volume, ReidAuditError):
         return volume
     try:
         skin = extract_skin(volume)
-        return renderer.render(skin, frontal_view(skin))
+        return renderer.render(skin, find_frontal_view(skin))
     except ReidAuditError as error:
         return error
 
@@ -76,49 +107,96 @@ def time_face(encoder: Encoder, detector: str, portraits: list[Portrait]) -> flo
     return (time.perf_counter() - begin) / len(portraits)
 
 
+class Searched(NamedTuple):
+    """AUC over the faces that were found alone, and second visits that find their own person first."""
+
+    auc: float
+    rank1: Rate
+    chance1: float
+
+
+def search(scores: ScoreTable) -> Searched:
+    """Look every second visit up among all first ones."""
+    calibration = calibrate(scores, fingerprint=Fingerprint("", "", "", "", "", "", ""), seed=0, draws=0)
+    (control,) = assess(scores, calibration, seed=0).controls
+    return Searched(calibration.auc.value, control.search.rank1, control.search.chance1)
+
+
+def compare_encoders(
+    encoders: tuple[Encoder, ...], scans: Iterator[tuple[ScanRef, Volume | ReidAuditError]], renderer: Renderer
+) -> tuple[EncoderChoice, dict[str, Searched]]:
+    """Look at every scan with every recogniser; give the choice, and rank-1 by recogniser."""
+    records: dict[str, list[FaceRecord]] = {encoder.name: [] for encoder in encoders}
+    timed: list[Portrait] = []
+    for scan, volume in scans:
+        portrait = draw(volume, renderer)
+        if isinstance(portrait, Portrait) and len(timed) < TIMED:
+            timed.append(portrait)
+        for encoder in encoders:
+            records[encoder.name].append(FaceRecord(scan, encode(portrait, encoder)))
+        print(f"\r{len(records[encoders[0].name])} scans", end="", file=sys.stderr, flush=True)
+    print("\r", end="", file=sys.stderr)
+    tables = {encoder.name: compare(records[encoder.name]) for encoder in encoders}
+    choice = choose_encoder(
+        score_encoder(
+            encoder.name,
+            tables[encoder.name],
+            seconds=time_face(encoder, encoder.detector, timed) if timed else float("nan"),
+        )
+        for encoder in encoders
+    )
+    return choice, {name: search(table) for name, table in tables.items()}
+
+
+HEADINGS = (
+    f"{'cohort':<14}{'encoder':<26}{'AUC':>7}{'  [95 %]':<16}{'found':>7}{'rank-1':>8}{'chance':>8}{'overlap':>8}"
+    f"{'H':>8}{'TMR@1%':>8}{'FTA':>9}{'ms/face':>9}"
+)
+
+
+def say(cohort: str, choice: EncoderChoice, searched: dict[str, Searched]) -> None:
+    """Print the rows of one cohort."""
+    for score in choice.scores:
+        interval = f"  [{score.auc.low:.3f}, {score.auc.high:.3f}]"
+        fta = f"{score.fta.successes}/{score.fta.trials}"
+        found = searched[score.encoder]
+        first = f"{found.rank1.successes}/{found.rank1.trials}"
+        print(
+            f"{cohort:<14}{score.encoder:<26}{score.auc.value:>7.3f}{interval:<16}"
+            f"{found.auc:>7.3f}{first:>8}{found.chance1:>8.3f}"
+            f"{score.overlap:>8.2f}{score.h.statistic:>8.1f}{score.tmr.value:>8.2f}{fta:>9}{1000 * score.seconds:>9.0f}"
+        )
+    print(f"{cohort:<14}{choice.reason}")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("encoders", nargs="+", help="e.g. dlib Facenet512 onnx:model.onnx")
     parser.add_argument("--detector", default="auto")
     parser.add_argument("--renderer", default="auto")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--phantoms", type=int, metavar="PEOPLE")
-    source.add_argument("--manifest", type=Path)
+    parser.add_argument("--phantoms", type=int, metavar="PEOPLE")
+    parser.add_argument("--manifest", type=Path)
+    parser.add_argument("--labels", type=Path, metavar="FOLDER", help="label maps, .nii.gz; above 0 is head")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    cohorts: dict[str, Iterator[tuple[ScanRef, Volume | ReidAuditError]]] = {}
+    if options.phantoms:
+        cohorts["phantoms"] = list_phantoms(options.phantoms, options.seed)
+    if options.labels:
+        cohorts["label maps"] = list_visits(options.labels, options.seed)
+    if options.manifest:
+        cohorts[options.manifest.stem] = list_originals(options.manifest)
+    if not cohorts:
+        parser.error("say on whom: --phantoms, --labels or --manifest")
 
     encoders = make_encoders(options.encoders, detector=options.detector)
     for notice in dict.fromkeys(encoder.notice for encoder in encoders if encoder.notice):
         print(notice)
-    records: dict[str, list[FaceRecord]] = {encoder.name: [] for encoder in encoders}
-    timed: list[Portrait] = []
-    scans = list_originals(options.manifest) if options.manifest else list_phantoms(options.phantoms, options.seed)
+    print(HEADINGS)
     with make_renderer(options.renderer) as renderer:
-        for scan, volume in scans:
-            portrait = draw(volume, renderer)
-            if isinstance(portrait, Portrait) and len(timed) < TIMED:
-                timed.append(portrait)
-            for encoder in encoders:
-                records[encoder.name].append(FaceRecord(scan, encode(portrait, encoder)))
-    scores = [
-        score_encoder(
-            encoder.name,
-            compare(records[encoder.name]),
-            seconds=time_face(encoder, encoder.detector, timed) if timed else float("nan"),
-        )
-        for encoder in encoders
-    ]
-    choice = choose_encoder(scores)
-    print(f"{'encoder':<26}{'AUC':>7}{'  [95 %]':<16}{'overlap':>8}{'H':>8}{'TMR@1%':>8}{'FTA':>9}{'ms/face':>9}")
-    for score in choice.scores:
-        interval = f"  [{score.auc.low:.3f}, {score.auc.high:.3f}]"
-        fta = f"{score.fta.successes}/{score.fta.trials}"
-        print(
-            f"{score.encoder:<26}{score.auc.value:>7.3f}{interval:<16}{score.overlap:>8.2f}{score.h.statistic:>8.1f}"
-            f"{score.tmr.value:>8.2f}{fta:>9}{1000 * score.seconds:>9.0f}"
-        )
-    print(choice.reason)
+        for cohort, scans in cohorts.items():
+            say(cohort, *compare_encoders(encoders, scans, renderer))
 
 
 if __name__ == "__main__":

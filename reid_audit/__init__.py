@@ -21,20 +21,21 @@ from .accuracy import (
     read_calibrations,
     write_calibration,
 )
-from .attack import ATTACKS
+from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
     Settings,
     acquire_faces,
     audit_cohort,
     calibrate_cohort,
     calibrate_encoders,
+    choose_model,
     examine_scan,
     find_eyes,
     judge_scores,
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_manifest, write_manifest
+from .dataset import Cohort, read_gallery, read_manifest, write_manifest
 from .deface import (
     Defaced,
     DefacedLabels,
@@ -50,7 +51,7 @@ from .deface import (
     reference_defacers,
 )
 from .demo import run_demo, write_demo_cohort
-from .face import Encoder, make_encoder, make_encoders
+from .face import Encoder, check_encoders, make_encoder, make_encoders
 from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
 from .phantom import PhantomScan, RtSet, make_phantom, write_cohort, write_rt_cohort, write_rt_set
 from .records import (
@@ -95,6 +96,7 @@ __version__ = _version("reid-audit")
 
 __all__ = [
     "ATTACKS",
+    "DEFAULT_ATTACKS",
     "ORIGINAL",
     "AuditResult",
     "Calibration",
@@ -145,8 +147,10 @@ __all__ = [
     "calibrate",
     "calibrate_cohort",
     "calibrate_encoders",
+    "check_encoders",
     "check_fingerprint",
     "check_same_grid",
+    "choose_model",
     "compare",
     "cosine_distances",
     "decide",
@@ -174,6 +178,7 @@ __all__ = [
     "people_needed",
     "read_calibration",
     "read_calibrations",
+    "read_gallery",
     "read_labels",
     "read_manifest",
     "read_policy",

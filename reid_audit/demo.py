@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from .attack import ATTACKS
-from .audit import Progress, Settings, audit_cohort
+from .attack import DEFAULT_ATTACKS
+from .audit import Progress, Settings, audit_cohort, start_engines_of_each
 from .dataset import read_manifest, write_manifest
 from .deface import apply_defacer, reference_defacers
 from .phantom import LABELS, make_phantom
@@ -91,7 +91,7 @@ def run_demo(
     settings: Settings = Settings(),
     encoders: Sequence[str] = (),
     policy: Policy = Policy(),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Sequence[str] = DEFAULT_ATTACKS,
     seed: int = 0,
     keep_scans: Path | None = None,
     executor: Executor | None = None,
@@ -115,6 +115,7 @@ def run_demo(
     result : AuditResult
     scores : ScoreTable
     """
+    start_engines_of_each(settings, encoders or (settings.encoder,))  # what is missing shows before any head is made
     with tempfile.TemporaryDirectory(prefix="reid-audit-") as temporary:
         manifest = write_demo_cohort(
             keep_scans or Path(temporary),

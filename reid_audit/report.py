@@ -24,6 +24,7 @@ from .records import (
     ControlEvidence,
     Decision,
     Estimate,
+    Evidence,
     Group,
     InputError,
     MatchRates,
@@ -85,6 +86,34 @@ def rank1_text(search: SearchRates) -> str:
     if search.rank1.value != search.rank1.value:
         return f"not measured{f': {search.reason}' if search.reason else ''}"
     return f"{rate_text(search.rank1)}; chance {percent(search.chance1)}"
+
+
+def rivals_text(evidence: Evidence, condition: str) -> list[tuple[str, str]]:
+    """Write what the attackers on one defacer say about each other, as names with their values.
+
+    The strongest for each measure, what the original's geometry gives away, and the crossed control.
+    """
+    lines = []
+    for worst in evidence.worst:
+        if worst.condition == condition and len(worst.tried) > 1:
+            of = f"the most of {len(worst.tried)} attackers, with the interval of one"
+            lines.append(("worst: people matched", f"{worst.match_attack}: {rate_text(worst.match)}; {of}"))
+            first = f"{rate_text(worst.rank1)}; chance {percent(worst.chance1)}"
+            lines.append(("worst: own person first", f"{worst.rank1_attack}: {first}; {of}"))
+            link = estimate_text(worst.linkability)
+            lines.append(("worst: AUC own/other", f"{worst.linkability_attack}: {link}; {of}"))
+    for leak in evidence.leaks:
+        if leak.condition == condition:
+            gap = f"own person first {estimate_text(leak.rank1)}, AUC {estimate_text(leak.linkability)}"
+            lines.append(("aligned minus registered", gap))
+    for crossed in evidence.crossed:
+        if crossed.condition == condition:
+            chance = percent(crossed.chance)
+            pixels = f"first {rate_text(crossed.pixels_first)}, AUC {estimate_text(crossed.pixels_auc)}"
+            marks = f"first {rate_text(crossed.landmarks_first)}, AUC {estimate_text(crossed.landmarks_auc)}"
+            lines.append(("crossed: pixels' owner", f"{pixels}; chance {chance}"))
+            lines.append(("crossed: landmarks' owner", f"{marks}; chance {chance}"))
+    return lines
 
 
 def p_text(p: float) -> str:
@@ -314,6 +343,7 @@ def result_to_html(result: AuditResult) -> str:
             distance=distance_at(result),
             control_at=control_at,
             match_at=match_at,
+            rivals_text=rivals_text,
             Decision=Decision,
         )
     )

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from reid_audit import ATTACKS, Settings, acquire_faces, local_executor, read_manifest, start_engines, write_demo_cohort
+from reid_audit import (
+    DEFAULT_ATTACKS,
+    Settings,
+    acquire_faces,
+    local_executor,
+    read_manifest,
+    start_engines,
+    write_demo_cohort,
+)
 from reid_audit.audit import Engines
 from reid_audit.dataset import Cohort
 from reid_audit.records import FaceRecord
@@ -34,4 +42,8 @@ def demo_faces(demo_manifest: Path) -> tuple[Cohort, Engines, list[FaceRecord]]:
     """The same cohort with a face from each scan, by dlib."""
     cohort, engines = read_manifest(demo_manifest), start_engines(Settings(encoder="dlib"))
     with local_executor(2) as executor:
-        return cohort, engines, acquire_faces(cohort, settings=engines.settings, attacks=ATTACKS, executor=executor)
+        return (
+            cohort,
+            engines,
+            acquire_faces(cohort, settings=engines.settings, attacks=DEFAULT_ATTACKS, executor=executor),
+        )

@@ -31,7 +31,7 @@ ARROWS: dict[str, set[str]] = {
     "verdict": {"records", "stats"},
     "phantom": {"records", "volume", "dataset"},
     "deface": {"records", "volume"},
-    "audit": PIPELINE | {"stats", "accuracy", "attack", "verdict", "work"},
+    "audit": PIPELINE | {"stats", "accuracy", "attack", "phantom", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "attack": {"records"},
     "plots": {"records"},

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from reid_audit import ORIGINAL, Face, FaceRecord, InputError, ScanRef, Status, make_encoder
-from reid_audit.attack import average_places, check_attacks, faces_of_attack
-from reid_audit.audit import Engines, compare_attacks
+from reid_audit import ORIGINAL, Face, FaceRecord, InputError, ScanRef, ScoreTable, Status, make_encoder
+from reid_audit.attack import (
+    ATTACKS,
+    average_places,
+    average_views,
+    check_attacks,
+    choose_crossings,
+    faces_of_attack,
+    keep_nearest,
+)
+from reid_audit.audit import Engines, compare_attacks, find_shared_checks, judge_scores, measure_crossings
 from reid_audit.dataset import Cohort
+from reid_audit.records import Decision, Group
 
 
 def _record(subject: str, condition: str = ORIGINAL, *, at: float = 0.0, layout: str = "dlib-5") -> FaceRecord:
@@ -48,8 +59,144 @@ def test_one_person_alone_has_no_average() -> None:
 def test_names() -> None:
     assert check_attacks(["registered"]) == ("naive", "registered")
     assert check_attacks([]) == ("naive",)
+    assert check_attacks(reversed(ATTACKS)) == ATTACKS
     with pytest.raises(InputError, match="--attack: there is no attacker 'clever'"):
         check_attacks(["clever"])
+
+
+def _seen(subject: str, session: str, condition: str, *vectors: tuple[float, ...] | None, **more: Any) -> FaceRecord:
+    """A scan whose views, the frontal one first, gave these vectors; None = no face."""
+
+    def face(vector: tuple[float, ...] | None) -> Face:
+        if vector is None:
+            return Face(Status.NO_FACE, "e", reason="none")
+        unit = np.array(vector, dtype=np.float32) / np.linalg.norm(vector)
+        return Face(Status.OK, "e", unit.astype(np.float32), box_px=(0, 0, 1, 1), layout="dlib-5")
+
+    first, *others = map(face, vectors)
+    scan = ScanRef(subject, session, condition, Path("x.nii"))
+    return FaceRecord(scan, first, views=tuple(others), **more)
+
+
+def test_crossed_landmarks_are_those_of_the_next_person_of_the_session() -> None:
+    scans = [ScanRef(s, v, "cut", Path("x")) for s, v in (("p2", "1"), ("p2", "2"), ("p10", "1"), ("p1", "1"))]
+    visits = [(s, v) for s in ("p1", "p2", "p10") for v in ("1", "2") if (s, v) != ("p10", "2")]
+    originals = [_seen(s, v, ORIGINAL, (1, 0)) for s, v in visits]
+    found = choose_crossings(scans, originals)
+    assert {key: (r.scan.subject, r.scan.session) for key, r in found.items()} == {
+        "p2/1/cut": ("p10", "1"),
+        "p2/2/cut": ("p10", "1"),  # p10 has no second visit
+        "p10/1/cut": ("p1", "1"),  # round the end
+        "p1/1/cut": ("p2", "1"),
+    }
+    assert choose_crossings(scans[:2], [_seen("p2", "1", ORIGINAL, (1, 0))]) == {}
+
+
+def test_the_mean_of_the_views_leaves_out_those_without_a_face() -> None:
+    (mean,) = average_views([_seen("a", "1", ORIGINAL, None, (1, 0), (0, 1))])
+    np.testing.assert_allclose(mean.face.vector, np.sqrt([0.5, 0.5]), atol=1e-6)
+    (nothing,) = average_views([_seen("a", "1", ORIGINAL, None, None)])
+    assert nothing.face.status is Status.NO_FACE
+    (opposite,) = average_views([_seen("a", "1", ORIGINAL, (1, 0), (-1, 0))])
+    assert not opposite.face.acquired
+
+
+def test_the_nearest_view_counts_and_originals_are_seen_the_same_way() -> None:
+    """Frontal vectors do not tell the people; the second view does."""
+    a, b = (1, 0, 0), (0, 1, 0)
+    records = [
+        _seen("a", "1", ORIGINAL, (1, 1, 0), a),
+        _seen("a", "2", ORIGINAL, (1, 0, 1), a),
+        _seen("b", "1", ORIGINAL, (0, 1, 1), b),
+        _seen("b", "2", ORIGINAL, (1, 1, 1), b),
+        _seen("a", "1", "cut", None, a),
+    ]
+    frame = compare_attacks(records, ("naive", "multiview")).frame
+    nearest = frame[frame["attack"] == "multiview-min"]
+    assert (nearest[nearest["group"] == "same"]["distance"] == 0).all()
+    assert float(nearest[nearest["group"] == "defaced_same"]["distance"].iloc[0]) == 0
+    own = frame[(frame["group"] == "defaced_same") & (frame["attack"] == "naive")]
+    assert own["distance"].isna().all()
+    assert set(frame[frame["group"] == "same"]["attack"]) == {"naive", "multiview-min", "multiview-mean"}
+    with pytest.raises(InputError, match="same comparisons"):
+        keep_nearest([ScoreTable(nearest), ScoreTable(nearest.iloc[::-1].reset_index(drop=True))])
+
+
+def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
+    rng = np.random.default_rng(0)
+    records = []
+    for person in range(12):
+        own = rng.normal(size=16)
+        for visit in ("1", "2"):
+            for condition in (ORIGINAL, "cut"):
+                records.append(_seen(f"p{person}", visit, condition, tuple(own + 0.1 * rng.normal(size=16))))
+    result = judge_scores(compare_attacks(records, ("naive", "parrot")), source="made up", draws=50)
+    parrot = result.evidence.attack("cut", "parrot")
+    assert parrot.group is Group.DEFACED_DEFACED_SAME
+    assert (parrot.search.rank1.successes, parrot.linkability.value, parrot.matches) == (12, 1.0, ())
+    assert parrot.linkability.value == result.evidence.attack("cut").parrot.value
+    (verdict,) = result.verdict.conditions
+    assert "match_rate" not in {check.name for check in verdict.checks if check.attack == "parrot"}
+    assert result.evidence.worst[0].tried == ("naive", "parrot")
+    assert not any(person.matched_after for person in result.people if person.attack == "parrot")
+    once = [record for record in records if (record.scan.condition, record.scan.session) != ("cut", "2")]
+    assert set(compare_attacks(once, ("naive", "parrot")).frame["attack"]) == {"naive"}
+
+
+def _cross(*, reads_pixels: bool) -> list[FaceRecord]:
+    """Twenty people whose crossed vector is that of the pixels' owner, or of the landmarks' owner: the next one."""
+    rng = np.random.default_rng(1)
+    own = rng.normal(size=(20, 32))
+    records = []
+    for person in range(20):
+        for visit in ("1", "2"):
+            records.append(_seen(f"p{person}", visit, ORIGINAL, tuple(own[person] + 0.05 * rng.normal(size=32))))
+        seen = own[person if reads_pixels else (person + 1) % 20] + 0.05 * rng.normal(size=32)
+        vector = (seen / np.linalg.norm(seen)).astype(np.float32)
+        faces = {name: Face(Status.OK, "e", vector) for name in ("aligned", "crossed", "registered")}
+        records.append(_seen(f"p{person}", "1", "cut", tuple(own[person] + 0.05 * rng.normal(size=32)), attacks=faces))
+    return records
+
+
+@pytest.mark.parametrize("reads_pixels", [True, False])
+def test_the_crossed_control_tells_the_pixels_owner_from_the_landmarks_owner(reads_pixels: bool) -> None:
+    records = _cross(reads_pixels=reads_pixels)
+    (crossed,) = measure_crossings(records)
+    found = crossed.pixels_first if reads_pixels else crossed.landmarks_first
+    other = crossed.landmarks_first if reads_pixels else crossed.pixels_first
+    assert (found.successes, found.trials, other.successes) == (20, 20, 0)
+    assert crossed.chance == pytest.approx(1 / 20)
+    assert (crossed.pixels_auc if reads_pixels else crossed.landmarks_auc).value == 1.0
+    scores = compare_attacks(records, ("naive", "aligned", "registered"))
+    result = judge_scores(scores, source="made up", crossed=[crossed], draws=50)
+    (check,) = [c for c in result.verdict.conditions[0].checks if c.name == "crossed"]
+    assert check.decision is (Decision.PASS if reads_pixels else Decision.REVIEW)
+    assert ("doubtful" in check.text) is not reads_pixels
+    (leak,) = result.evidence.leaks  # the two attackers have the same vectors
+    assert (leak.rank1.value, leak.linkability.value) == (0, 0)
+
+
+def test_crossings_of_one_visit_are_looked_up_in_it_and_without_originals_there_are_none() -> None:
+    records = _cross(reads_pixels=True)
+    (crossed,) = measure_crossings([record for record in records if record.scan.session == "1"])
+    assert crossed.group is Group.DEFACED_SAME_SCAN
+    assert measure_crossings([record for record in records if record.scan.condition != ORIGINAL]) == ()
+
+
+def test_a_recogniser_that_breaks_under_one_attacker_alone_lets_nothing_pass() -> None:
+    broken = Face(Status.BACKEND_ERROR, "e", reason="the recogniser broke")
+    undrawn = Face(Status.RENDER_FAILED, "e", reason="nothing in view")
+    records = [
+        _seen("a", "1", ORIGINAL, (1, 0)),
+        _seen("a", "1", "cut", (1, 0), attacks={"aligned": broken, "registered": undrawn}),
+    ]
+    cohort = Cohort(tuple(record.scan for record in records), pd.DataFrame(index=["a"]))
+    found = {check.attack: check for check in find_shared_checks(cohort, records, ()) if check.name == "broken_attack"}
+    assert {attack: check.decision for attack, check in found.items()} == {
+        "aligned": Decision.INCOMPLETE,
+        "registered": Decision.REVIEW,
+    }
+    assert "1 of 1 scans made the recogniser fail: a/1/cut" in found["aligned"].text
 
 
 def test_originals_and_scans_without_a_portrait_stay_as_they_are() -> None:

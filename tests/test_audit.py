@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import reid_audit.audit.moves as moves_room
 import reid_audit.audit.scan as scan_room
 import reid_audit.audit.settings as settings_room
 from reid_audit import (
@@ -44,7 +45,7 @@ from reid_audit import (
     write_result,
     write_volume,
 )
-from reid_audit.audit import Engines
+from reid_audit.audit import Engines, Hints
 from reid_audit.phantom import PhantomScan, make_phantom
 
 
@@ -155,8 +156,10 @@ def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alo
     original, defaced = cohort.originals[0], cohort.defaced("dent")[0]
     seen = scan_room.examine_scan(original, settings)
     partner = scan_room.Partner(seen.level, seen.view, seen.grid, seen.face)
-    monkeypatch.setattr(scan_room, "find_frontal_view", lost)
-    found = scan_room.examine_scan(defaced, settings, partner, attacks=("aligned", "registered"), average=seen.face)
+    monkeypatch.setattr(moves_room, "find_frontal_view", lost)
+    found = scan_room.examine_scan(
+        defaced, settings, partner, attacks=("aligned", "registered"), hints=Hints(average=seen.face)
+    )
     assert found.face.acquired
     assert found.attacks["aligned"].acquired
     assert found.attacks["registered"].status is Status.RENDER_FAILED

@@ -2,13 +2,17 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import stand_ins
 
-from reid_audit.accuracy.choose import choose_encoder, score_encoder
-from reid_audit.records import SCORE_COLUMNS, InputError, ScoreTable
+from reid_audit import InputError, ScoreTable, choose_model, read_manifest
+from reid_audit.accuracy.choose import choose_encoder, read_choice, score_encoder, write_choice
+from reid_audit.cli import main
+from reid_audit.records import SCORE_COLUMNS
 
 
 def table(same, different) -> ScoreTable:
@@ -93,3 +97,58 @@ def test_no_encoder_or_one_twice_is_an_input_error():
     for scores, message in (([], "at least one"), ([one, one], "named twice")):
         with pytest.raises(InputError, match=message):
             choose_encoder(scores)
+
+
+def test_a_stand_in_comes_last_and_is_never_recommended():
+    good = replace(score_encoder("made up", cohort(30, separation=0.2)), stand_in=True)
+    poor = score_encoder("real", cohort(30, separation=0.05))
+    choice = choose_encoder([good, poor])
+    assert [score.encoder for score in choice.scores] == ["real", "made up"]
+    assert (choice.recommended, choice.equals) == ("real", ())
+    alone = choose_encoder([good])
+    assert alone.recommended == ""
+    assert "stand-in" in alone.reason
+
+
+def test_choice_survives_its_file_and_makes_a_table(tmp_path):
+    scores = [score_encoder(name, cohort(30, separation=s)) for name, s in (("good", 0.1), ("poor", 0.02))]
+    choice = replace(choose_encoder(scores), cohort="m.csv", notices=("a note",))
+    path = write_choice(choice, tmp_path / "out")
+    assert repr(read_choice(path)) == repr(choice)
+    rows = (tmp_path / "out" / "choice.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["encoder", "good", "poor"]
+    assert len({len(row.split(",")) for row in rows}) == 1
+    with pytest.raises(InputError, match="--overwrite"):
+        write_choice(choice, tmp_path / "out")
+    write_choice(choice, tmp_path / "out", overwrite=True)
+    path.write_text("{}")
+    with pytest.raises(InputError, match=r"choice\.json is not a comparison"):
+        read_choice(path)
+
+
+def test_one_visit_has_nothing_to_choose_by(tmp_path):
+    (tmp_path / "m.csv").write_text("subject,session,condition,path\np1,1,original,a.nii\np2,1,original,b.nii\n")
+    with pytest.raises(InputError, match="choose on a cohort with two or more people in two visits"):
+        choose_model(read_manifest(tmp_path / "m.csv"), ["dlib"])
+
+
+@pytest.mark.slow
+def test_dlib_comes_before_two_stand_ins_on_synthetic_heads(demo_manifest: Path, tmp_path, capsys):
+    for name, seed in (("one", 1), ("two", 2)):  # vectors of two numbers: most people look alike
+        path = tmp_path / f"{name}.onnx"
+        stand_ins.write_recogniser(path, size_px=112, dimension=2, channels_first=True, seed=seed)
+    names = f"onnx:{tmp_path / 'one.onnx'},dlib,onnx:{tmp_path / 'two.onnx'}"
+    arguments = ["choose-model", str(demo_manifest), "--encoders", names, "--workers", "2", "-o", str(tmp_path / "out")]
+    assert main([*arguments, "--detector", "dlib"]) == 0
+    choice = read_choice(tmp_path / "out" / "choice.json")
+    assert choice.scores[0].encoder == "dlib"
+    assert all(score.auc.value < choice.scores[0].auc.value for score in choice.scores[1:])
+    assert [score.stand_in for score in choice.scores] == [False, True, True]
+    for score in choice.scores:
+        assert (score.same, score.different, score.fta.trials) == (4, 6, 8)
+        assert score.seconds > 0
+        assert score.h.statistic == score.h.statistic
+    told = " ".join(capsys.readouterr().out.split())
+    for words in ("onnx:one.onnx", "(stand-in)", "STAND-IN", "Recommended:", "needs 300 different pairs"):
+        assert words in told
+    assert str(tmp_path) not in told.replace(str(tmp_path / "out"), "")

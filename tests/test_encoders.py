@@ -45,7 +45,7 @@ from reid_audit import (
     write_result,
     write_volume,
 )
-from reid_audit.audit import Partner, examine_scan_with_each, start_engines_of_each
+from reid_audit.audit import Hints, Partner, examine_scan_with_each, start_engines_of_each
 from reid_audit.cli.words import say_audit
 from reid_audit.phantom import make_phantom
 from reid_audit.records import Check, ConditionVerdict
@@ -116,7 +116,11 @@ def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
     partners = [Partner(record.level, record.view, record.grid, record.face) for record in records]
     looks.clear()
     attacked = examine_scan_with_each(
-        defaced, settings, partners, attacks=("aligned", "registered"), averages=[record.face for record in records]
+        defaced,
+        settings,
+        partners,
+        attacks=("aligned", "registered"),
+        hints=[Hints(average=record.face) for record in records],
     )
     assert set(looks.values()) == {1}  # per portrait, however many recognisers and attackers
     assert all(set(record.attacks) == {"aligned", "registered"} for record in attacked)

@@ -17,11 +17,14 @@ from statsmodels.stats.proportion import proportion_confint
 
 from reid_audit.records import Estimate, InputError, TestResult
 from reid_audit.stats import (
+    Compared,
     adjust,
     auc_of_pairs,
     bounded_below,
     clopper_pearson,
     draw_subjects,
+    gap_of_auc,
+    gap_of_rates,
     kruskal,
     mann_whitney,
     mean_of_pairs,
@@ -480,3 +483,39 @@ def test_equivalence_keeps_its_level_at_the_margin(people: int) -> None:
         estimate = auc_of_pairs(own, np.arange(people), other, world.p, world.r)
         shown += bounded_below(estimate, margin).method.startswith("shown")
     assert shown / RUNS <= 0.07
+
+
+# --- differences of two attackers ---
+
+
+def test_the_gap_of_two_aucs_is_their_difference_and_knows_that_the_people_are_the_same() -> None:
+    """Two attackers that share nearly all of their noise: each AUC is wide, their difference is not."""
+    rng = np.random.default_rng(5)
+    n = 40
+    probe, reference = (side.ravel() for side in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
+    off = probe != reference
+    probe, reference = probe[off], reference[off]
+    own, other = rng.normal(0.0, 1.0, n), rng.normal(0.8, 1.0, len(probe))
+    first = Compared(own, np.arange(n), other, probe, reference)
+    second = Compared(own + rng.normal(0.1, 0.05, n), np.arange(n), other, probe, reference)
+    aucs = [auc_of_pairs(*each) for each in (first, second)]
+    gap = gap_of_auc(first, second)
+    assert gap.value == pytest.approx(aucs[0].value - aucs[1].value)
+    assert gap.low < gap.value < gap.high
+    assert gap.high - gap.low < 0.3 * (aucs[0].high - aucs[0].low)
+    none = gap_of_auc(first, first)
+    assert none.value == 0
+    assert none.low == -none.high < 0  # what people who were not seen could still differ by
+    assert gap_of_auc(first, second._replace(own=[], own_subject=[])).reason == "there are no own pairs"
+
+
+def test_the_gap_of_two_rates() -> None:
+    people = np.repeat(np.arange(10), 2)
+    first, second = np.arange(20) < 16, np.arange(20) < 6
+    gap = gap_of_rates(first, people, second, people)
+    assert gap.value == pytest.approx(0.5)
+    # Ten people, five of whom differ in both of their trials: the plain t interval of their means.
+    spread = 2.262157 * np.std([1.0] * 5 + [0.0] * 5, ddof=1) / np.sqrt(10)
+    assert (gap.low, gap.high) == pytest.approx((0.5 - spread, 0.5 + spread))
+    assert gap_of_rates([], [], second, people).reason == "there are no trials"
+    assert gap_of_rates([True], [0], [True], [0]).reason == "too few people for an interval"

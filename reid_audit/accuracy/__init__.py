@@ -37,16 +37,20 @@ from reid_audit.accuracy.curves import (
 )
 from reid_audit.accuracy.evidence import assess
 from reid_audit.accuracy.people import list_people
+from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
 
 __all__ = [
+    "Crossing",
     "Roc",
     "assess",
+    "assess_crossings",
     "calibrate",
     "check_fingerprint",
     "extrapolate_fpir",
     "find_calibration",
     "find_eer",
     "find_fmr",
+    "find_worst",
     "find_youden",
     "list_people",
     "measure_d_prime",

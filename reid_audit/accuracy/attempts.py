@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.accuracy.compared import Attempt, Originals
+from reid_audit.accuracy.compared import PHOTOS, Attempt, Originals
 from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_people
 from reid_audit.accuracy.search import Searches, measure_search
 from reid_audit.records import (
@@ -167,8 +167,22 @@ def _test(
 # --- together ---
 
 
-def _note(attempt: Attempt) -> tuple[str, ...]:
+def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
     notes = []
+    if attempt.attack == calibration.attack != "naive":
+        points = ", ".join(f"{t.name} {t.distance:.4f}" for t in offered(calibration))
+        notes.append(f"thresholds of this attacker's own comparisons of originals: {points or 'none'}")
+    if attempt.attack == PHOTOS:
+        notes.append(
+            "the gallery is photographs, one reference per person: the attack of somebody who has a picture and looks "
+            "for the scan; its control, originals against photographs, says whether the recogniser sees through the "
+            "difference between a picture and a portrait of a scan at all"
+        )
+    if attempt.group is Group.DEFACED_DEFACED_SAME:
+        notes.append(
+            "the gallery is defaced too: defaced visits are compared with defaced visits, whose distances no threshold "
+            "of originals fits; rank and linkability speak"
+        )
     if attempt.group is Group.DEFACED_SAME_SCAN:
         notes.append("compared with the very scan that was defaced, which flatters the attacker: nobody has two visits")
     if not len(attempt.own.distance):
@@ -212,7 +226,9 @@ def assess_attempt(
         group=attempt.group,
         subjects=attempt.people,
         fta=count_unacquired(attempt.acquired, attempt.sessions, level),
-        matches=tuple(measure_matches(attempt, t, level=level) for t in thresholds),
+        matches=()
+        if attempt.group is Group.DEFACED_DEFACED_SAME
+        else tuple(measure_matches(attempt, t, level=level) for t in thresholds),
         search=measure_search(
             attempt.searches,
             threshold=youden.distance if youden else math.nan,
@@ -230,7 +246,7 @@ def assess_attempt(
         ),
         parrot=_measure_parrot(table, attempt, level),
         tests=_test(attempt, originals.different, linkability, rng=rng, permutations=permutations, margin=margin),
-        notes=_note(attempt),
+        notes=_note(attempt, calibration),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import reduce
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from reid_audit.records import (
     Calibration,
     Fingerprint,
     Group,
+    InputError,
     Rate,
     ScoreTable,
     Threshold,
@@ -246,3 +248,13 @@ def calibrate(
         draws=draws,
         notes=tuple(notes),
     )
+
+
+def choose_calibration(calibration: Calibration | Mapping[str, Calibration], attack: str) -> Calibration:
+    """Return the calibration of an attacker: from a mapping its own, else that of ``"naive"``."""
+    if isinstance(calibration, Calibration):
+        return calibration
+    found = calibration.get(attack, calibration.get("naive"))
+    if found is None:
+        raise InputError(f"there is no calibration for the attack {attack!r}, and none for 'naive'")
+    return found

@@ -11,16 +11,21 @@ overlap
     in common, if they cross once. It needs no bins, unlike the overlap of two histograms; 0 = separated.
 best
     The greatest AUC, where a pair without a distance counts one half; then the greatest TMR, the least overlap, the
-    least time. H is shown and not used: it grows with the number of pairs that were acquired.
+    least time. A stand-in made for tests comes last whatever its numbers, and is never recommended. H is shown and not
+    used: it grows with the number of pairs that were acquired.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from reid_audit.accuracy.attempts import count_unacquired
 from reid_audit.accuracy.compared import find_originals
@@ -60,6 +65,8 @@ class EncoderScore:
         Per face; NaN where it was not measured.
     reason : str
         Why a number is missing.
+    stand_in : bool
+        Whether its model file was made for tests: no number of it means anything.
     """
 
     encoder: str
@@ -74,6 +81,7 @@ class EncoderScore:
     fta: Rate
     seconds: Real = float("nan")
     reason: str = ""
+    stand_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +98,19 @@ class EncoderChoice:
         are many models, run these too.
     reason : str
         One sentence.
+    cohort : str
+        Name of the manifest, without folders.
+    notices : tuple of str
+        Fallbacks and stand-ins that a reader must know of.
     """
 
     scores: tuple[EncoderScore, ...]
     recommended: str
     equals: tuple[str, ...]
     reason: str
+    cohort: str = ""
+    notices: tuple[str, ...] = ()
+    schema_version: int = 1
 
 
 def score_encoder(
@@ -149,8 +164,8 @@ def score_encoder(
 
 
 def _merit(score: EncoderScore) -> tuple[float, ...]:
-    """Greater is better; what is missing is worst."""
-    numbers = (score.auc.value, score.tmr.value, -score.overlap, -score.seconds)
+    """Greater is better; what is missing is worst, and a stand-in comes after every recogniser that means something."""
+    numbers = (-float(score.stand_in), score.auc.value, score.tmr.value, -score.overlap, -score.seconds)
     return tuple(-math.inf if math.isnan(number) else number for number in numbers)
 
 
@@ -179,12 +194,66 @@ def choose_encoder(scores: Iterable[EncoderScore]) -> EncoderChoice:
         raise InputError("name at least one encoder to choose from")
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise InputError(f"the encoder {twice} is named twice")
+    if ordered[0].stand_in:
+        return EncoderChoice(ordered, "", (), "every one of them is a stand-in made for tests, which means nothing")
     best = ordered[0].auc
     if not best.at_least > CHANCE:
         why = best.reason or f"AUC {best.value:.3f}, at least {best.at_least:.3f} at a confidence of {best.level:.0%}"
         return EncoderChoice(ordered, "", (), f"no recogniser tells these people apart: {why}")
-    equals = tuple(score.encoder for score in ordered[1:] if score.auc.value >= best.low)
+    equals = tuple(score.encoder for score in ordered[1:] if score.auc.value >= best.low and not score.stand_in)
     reason = f"{names[0]} separates same from different best (AUC {best.value:.3f})"
     if equals:
         reason += f"; this cohort cannot tell {', '.join(equals)} from it"
     return EncoderChoice(ordered, names[0], equals, reason)
+
+
+# --- the files ---
+
+CHOICE_FILE, TABLE_FILE = "choice.json", "choice.csv"
+_NUMBERS = ("auc", "auc_low", "auc_high", "overlap", "kruskal_h", "tmr_at_fmr1", "fta", "seconds_per_face")
+_COLUMNS = ("encoder", "stand_in", *_NUMBERS, "same_pairs", "different_pairs", "reason")
+
+
+def _tabulate(choice: EncoderChoice) -> str:
+    """One row per recogniser, best first; what was not measured is empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_COLUMNS)
+    for one in choice.scores:
+        numbers = [one.auc.value, one.auc.low, one.auc.high, one.overlap, one.h.statistic]
+        numbers += [one.tmr.value, one.fta.value, one.seconds]
+        cells = ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
+        writer.writerow([one.encoder, str(one.stand_in).lower(), *cells, one.same, one.different, one.reason])
+    return buffer.getvalue()
+
+
+def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False) -> Path:
+    """Write a comparison of recognisers as ``choice.json`` and ``choice.csv``: rates of a cohort, of no single person.
+
+    Returns
+    -------
+    Path
+        The JSON file.
+
+    Raises
+    ------
+    InputError
+        If the folder holds one already and ``overwrite`` is False, or cannot be written to.
+    """
+    if (folder / CHOICE_FILE).exists() and not overwrite:
+        raise InputError(f"{folder.name} holds a {CHOICE_FILE} already; give another folder or --overwrite")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / TABLE_FILE).write_text(_tabulate(choice), encoding="utf-8")
+        (folder / CHOICE_FILE).write_bytes(TypeAdapter(EncoderChoice).dump_json(choice, indent=1) + b"\n")
+    except OSError as error:
+        raise InputError(f"{folder.name} cannot be written to: {error.strerror}") from error
+    return folder / CHOICE_FILE
+
+
+def read_choice(path: Path) -> EncoderChoice:
+    """Read what `write_choice` wrote. InputError where it is no such file."""
+    try:
+        return TypeAdapter(EncoderChoice).validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name} is not a comparison of recognisers: {error}") from error

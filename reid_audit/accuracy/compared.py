@@ -20,6 +20,10 @@ from reid_audit.records import Group
 ALIGNED = "aligned"
 """The attacker whose distances stand in for scans without a face in the worst case."""
 
+PHOTOS = "photos"
+"""The attacker whose references are photographs."""
+
+_BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
 _DEFACED = (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 
 
@@ -82,7 +86,7 @@ class Attempt:
     ----------
     condition, attack : str
     group : Group
-        ``defaced_same``, or ``defaced_same_scan`` where there is none.
+        ``defaced_same``, or ``defaced_same_scan`` where there is none; ``defaced_defaced_same`` for a defaced gallery.
     own, strangers : Pairs
         Comparisons with the person's own originals, and with others'.
     before : (n,) float64
@@ -118,6 +122,8 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
     """Collect the comparisons of one condition under one attacker."""
     sessions = originals.sessions
     groups = {group: table.select(group, attack, condition) for group in _DEFACED}
+    if not any(len(pairs.distance) for pairs in groups.values()):
+        return _find_parrot(table, originals, condition, attack)
     across = len(groups[Group.DEFACED_SAME].distance) > 0
     group = Group.DEFACED_SAME if across or not len(groups[Group.DEFACED_SAME_SCAN].distance) else _DEFACED[2]
     acquired = find_acquired([(scan_keys(p, sessions)[0], p.distance) for p in groups.values()])
@@ -137,6 +143,28 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
         filled=filled,
         acquired=acquired,
         searches=search_gallery(own, strangers, sessions),
+        lost=len(theirs.distance) - len(own.distance),
+        sessions=sessions,
+    )
+
+
+def _find_parrot(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
+    """Collect the comparisons of an attacker whose gallery is defaced too: references are defaced visits."""
+    sessions = originals.sessions
+    theirs, strangers = (table.select(group, attack, condition) for group in _BOTH_DEFACED)
+    ends = [(key, pairs.distance) for pairs in (theirs, strangers) for key in scan_keys(pairs, sessions)]
+    acquired = find_acquired(ends)
+    own, others = (pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (theirs, strangers))
+    return Attempt(
+        condition,
+        attack,
+        Group.DEFACED_DEFACED_SAME,
+        own,
+        others,
+        before=_find_before(own, originals.same, sessions),
+        filled=own.distance,
+        acquired=acquired,
+        searches=search_gallery(own, others, sessions),
         lost=len(theirs.distance) - len(own.distance),
         sessions=sessions,
     )

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reid_audit.accuracy.attempts import assess_attempt, assess_control
-from reid_audit.accuracy.compared import find_attempt, find_originals
+from reid_audit.accuracy.calibration import choose_calibration
+from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores
+from reid_audit.accuracy.rivals import find_leak
 from reid_audit.accuracy.strata import assess_strata
 from reid_audit.records import (
     AttackEvidence,
     Calibration,
     ControlEvidence,
     Evidence,
-    InputError,
+    Group,
     ScoreTable,
     StratumEvidence,
     TestResult,
@@ -26,15 +28,6 @@ from reid_audit.stats import adjust, kruskal
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def _choose(calibration: Calibration | Mapping[str, Calibration], attack: str) -> Calibration:
-    if isinstance(calibration, Calibration):
-        return calibration
-    found = calibration.get(attack, calibration.get("naive"))
-    if found is None:
-        raise InputError(f"there is no calibration for the attack {attack!r}, and none for 'naive'")
-    return found
 
 
 def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
@@ -98,9 +91,10 @@ def assess(
     cells: list[StratumEvidence] = []
     controls: list[ControlEvidence] = []
     family: list[TestResult] = []
+    attempts: dict[str, list[Attempt]] = {}
     names = list(dict.fromkeys(attack for _, attack in evaluated)) or ["naive"]
     for attack in names:
-        chosen = _choose(calibration, attack)
+        chosen = choose_calibration(calibration, attack)
         originals = find_originals(table, attack)
         if attack == "naive" or "naive" not in names or table.has_originals(attack):
             controls.append(assess_control(originals, chosen, attack, level=level))
@@ -108,6 +102,7 @@ def assess(
         for condition in (c for c, by in evaluated if by == attack):
             attempt = find_attempt(table, originals, condition, attack)
             own[condition] = attempt.own.distance
+            attempts.setdefault(condition, []).append(attempt)
             attacks.append(
                 assess_attempt(
                     table,
@@ -120,7 +115,7 @@ def assess(
                     margin=margin,
                 )
             )
-            if strata is not None:
+            if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
                 cells += assess_strata(attempt, chosen, strata, table.subjects, minimum=min_cell, level=level)
         if len(own) > 1:
             people = max(one.subjects for one in attacks if one.attack == attack)
@@ -136,4 +131,5 @@ def assess(
         draws=permutations,
         level=level,
         notes=notes,
+        leaks=tuple(gap for tried in attempts.values() if (gap := find_leak(tried, level=level)) is not None),
     )

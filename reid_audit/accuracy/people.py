@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.accuracy.calibration import choose_calibration
 from reid_audit.accuracy.compared import Originals, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores, find_people
 from reid_audit.accuracy.search import Searches
-from reid_audit.records import Calibration, PersonEvidence, ScoreTable
+from reid_audit.records import Calibration, Group, PersonEvidence, ScoreTable
 
 
 def _best(values: NDArray[np.float64], subject: NDArray[np.intp], n: int) -> NDArray[np.float64]:
@@ -25,14 +27,15 @@ def _ranks(searches: Searches, n: int) -> NDArray[np.float64]:
     return _best(searches.rank, searches.subject, n)
 
 
-def list_people(scores: ScoreTable, calibration: Calibration) -> tuple[PersonEvidence, ...]:
+def list_people(scores: ScoreTable, calibration: Calibration | Mapping[str, Calibration]) -> tuple[PersonEvidence, ...]:
     """List each person's nearest own comparison and best rank before and after each defacer, by each attacker.
 
     Parameters
     ----------
     scores : ScoreTable
-    calibration : Calibration
-        Its Youden threshold decides ``matched_before`` and ``matched_after``; False where it has none.
+    calibration : Calibration or mapping of attack to Calibration
+        Its Youden threshold decides ``matched_before`` and ``matched_after``; False where it has none, and where the
+        gallery is defaced too.
 
     Returns
     -------
@@ -41,7 +44,6 @@ def list_people(scores: ScoreTable, calibration: Calibration) -> tuple[PersonEvi
     """
     table = Scores(scores)
     n, sessions = len(table.subjects), max(len(table.sessions), 1)
-    youden = next((t.distance for t in calibration.thresholds if t.name == "youden"), math.nan)
     controls: dict[str, Originals] = {}
     found: list[PersonEvidence] = []
     for condition, attack in table.evaluated():
@@ -49,6 +51,9 @@ def list_people(scores: ScoreTable, calibration: Calibration) -> tuple[PersonEvi
             controls[attack] = find_originals(table, attack)
         originals = controls[attack]
         attempt = find_attempt(table, originals, condition, attack)
+        points = choose_calibration(calibration, attack).thresholds
+        youden = next((t.distance for t in points if t.name == "youden"), math.nan)
+        after_below = math.nan if attempt.group is Group.DEFACED_DEFACED_SAME else youden
         before = _best(originals.same.distance, originals.same.probe, n)
         after = _best(attempt.own.distance, attempt.own.probe, n)
         rank_before, rank_after = _ranks(originals.searches, n), _ranks(attempt.searches, n)
@@ -66,7 +71,7 @@ def list_people(scores: ScoreTable, calibration: Calibration) -> tuple[PersonEvi
                 rank_before=float(rank_before[i]),
                 rank_after=float(rank_after[i]),
                 matched_before=bool(before[i] < youden),
-                matched_after=bool(after[i] < youden),
+                matched_after=bool(after[i] < after_below),
                 unacquired=int(missed[i]),
             )
             for i in order

@@ -5,9 +5,12 @@ partners, so that nothing about the picture of a defaced scan is chosen by what 
 scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
-from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each, compare_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each
+from reid_audit.audit.choose import choose_model, time_face
+from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.eyes import find_eyes
 from reid_audit.audit.judge import find_shared_checks, judge_scores
+from reid_audit.audit.moves import Hints
 from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
 from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
 from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
@@ -15,6 +18,7 @@ from reid_audit.audit.several import join_results
 
 __all__ = [
     "Engines",
+    "Hints",
     "Partner",
     "Progress",
     "Settings",
@@ -23,6 +27,7 @@ __all__ = [
     "audit_cohort",
     "calibrate_cohort",
     "calibrate_encoders",
+    "choose_model",
     "compare_attacks",
     "examine_scan",
     "examine_scan_with_each",
@@ -31,7 +36,9 @@ __all__ = [
     "fingerprint_of",
     "join_results",
     "judge_scores",
+    "measure_crossings",
     "render_scan",
     "start_engines",
     "start_engines_of_each",
+    "time_face",
 ]

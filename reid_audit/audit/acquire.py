@@ -7,19 +7,16 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 
-from reid_audit.attack import average_places, faces_of_attack
+from reid_audit.attack import average_places, choose_crossings
+from reid_audit.audit.moves import Hints
 from reid_audit.audit.scan import Partner, examine_scan_with_each
 from reid_audit.audit.settings import Settings
 from reid_audit.dataset import Cohort
-from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     ORIGINAL,
-    Face,
     FaceRecord,
     Finding,
-    Group,
     ScanRef,
-    ScoreTable,
 )
 from reid_audit.work import SerialExecutor, run_all
 
@@ -93,13 +90,18 @@ def acquire_faces_with_each(
             progress("scans", len(found[0]), total)
 
     defaced = [scan for scan in cohort.scans if scan.condition != ORIGINAL]
-    run_all(executor, examine_scan_with_each, [(scan, tuple(settings)) for scan in cohort.originals], done=note)
-    average = [average_places([found[k][scan.key] for scan in cohort.originals]) for k in each]
+    run_all(
+        executor,
+        partial(examine_scan_with_each, attacks=tuple(attacks)),
+        [(scan, tuple(settings)) for scan in cohort.originals],
+        done=note,
+    )
+    hints = [_find_hints(defaced, [found[k][scan.key] for scan in cohort.originals]) for k in each]
     run_all(
         executor,
         partial(_examine_defaced, settings=tuple(settings), attacks=tuple(attacks)),
         [
-            (scan, [_partner(cohort, scan, found[k]) for k in each], [average[k].get(scan.subject) for k in each])
+            (scan, [_partner(cohort, scan, found[k]) for k in each], [hints[k][scan.key] for k in each])
             for scan in defaced
         ],
         done=note,
@@ -110,12 +112,21 @@ def acquire_faces_with_each(
 def _examine_defaced(
     scan: ScanRef,
     partners: Sequence[Partner | None],
-    averages: Sequence[Face | None],
+    hints: Sequence[Hints],
     *,
     settings: Sequence[Settings],
     attacks: Sequence[str],
 ) -> tuple[FaceRecord, ...]:
-    return examine_scan_with_each(scan, settings, partners, attacks=attacks, averages=averages)
+    return examine_scan_with_each(scan, settings, partners, attacks=attacks, hints=hints)
+
+
+def _find_hints(defaced: Sequence[ScanRef], originals: Sequence[FaceRecord]) -> dict[str, Hints]:
+    """For each defaced scan, by its key, what its attackers know from other people's originals."""
+    average, owners = average_places(originals), choose_crossings(defaced, originals)
+    return {
+        scan.key: Hints(average.get(scan.subject), owners[scan.key].face if scan.key in owners else None)
+        for scan in defaced
+    }
 
 
 def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> Partner | None:
@@ -136,15 +147,3 @@ def _explain(cohort: Cohort, record: FaceRecord, found: Mapping[str, FaceRecord]
         "no original of this subject and session was portrayed: level and camera come from the defaced scan itself",
     )
     return replace(record, findings=(*record.findings, finding))
-
-
-def compare_attacks(records: Sequence[FaceRecord], attacks: Sequence[str]) -> ScoreTable:
-    """Compare under each attacker. Originals are the same under all, so their comparisons stand once, under naive."""
-    naive = compare(records)
-    tables = [naive]
-    for attack in attacks:
-        if attack != "naive":
-            table = compare(faces_of_attack(records, attack), attack=attack)
-            of_originals = table.frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])
-            tables.append(ScoreTable(table.frame[~of_originals]))
-    return merge_scores(tables)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reid_audit.accuracy import assess, calibrate, list_people
+from reid_audit.accuracy import assess, calibrate, find_worst, list_people
 from reid_audit.audit.settings import software_versions
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
     Calibration,
     Check,
+    CrossedEvidence,
     Decision,
     Distribution,
     FaceRecord,
@@ -69,6 +72,29 @@ _NOT_SEEN = (
 )
 
 
+def _find_broken_attacks(records: Iterable[FaceRecord]) -> list[Check]:
+    """List what broke under an attacker other than the naive one: the recogniser, or a picture that was not drawn.
+
+    Such a scan counts in that attacker's FTA; it is not a scan in which nothing was found, so nothing may pass by it.
+    """
+    broken: dict[tuple[str, Status], list[str]] = {}
+    total: dict[str, int] = {}
+    for record in records:
+        faces = [*record.attacks.items(), *(("multiview", face) for face in record.views)]
+        for attack in dict(faces):
+            total[attack] = total.get(attack, 0) + 1
+        for attack, status in dict.fromkeys((attack, face.status) for attack, face in faces):
+            if status in _NOT_SEEN:
+                broken.setdefault((attack, status), []).append(record.scan.key)
+    checks = []
+    for (attack, status), keys in broken.items():
+        recogniser = status is Status.BACKEND_ERROR
+        what = "made the recogniser fail" if recogniser else "could not be drawn as that attacker draws them"
+        decision = Decision.INCOMPLETE if recogniser else Decision.REVIEW
+        checks.append(Check("broken_attack", decision, f"{attack}: {_count(keys, total[attack], what)}", attack=attack))
+    return checks
+
+
 def find_shared_checks(cohort: Cohort, records: Sequence[FaceRecord], mismatches: Sequence[str]) -> list[Check]:
     """Return what concerns the whole audit and does not show in distances.
 
@@ -82,6 +108,7 @@ def find_shared_checks(cohort: Cohort, records: Sequence[FaceRecord], mismatches
     unseen = [record.scan.key for record in records if record.face.status in _NOT_SEEN]
     if unseen:
         checks.append(Check("unseen_scans", Decision.INCOMPLETE, _count(unseen, total, "were not seen")))
+    checks += _find_broken_attacks(records)
     untouched = []
     for record in records:
         original = cohort.partner_of(record.scan)
@@ -122,9 +149,25 @@ def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
     return tuple(found)
 
 
+def _calibrate_rivals(
+    scores: ScoreTable, calibration: Calibration, *, fingerprint: Fingerprint, seed: int, draws: int, level: float
+) -> dict[str, Calibration]:
+    """Find thresholds for each attacker that compares originals in a way of its own (multi-view, photographs)."""
+    frame = scores.frame
+    originals = frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])
+    rivals = [
+        str(name) for name in dict.fromkeys(frame["attack"][originals]) if name not in ("naive", calibration.attack)
+    ]
+    return {
+        name: calibrate(scores, fingerprint=fingerprint, seed=seed, draws=draws, level=level, attack=name)
+        for name in rivals
+    }
+
+
 _ELSEWHERE = Fingerprint("elsewhere", "", "", "", "", "", "")
 
 
+@undisturbed()
 def judge_scores(
     scores: ScoreTable,
     *,
@@ -133,6 +176,7 @@ def judge_scores(
     calibration: Calibration | None = None,
     policy: Policy = Policy(),
     findings: Iterable[Check] = (),
+    crossed: Sequence[CrossedEvidence] = (),
     strata: pd.DataFrame | None = None,
     seed: int = 0,
     draws: int = 2000,
@@ -151,6 +195,8 @@ def judge_scores(
     policy : Policy
     findings : iterable of Check
         What concerns every condition and does not show in distances; see `find_shared_checks`.
+    crossed : sequence of CrossedEvidence
+        The aligned attacker's control; see `measure_crossings`.
     strata : pandas.DataFrame, optional
         Index = subjects, one column per stratum.
     seed, draws : int
@@ -169,7 +215,22 @@ def judge_scores(
             "Thresholds were chosen on the originals of this cohort, and judged on the same people; "
             "the rates on held-out people stand beside them."
         )
-    evidence = assess(scores, calibration, seed=seed, strata=strata, level=policy.level, margin=policy.max_linkability)
+    own = _calibrate_rivals(scores, calibration, fingerprint=fingerprint, seed=seed, draws=draws, level=policy.level)
+    if own:
+        notices.append(
+            f"Thresholds of {', '.join(own)} come from this cohort's originals, compared in the same way as its "
+            "defaced scans: those of the naive attacker would not fit their distances."
+        )
+    thresholds = {"naive": calibration, **own}
+    evidence = assess(scores, thresholds, seed=seed, strata=strata, level=policy.level, margin=policy.max_linkability)
+    evidence = replace(
+        evidence,
+        crossed=tuple(crossed),
+        worst=tuple(
+            find_worst(condition, [one for one in evidence.attacks if one.condition == condition], policy.threshold)
+            for condition in dict.fromkeys(one.condition for one in evidence.attacks)
+        ),
+    )
     return AuditResult(
         cohort=source,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -185,6 +246,6 @@ def judge_scores(
         weights={},
         scans=(),
         pairs=(),
-        people=list_people(scores, calibration),
+        people=list_people(scores, thresholds),
         distributions=_distributions(scores),
     )

@@ -7,13 +7,16 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
-from reid_audit.attack import ATTACKS, check_attacks
-from reid_audit.audit.acquire import Progress, acquire_faces_with_each, compare_attacks
+from reid_audit.attack import DEFAULT_ATTACKS, PARROT, check_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces_with_each
+from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
+from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
 from reid_audit.audit.several import join_results, join_tables
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
-from reid_audit.match import compare
+from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
@@ -22,11 +25,13 @@ from reid_audit.records import (
     Group,
     InputError,
     Policy,
+    ScanRef,
     ScoreTable,
 )
+from reid_audit.work import SerialExecutor, run_all
 
 
-def _require_control(cohort: Cohort, *, mend: str) -> None:
+def require_control(cohort: Cohort, *, mend: str) -> None:
     """Raise where the manifest alone shows that no threshold can come of these originals."""
     for pair in cohort.pair_accounting():
         if pair.group in (Group.SAME, Group.DIFFERENT) and pair.possible == 0:
@@ -75,6 +80,7 @@ def calibrate_cohort(
     return calibrations[0], records[0], notices
 
 
+@undisturbed()
 def calibrate_encoders(
     cohort: Cohort,
     encoders: Sequence[str],
@@ -111,7 +117,7 @@ def calibrate_encoders(
         As `calibrate_cohort`, or where two recognisers have one name.
     """
     originals = replace(cohort, scans=cohort.originals)
-    _require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
+    require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
     started = start_engines_of_each(settings, encoders)
     faces = acquire_faces_with_each(
         originals, settings=[engines.settings for engines in started], executor=executor, progress=progress
@@ -126,6 +132,7 @@ def calibrate_encoders(
     return tuple(calibrations), faces, notices
 
 
+@undisturbed()
 def audit_cohort(
     cohort: Cohort,
     *,
@@ -134,7 +141,8 @@ def audit_cohort(
     policy: Policy = Policy(),
     settings: Settings = Settings(),
     encoders: Sequence[str] = (),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Sequence[str] = DEFAULT_ATTACKS,
+    gallery: Sequence[ScanRef] = (),
     seed: int = 0,
     draws: int = 2000,
     executor: Executor | None = None,
@@ -159,6 +167,8 @@ def audit_cohort(
         and its face looked for once; each recogniser is judged by its own thresholds, and the worst verdict counts.
     attacks : sequence of str
         Which attackers to run; the naive one always is. See `reid_audit.attack`.
+    gallery : sequence of ScanRef
+        Photographs, from `reid_audit.read_gallery`: a further attacker, ``photos``, looks every scan up in them.
     seed, draws : int
         Of the resampling.
     executor : concurrent.futures.Executor, optional
@@ -184,7 +194,7 @@ def audit_cohort(
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
     if calibration is None:
-        _require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
+        require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
     attacks = check_attacks(attacks)
     started = start_engines_of_each(settings, encoders or (settings.encoder,))
     thresholds = _assign(calibration, started, allow_mismatch=allow_mismatch)
@@ -195,12 +205,15 @@ def audit_cohort(
         executor=executor,
         progress=progress,
     )
+    pictures = _examine_gallery(gallery, started, executor, progress)
     results: list[AuditResult] = []
     tables: list[ScoreTable] = []
-    for engines, records, own in zip(started, faces, thresholds, strict=True):
+    for engines, records, photos, own in zip(started, faces, pictures, thresholds, strict=True):
         if progress is not None:
             progress("evidence", len(results), len(started))
         scores = compare_attacks(records, attacks)
+        if photos:
+            scores = merge_scores([scores, compare_photos(records, photos)])
         fingerprint = fingerprint_of(engines, records)
         mismatches = () if own is None else check_fingerprint(own, fingerprint, allow=allow_mismatch)
         result = judge_scores(
@@ -209,7 +222,8 @@ def audit_cohort(
             fingerprint=fingerprint,
             calibration=own,
             policy=policy,
-            findings=find_shared_checks(cohort, records, mismatches),
+            findings=find_shared_checks(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else []),
+            crossed=measure_crossings(records, level=policy.level),
             strata=cohort.strata,
             seed=seed,
             draws=draws,
@@ -218,10 +232,10 @@ def audit_cohort(
             replace(
                 result,
                 mismatches=mismatches,
-                notices=(*engines.notices, *result.notices),
+                notices=(*engines.notices, *_say_not_run(attacks, result), *result.notices),
                 settings=describe_settings(engines.settings, seed=seed),
                 weights=engines.identity,
-                scans=describe_scans(records),
+                scans=describe_scans([*records, *photos]),
                 pairs=cohort.pair_accounting(),
             )
         )
@@ -232,6 +246,29 @@ def audit_cohort(
         return results[0], tables[0]
     names = [result.fingerprint.encoder for result in results]
     return join_results(results), join_tables(dict(zip(names, tables, strict=True)))
+
+
+def _say_not_run(attacks: Sequence[str], result: AuditResult) -> tuple[str, ...]:
+    """Say so where the parrot was asked for and had nothing to compare."""
+    if PARROT not in attacks or any(one.attack == PARROT for one in result.evidence.attacks):
+        return ()
+    return ("The parrot attacker was not run: it needs people with two visits that one defacer has defaced.",)
+
+
+def _examine_gallery(
+    gallery: Sequence[ScanRef], started: Sequence[Engines], executor: Executor | None, progress: Progress | None
+) -> list[list[FaceRecord]]:
+    """Find the faces in all photographs, a list per recogniser."""
+    found: list[tuple[FaceRecord, ...]] = []
+
+    def note(records: tuple[FaceRecord, ...]) -> None:
+        found.append(records)
+        if progress is not None:
+            progress("photographs", len(found), len(gallery))
+
+    settings = tuple(engines.settings for engines in started)
+    done = run_all(executor or SerialExecutor(), examine_photo, [(photo, settings) for photo in gallery], done=note)
+    return [[records[k] for records in done] for k in range(len(started))]
 
 
 def _assign(

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from reid_audit.audit.moves import Hints, look_around, make_moves
 from reid_audit.audit.settings import Settings
 from reid_audit.audit.sitting import Sitting
+from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.face import Encoder, make_encoder, make_encoders
 from reid_audit.records import (
     ORIGINAL,
@@ -37,6 +39,11 @@ from reid_audit.volume import check_same_grid, read_volume
 @lru_cache(maxsize=1)
 def _encoders(names: tuple[str, ...], detectors: tuple[str, ...]) -> tuple[Encoder, ...]:
     return make_encoders(names, detector=detectors)
+
+
+def encoders_of(settings: Sequence[Settings]) -> tuple[Encoder, ...]:
+    """Return the recognisers of these settings, loaded once per process."""
+    return _encoders(tuple(one.encoder for one in settings), tuple(one.detector for one in settings))
 
 
 @lru_cache(maxsize=1)
@@ -94,7 +101,7 @@ def examine_scan(
     partner: Partner | None = None,
     *,
     attacks: Sequence[str] = ("naive",),
-    average: Face | None = None,
+    hints: Hints = Hints(),
 ) -> FaceRecord:
     """Take one scan from its file to its face.
 
@@ -107,8 +114,8 @@ def examine_scan(
         The original of a defaced scan. Without it the scan chooses its own level and camera.
     attacks : sequence of str
         What attackers do beside the naive one; see `reid_audit.attack`. Only for defaced scans.
-    average : Face, optional
-        Where a face is on average, for the registered attacker.
+    hints : Hints
+        What attackers know from other scans.
 
     Returns
     -------
@@ -120,7 +127,7 @@ def examine_scan(
     EngineError, WeightsError
         Where no scan could be done, because a package or a model file is gone.
     """
-    return examine_scan_with_each(scan, (settings,), (partner,), attacks=attacks, averages=(average,))[0]
+    return examine_scan_with_each(scan, (settings,), (partner,), attacks=attacks, hints=(hints,))[0]
 
 
 def examine_scan_with_each(
@@ -129,7 +136,7 @@ def examine_scan_with_each(
     partners: Sequence[Partner | None] | None = None,
     *,
     attacks: Sequence[str] = ("naive",),
-    averages: Sequence[Face | None] | None = None,
+    hints: Sequence[Hints] | None = None,
 ) -> tuple[FaceRecord, ...]:
     """Take one scan from its file to a face per recogniser: read, meshed, drawn and looked at once for all of them.
 
@@ -138,7 +145,7 @@ def examine_scan_with_each(
     scan : ScanRef
     settings : sequence of Settings
         One per recogniser: they differ in encoder and detector, and in nothing else.
-    partners, averages : sequence of Partner or None, of Face or None, optional
+    partners, hints : sequence of Partner or None, of Hints, optional
         As for `examine_scan`, one per recogniser: each knows the original as it saw it.
     attacks : sequence of str
 
@@ -152,21 +159,21 @@ def examine_scan_with_each(
     EngineError, WeightsError
         As `examine_scan`.
     """
-    encoders = _encoders(tuple(one.encoder for one in settings), tuple(one.detector for one in settings))
+    encoders = encoders_of(settings)
     sitting = Sitting(scan, settings[0], _renderer(settings[0].renderer))
     return tuple(
-        _examine(sitting, encoder, partner, attacks, average)
-        for encoder, partner, average in zip(
+        _examine(sitting, encoder, partner, attacks, known)
+        for encoder, partner, known in zip(
             encoders,
             [None] * len(encoders) if partners is None else partners,
-            [None] * len(encoders) if averages is None else averages,
+            [Hints()] * len(encoders) if hints is None else hints,
             strict=True,
         )
     )
 
 
 def _examine(
-    sitting: Sitting, encoder: Encoder, partner: Partner | None, attacks: Sequence[str], average: Face | None
+    sitting: Sitting, encoder: Encoder, partner: Partner | None, attacks: Sequence[str], hints: Hints
 ) -> FaceRecord:
     scan, settings, renderer = sitting.scan, sitting.settings, sitting.renderer
     seconds: dict[str, float] = {}
@@ -217,20 +224,19 @@ def _examine(
     done = replace(done, level=skin.level, face=face, view=view)
     if scan.condition == ORIGINAL:
         findings = notes + skin.checks + check_one_sided(skin)
-        return replace(done, findings=findings, relief=measure_relief(skin))
+        done = replace(done, findings=findings, relief=measure_relief(skin))
+    if "multiview" in attacks:
+        with _timed(seconds, "views"):
+            done = replace(done, views=look_around(sitting, skin, view, encoder))
+    if scan.condition == ORIGINAL:
+        return done
+    place = None if partner is None else partner.face
     with _timed(seconds, "attacks"):
-        found = {}
-        if "aligned" in attacks and partner is not None:
-            found["aligned"] = encoder.encode_at(portrait, partner.face)
-        if "registered" in attacks and average is not None:
-            try:
-                own = sitting.draw(skin, find_frontal_view(skin))
-                found["registered"] = encoder.encode_at(own, average)
-            except (RenderError, EngineError) as error:
-                found["registered"] = Face(Status.RENDER_FAILED, encoder.name, reason=str(error))
-    return replace(done, attacks=found)
+        moves = make_moves(sitting, skin, portrait, place=place, hints=hints, attacks=attacks, encoder=encoder)
+    return replace(done, attacks=moves)
 
 
+@undisturbed()
 def render_scan(
     path: Path,
     *,
@@ -262,12 +268,12 @@ def render_scan(
     RenderError, EngineError, WeightsError
         Where nothing can be drawn or recognised.
     """
+    encoder = make_encoder(settings.encoder, detector=settings.detector)
     volume = read_volume(path)
     skin = extract_skin(volume, level=settings.level, settings=settings.surface)
     with make_renderer(settings.renderer) as renderer:
         view = turn_view(find_frontal_view(skin), azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
         portrait = renderer.render(skin, view, lighting=settings.lighting)
-    encoder = make_encoder(settings.encoder, detector=settings.detector)
     findings = [Finding("reader", "info", note) for note in volume.notes] + list(skin.checks)
     if encoder.notice:  # a stand-in or a fallback: a face must not be shown without it
         findings.append(Finding("recogniser", "warning", encoder.notice))

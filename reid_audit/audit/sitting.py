@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from reid_audit.audit.filling import fill_skin
 from reid_audit.audit.settings import Settings
 from reid_audit.records import ORIGINAL, Portrait, ScanRef, Skin, View, Volume
 from reid_audit.render import Renderer
@@ -34,6 +35,7 @@ class Sitting:
         self.sought: dict[str, tuple[Skin, View]] = {}
         self._volume: Volume | None = None
         self._skins: dict[float | None, Skin] = {}
+        self._filled: dict[int, tuple[Skin, Skin]] = {}
         self._portraits: dict[tuple[int, View], tuple[Skin, Portrait]] = {}
 
     def read(self) -> Volume:
@@ -54,6 +56,12 @@ class Sitting:
                 self.read(), level=level, settings=self.settings.surface, altered=self.scan.condition != ORIGINAL
             )
         return self._skins[level]
+
+    def fill(self, skin: Skin) -> Skin:
+        """Fill what was cut away from the head; see `fill_skin`, also for its errors."""
+        if id(skin) not in self._filled:
+            self._filled[id(skin)] = skin, fill_skin(self.read(), skin, settings=self.settings.surface)
+        return self._filled[id(skin)][1]
 
     def draw(self, skin: Skin, view: View) -> Portrait:
         """Draw a skin through a camera. RenderError or EngineError where that cannot be done."""

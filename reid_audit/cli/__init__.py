@@ -10,6 +10,7 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.cli.audit import calibrate, plan, score, stats
+from reid_audit.cli.choose import choose_model
 from reid_audit.cli.deface import deface
 from reid_audit.cli.scan import mesh, render
 from reid_audit.cli.synthetic import demo, phantom
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (demo, phantom, render, mesh, deface, calibrate, score, stats, plan):
+for command in (demo, phantom, render, mesh, deface, choose_model, calibrate, score, stats, plan):
     app.command()(command)
 app.add_typer(weights_app, name="weights")
 

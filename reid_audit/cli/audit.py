@@ -48,6 +48,7 @@ def calibrate(
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         calibrations, faces, _ = reid_audit.calibrate_encoders(
             cohort,
@@ -88,7 +89,16 @@ def score(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
+    gallery: Annotated[
+        Path | None,
+        typer.Option(
+            "--gallery",
+            help="Photographs to look the scans up in: a folder with p01.jpg for the subject p01, or a CSV with "
+            "subject, path. They are read and not kept.",
+            show_default=False,
+        ),
+    ] = None,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
@@ -103,9 +113,11 @@ def score(
     Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    photos = () if gallery is None else reid_audit.read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         result, scores = reid_audit.audit_cohort(
             cohort,
@@ -113,6 +125,7 @@ def score(
             allow_mismatch=allow_mismatch,
             policy=limits,
             attacks=words_of(attack),
+            gallery=photos,
             settings=settings_of("auto", detector, renderer, level),
             encoders=words_of(encoder),
             seed=seed,

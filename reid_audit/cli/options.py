@@ -52,7 +52,13 @@ LevelOption = Annotated[
 WorkersOption = Annotated[int | None, typer.Option("--workers", help="Processes; one per core if left out.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all resampling.")]
 AttackOption = Annotated[
-    str, typer.Option("--attack", help="Attackers, with commas: naive, aligned, registered. naive always runs.")
+    str,
+    typer.Option(
+        "--attack",
+        help="Attackers, with commas: naive (always runs), aligned, registered, multiview, fillin, parrot. multiview "
+        "draws seven portraits of every scan, also of originals: some three times as long in all. fillin meshes every "
+        "defaced scan twice: some one and a half times. parrot costs nothing and needs two defaced visits of a person.",
+    ),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 ManifestArgument = Annotated[

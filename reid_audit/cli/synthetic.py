@@ -35,7 +35,7 @@ def demo(
     encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
     workers: WorkersOption = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -46,6 +46,7 @@ def demo(
     Example: [bold]reid-audit demo --subjects 30[/]
     """
     settings = settings_of("auto", detector, renderer, None)
+    reid_audit.check_encoders(words_of(encoder), detector=detector)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         result, scores = reid_audit.run_demo(
             subjects=subjects,

@@ -17,6 +17,7 @@ from reid_audit.report import (
     percent,
     rank1_text,
     rate_text,
+    rivals_text,
     test_text,
 )
 
@@ -82,16 +83,22 @@ def say_result(result: AuditResult) -> None:
         out.print(f"\n[bold]{escape(verdict.condition)}[/]: {_word(verdict.decision)}")
         for attack in (one for one in result.evidence.attacks if one.condition == verdict.condition):
             match = match_at(attack, name)
+            matched = [
+                ("  matched after defacing", rate_text(match.counted)),
+                ("  different people matched", rate_text(match.strangers)),
+            ]
             say_block(
                 f"  {attack.attack} attacker",
                 [
-                    ("  matched after defacing", rate_text(match.counted)),
-                    ("  different people matched", rate_text(match.strangers)),
+                    *(matched if attack.matches else []),
                     ("  own person first", rank1_text(attack.search)),
                     ("  AUC own/other originals", f"{estimate_text(attack.linkability)}; 0.5 = no link left"),
                     ("  no vector to compare", rate_text(attack.fta)),
                 ],
             )
+        rivals = rivals_text(result.evidence, verdict.condition)
+        if rivals:
+            say_block("  attackers beside each other", [(f"  {what}", value) for what, value in rivals])
         if verdict.encoders:
             out.print(f"  bound by {escape(' and '.join(verdict.encoders))}")
         reasons = [check.text for check in verdict.checks if check.decision is verdict.decision]

@@ -15,7 +15,8 @@ Portraits are RGB. That DeepFace wants BGR is a secret of this folder, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -25,7 +26,7 @@ from reid_audit.face._detectors import KINDS, check_package
 from reid_audit.face._models import RECOGNISERS
 from reid_audit.face._onnx import PREFIX, OnnxEmbedder, find_model, read_handover
 from reid_audit.face._parts import Detector, Embedder, FaceEncoder, SharedDetector
-from reid_audit.records import Face, InputError, Portrait
+from reid_audit.records import Face, InputError, Portrait, WeightsError
 
 DETECTORS: tuple[str, ...] = ("retinaface", "dlib", *KINDS)
 """Detectors by their canonical names."""
@@ -119,10 +120,13 @@ def _files_of_detector(detector: str) -> tuple[str, ...]:
     return {"dlib": ("dlib-landmarks",), "retinaface": ("RetinaFace",)}.get(detector) or KINDS[detector].files
 
 
+def _files_of_recogniser(name: str) -> tuple[str, ...]:
+    return () if name.startswith(PREFIX) else ("dlib-recogniser" if name == "dlib" else name,)
+
+
 def _files_of(name: str, detector: str) -> tuple[str, ...]:
     """Model files of an encoder, by their names in `reid_audit.weights.MODEL_FILES`."""
-    own = () if name.startswith(PREFIX) else ("dlib-recogniser" if name == "dlib" else name,)
-    return (*_files_of_detector(detector), *own)
+    return (*_files_of_detector(detector), *_files_of_recogniser(name))
 
 
 def _choose_encoder(detector: str) -> tuple[str, str]:
@@ -145,20 +149,39 @@ def _choose_detector(name: str) -> tuple[str, str]:
     return "dlib", f"Faces are found with dlib instead of RetinaFace, because {absent[0].file_name} is not there."
 
 
+@contextmanager
+def _digests_told(files: Mapping[str, Path]) -> Iterator[None]:
+    """Add to a WeightsError which file was refused: a name says little, its SHA-256 says all."""
+    try:
+        yield
+    except WeightsError as error:
+        there = {name: path for name, path in files.items() if name in str(error) and path.is_file()}
+        told = "; ".join(f"SHA-256 of the refused {name}: {weights.sha256_of(path)}" for name, path in there.items())
+        if not told:
+            raise
+        raise WeightsError(f"{error}; {told}") from error
+
+
+def _paths_of(names: Iterable[str]) -> dict[str, Path]:
+    found = [weights.find_weights(name) for name in names if not weights.missing((name,))]
+    return {path.name: path for path in found}
+
+
 def make_detector(name: str) -> Detector:
     """Load a detector, one of `DETECTORS`; see `make_encoder` for what is raised."""
     name = _canonical(name, DETECTORS, "detector")
-    if name == "dlib":
-        from reid_audit.face._dlib import DlibDetector
+    with _digests_told(_paths_of(_files_of_detector(name))):
+        if name == "dlib":
+            from reid_audit.face._dlib import DlibDetector
 
-        return DlibDetector()
-    if name == "retinaface":
-        from reid_audit.face._deepface import RetinaFaceDetector
+            return DlibDetector()
+        if name == "retinaface":
+            from reid_audit.face._deepface import RetinaFaceDetector
 
-        return RetinaFaceDetector()
-    from reid_audit.face._detectors import make_kind
+            return RetinaFaceDetector()
+        from reid_audit.face._detectors import make_kind
 
-    return make_kind(name)
+        return make_kind(name)
 
 
 def make_embedder(name: str, *, layout: str = "retinaface-5") -> Embedder:
@@ -168,14 +191,17 @@ def make_embedder(name: str, *, layout: str = "retinaface-5") -> Embedder:
     """
     name = _read_name(name)
     if name.startswith(PREFIX):
-        return OnnxEmbedder(Path(name.removeprefix(PREFIX)), layout=layout)
-    if name == "dlib":
-        from reid_audit.face._dlib import DlibEmbedder
+        path = find_model(Path(name.removeprefix(PREFIX)))
+        with _digests_told({path.name: path}):
+            return OnnxEmbedder(path, layout=layout)
+    with _digests_told(_paths_of(_files_of_recogniser(name))):
+        if name == "dlib":
+            from reid_audit.face._dlib import DlibEmbedder
 
-        return DlibEmbedder()
-    from reid_audit.face._deepface import DeepFaceEmbedder
+            return DlibEmbedder()
+        from reid_audit.face._deepface import DeepFaceEmbedder
 
-    return DeepFaceEmbedder(name)
+        return DeepFaceEmbedder(name)
 
 
 def _resolve(name: str, detector: str) -> tuple[str, str, str]:
@@ -243,6 +269,25 @@ def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
     """
     name, detector, notice = _resolve(name, detector)
     return _assemble(name, make_detector(detector), notice)
+
+
+def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") -> None:
+    """Raise what `make_encoders` would raise for names, files and packages that are not there; loads and reads nothing.
+
+    For a command that would otherwise do other work first: it takes milliseconds.
+
+    Parameters
+    ----------
+    names : iterable of str
+    detector : str
+
+    Raises
+    ------
+    InputError, WeightsError, EngineError
+        As `make_encoder`, but for files that are there and wrong.
+    """
+    for name in names:
+        _resolve(name, detector)
 
 
 def make_encoders(names: Iterable[str], *, detector: str | Sequence[str] = "auto") -> tuple[Encoder, ...]:

@@ -12,9 +12,19 @@ visit
     changes: weight, the opening of mouth and lids.
 """
 
+from reid_audit.phantom.average import average_head
 from reid_audit.phantom.cohort import write_cohort, write_rt_cohort
 from reid_audit.phantom.dicom import RtSet, write_rt_set
 from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
 
-__all__ = ["LABELS", "PhantomScan", "RtSet", "make_phantom", "write_cohort", "write_rt_cohort", "write_rt_set"]
+__all__ = [
+    "LABELS",
+    "PhantomScan",
+    "RtSet",
+    "average_head",
+    "make_phantom",
+    "write_cohort",
+    "write_rt_cohort",
+    "write_rt_set",
+]

@@ -37,16 +37,19 @@ from reid_audit.records.evidence import (
     AttackEvidence,
     Calibration,
     ControlEvidence,
+    CrossedEvidence,
     Curve,
     Estimate,
     Evidence,
     Fingerprint,
+    LeakGap,
     MatchRates,
     PersonEvidence,
     SearchRates,
     StratumEvidence,
     TestResult,
     Threshold,
+    WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
@@ -65,6 +68,7 @@ __all__ = [
     "Check",
     "ConditionVerdict",
     "ControlEvidence",
+    "CrossedEvidence",
     "Curve",
     "Decision",
     "DefaceRun",
@@ -80,6 +84,7 @@ __all__ = [
     "Grid",
     "Group",
     "InputError",
+    "LeakGap",
     "MatchRates",
     "Modality",
     "PairCount",
@@ -105,5 +110,6 @@ __all__ = [
     "View",
     "Volume",
     "WeightsError",
+    "WorstCase",
     "natural_key",
 ]

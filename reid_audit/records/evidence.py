@@ -285,12 +285,14 @@ class AttackEvidence:
     condition, attack : str
     group : Group
         ``defaced_same``, or ``defaced_same_scan`` where nobody has two visits: that flatters the attacker.
+        ``defaced_defaced_same`` for the parrot, whose gallery is defaced too.
     subjects : int
         People with such a comparison.
     fta : Rate
         Defaced scans without a vector.
     matches : tuple of MatchRates
-        One per threshold that the calibration offers.
+        One per threshold that the calibration offers; none for the parrot, whose distances no threshold of originals
+        fits.
     search : SearchRates
     linkability : Estimate
         AUC of own against other people's originals, over all pairs; a scan without a face counts one half.
@@ -363,8 +365,79 @@ class PersonEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class LeakGap:
+    """How much more the aligned attacker finds than the registered one, which uses nothing of the original.
+
+    Attributes
+    ----------
+    condition : str
+    rank1 : Estimate
+        Difference of the shares of searches that put the mate first, in [-1, 1].
+    linkability : Estimate
+        Difference of the linkabilities (AUC), in [-1, 1].
+    """
+
+    condition: str
+    rank1: Estimate
+    linkability: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedEvidence:
+    """Whom the aligned attacker finds where it lays one person's landmarks on another's defaced portrait.
+
+    Attributes
+    ----------
+    condition : str
+    group : Group
+        Which originals were searched: ``defaced_same`` = of other visits.
+    probes : int
+        Crossed portraits with a vector that were looked up.
+    chance : float
+        Share that guessing would reach.
+    pixels_first, landmarks_first : Rate
+        Share of crossed portraits whose nearest original is that of the pixels' owner, and of the landmarks' owner.
+    pixels_auc, landmarks_auc : Estimate
+        Probability that the owner's original is nearer than that of somebody who owns neither.
+    landmarks_at_least : float
+        One-sided lower bound of ``landmarks_first``.
+    """
+
+    condition: str
+    group: Group
+    probes: int
+    chance: Real
+    pixels_first: Rate
+    landmarks_first: Rate
+    pixels_auc: Estimate
+    landmarks_auc: Estimate
+    landmarks_at_least: Real = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """The strongest of the attackers on one defacer, for each measure, chosen among ``tried`` and not corrected for it.
+
+    Each measure names its attacker, ``""`` where none measured it; parrot and control are not among the matches.
+    """
+
+    condition: str
+    tried: tuple[str, ...]
+    match_attack: str
+    match: Rate
+    rank1_attack: str
+    rank1: Rate
+    chance1: Real
+    linkability_attack: str
+    linkability: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
-    """All numbers that a verdict is made of."""
+    """All numbers that a verdict is made of.
+
+    ``leaks`` and ``crossed`` are there where the aligned attacker ran; ``worst`` has one entry per defacer.
+    """
 
     controls: tuple[ControlEvidence, ...]
     attacks: tuple[AttackEvidence, ...]
@@ -374,6 +447,9 @@ class Evidence:
     draws: int
     level: float = 0.95
     notes: tuple[str, ...] = ()
+    leaks: tuple[LeakGap, ...] = ()
+    crossed: tuple[CrossedEvidence, ...] = ()
+    worst: tuple[WorstCase, ...] = ()
 
     def attack(self, condition: str, attack: str = "naive") -> AttackEvidence:
         """Return the evidence of one attacker on one defacer. KeyError names those that exist."""

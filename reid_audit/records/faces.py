@@ -168,7 +168,10 @@ class FaceRecord:
     level : float
         Intensity at which the skin was taken; NaN where it came to none.
     attacks : mapping of str to Face
-        What attackers other than the naive one got from a defaced scan, by the attacker's name.
+        What attackers other than the naive one got from a defaced scan, by the attacker's name; the control
+        ``"crossed"`` too.
+    views : tuple of Face
+        From each of `reid_audit.render.views_around`, where a multi-view attacker asked for them.
     view, grid : View, Grid or None
         Camera and voxel grid; an original hands them on to its defaced partner.
     relief : Relief or None
@@ -177,7 +180,7 @@ class FaceRecord:
         SHA-256 of the voxels: tells a defaced scan that is its original. Names a scan, so it goes into no report.
     findings : tuple of Finding
     seconds : mapping of str to float
-        Wall time of each stage that was reached: ``read``, ``skin``, ``portrait``, ``face``.
+        Wall time of each stage that was reached: ``read``, ``skin``, ``portrait``, ``face``, ``views``, ``attacks``.
     """
 
     scan: ScanRef
@@ -188,5 +191,6 @@ class FaceRecord:
     relief: Relief | None = None
     digest: str = ""
     attacks: Mapping[str, Face] = field(default_factory=dict)
+    views: tuple[Face, ...] = ()
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -21,6 +21,8 @@ over searches, AUC of own pairs       logit scale with Student's t: covers 94-97
 against those of strangers            96-99 % for FMR (the wider the fewer pairs match). The percentile bootstrap of
                                       subjects covered 79-95 %, and the binomial interval that takes pairs for
                                       independent 32-94 %.
+difference of two attackers           Delete-one-subject jackknife of the difference with Student's t: a person leaves
+                                      both attackers at once.
 thresholds                            Percentile bootstrap of subjects: a pair (i, j) weighs w_i w_j, a person's own
                                       pairs weigh w_i. At a fixed FMR the quantiles at the ends of the FMR's interval.
 ===================================== ============================================================================
@@ -33,6 +35,7 @@ interval of length zero. The interval is then what a share q of unseen people co
 bound of 0 in n people (AUC) or of 0 in n // 2 disjoint and so independent pairs (rates over pairs).
 """
 
+from reid_audit.stats.gaps import Compared, gap_of_auc, gap_of_rates
 from reid_audit.stats.intervals import (
     auc_of_pairs,
     clopper_pearson,
@@ -52,11 +55,14 @@ from reid_audit.stats.significance import (
 from reid_audit.stats.subjects import draw_subjects, redraw_curves
 
 __all__ = [
+    "Compared",
     "adjust",
     "auc_of_pairs",
     "bounded_below",
     "clopper_pearson",
     "draw_subjects",
+    "gap_of_auc",
+    "gap_of_rates",
     "kruskal",
     "mann_whitney",
     "mean_of_pairs",

@@ -276,16 +276,43 @@ def auc_of_pairs(
     and his pairs with others hold, and both are sums over ranks.
     """
     check_level(level)
+    found = leave_out_auc(own, own_subject, other, probe, reference)
+    method = "subject jackknife, logit, t"
+    if not found.without.size:
+        return Estimate(found.value, subjects=found.people, level=level, method=method, reason=found.reason)
+    bounds = _jackknife_bounds(found.value, found.without, level, independent=found.people)
+    reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
+    return Estimate(found.value, *bounds, found.people, level, method, reason)
+
+
+class LeftOut(NamedTuple):
+    """An AUC, and what it would be without each person.
+
+    ``without`` is empty where no person can be left out (``reason`` says why), else (n,) for the codes in ``person``.
+    """
+
+    value: float
+    people: int
+    person: NDArray[np.intp]
+    without: NDArray[np.float64]
+    reason: str = ""
+
+
+_NOBODY, _NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0)
+
+
+def leave_out_auc(
+    own: ArrayLike, own_subject: ArrayLike, other: ArrayLike, probe: ArrayLike, reference: ArrayLike
+) -> LeftOut:
+    """Compute the AUC of `auc_of_pairs`, and again without each person."""
     d_own, d_other = np.asarray(own, dtype=np.float64), np.asarray(other, dtype=np.float64)
     who, p, r = (np.asarray(x, dtype=np.intp) for x in (own_subject, probe, reference))
-    method = "subject jackknife, logit, t"
     if not d_own.size or not d_other.size:
         missing = "own" if not d_own.size else "other people's"
-        return Estimate(math.nan, level=level, method=method, reason=f"there are no {missing} pairs")
+        return LeftOut(math.nan, 0, _NOBODY, _NOTHING, f"there are no {missing} pairs")
     seen_own, seen_other = ~np.isnan(d_own), ~np.isnan(d_other)
     if seen_own.any() and not seen_other.any():
-        reason = "none of other people's pairs was acquired"
-        return Estimate(math.nan, level=level, method=method, reason=reason)
+        return LeftOut(math.nan, 0, _NOBODY, _NOTHING, "none of other people's pairs was acquired")
     guessed = seen_own.any() and not seen_other.all()
     if guessed:
         d_other, p, r, seen_other = d_other[seen_other], p[seen_other], r[seen_other], seen_other[seen_other]
@@ -296,7 +323,7 @@ def auc_of_pairs(
     total, trials = float(by_own.sum()), len(d_own) * len(d_other)
     value = total / trials
     if min(who.min(), p.min(), r.min()) < 0:
-        return Estimate(value, level=level, method=method, reason=_NAMELESS)
+        return LeftOut(value, 0, _NOBODY, _NOTHING, _NAMELESS)
 
     n = int(max(who.max(), p.max(), r.max())) + 1
     own_pairs = _per_person(n, (who, None))
@@ -307,12 +334,10 @@ def auc_of_pairs(
     there = (own_pairs > 0) | (other_pairs > 0)
     people = int((own_pairs > 0).sum())
     if (counts[there] <= 0).any() and not guessed:
-        return Estimate(value, subjects=people, level=level, method=method, reason="too few people for an interval")
+        return LeftOut(value, people, _NOBODY, _NOTHING, "too few people for an interval")
     # Without the only person who was acquired nothing is, and everything counts one half, as above.
     without = np.where(counts[there] > 0, sums[there] / np.maximum(counts[there], 1), 0.5)
-    bounds = _jackknife_bounds(value, without, level, independent=people)
-    reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
-    return Estimate(value, *bounds, people, level, method, reason)
+    return LeftOut(value, people, np.flatnonzero(there), without)
 
 
 def _own_against_own_pairs(

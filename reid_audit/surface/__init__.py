@@ -16,7 +16,7 @@ outer air
 
 from reid_audit.surface.added import check_added_surface, measure_relief
 from reid_audit.surface.extract import extract_skin
-from reid_audit.surface.level import CT_LEVEL_HU, candidate_levels, find_level, refine_level
+from reid_audit.surface.level import CT_LEVEL_HU, air_of, candidate_levels, find_level, refine_level
 from reid_audit.surface.mesh_file import MESH_ENDINGS, write_mesh
 from reid_audit.surface.settings import SurfaceSettings
 
@@ -24,6 +24,7 @@ __all__ = [
     "CT_LEVEL_HU",
     "MESH_ENDINGS",
     "SurfaceSettings",
+    "air_of",
     "candidate_levels",
     "check_added_surface",
     "extract_skin",

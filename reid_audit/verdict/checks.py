@@ -11,6 +11,7 @@ from reid_audit.records import (
     Calibration,
     Check,
     ControlEvidence,
+    CrossedEvidence,
     Decision,
     Estimate,
     Group,
@@ -56,6 +57,11 @@ def _one_sided(rate: Rate, level: float) -> tuple[float, float]:
     """One-sided Clopper-Pearson bounds of a proportion of people."""
     two_sided = clopper_pearson(rate.successes, rate.trials, level=2 * level - 1)
     return two_sided.low, two_sided.high
+
+
+def binds(attack: str, policy: Policy) -> bool:
+    """Whether the policy requires an attacker; ``"multiview"`` stands for each of its scores."""
+    return attack in policy.required_attacks or attack.partition("-")[0] in policy.required_attacks
 
 
 def _check_match(evidence: AttackEvidence, policy: Policy) -> Check:
@@ -134,15 +140,16 @@ def _doubt(check: Check) -> Check:
 def check_attack(evidence: AttackEvidence, policy: Policy, *, sighted: bool) -> list[Check]:
     """Apply the limits to one attacker on one defacer; ``sighted`` = it recognises originals."""
     words = "a person's own originals are nearer than strangers' with probability"
+    defaced_gallery = evidence.group is Group.DEFACED_DEFACED_SAME
     checks = [
-        _check_match(evidence, policy),
+        *([] if defaced_gallery else [_check_match(evidence, policy)]),
         _tell_remainder(_check_auc("linkability", words, evidence.linkability, evidence.attack, policy), evidence),
         _check_auc("search_linkability", f"within one search {words}", evidence.search_auc, evidence.attack, policy),
         _check_rank1(evidence, policy),
     ]
     if not sighted:
         checks = [_doubt(check) if check.name in _NEEDS_SIGHT else check for check in checks]
-    if evidence.parrot.at_least > policy.max_linkability:  # False for NaN
+    if not defaced_gallery and evidence.parrot.at_least > policy.max_linkability:  # False for NaN
         text = (
             f"{evidence.attack}: defaced scans of one person are nearer to each other than to strangers' with "
             f"probability {evidence.parrot.value:.3g}; at least {evidence.parrot.at_least:.3g} at {policy.level:.0%} "
@@ -169,18 +176,43 @@ def _check_required(attacks: Sequence[AttackEvidence], policy: Policy) -> list[C
 
     Only the naive attacker may find no face: the others exist to see what it misses.
     """
-    run = {one.attack: one.fta for one in attacks}
+    run = {one.attack for one in attacks} | {one.attack.partition("-")[0] for one in attacks}
     checks = []
     lacking = [name for name in policy.required_attacks if name not in run]
     if lacking:
         text = f"The policy asks for the attackers {', '.join(lacking)}, which were not run: run them for a PASS."
         checks.append(Check("required_attacks", Decision.REVIEW, text))
-    for name in policy.required_attacks:
-        fta, limit = run.get(name), policy.max_defaced_fta
-        if fta is not None and name != "naive" and not fta.value <= limit:
-            text = f"{name}: no vector from {fta.successes} of {fta.trials} defaced scans; the policy asks for it."
-            checks.append(Check("required_attacks", Decision.REVIEW, text, fta.value, fta.value, limit, name))
+    for one in attacks:
+        fta, limit = one.fta, policy.max_defaced_fta
+        if binds(one.attack, policy) and one.attack != "naive" and not fta.value <= limit:
+            text = (
+                f"{one.attack}: no vector from {fta.successes} of {fta.trials} defaced scans; the policy asks for it."
+            )
+            checks.append(Check("required_attacks", Decision.REVIEW, text, fta.value, fta.value, limit, one.attack))
     return checks
+
+
+def check_crossed(crossed: CrossedEvidence, policy: Policy) -> Check:
+    """Check that the aligned attacker finds the owner of the pixels, and not that of the landmarks it was given.
+
+    Measured by the policy's own limits: what landmarks alone may not link without making the evidence doubtful.
+    """
+    limit = policy.max_rank1_over_chance + crossed.chance
+    rate, auc = crossed.landmarks_first, crossed.landmarks_auc
+    found = crossed.landmarks_at_least > limit or auc.at_least > policy.max_linkability  # False for NaN
+    text = (
+        f"aligned: one person's landmarks on another's portrait find the pixels' owner first in "
+        f"{crossed.pixels_first.successes} and the landmarks' owner in {rate.successes} of {rate.trials} searches, "
+        f"where guessing finds {crossed.chance * rate.trials:.3g}"
+    )
+    if not rate.trials:
+        text = "aligned: no crossed portrait could be looked up: whether it reads its own hint was not shown."
+    elif found:
+        text += ": it reads its own hint, and its evidence is doubtful; registered is free of it."
+    else:
+        text += "."
+    decision = Decision.REVIEW if found else Decision.PASS
+    return Check("crossed", decision, text, rate.value, crossed.landmarks_at_least, limit, "aligned")
 
 
 def check_coverage(attacks: Sequence[AttackEvidence], policy: Policy, *, people: int) -> list[Check]:
@@ -209,7 +241,8 @@ def check_coverage(attacks: Sequence[AttackEvidence], policy: Policy, *, people:
             )
             n = one.fta.subjects
             checks.append(Check("coverage", Decision.REVIEW, text, n, n, people, one.attack))
-    compared, least = min(one.subjects for one in attacks), policy.min_subjects
+    binding = [one for one in attacks if binds(one.attack, policy)] or attacks
+    compared, least = min(one.subjects for one in binding), policy.min_subjects
     decision = Decision.PASS if compared >= least else Decision.INCOMPLETE
     text = f"{compared} people were compared after defacing; the policy asks for {least}."
     checks.append(Check("subjects", decision, text, compared, compared, least))

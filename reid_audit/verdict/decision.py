@@ -14,8 +14,24 @@ from reid_audit.records import (
     Policy,
     Verdict,
 )
-from reid_audit.verdict.checks import check_attack, check_control, check_coverage, show_beside, worst
+from reid_audit.verdict.checks import (
+    binds,
+    check_attack,
+    check_control,
+    check_coverage,
+    check_crossed,
+    show_beside,
+    worst,
+)
 from reid_audit.verdict.policy import check_policy
+
+
+def _is_leaned_on(control: str, evidence: Evidence, policy: Policy) -> bool:
+    """Whether a binding attacker rests on this control: its own, or the naive one where it has none of its own."""
+    own = {one.attack for one in evidence.controls}
+    if binds(control, policy) or len(own) == 1:
+        return True
+    return control == "naive" and any(one.attack not in own and binds(one.attack, policy) for one in evidence.attacks)
 
 
 def decide(
@@ -59,7 +75,7 @@ def decide(
     sighted: dict[str, bool] = {}
     for control in evidence.controls:
         checks = check_control(control, policy, external)
-        shared += checks
+        shared += checks if _is_leaned_on(control.attack, evidence, policy) else [show_beside(c) for c in checks]
         sight = [c.decision for c in checks if c.name in ("control_tmr", "control_auc")]
         sighted[control.attack] = all(d in (Decision.PASS, Decision.REVIEW) for d in sight)
     if not evidence.controls:
@@ -73,8 +89,9 @@ def decide(
         own: list[Check] = []
         for one in attacks:
             checks = check_attack(one, policy, sighted=sighted.get(one.attack, sighted.get("naive", False)))
-            own += checks if one.attack in policy.required_attacks else [show_beside(check) for check in checks]
+            own += checks if binds(one.attack, policy) else [show_beside(check) for check in checks]
         own += check_coverage(attacks, policy, people=people)
+        own += [check_crossed(one, policy) for one in evidence.crossed if one.condition == condition]
         decision = worst(check.decision for check in (*shared, *own))
         conditions.append(ConditionVerdict(condition, decision, tuple(own)))
     overall = worst([*(c.decision for c in shared), *(c.decision for c in conditions)])

@@ -202,13 +202,13 @@ def check_file(record: ModelFile, path: Path, *, replace: str, recorded: bool = 
     digest = sha256_of(path)
     if record.sha256 is not None and digest != record.sha256:
         raise WeightsError(
-            f"{record.file_name} of {name} is not the pinned file (SHA-256 {digest[:12]}... instead of "
-            f"{record.sha256[:12]}...): {replace}"
+            f"{record.file_name} of {name} is not the pinned file (SHA-256 {digest} instead of "
+            f"{record.sha256}): {replace}"
         )
     known = recorded_sha256(record) if recorded and record.sha256 is None else None
     if known is not None and digest != known:
         raise WeightsError(
-            f"{record.file_name} of {name} is not the file that was recorded (SHA-256 {digest[:12]}... instead of "
-            f"{known[:12]}...): {replace}"
+            f"{record.file_name} of {name} is not the file that was recorded (SHA-256 {digest} instead of "
+            f"{known}): {replace}"
         )
     return digest

@@ -1,0 +1,133 @@
+"""Attackers beside each other: the leak gap, the crossed control, and the strongest of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.accuracy.compared import ALIGNED, Attempt
+from reid_audit.records import AttackEvidence, CrossedEvidence, Group, LeakGap, Rate, WorstCase
+from reid_audit.stats import Compared, auc_of_pairs, gap_of_auc, gap_of_rates, people_rate
+
+REGISTERED = "registered"
+
+
+# --- the leak gap ---
+
+
+def _compared(attempt: Attempt) -> Compared:
+    own, strangers = attempt.own, attempt.strangers
+    return Compared(own.distance, own.probe, strangers.distance, strangers.probe, strangers.reference)
+
+
+def measure_leak(aligned: Attempt, registered: Attempt, *, level: float) -> LeakGap:
+    """Measure how much more the aligned attacker finds than the registered one, on the same people."""
+    first, second = aligned.searches, registered.searches
+    return LeakGap(
+        condition=aligned.condition,
+        rank1=gap_of_rates(first.rank <= 1, first.subject, second.rank <= 1, second.subject, level=level),
+        linkability=gap_of_auc(_compared(aligned), _compared(registered), level=level),
+    )
+
+
+def find_leak(attempts: Sequence[Attempt], *, level: float) -> LeakGap | None:
+    """Return the leak gap of one defacer; None where one of the two attackers was not run."""
+    by = {attempt.attack: attempt for attempt in attempts}
+    return measure_leak(by[ALIGNED], by[REGISTERED], level=level) if {ALIGNED, REGISTERED} <= set(by) else None
+
+
+# --- the crossed control ---
+
+
+class Crossing(NamedTuple):
+    """One crossed portrait and its distances to the originals that it was looked up in.
+
+    Attributes
+    ----------
+    pixels, landmarks : int
+        Subject codes of whose portrait it is, and whose landmarks were laid on it.
+    reference : (n,) int
+        Subject code of each original; both owners are among them.
+    distance : (n,) float64
+        Finite.
+    """
+
+    pixels: int
+    landmarks: int
+    reference: NDArray[np.intp]
+    distance: NDArray[np.float64]
+
+
+def assess_crossings(
+    condition: str, crossings: Sequence[Crossing], *, group: Group, level: float = 0.95
+) -> CrossedEvidence:
+    """Measure whether crossed portraits are nearest to the owner of their pixels or to that of their landmarks.
+
+    Parameters
+    ----------
+    condition : str
+    crossings : sequence of Crossing
+        One or several per person; none give rates and AUCs of NaN.
+    group : Group
+        Which originals were searched.
+    """
+    pixels = np.array([c.pixels for c in crossings], dtype=np.intp)
+    landmarks = np.array([c.landmarks for c in crossings], dtype=np.intp)
+
+    def nearest_of(owner: NDArray[np.intp]) -> NDArray[np.float64]:
+        return np.array([c.distance[c.reference == k].min() for c, k in zip(crossings, owner, strict=True)])
+
+    to_pixels, to_landmarks = nearest_of(pixels), nearest_of(landmarks)
+    least = np.array([c.distance.min() for c in crossings])
+    third = [(c.reference != c.pixels) & (c.reference != c.landmarks) for c in crossings]
+    empty = np.zeros(0)
+    others = np.concatenate([empty, *(c.distance[t] for c, t in zip(crossings, third, strict=True))])
+    met = np.concatenate([empty, *(c.reference[t] for c, t in zip(crossings, third, strict=True))]).astype(np.intp)
+    times = [int(t.sum()) for t in third]
+    landmarks_first, at_least, _ = people_rate(to_landmarks <= least, landmarks, level=level)
+    return CrossedEvidence(
+        condition=condition,
+        group=group,
+        probes=len(crossings),
+        chance=float(np.mean([1 / len(c.reference) for c in crossings])) if crossings else math.nan,
+        pixels_first=people_rate(to_pixels <= least, pixels, level=level)[0],
+        landmarks_first=landmarks_first,
+        pixels_auc=auc_of_pairs(to_pixels, pixels, others, np.repeat(pixels, times), met, level=level),
+        landmarks_auc=auc_of_pairs(to_landmarks, landmarks, others, np.repeat(landmarks, times), met, level=level),
+        landmarks_at_least=at_least,
+    )
+
+
+# --- the strongest ---
+
+
+def find_worst(condition: str, attacks: Sequence[AttackEvidence], threshold: str = "youden") -> WorstCase:
+    """Return the strongest of the attackers on one defacer; the first of several that are equal."""
+    unknown = Rate(math.nan, math.nan, math.nan, 0, 0, 0)
+
+    def match_of(one: AttackEvidence) -> Rate:
+        return next((m.people for m in one.matches if m.threshold == threshold), unknown)
+
+    def most(values: Sequence[float]) -> int | None:
+        known = [k for k, value in enumerate(values) if not math.isnan(value)]
+        return max(known, key=lambda k: (values[k], -k)) if known else None
+
+    by_match = most([match_of(one).value for one in attacks])
+    by_rank = most([one.search.rank1.value for one in attacks])
+    by_link = most([one.linkability.value for one in attacks])
+    linked = attacks[by_link or 0]
+    return WorstCase(
+        condition=condition,
+        tried=tuple(one.attack for one in attacks),
+        match_attack="" if by_match is None else attacks[by_match].attack,
+        match=unknown if by_match is None else match_of(attacks[by_match]),
+        rank1_attack="" if by_rank is None else attacks[by_rank].attack,
+        rank1=unknown if by_rank is None else attacks[by_rank].search.rank1,
+        chance1=math.nan if by_rank is None else attacks[by_rank].search.chance1,
+        linkability_attack="" if by_link is None else linked.attack,
+        linkability=linked.linkability,
+    )

@@ -1,0 +1,92 @@
+"""Which recogniser: `choose-model`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+import reid_audit
+from reid_audit.accuracy.choose import EncoderChoice, write_choice
+from reid_audit.cli.options import (
+    DetectorOption,
+    LevelOption,
+    ManifestArgument,
+    OverwriteOption,
+    RendererName,
+    RendererOption,
+    WorkersOption,
+    settings_of,
+    show_progress,
+    words_of,
+)
+from reid_audit.cli.words import out
+from reid_audit.report import estimate_text, rate_text
+
+
+def choose_model(
+    manifest: ManifestArgument,
+    encoders: Annotated[
+        str,
+        typer.Option(
+            "--encoders",
+            help="Recognisers with commas, as for --encoder: dlib,onnx:FILE.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for choice.json and choice.csv.", show_default=False)
+    ] = None,
+    detector: DetectorOption = "auto",
+    renderer: RendererOption = RendererName.AUTO,
+    level: LevelOption = None,
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
+    ] = False,
+) -> None:
+    """Compare recognisers on the originals of a cohort: which would an attacker take?
+
+    Example: [bold]reid-audit choose-model manifest.csv --encoders dlib,onnx:model.onnx -o choice[/]
+    """
+    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    reid_audit.check_encoders(words_of(encoders), detector=detector)
+    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+        choice = reid_audit.choose_model(
+            cohort,
+            words_of(encoders),
+            settings=settings_of("auto", detector, renderer, level),
+            executor=executor,
+            progress=progress,
+        )
+    path = None if output is None else write_choice(choice, output, overwrite=overwrite)
+    _say_choice(choice)
+    if path is not None:
+        out.print(f"Numbers: {escape(str(path))}", soft_wrap=True)
+
+
+def _say_choice(choice: EncoderChoice) -> None:
+    for notice in choice.notices:
+        out.print(f"[yellow]Note:[/] {escape(notice)}")
+    table = Table("recogniser", "AUC", "TMR at FMR 1 %", "overlap", "H", "no face", "s per face")
+    for one in choice.scores:
+        numbers = [(one.overlap, ".3f"), (one.h.statistic, ".1f")]
+        overlap, h = ("" if number != number else format(number, form) for number, form in numbers)
+        table.add_row(
+            escape(one.encoder) + (" (stand-in)" if one.stand_in else ""),
+            estimate_text(one.auc),
+            rate_text(one.tmr),
+            overlap,
+            h,
+            rate_text(one.fta),
+            "" if one.seconds != one.seconds else f"{one.seconds:.3f}",
+        )
+    out.print(table)
+    for one in choice.scores:
+        if one.reason:
+            out.print(f"  {escape(one.encoder)}: {escape(one.reason)}")
+    out.print(f"Recommended: [bold]{escape(choice.recommended or 'none')}[/]: {escape(choice.reason)}.")

@@ -1,0 +1,100 @@
+"""Differences between two attackers on the same people, with intervals that know that the people are the same."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reid_audit.records import Estimate
+from reid_audit.stats.intervals import check_level, clopper_pearson, leave_out_auc
+
+_METHOD = "subject jackknife of the difference, t"
+
+
+class Compared(NamedTuple):
+    """Own and strangers' comparisons, as `reid_audit.stats.auc_of_pairs` takes them."""
+
+    own: ArrayLike
+    own_subject: ArrayLike
+    other: ArrayLike
+    probe: ArrayLike
+    reference: ArrayLike
+
+
+def _difference(value: float, without: NDArray[np.float64], level: float) -> Estimate:
+    from scipy.stats import t as student
+
+    n = len(without)
+    if n < 3 or not np.isfinite(without).all():
+        return Estimate(value, subjects=n, level=level, method=_METHOD, reason="too few people for an interval")
+    error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
+    two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + level) / 2, level))
+    if error < 1e-12:  # nobody differs: what unseen people could still change
+        unseen = clopper_pearson(0, n, level=level).high, clopper_pearson(0, n, level=2 * level - 1).high
+        two, one = unseen
+    low, high, at_least, at_most = (min(max(value + shift, -1.0), 1.0) for shift in (-two, two, -one, one))
+    return Estimate(value, low, high, at_least, at_most, n, level, _METHOD)
+
+
+def gap_of_auc(first: Compared, second: Compared, *, level: float = 0.95) -> Estimate:
+    """AUC of the first minus that of the second; a person leaves both at once.
+
+    Parameters
+    ----------
+    first, second : Compared
+        Of the same people; NaN as for `reid_audit.stats.auc_of_pairs`.
+    level : float
+        Above one half.
+
+    Returns
+    -------
+    Estimate
+        In [-1, 1]; NaN with a reason where one of the two is.
+    """
+    check_level(level)
+    a, b = leave_out_auc(*first), leave_out_auc(*second)
+    value = a.value - b.value
+    reason = a.reason or b.reason
+    if not reason and not np.array_equal(a.person, b.person):
+        reason = "the two do not rest on the same people"
+    if reason:
+        return Estimate(value, subjects=min(a.people, b.people), level=level, method=_METHOD, reason=reason)
+    return _difference(value, a.without - b.without, level)
+
+
+def gap_of_rates(
+    first: ArrayLike, first_subject: ArrayLike, second: ArrayLike, second_subject: ArrayLike, *, level: float = 0.95
+) -> Estimate:
+    """Share of hits of the first minus that of the second, e.g. rank-1; a person leaves both at once.
+
+    Parameters
+    ----------
+    first, second : (n,), (m,) bool
+        Trials, one or several per person.
+    first_subject, second_subject : (n,), (m,) int
+        Subject code of each trial, not negative.
+
+    Returns
+    -------
+    Estimate
+        In [-1, 1]; NaN with a reason where one of the two has no trial.
+    """
+    check_level(level)
+    hits = [np.asarray(x, dtype=np.float64) for x in (first, second)]
+    who = [np.asarray(x, dtype=np.intp) for x in (first_subject, second_subject)]
+    if not all(h.size for h in hits):
+        return Estimate(math.nan, level=level, method=_METHOD, reason="there are no trials")
+    value = float(hits[0].mean() - hits[1].mean())
+    n = int(max(w.max() for w in who)) + 1
+    people = np.unique(np.concatenate(who))
+    counts = [np.bincount(w, minlength=n)[people] for w in who]
+    sums = [np.bincount(w, h, minlength=n)[people] for w, h in zip(who, hits, strict=True)]
+    left = [h.size - c for h, c in zip(hits, counts, strict=True)]
+    if min(part.min() for part in left) <= 0:
+        reason = "too few people for an interval"
+        return Estimate(value, subjects=len(people), level=level, method=_METHOD, reason=reason)
+    a, b = ((h.sum() - s) / part for h, s, part in zip(hits, sums, left, strict=True))
+    return _difference(value, a - b, level)

@@ -1,0 +1,46 @@
+"""The example that compares attackers, in a small form: what its table claims."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "compare_attacks.py"
+
+
+@pytest.fixture
+def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("compare_attacks", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "compare_attacks", module)
+    monkeypatch.syspath_prepend(EXAMPLE.parent)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.slow
+def test_every_attacker_is_as_strong_as_naive_on_untouched_scans(example: ModuleType) -> None:
+    defacers = [defacer for defacer in example.DEFACERS if defacer.name in ("none", "face-box")]
+    result, table = example.run(3, voxel_mm=3.0, workers=2, defacers=defacers)
+    evidence = result.evidence
+    naive = evidence.attack("none")
+    tried = {one.attack for one in evidence.attacks}
+    assert tried == {"naive", "aligned", "registered", "multiview-min", "multiview-mean", "fillin", "parrot"}
+    for attack in sorted(tried):
+        found = evidence.attack("none", attack)
+        assert found.search.rank1.value >= naive.search.rank1.value - 0.35, attack  # two searches of six
+        assert found.linkability.value >= naive.linkability.value - 0.15, attack
+    assert evidence.attack("face-box", "aligned").fta.value == 0.0
+    assert evidence.attack("face-box", "fillin").fta.value == 0.0
+    (box,) = [worst for worst in evidence.worst if worst.condition == "face-box"]
+    assert len(box.tried) == len(tried)
+    assert (
+        {one.condition for one in evidence.leaks} == {one.condition for one in evidence.crossed} == {"none", "face-box"}
+    )
+    assert table.count("| face-box |") == len(tried) + 1

@@ -1,0 +1,79 @@
+"""What an audit does to the process that runs it: nothing. In a process of its own, whose sockets raise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import stand_ins
+
+import reid_audit
+from reid_audit import ScanRef, write_manifest, write_volume
+from reid_audit.phantom import make_phantom
+
+PROGRAM = """
+import logging, os, signal, socket, sys, warnings
+def refuse(*_): raise AssertionError("connects")
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+import numpy  # adds filters of its own
+def state():
+    root = logging.getLogger()
+    return {
+        "warnings": {str(each) for each in warnings.filters}, "order": list(warnings.filters),
+        "environment": set(os.environ.items()), "logging": (root.level, list(root.handlers), root.manager.disable),
+        "streams": (sys.stdout, sys.stderr), "timeout": socket.getdefaulttimeout(), "folder": os.getcwd(),
+        "signal": signal.getsignal(signal.SIGINT),
+    }
+before = state()
+def check(when):
+    changed = {name: (old ^ new if isinstance(old, set) else (old, new))
+               for (name, old), new in zip(before.items(), state().values()) if old != new}
+    assert not changed, (when, changed)
+from pathlib import Path
+import reid_audit
+check("importing")
+settings = reid_audit.Settings(surface=reid_audit.SurfaceSettings(voxel_mm=3.0), detector="dlib")
+cohort = reid_audit.read_manifest(Path("heads/manifest.csv"))
+result, scores = reid_audit.audit_cohort(cohort, settings=settings, encoders=("dlib", "ArcFace"), draws=20)
+check("auditing")
+reid_audit.write_result(result, scores, Path("out"))
+check("writing")
+statuses = {row.status for one in result.recognisers for row in one.scans}
+assert statuses <= {"ok", "many_faces", "low_confidence", "no_face"}, statuses
+assert any("STAND-IN" in notice for notice in result.notices)
+"""
+
+
+@pytest.mark.slow
+def test_an_audit_leaves_the_process_as_it_was(tmp_path: Path) -> None:
+    heads = tmp_path / "heads"
+    heads.mkdir()
+    scans = []
+    for person in range(2):
+        for visit, condition in ((1, "original"), (2, "original"), (1, "tool")):
+            scan = make_phantom(person, visit, spacing_mm=4.0)
+            path = heads / f"p{person}_{visit}_{condition}.nii"
+            write_volume(scan.volume, path)
+            scans.append(ScanRef(f"p{person}", str(visit), condition, path, scan.volume.modality))
+    write_manifest(heads / "manifest.csv", scans)
+    weights = stand_ins.write_home(tmp_path / "home")
+    there = sorted(weights.parent.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={
+            **os.environ,
+            "DEEPFACE_HOME": str(tmp_path / "home"),
+            "HOME": str(tmp_path / "home"),
+            "PYTHONPATH": str(Path(reid_audit.__file__).parents[1]),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr[-2000:]
+    assert sorted(weights.parent.rglob("*")) == there
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["heads", "home", "out"]
