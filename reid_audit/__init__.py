@@ -23,6 +23,7 @@ from .accuracy import (
 )
 from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
+    RunPlan,
     Settings,
     acquire_faces,
     audit_cohort,
@@ -32,6 +33,7 @@ from .audit import (
     examine_scan,
     find_eyes,
     judge_scores,
+    plan_run,
     render_scan,
     start_engines,
 )
@@ -52,7 +54,17 @@ from .deface import (
 )
 from .demo import run_demo, write_demo_cohort
 from .face import Encoder, check_encoders, make_encoder, make_encoders
-from .match import compare, cosine_distances, read_score_strata, read_scores, write_scores
+from .match import (
+    DistanceSummary,
+    GallerySearch,
+    compare,
+    cosine_distances,
+    read_score_strata,
+    read_scores,
+    search_gallery,
+    summarise_pairs,
+    write_scores,
+)
 from .phantom import PhantomScan, RtSet, make_phantom, write_cohort, write_rt_cohort, write_rt_set
 from .records import (
     ORIGINAL,
@@ -78,6 +90,7 @@ from .records import (
     ScoreTable,
     Skin,
     Status,
+    StoreError,
     Verdict,
     View,
     Volume,
@@ -90,7 +103,7 @@ from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .verdict import decide, format_policy, read_policy
 from .volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from .weights import WeightsFile, fetch_weights, import_weights, list_weights, verify_weights, weights_home
-from .work import local_executor
+from .work import Store, cluster_executor, local_executor
 
 __version__ = _version("reid-audit")
 
@@ -107,6 +120,7 @@ __all__ = [
     "DefacedLabels",
     "DefacedStudy",
     "Defacer",
+    "DistanceSummary",
     "Encoder",
     "EngineError",
     "Evidence",
@@ -114,6 +128,7 @@ __all__ = [
     "FaceRecord",
     "Finding",
     "Fingerprint",
+    "GallerySearch",
     "Group",
     "InputError",
     "Lighting",
@@ -127,11 +142,14 @@ __all__ = [
     "Renderer",
     "RtSet",
     "RtStudy",
+    "RunPlan",
     "ScanRef",
     "ScoreTable",
     "Settings",
     "Skin",
     "Status",
+    "Store",
+    "StoreError",
     "StructureNames",
     "SurfaceSettings",
     "Verdict",
@@ -151,6 +169,7 @@ __all__ = [
     "check_fingerprint",
     "check_same_grid",
     "choose_model",
+    "cluster_executor",
     "compare",
     "cosine_distances",
     "decide",
@@ -176,6 +195,7 @@ __all__ = [
     "make_phantom",
     "make_renderer",
     "people_needed",
+    "plan_run",
     "read_calibration",
     "read_calibrations",
     "read_gallery",
@@ -192,7 +212,9 @@ __all__ = [
     "result_to_json",
     "run_demo",
     "save_png",
+    "search_gallery",
     "start_engines",
+    "summarise_pairs",
     "verify_weights",
     "weights_home",
     "write_calibration",

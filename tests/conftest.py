@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("needs the folder of real scans, ../shared, beside the checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep finished faces of tests away from those of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REID_AUDIT_STORE", str(tmp_path_factory.mktemp("store") / "faces"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,7 @@ def _write_phantom(folder: Path) -> ScanRef:
     return ScanRef("p1", "1", "original", folder / "p1.nii", scan.volume.modality)
 
 
+@pytest.mark.slow
 def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
     tmp_path: Path, model: str, looks: Counter[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
     assert all(set(record.attacks) == {"aligned", "registered"} for record in attacked)
 
 
+@pytest.mark.slow
 def test_each_recogniser_gets_the_face_that_it_gets_alone(tmp_path: Path, model: str) -> None:
     scan = _write_phantom(tmp_path)
     engines = start_engines_of_each(COARSE, ["dlib", model])

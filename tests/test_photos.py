@@ -45,7 +45,7 @@ def test_photographs_in_a_folder_are_named_by_their_subjects(tmp_path: Path) -> 
         ("p1", "2"),
         ("p10", "1"),
         ("p2", "1"),
-        ("passer-by", "1"),  # a stranger to everybody
+        ("stranger 1", "1"),  # to everybody, and without a name
     ]
 
 

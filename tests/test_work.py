@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
-from reid_audit import InputError, local_executor
+from reid_audit import EngineError, InputError, local_executor
 from reid_audit.work import SerialExecutor, run_all
 
 
@@ -52,3 +53,33 @@ def test_two_workers_are_others_with_one_thread_each_and_leave_the_environment_a
 def test_no_workers_is_an_error() -> None:
     with pytest.raises(InputError, match="--workers must be at least 1"), local_executor(0):
         pass
+
+
+def _square_unless_seven(number: int) -> int:
+    if number == 7:
+        os._exit(1)  # as where a library crashes
+    return number * number
+
+
+@pytest.mark.slow
+def test_a_task_that_takes_its_process_down_costs_no_other_task_its_result() -> None:
+    with local_executor(2) as executor:
+        numbers = [(n,) for n in range(20)]
+        found = run_all(executor, _square_unless_seven, numbers, lost=lambda number: -number)
+        assert found == [n * n if n != 7 else -7 for n in range(20)]
+        assert run_all(executor, _square, [(3,)]) == [9]  # and the pool goes on
+        with pytest.raises(EngineError, match=r"memory ran out.*--workers"):
+            run_all(executor, _square_unless_seven, [(7,), (8,)])
+
+
+def _die_once(flag: str) -> str:
+    if not os.path.exists(flag):
+        open(flag, "w").close()
+        os._exit(1)
+    return "done"
+
+
+@pytest.mark.slow
+def test_a_task_whose_process_is_ended_once_is_done_again(tmp_path: Path) -> None:
+    with local_executor(2) as executor:
+        assert run_all(executor, _die_once, [(str(tmp_path / "flag"),)]) == ["done"]

@@ -10,7 +10,9 @@ from reid_audit.audit.choose import choose_model, time_face
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.eyes import find_eyes
 from reid_audit.audit.judge import find_shared_checks, judge_scores
+from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.moves import Hints
+from reid_audit.audit.plan import RunPlan, plan_faces, plan_run
 from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
 from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
 from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
@@ -19,8 +21,10 @@ from reid_audit.audit.several import join_results
 __all__ = [
     "Engines",
     "Hints",
+    "KeptFaces",
     "Partner",
     "Progress",
+    "RunPlan",
     "Settings",
     "acquire_faces",
     "acquire_faces_with_each",
@@ -37,6 +41,8 @@ __all__ = [
     "join_results",
     "judge_scores",
     "measure_crossings",
+    "plan_faces",
+    "plan_run",
     "render_scan",
     "start_engines",
     "start_engines_of_each",

@@ -11,16 +11,19 @@ from reid_audit.attack import DEFAULT_ATTACKS, PARROT, check_attacks
 from reid_audit.audit.acquire import Progress, acquire_faces_with_each
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
+from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
 from reid_audit.audit.several import join_results, join_tables
 from reid_audit.audit.undisturbed import undisturbed
-from reid_audit.dataset import Cohort
+from reid_audit.dataset import Cohort, take_people
 from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
     Calibration,
+    Check,
+    Decision,
     FaceRecord,
     Group,
     InputError,
@@ -28,7 +31,7 @@ from reid_audit.records import (
     ScanRef,
     ScoreTable,
 )
-from reid_audit.work import SerialExecutor, run_all
+from reid_audit.work import SerialExecutor, Store, run_all
 
 
 def require_control(cohort: Cohort, *, mend: str) -> None:
@@ -47,6 +50,8 @@ def calibrate_cohort(
     draws: int = 2000,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
 ) -> tuple[Calibration, list[FaceRecord], tuple[str, ...]]:
     """Find the thresholds at which this recogniser tells the originals of a cohort apart.
 
@@ -60,6 +65,10 @@ def calibrate_cohort(
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
+    store : Store, optional
+        Where faces that are finished are kept, so that a run that was stopped continues; by default nowhere.
+    limit : int, optional
+        Only so many people, the first in natural order.
 
     Returns
     -------
@@ -75,7 +84,15 @@ def calibrate_cohort(
         Where the cohort has no comparison of one person, or of two, to calibrate with.
     """
     calibrations, records, notices = calibrate_encoders(
-        cohort, (settings.encoder,), settings=settings, seed=seed, draws=draws, executor=executor, progress=progress
+        cohort,
+        (settings.encoder,),
+        settings=settings,
+        seed=seed,
+        draws=draws,
+        executor=executor,
+        progress=progress,
+        store=store,
+        limit=limit,
     )
     return calibrations[0], records[0], notices
 
@@ -90,6 +107,8 @@ def calibrate_encoders(
     draws: int = 2000,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
 ) -> tuple[tuple[Calibration, ...], list[list[FaceRecord]], tuple[str, ...]]:
     """Find the thresholds of several recognisers on the originals of one cohort; each scan is drawn once for all.
 
@@ -100,7 +119,7 @@ def calibrate_encoders(
         As for `reid_audit.make_encoders`.
     settings : Settings
         Its encoder is not used.
-    seed, draws, executor, progress
+    seed, draws, executor, progress, store, limit
         As for `calibrate_cohort`.
 
     Returns
@@ -116,11 +135,15 @@ def calibrate_encoders(
     InputError
         As `calibrate_cohort`, or where two recognisers have one name.
     """
-    originals = replace(cohort, scans=cohort.originals)
+    originals = take_people(replace(cohort, scans=cohort.originals), limit)
     require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
     started = start_engines_of_each(settings, encoders)
     faces = acquire_faces_with_each(
-        originals, settings=[engines.settings for engines in started], executor=executor, progress=progress
+        originals,
+        settings=[engines.settings for engines in started],
+        executor=executor,
+        progress=progress,
+        kept=None if store is None else KeptFaces(store, started),
     )
     calibrations = []
     for engines, records in zip(started, faces, strict=True):
@@ -147,6 +170,8 @@ def audit_cohort(
     draws: int = 2000,
     executor: Executor | None = None,
     progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
 ) -> tuple[AuditResult, ScoreTable]:
     """Answer whether a face-recognition attacker can still link the defaced scans of a cohort to their people.
 
@@ -174,6 +199,10 @@ def audit_cohort(
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
+    store : Store, optional
+        Where faces that are finished are kept, so that a run that was stopped continues; by default nowhere.
+    limit : int, optional
+        Only so many people, the first in natural order. The result then says so and is INCOMPLETE at best.
 
     Returns
     -------
@@ -193,6 +222,8 @@ def audit_cohort(
     """
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
+    everybody = len(cohort.subjects)
+    cohort = take_people(cohort, limit)
     if calibration is None:
         require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
     attacks = check_attacks(attacks)
@@ -204,6 +235,7 @@ def audit_cohort(
         attacks=attacks,
         executor=executor,
         progress=progress,
+        kept=None if store is None else KeptFaces(store, started),
     )
     pictures = _examine_gallery(gallery, started, executor, progress)
     results: list[AuditResult] = []
@@ -216,13 +248,17 @@ def audit_cohort(
             scores = merge_scores([scores, compare_photos(records, photos)])
         fingerprint = fingerprint_of(engines, records)
         mismatches = () if own is None else check_fingerprint(own, fingerprint, allow=allow_mismatch)
+        findings = find_shared_checks(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else [])
+        if len(cohort.subjects) < everybody:
+            text = f"{len(cohort.subjects)} of {everybody} people were audited: --limit."
+            findings.append(Check("limited", Decision.INCOMPLETE, text))
         result = judge_scores(
             scores,
             source=cohort.source,
             fingerprint=fingerprint,
             calibration=own,
             policy=policy,
-            findings=find_shared_checks(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else []),
+            findings=findings + (check_photos(cohort, photos) if photos else []),
             crossed=measure_crossings(records, level=policy.level),
             strata=cohort.strata,
             seed=seed,

@@ -13,6 +13,7 @@ from reid_audit.cli.audit import calibrate, plan, score, stats
 from reid_audit.cli.choose import choose_model
 from reid_audit.cli.deface import deface
 from reid_audit.cli.scan import mesh, render
+from reid_audit.cli.store import store_app
 from reid_audit.cli.synthetic import demo, phantom
 from reid_audit.cli.weights import weights_app
 from reid_audit.cli.words import err, out
@@ -23,7 +24,7 @@ EXIT_USAGE = 2
 app = typer.Typer(
     name="reid-audit",
     help="Can a face-recognition attacker still link your head CT and MRI scans to people?",
-    epilog="Exit codes: 0 PASS, 1 FAIL, 2 wrong use or input, 3 REVIEW, 4 INCOMPLETE.",
+    epilog="Exit codes: 0 PASS, 1 FAIL, 2 wrong use or input, 3 REVIEW, 4 INCOMPLETE, 130 stopped by Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 for command in (demo, phantom, render, mesh, deface, choose_model, calibrate, score, stats, plan):
     app.command()(command)
+app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +23,19 @@ from reid_audit.cli.options import (
     SeedOption,
     WorkersOption,
     settings_of,
-    show_progress,
     words_of,
 )
-from reid_audit.cli.words import err, out, say_audit, say_calibration, say_result, say_tests, say_unacquired
+from reid_audit.cli.running import (
+    DryRunOption,
+    LimitOption,
+    LogOption,
+    NoStoreOption,
+    SchedulerOption,
+    StoreOption,
+    open_store,
+    start_run,
+)
+from reid_audit.cli.words import err, out, say_audit, say_calibration, say_plan, say_result, say_tests, say_unacquired
 
 
 def calibrate(
@@ -38,6 +48,12 @@ def calibrate(
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
     workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    store: StoreOption = None,
+    no_store: NoStoreOption = False,
+    limit: LimitOption = None,
+    dry_run: DryRunOption = False,
+    log: LogOption = None,
     seed: SeedOption = 0,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
@@ -48,15 +64,24 @@ def calibrate(
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
     cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
     reid_audit.check_encoders(words_of(encoder), detector=detector)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    if dry_run:
+        cohort = replace(cohort, scans=cohort.originals)
+        say_plan(
+            reid_audit.plan_run(cohort, settings=settings, encoders=words_of(encoder), store=kept, limit=limit), kept
+        )
+        return
+    with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         calibrations, faces, _ = reid_audit.calibrate_encoders(
             cohort,
             words_of(encoder),
-            settings=settings_of("auto", detector, renderer, level),
+            settings=settings,
             seed=seed,
-            executor=executor,
-            progress=progress,
+            executor=run.executor,
+            progress=run.progress,
+            store=run.store,
+            limit=limit,
         )
     reid_audit.write_calibration(calibrations[0] if len(calibrations) == 1 else calibrations, output)
     for calibration, records in zip(calibrations, faces, strict=True):
@@ -100,6 +125,12 @@ def score(
         ),
     ] = None,
     workers: WorkersOption = None,
+    scheduler: SchedulerOption = None,
+    store: StoreOption = None,
+    no_store: NoStoreOption = False,
+    limit: LimitOption = None,
+    dry_run: DryRunOption = False,
+    log: LogOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
     allow_outside: Annotated[
@@ -116,21 +147,31 @@ def score(
     photos = () if gallery is None else reid_audit.read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
+    settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
+    encoders, attacks = words_of(encoder), words_of(attack)
+    if dry_run:
+        plan = reid_audit.plan_run(
+            cohort, settings=settings, encoders=encoders, attacks=attacks, store=kept, limit=limit
+        )
+        say_plan(plan, kept)
+        return
     reid_audit.report.prepare_folder(output, overwrite=overwrite)
-    reid_audit.check_encoders(words_of(encoder), detector=detector)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    reid_audit.check_encoders(encoders, detector=detector)
+    with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         result, scores = reid_audit.audit_cohort(
             cohort,
             calibration=thresholds,
             allow_mismatch=allow_mismatch,
             policy=limits,
-            attacks=words_of(attack),
+            attacks=attacks,
             gallery=photos,
-            settings=settings_of("auto", detector, renderer, level),
-            encoders=words_of(encoder),
+            settings=settings,
+            encoders=encoders,
             seed=seed,
-            executor=executor,
-            progress=progress,
+            executor=run.executor,
+            progress=run.progress,
+            store=run.store,
+            limit=limit,
         )
     page = reid_audit.write_result(result, scores, output, overwrite=overwrite)
     say_audit(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -49,7 +50,9 @@ LevelOption = Annotated[
     float | None,
     typer.Option("--level", help="Skin level in the scan's own units (HU for CT). Found by itself if left out."),
 ]
-WorkersOption = Annotated[int | None, typer.Option("--workers", help="Processes; one per core if left out.")]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", help="Processes; one per core if left out. Never more than fit into memory.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Seed of all resampling.")]
 AttackOption = Annotated[
     str,
@@ -78,7 +81,13 @@ def words_of(text: str) -> list[str]:
 
 @contextmanager
 def show_progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Show bars on the error stream, one per stage, and give the function that moves them."""
+    """Show bars on the error stream, one per stage, and give the function that moves them.
+
+    Where that is no terminal (a batch job's log) a line per stage now and then says the same.
+    """
+    if not err.is_terminal:
+        yield _LinesOfProgress()
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -88,7 +97,7 @@ def show_progress() -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("left"),
         Remaining(),
     )
-    with Progress(*columns, console=err, transient=True) as bars:
+    with Progress(*columns, console=err, transient=True, speed_estimate_period=600.0) as bars:
         known: dict[str, int] = {}
 
         def move(stage: str, done: int, total: int) -> None:
@@ -97,3 +106,28 @@ def show_progress() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(bars.tasks[known[stage]].id, completed=done, total=total)
 
         yield move
+
+
+class _LinesOfProgress:
+    """Writes a line where a stage began and was silent for long, and where it ended after that."""
+
+    def __init__(self, *, silence_s: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._silence_s, self._clock = silence_s, clock
+        self._began: dict[str, float] = {}
+        self._said: dict[str, float] = {}
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = self._clock()
+        began = self._began.setdefault(stage, now)
+        last = self._said.get(stage, began)
+        ended = done >= total and stage in self._said
+        if now - last < self._silence_s and not ended:
+            return
+        self._said[stage] = now
+        left = f", about {_minutes((now - began) / done * (total - done))} left" if 0 < done < total else ""
+        err.print(f"{stage}: {done} of {total} after {_minutes(now - began)}{left}", soft_wrap=True, markup=False)
+
+
+def _minutes(seconds: float) -> str:
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

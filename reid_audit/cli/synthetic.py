@@ -21,6 +21,7 @@ from reid_audit.cli.options import (
     show_progress,
     words_of,
 )
+from reid_audit.cli.running import start_run
 from reid_audit.cli.words import out, say_audit
 from reid_audit.records import InputError, Modality
 
@@ -47,7 +48,7 @@ def demo(
     """
     settings = settings_of("auto", detector, renderer, None)
     reid_audit.check_encoders(words_of(encoder), detector=detector)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    with start_run(workers=workers) as run:
         result, scores = reid_audit.run_demo(
             subjects=subjects,
             modality=modality,
@@ -56,8 +57,8 @@ def demo(
             attacks=words_of(attack),
             seed=seed,
             keep_scans=keep_scans,
-            executor=executor,
-            progress=progress,
+            executor=run.executor,
+            progress=run.progress,
         )
     page = reid_audit.write_result(result, scores, output, overwrite=True)
     say_audit(result)

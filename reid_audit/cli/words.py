@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reid_audit import RunPlan, Store
 from reid_audit.records import AuditResult, Calibration, Decision, Status
 from reid_audit.report import (
     control_at,
@@ -174,3 +175,16 @@ def say_tests(result: AuditResult) -> None:
     tests += [test for attack in result.evidence.attacks for test in attack.tests]
     lines = [(f"{test.condition} {test.name}: {test.compared}".strip(), test_text(test)) for test in tests]
     say_block("\nTests", lines)
+
+
+def say_plan(plan: RunPlan, store: Store | None) -> None:
+    """Print what a run would do."""
+    table = Table("", "scans", "in the store")
+    table.add_row("originals", str(plan.originals), str(plan.originals_kept))
+    table.add_row("defaced", str(plan.defaced), str(plan.defaced_kept))
+    out.print(table)
+    if plan.absent:
+        more = f" and {len(plan.absent) - 5} more" if len(plan.absent) > 5 else ""
+        out.print(f"[yellow]Without a file:[/] {escape(', '.join(plan.absent[:5]))}{more}", soft_wrap=True)
+    where = "no store" if store is None else f"store: {store.folder}"
+    out.print(f"{plan.to_do} scans would be read; {escape(where)}", soft_wrap=True)

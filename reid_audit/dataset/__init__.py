@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from reid_audit.dataset.cohort import Cohort as Cohort
 from reid_audit.dataset.cohort import split_strata as split_strata
+from reid_audit.dataset.cohort import take_people as take_people
 from reid_audit.dataset.gallery import read_gallery as read_gallery
 from reid_audit.dataset.manifest import read_manifest as read_manifest
 from reid_audit.dataset.manifest import write_manifest as write_manifest

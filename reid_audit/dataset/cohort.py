@@ -190,3 +190,20 @@ def split_strata(cohort: Cohort, column: str) -> dict[str, Cohort]:
         scans = tuple(scan for scan in cohort.scans if scan.subject in people)
         parts[str(value)] = Cohort(scans, cohort.strata.loc[people], cohort.source)
     return parts
+
+
+def take_people(cohort: Cohort, count: int | None) -> Cohort:
+    """Return the part of a cohort with its first people, in natural order; None = everybody.
+
+    Raises
+    ------
+    InputError
+        Where ``count`` is smaller than 1.
+    """
+    if count is not None and count < 1:
+        raise InputError(f"--limit must be at least 1. Got {count} instead.")
+    if count is None or count >= len(cohort.subjects):
+        return cohort
+    people = set(cohort.subjects[:count])
+    scans = tuple(scan for scan in cohort.scans if scan.subject in people)
+    return Cohort(scans, cohort.strata.loc[[who in people for who in cohort.strata.index]], cohort.source)

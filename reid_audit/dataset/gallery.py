@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from reid_audit.dataset.cohort import listed
@@ -16,11 +16,13 @@ PHOTOGRAPH = "photograph"
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def _numbered(found: Iterable[tuple[str, Path]]) -> tuple[ScanRef, ...]:
-    """Give each person's photographs the sessions 1, 2, ..."""
+def _numbered(found: Iterable[tuple[str, Path]], known: Collection[str]) -> tuple[ScanRef, ...]:
+    """Give each person's photographs the sessions 1, 2, ..., and strangers a number: a file may bear a real name."""
     count: dict[str, int] = {}
+    strangers: dict[str, str] = {}
     photos = []
-    for subject, path in found:
+    for owner, path in found:
+        subject = owner if owner in known else strangers.setdefault(owner, f"stranger {len(strangers) + 1}")
         count[subject] = count.get(subject, 0) + 1
         photos.append(ScanRef(subject, str(count[subject]), PHOTOGRAPH, path))
     return tuple(photos)
@@ -52,7 +54,7 @@ def read_gallery(path: Path, subjects: Iterable[str], *, allow_outside: bool = F
     -------
     tuple of ScanRef
         Condition ``"photograph"``, the sessions numbered from 1 within each subject. Photographs of nobody in the
-        cohort are strangers to everybody.
+        cohort are strangers to everybody, ``"stranger 1"`` and so on.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def read_gallery(path: Path, subjects: Iterable[str], *, allow_outside: bool = F
             for name in names
             if Path(name).suffix.lower() in _ENDINGS and not name.startswith(".")
         )
-        photos = _numbered((_owner(file, path, known), file) for file in files)
+        photos = _numbered(((_owner(file, path, known), file) for file in files), known)
     else:
         table, lines = _read_table(path)
         lacking = [column for column in ("subject", "path") if column not in table]
@@ -78,7 +80,8 @@ def read_gallery(path: Path, subjects: Iterable[str], *, allow_outside: bool = F
         empty = [str(line) for line, subject, cell in rows if not subject or not cell]
         if empty:
             raise InputError(f"{path.name}: subject or path is empty in line {listed(empty)}; fill it in")
-        photos = _numbered((s, path.parent / _place(path.name, line, cell, allow_outside)) for line, s, cell in rows)
+        placed = ((s, path.parent / _place(path.name, line, cell, allow_outside)) for line, s, cell in rows)
+        photos = _numbered(placed, known)
     if not {photo.subject for photo in photos} & set(known):
         raise InputError(
             f"--gallery {path.name}: {len(photos)} photographs, none of anybody in the cohort; name each by its "

@@ -21,6 +21,7 @@ Errors
     +-- WeightsError       a model file is missing, damaged or not the one that was pinned
     +-- EngineError        a package that renders or recognises is missing or broke
     +-- RenderError        no portrait could be drawn of this surface
+    +-- StoreError         the folder of finished work is full or cannot be used
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
@@ -31,6 +32,7 @@ from reid_audit.records.errors import (
     InputError,
     ReidAuditError,
     RenderError,
+    StoreError,
     WeightsError,
 )
 from reid_audit.records.evidence import (
@@ -102,6 +104,7 @@ __all__ = [
     "SearchRates",
     "Skin",
     "Status",
+    "StoreError",
     "StratumEvidence",
     "TestResult",
     "Threshold",

@@ -23,5 +23,9 @@ class RenderError(ReidAuditError):
     """No portrait could be drawn of this surface."""
 
 
+class StoreError(ReidAuditError):
+    """The folder of finished work cannot be read or written. The message names it and the options that mend it."""
+
+
 class CalibrationError(ReidAuditError, ValueError):
     """A calibration was made under settings that do not fit. The message names each difference."""

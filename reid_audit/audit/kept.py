@@ -1,0 +1,191 @@
+"""Faces that an earlier run finished: looked up before a scan is done, kept after it.
+
+What a face depends on makes up its key: the bytes of the scan, its name, condition and modality, the settings, the
+engines with their model files, what the original handed on, the attackers and what they know, the versions of the
+packages and the source of the rooms that a scan goes through. Subject, session and folder are neither in the key nor in
+the entry.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from reid_audit.audit.moves import Hints
+from reid_audit.audit.scan import Partner
+from reid_audit.audit.settings import Engines, Settings, software_versions, start_engines
+from reid_audit.records import EngineError, FaceRecord, ScanRef, Status
+from reid_audit.work import Store, digest_files, digest_of, digest_of_program, digest_of_state, pack, run_all, unpack
+
+ROOMS = ("attack", "audit", "dataset", "face", "phantom", "records", "render", "surface", "volume", "weights", "work")
+"""What a scan goes through on its way to a face: where their source changes, older results are not used."""
+
+_PASSING = (Status.UNREADABLE, Status.RENDER_FAILED, Status.BACKEND_ERROR)
+"""Outcomes that another attempt may mend (a disk, memory, an engine): never kept."""
+
+_logger = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=1)
+def _program() -> str:
+    return digest_of_program(Path(__file__).resolve().parents[1], ROOMS)
+
+
+def _of_run(engines: Engines) -> dict[str, str]:
+    """Name everything but the scan that a face depends on."""
+    parts = {name: str(value) for part in (engines.identity, engines.drawing) for name, value in part.items()}
+    return {**software_versions(), **parts, "settings": digest_of(engines.settings), "program": _program()}
+
+
+def _of_all(engines: Sequence[Engines]) -> Mapping[str, str]:
+    return {
+        name if len(engines) == 1 else f"{name} of {each.settings.encoder}": value
+        for each in engines
+        for name, value in _of_run(each).items()
+    }
+
+
+@lru_cache(maxsize=1)
+def _engines_here(settings: tuple[Settings, ...]) -> Mapping[str, str]:
+    return _of_all([start_engines(each) for each in settings])
+
+
+def check_engines_here(settings: tuple[Settings, ...], expected: Mapping[str, str]) -> None:
+    """Check, in a worker, that it would measure with what the run was started with.
+
+    Raises
+    ------
+    EngineError
+        Where a model file, a package, the graphics driver or the program itself is another one.
+    """
+    here = _engines_here(settings)
+    other = [name for name in {**expected, **here} if here.get(name) != expected.get(name)]
+    if other:
+        name = other[0]
+        raise EngineError(
+            f"the worker on {platform.node()} would measure with another {name}: {here.get(name, 'none')} instead of "
+            f"{expected.get(name, 'none')}; install the same reid-audit, packages and model files on every machine"
+        )
+
+
+def _statuses(value: object) -> Iterator[Status]:
+    """Find every status in a record, wherever it stands."""
+    if isinstance(value, Status):
+        yield value
+    elif is_dataclass(value):
+        for part in fields(value):
+            yield from _statuses(getattr(value, part.name))
+    elif isinstance(value, Mapping | tuple | list):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _statuses(item)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptFaces:
+    """The part of a store that fits one run.
+
+    Attributes
+    ----------
+    store : Store
+    engines : tuple of Engines
+        One per recogniser, as `start_engines_of_each` gave them. Each has faces of its own: one more recogniser leaves
+        those of the others as they are.
+    """
+
+    store: Store
+    engines: tuple[Engines, ...]
+    _states: dict[Path, str | None] = field(default_factory=dict, init=False, repr=False)
+    _bytes: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def of_run(self) -> Mapping[str, str]:
+        """What `check_engines_here` expects of every worker."""
+        return _of_all(self.engines)
+
+    def look_at_files(self, scans: Sequence[ScanRef]) -> list[ScanRef]:
+        """Recall the digests of scans that were not touched since they were taken; return the others."""
+        return [scan for scan in scans if not self._know(scan.path)]
+
+    def read_files(
+        self, scans: Sequence[ScanRef], *, executor: Executor, done: Callable[[int, int], None] | None = None
+    ) -> None:
+        """Take the digests of scans, from the store where their files were not touched since it knows them."""
+        unknown = [scan.path for scan in self.look_at_files(scans)]
+        count = 0
+
+        def note(found: tuple[Path, str | None]) -> None:
+            nonlocal count
+            count += 1
+            if done is not None:
+                done(count, len(unknown))
+            path, digest = found
+            state = digest_of_state(path)
+            if digest is not None and (None if state is None else state.digest) == self._states[path]:
+                self._bytes[path] = digest
+                if state is not None and state.settled:
+                    self.store.put(digest_of("files", state.digest), digest.encode())
+
+        run_all(executor, _digest_path, [(path,) for path in unknown], done=note)
+
+    def _know(self, path: Path) -> bool:
+        """Whether the digest of a scan is known without reading it; notes what the file system says of it."""
+        state = digest_of_state(path)
+        self._states[path] = None if state is None else state.digest
+        self._bytes.pop(path, None)
+        known = self.store.get(digest_of("files", state.digest)) if state is not None and state.settled else None
+        if known is not None:
+            self._bytes[path] = known.decode()
+        return known is not None
+
+    def key_of(
+        self,
+        recogniser: int,
+        scan: ScanRef,
+        partner: Partner | None = None,
+        hints: Hints = Hints(),
+        attacks: Sequence[str] = (),
+    ) -> str | None:
+        """Return the key of what a recogniser finds; None where the files could not be read: nothing is kept."""
+        content = self._bytes.get(scan.path)
+        if content is None:
+            return None
+        of_scan = [content, scan.path.name, scan.condition, scan.modality]
+        return digest_of("face", _of_run(self.engines[recogniser]), of_scan, partner, hints, list(attacks))
+
+    def find(self, scan: ScanRef, key: str | None) -> FaceRecord | None:
+        """Return what an earlier run made of a scan, or None."""
+        payload = None if key is None else self.store.get(key)
+        if key is None or payload is None:
+            return None
+        try:
+            return replace(unpack(payload, FaceRecord), scan=scan)
+        except ValueError:  # whole, but no record of this program
+            _logger.warning("an entry of the store that is no face was dropped and will be made again")
+            self.store.drop(key)
+            return None
+
+    def keep(self, record: FaceRecord, key: str | None) -> None:
+        """Keep a face, unless another attempt could end differently or the scan was touched meanwhile.
+
+        Raises
+        ------
+        StoreError
+            Where the store cannot be written.
+        """
+        if key is None or any(status in _PASSING for status in _statuses(record)):
+            return
+        state = digest_of_state(record.scan.path)
+        if (None if state is None else state.digest) != self._states[record.scan.path]:
+            _logger.warning("%s: its files changed while they were read; its face is not kept", record.scan.key)
+            return
+        nameless = ScanRef("", "", record.scan.condition, Path(record.scan.path.name), record.scan.modality)
+        self.store.put(key, pack(replace(record, scan=nameless)))
+
+
+def _digest_path(path: Path) -> tuple[Path, str | None]:
+    return path, digest_files(path)

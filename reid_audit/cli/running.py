@@ -1,0 +1,156 @@
+"""What every long command has in common: where the work runs, what is kept, what is logged, and how it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+import reid_audit
+from reid_audit.cli.options import show_progress
+from reid_audit.cli.words import err
+from reid_audit.records import InputError, ReidAuditError
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        help="tcp://host:port of a Dask scheduler, or `local` for one on this machine with a dashboard. "
+        "Needs reid-audit\\[cluster].",
+        show_default=False,
+    ),
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        help="Private folder for finished faces; REID_AUDIT_STORE or the user's cache folder if left out.",
+        show_default=False,
+    ),
+]
+NoStoreOption = Annotated[bool, typer.Option("--no-store", help="Keep no face on disk: a stopped run starts anew.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done and how much of it is in the store; do nothing.")
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", help="Only the first so many people: to try things out.", show_default=False)
+]
+LogOption = Annotated[
+    Path | None, typer.Option("--log", help="Append what becomes of each scan to this file.", show_default=False)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a command's work is done, who is told of it, and where it is kept."""
+
+    executor: Executor
+    progress: Callable[[str, int, int], None]
+    store: reid_audit.Store | None
+
+
+def open_store(folder: Path | None, no_store: bool) -> reid_audit.Store | None:
+    """Return the store that the options stand for."""
+    if no_store and folder is not None:
+        raise InputError("--store and --no-store exclude each other; give one of them")
+    return None if no_store else reid_audit.Store(folder)
+
+
+@contextmanager
+def start_run(
+    *,
+    workers: int | None,
+    scheduler: str | None = None,
+    store: reid_audit.Store | None = None,
+    log: Path | None = None,
+) -> Iterator[Run]:
+    """Start what a long command needs, and end it cleanly: also after Ctrl-C and after a batch system's SIGTERM."""
+    with (
+        _write_log(log),
+        _stop_cleanly(store),
+        _open_executor(workers, scheduler) as executor,
+        show_progress() as progress,
+    ):
+        yield Run(executor, progress, store)
+
+
+def _open_executor(workers: int | None, scheduler: str | None) -> AbstractContextManager[Executor]:
+    def say(text: str) -> None:
+        err.print(f"[yellow]Note:[/] {escape(text)}", soft_wrap=True)
+
+    if scheduler is None:
+        return reid_audit.local_executor(workers, say=say)
+    return reid_audit.cluster_executor(scheduler, workers=workers, say=say)
+
+
+@contextmanager
+def _stop_cleanly(store: reid_audit.Store | None) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into one sentence and an exit code."""
+    code = EXIT_INTERRUPTED
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        nonlocal code
+        code = EXIT_TERMINATED
+        raise KeyboardInterrupt
+
+    mine = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, terminate) if mine else None
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        rest = "Nothing was kept: --no-store." if store is None else "Run the same command again to continue."
+        err.print(f"Stopped. {rest}")
+        raise typer.Exit(code) from stop
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _write_log(path: Path | None) -> Iterator[None]:
+    """Append the package's log to a file for its owner alone: it names subjects."""
+    if path is None:
+        yield
+        return
+    try:
+        stream = open(path, "a", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
+    except OSError as error:
+        raise InputError(f"--log: {path.name} cannot be written: {error.strerror}") from error
+    logger, handler = logging.getLogger("reid_audit"), logging.StreamHandler(stream)
+    lines = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    lines.converter = time.gmtime
+    handler.setFormatter(lines)
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.info("reid-audit %s begins", reid_audit.__version__)
+    try:
+        yield
+        logger.info("ended")
+    except typer.Exit as leave:
+        logger.info("ended with exit code %d", leave.exit_code)
+        raise
+    except ReidAuditError as error:
+        logger.error("%s", error)
+        raise
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
+        stream.close()

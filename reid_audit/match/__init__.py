@@ -1,0 +1,39 @@
+"""Faces become distances: every comparison that a cohort allows, and tables of distances made elsewhere.
+
+Words
+-----
+probe, reference
+    The scan that is looked up, and the scan that it is compared with. Each comparison is probe -> reference.
+distance
+    Cosine distance of unit vectors, ``1 - cos``, float64 in [0, 2]; exactly 0 for equal vectors. NaN = the probe or
+    the reference was not acquired (no face, unreadable, render failed ...). The row stays: what was not seen is
+    counted, never dropped. A scan that is *missing* from the cohort makes no row; the cohort's accounting names it.
+
+Which pairs
+-----------
+Subjects and sessions are put in natural order (``"2"`` before ``"10"``).
+
+========================== =============================================================================
+same                       original(i, a) -> original(i, b), for every two sessions a before b
+different                  original(i) -> original(j), i before j, both in the cohort's first session. Who has
+                           no original in that session takes no part in this group, and in every other still does
+defaced_same               defaced(i, a) -> original(i, b), b != a
+defaced_different          defaced(i, a) -> original(j, b), j != i, b != a: the session structure of defaced_same.
+                           Where a condition has no defaced_same pair at all (cohorts with one visit) b = a
+                           instead: the structure of defaced_same_scan
+defaced_same_scan          defaced(i, a) -> original(i, a)
+defaced_defaced_same       defaced(i, a) -> defaced(i, b), a before b, one condition
+defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, one condition
+========================== =============================================================================
+"""
+
+from reid_audit.match.distances import cosine_distances as cosine_distances
+from reid_audit.match.gallery import GallerySearch as GallerySearch
+from reid_audit.match.gallery import search_gallery as search_gallery
+from reid_audit.match.gallery import summarise_pairs as summarise_pairs
+from reid_audit.match.pairs import compare as compare
+from reid_audit.match.pairs import merge_scores as merge_scores
+from reid_audit.match.summary import DistanceSummary as DistanceSummary
+from reid_audit.match.tables import read_score_strata as read_score_strata
+from reid_audit.match.tables import read_scores as read_scores
+from reid_audit.match.tables import write_scores as write_scores

@@ -1,0 +1,218 @@
+"""Every comparison that a cohort allows, by the table at the top of `reid_audit.match`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.match.distances import cosine_distances
+from reid_audit.records import (
+    ORIGINAL,
+    SCORE_COLUMNS,
+    FaceRecord,
+    Group,
+    InputError,
+    ScoreTable,
+    natural_key,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ROW_BYTES = 48
+"""What a comparison takes while the table is made."""
+
+
+class _Scans(NamedTuple):
+    """The faces of one condition in one session: one row per subject code, NaN where not acquired."""
+
+    subject: NDArray[np.intp]
+    vectors: NDArray[np.float64]
+
+
+class _Block(NamedTuple):
+    """A run of rows that share group, condition and sessions."""
+
+    group: Group
+    condition: str
+    probe_session: str
+    reference_session: str
+    probe: NDArray[np.intp]
+    reference: NDArray[np.intp]
+    distance: NDArray[np.float64]
+
+
+def _measure(probe: _Scans, reference: _Scans) -> NDArray[np.float64]:
+    full = np.full((len(probe.subject), len(reference.subject)), np.nan)
+    seen_p, seen_r = (np.flatnonzero(~np.isnan(s.vectors[:, 0])) for s in (probe, reference))
+    full[np.ix_(seen_p, seen_r)] = cosine_distances(probe.vectors[seen_p], reference.vectors[seen_r])
+    return full
+
+
+def _cross(
+    groups: tuple[Group | None, Group | None], condition: str, sessions: tuple[str, str], probe: _Scans, ref: _Scans
+) -> Iterator[_Block]:
+    """Yield the pairs of one person under groups[0] and those of two people under groups[1]."""
+    distance = _measure(probe, ref)
+    own = probe.subject[:, None] == ref.subject[None, :]
+    for group, wanted in zip(groups, (own, ~own), strict=True):
+        if group is not None:
+            p, r = np.nonzero(wanted)
+            yield _Block(group, condition, *sessions, probe.subject[p], ref.subject[r], distance[p, r])
+
+
+def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str]) -> Iterator[_Block]:
+    conditions = sorted({condition for condition, _ in scans} - {ORIGINAL}, key=natural_key)
+    visits = [s for s in sessions if (ORIGINAL, s) in scans]
+    for a, b in combinations(visits, 2):
+        yield from _cross((Group.SAME, None), ORIGINAL, (a, b), scans[ORIGINAL, a], scans[ORIGINAL, b])
+    for first in visits[:1]:
+        one = scans[ORIGINAL, first]
+        distance = _measure(one, one)
+        i, j = np.triu_indices(len(one.subject), 1)
+        yield _Block(Group.DIFFERENT, ORIGINAL, first, first, one.subject[i], one.subject[j], distance[i, j])
+    for condition in conditions:
+        mine = [s for s in sessions if (condition, s) in scans]
+        across = [(a, b) for a in mine for b in visits if a != b]
+        paired = [np.intersect1d(scans[condition, a].subject, scans[ORIGINAL, b].subject).size for a, b in across]
+        for a, b in across if any(paired) else ():
+            groups = Group.DEFACED_SAME, Group.DEFACED_DIFFERENT
+            yield from _cross(groups, condition, (a, b), scans[condition, a], scans[ORIGINAL, b])
+        for a in (a for a in mine if a in visits):
+            within = Group.DEFACED_SAME_SCAN, None if any(paired) else Group.DEFACED_DIFFERENT
+            yield from _cross(within, condition, (a, a), scans[condition, a], scans[ORIGINAL, a])
+        for a, b in combinations(mine, 2):
+            both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
+            yield from _cross(both, condition, (a, b), scans[condition, a], scans[condition, b])
+
+
+def _check_room(scans: dict[tuple[str, str], _Scans]) -> None:
+    """Raise before the table is begun where it would not fit into memory."""
+    import psutil
+
+    people = {where: len(part.subject) for where, part in scans.items()}
+    originals = {session: n for (condition, session), n in people.items() if condition == ORIGINAL}
+    rows = max(originals.values(), default=0) ** 2 // 2
+    for (condition, session), n in people.items():
+        if condition != ORIGINAL:
+            others = [m for (other, at), m in people.items() if other == condition and at != session]
+            rows += n * sum(m for at, m in originals.items() if at != session) + n * sum(others) // 2
+    free = psutil.virtual_memory().available
+    if rows * _ROW_BYTES > free:
+        raise InputError(
+            f"a table of {rows:,} comparisons takes {rows * _ROW_BYTES / 1e9:.0f} GB and {free / 1e9:.0f} GB are free; "
+            "give fewer people with --limit, split the manifest by site or defacer, or search block by block with "
+            "reid_audit.search_gallery"
+        )
+
+
+def _gather(faces: Iterable[FaceRecord]) -> tuple[list[str], list[str], dict[tuple[str, str], _Scans]]:
+    records: dict[str, FaceRecord] = {}
+    for record in faces:
+        key = record.scan.key
+        if key in records:
+            raise InputError(f"scan {key} occurs twice; each subject/session/condition must be there once")
+        records[key] = record
+    encoders = sorted({r.face.encoder for r in records.values() if r.face.acquired})
+    if len(encoders) > 1:
+        raise InputError(f"faces of one table must come from one encoder; got {', '.join(encoders)}")
+    lengths = sorted({len(r.face.vector) for r in records.values() if r.face.vector is not None})
+    if len(lengths) > 1:
+        raise InputError(f"vectors must be equally long; got {lengths} numbers")
+    subjects = sorted({r.scan.subject for r in records.values()}, key=natural_key)
+    sessions = sorted({r.scan.session for r in records.values()}, key=natural_key)
+    code = {subject: i for i, subject in enumerate(subjects)}
+    nothing = np.full(lengths[0] if lengths else 1, np.nan)
+    grouped: dict[tuple[str, str], list[tuple[int, NDArray[np.float64]]]] = {}
+    for r in records.values():
+        vector = nothing if r.face.vector is None else np.asarray(r.face.vector, dtype=np.float64)
+        if r.face.vector is not None and not (np.isfinite(vector).all() and vector.any()):
+            raise InputError(f"scan {r.scan.key}: its vector must be finite and not zero")
+        grouped.setdefault((r.scan.condition, r.scan.session), []).append((code[r.scan.subject], vector))
+    scans = {}
+    for where, rows in grouped.items():
+        rows.sort(key=lambda row: row[0])
+        scans[where] = _Scans(np.array([s for s, _ in rows]), np.stack([v for _, v in rows]))
+    return subjects, sessions, scans
+
+
+def _tabulate(blocks: list[_Block], subjects: list[str], sessions: list[str], attack: str) -> ScoreTable:
+    import pandas as pd
+
+    length = [len(b.distance) for b in blocks]
+
+    def repeat(labels: list[str], categories: Sequence[str]) -> pd.Categorical:
+        code = {label: i for i, label in enumerate(categories)}
+        small = np.min_scalar_type(-max(len(categories), 1))
+        codes = np.repeat(np.array([code[label] for label in labels], dtype=small), length)
+        return pd.Categorical.from_codes(codes, categories=list(categories))
+
+    def people(parts: list[NDArray[np.intp]]) -> pd.Categorical:
+        small = np.min_scalar_type(-max(len(subjects), 1))
+        codes = np.concatenate([p.astype(small) for p in parts]) if parts else np.zeros(0, dtype=small)
+        return pd.Categorical.from_codes(codes, categories=subjects)
+
+    conditions = sorted({b.condition for b in blocks} | {ORIGINAL}, key=lambda c: (c != ORIGINAL, natural_key(c)))
+    columns = {
+        "group": repeat([b.group.value for b in blocks], [g.value for g in Group]),
+        "condition": repeat([b.condition for b in blocks], conditions),
+        "attack": repeat([attack] * len(blocks), [attack]),
+        "probe_subject": people([b.probe for b in blocks]),
+        "probe_session": repeat([b.probe_session for b in blocks], sessions),
+        "reference_subject": people([b.reference for b in blocks]),
+        "reference_session": repeat([b.reference_session for b in blocks], sessions),
+        "distance": np.concatenate([b.distance for b in blocks]) if blocks else np.zeros(0),
+    }
+    return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS), copy=False))
+
+
+def compare(faces: Iterable[FaceRecord], *, attack: str = "naive") -> ScoreTable:
+    """Compare every two faces that the module's table of pairs names.
+
+    Parameters
+    ----------
+    faces : iterable of FaceRecord
+        One per subject, session and condition, in any order; unacquired ones too. One encoder.
+    attack : str
+        Name of the attacker whose faces these are; written into every row.
+
+    Returns
+    -------
+    ScoreTable
+        No rows where the faces allow no pair. The order of ``faces`` does not matter.
+
+    Raises
+    ------
+    InputError
+        A scan occurs twice, encoders or vector lengths are mixed, a vector is zero or not finite, or the table would
+        not fit into memory.
+    """
+    subjects, sessions, scans = _gather(faces)
+    _check_room(scans)
+    blocks = [block for block in _pair_up(scans, sessions) if len(block.distance)]
+    return _tabulate(blocks, subjects, sessions, attack)
+
+
+def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
+    """Join the tables of several attackers or defacers into one. No row is dropped or made one with another.
+
+    Comparisons of originals under an attacker that leaves originals as they are (aligned, fill-in) may be left out
+    of that attacker's table: the evidence falls back on those of ``"naive"``.
+    """
+    import pandas as pd
+    from pandas.api.types import union_categoricals
+
+    frames = [table.frame for table in tables]
+    if not frames:
+        return _tabulate([], [], [], "naive")
+    joined = {
+        column: np.concatenate([f[column].to_numpy(np.float64) for f in frames])
+        if column == "distance"
+        else union_categoricals([f[column] for f in frames])
+        for column in SCORE_COLUMNS
+    }
+    return ScoreTable(pd.DataFrame(joined, copy=False))

@@ -1,0 +1,158 @@
+"""Tables of distances on disk: ours, and those that another laboratory made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import ENCODER_COLUMN, ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable, natural_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _read_cells(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read as a table of scores: {error.strerror}") from error
+    except ValueError as error:  # pandas' own parser errors are ValueErrors
+        raise InputError(f"{path.name} cannot be read as a table of scores: {error}") from error
+
+
+def read_scores(path: Path) -> ScoreTable:
+    """Read distances that were made elsewhere.
+
+    Parameters
+    ----------
+    path : Path
+        CSV (or TSV by its ending) with a header. Columns: ``group`` (a `Group` value), ``distance`` or
+        ``cosine_distance`` (empty or NaN = not acquired); optionally ``condition`` ("original" for same and
+        different, else "defaced"), ``attack`` ("naive"), ``probe_subject`` and ``reference_subject`` or, for pairs
+        of one person, ``subject``; ``probe_session``, ``reference_session`` ("1" and "2"). Without subject columns
+        an ``index`` names the person of same and defaced_same rows, together with a ``sex`` column if there is
+        one; pairs of two people then stay without names, and no interval can be given for their rates.
+
+    Returns
+    -------
+    ScoreTable
+        Rows in the order of the file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, lacks a column, names an unknown group, holds a distance that is not a number in
+        [0, 2], or distances of several recognisers.
+    """
+    import pandas as pd
+
+    raw = _read_cells(path)
+    if ENCODER_COLUMN in raw and raw[ENCODER_COLUMN].nunique() > 1:
+        names = ", ".join(raw[ENCODER_COLUMN].unique())
+        raise InputError(
+            f"{path.name} holds the distances of several recognisers ({names}), which are not judged as one: keep the "
+            f"rows of one value of the column {ENCODER_COLUMN}"
+        )
+    name = next((c for c in ("distance", "cosine_distance") if c in raw), None)
+    if name is None or "group" not in raw:
+        raise InputError(f"{path.name} needs the columns group and distance (or cosine_distance); has {list(raw)}")
+    unknown = sorted(set(raw["group"]) - set(Group))
+    if unknown:
+        raise InputError(f"{path.name}: unknown group {unknown[0]!r}; use one of {', '.join(Group)}")
+    text = raw[name].str.strip()
+    distance = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    absent = text.str.lower().isin(["", "nan", "na", "null", "none"]).to_numpy()
+    bad = (np.isnan(distance) & ~absent) | (distance < 0) | (distance > 2)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"{path.name} row {row + 2}: distance must be a number in [0, 2]; got {text.iloc[row]!r}")
+    return _complete(raw, distance)
+
+
+_ONE_PERSON = (Group.SAME, Group.DEFACED_SAME, Group.DEFACED_SAME_SCAN, Group.DEFACED_DEFACED_SAME)
+
+
+def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
+    """Fill in the columns that a table of scores may leave out."""
+    import pandas as pd
+
+    group = raw["group"].to_numpy(object)
+    own = np.isin(group, [g.value for g in _ONE_PERSON])
+    original = np.isin(group, [Group.SAME.value, Group.DIFFERENT.value])
+
+    def column(label: str, default: object) -> NDArray[np.object_]:
+        if label not in raw:
+            return np.broadcast_to(np.asarray(default, dtype=object), len(raw)).copy()
+        values = raw[label].to_numpy(object)
+        return np.where(values == "", np.asarray(default, dtype=object), values)
+
+    person: object = None
+    if "subject" in raw:
+        person = np.where(own, raw["subject"].to_numpy(object), None)
+    elif "index" in raw and "probe_subject" not in raw:
+        prefix = raw["sex"].to_numpy(object) if "sex" in raw else ""
+        person = np.where(own, prefix + raw["index"].to_numpy(object), None)
+    subjects = [column("probe_subject", person), column("reference_subject", person)]
+    named = sorted({str(s) for side in subjects for s in side if s is not None}, key=natural_key)
+    same_scan = group == Group.DEFACED_SAME_SCAN.value
+    later = np.where((group == Group.DIFFERENT.value) | same_scan, "1", "2")
+    columns = {
+        "group": pd.Categorical(group, categories=[g.value for g in Group]),
+        "condition": pd.Categorical(column("condition", np.where(original, ORIGINAL, "defaced"))),
+        "attack": pd.Categorical(column("attack", "naive")),
+        "probe_subject": pd.Categorical(subjects[0], categories=named),
+        "probe_session": pd.Categorical(column("probe_session", "1")),
+        "reference_subject": pd.Categorical(subjects[1], categories=named),
+        "reference_session": pd.Categorical(column("reference_session", later)),
+        "distance": distance,
+    }
+    return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS)))
+
+
+_NOT_STRATA = {*SCORE_COLUMNS, ENCODER_COLUMN, "cosine_distance", "subject", "index"}
+
+
+def read_score_strata(path: Path) -> pd.DataFrame:
+    """Read what a table of distances says about its people: the columns that `read_scores` has no use for.
+
+    Parameters
+    ----------
+    path : Path
+        As for `read_scores`. A column such as ``sex`` holds one value per person, in the rows of own pairs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index = subjects, one column of text per stratum ("" = unknown). No rows where the table names nobody.
+
+    Raises
+    ------
+    InputError
+        See `read_scores`; also where a column has two values for one person.
+    """
+    scores = read_scores(path).frame
+    raw = _read_cells(path)
+    people = scores["probe_subject"].astype(object)
+    own = (scores["probe_subject"].astype(object) == scores["reference_subject"].astype(object)) & people.notna()
+    cells = raw.loc[own.to_numpy(), [column for column in raw if column not in _NOT_STRATA]]
+    grouped = cells.groupby(people[own].to_numpy())
+    several = grouped.nunique().gt(1)
+    if several.to_numpy().any():
+        subject, column = several.stack().idxmax()
+        raise InputError(f"{path.name}: {column} has several values for the subject {subject!r}; give each person one")
+    strata = grouped.first()
+    return strata.rename_axis("subject")
+
+
+def write_scores(table: ScoreTable, path: Path) -> None:
+    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back.
+
+    A table of several recognisers begins with `ENCODER_COLUMN`.
+    """
+    first = [ENCODER_COLUMN] if ENCODER_COLUMN in table.frame else []
+    table.frame.to_csv(path, index=False, columns=[*first, *SCORE_COLUMNS])

@@ -1,0 +1,40 @@
+"""Where the work runs and what it leaves behind. The only room that starts processes or knows Dask.
+
+Words
+-----
+executor
+    Parallelism is an argument everywhere else: any `concurrent.futures.Executor` will do. `local_executor` gives
+    processes on this machine, `cluster_executor` those of a Dask cluster.
+task
+    A picklable function of one scan; what it gives back is a few kB.
+store
+    A private folder of finished results. The key of an entry is a digest of everything that it depends on, so that a
+    changed setting, file or program never meets an old result, and a run that was killed continues where it was.
+"""
+
+from reid_audit.work.cluster import cluster_executor
+from reid_audit.work.digests import digest_files, digest_of, digest_of_program, digest_of_state
+from reid_audit.work.local import WorkerPlan, default_workers, free_memory_bytes, local_executor, plan_workers
+from reid_audit.work.packing import pack, unpack
+from reid_audit.work.store import Store, StoreInfo, default_folder
+from reid_audit.work.tasks import SerialExecutor, run_all
+
+__all__ = [
+    "SerialExecutor",
+    "Store",
+    "StoreInfo",
+    "WorkerPlan",
+    "cluster_executor",
+    "default_folder",
+    "default_workers",
+    "digest_files",
+    "digest_of",
+    "digest_of_program",
+    "digest_of_state",
+    "free_memory_bytes",
+    "local_executor",
+    "pack",
+    "plan_workers",
+    "run_all",
+    "unpack",
+]

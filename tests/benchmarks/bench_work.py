@@ -1,0 +1,130 @@
+"""How the work grows: workers, scans, memory.
+
+Run: ``python tests/benchmarks/bench_work.py [--scans 40] [--more 200] [--voxel-mm 1.2]``. Synthetic CT heads go from
+file to face, without a store. Prints scans per minute with one and with two workers, seconds per scan for few and for
+many scans, and the memory of the workers early and late. Time counts from the first faces to the last, so that starting
+the processes is left out; it is told beside it. Status 1 where two workers give less than 1.7 times one, or where time
+per scan or memory per worker grows by more than a quarter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from reid_audit import (
+    Cohort,
+    Modality,
+    ScanRef,
+    Settings,
+    SurfaceSettings,
+    acquire_faces,
+    local_executor,
+    read_manifest,
+    start_engines,
+    write_manifest,
+    write_volume,
+)
+from reid_audit.phantom import make_phantom
+
+LEAST_GAIN = 1.7
+MOST_GROWTH = 1.25
+HEADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a run began, when each scan ended, and how much memory the largest worker had by then."""
+
+    began: float
+    ended: tuple[float, ...]
+    memory_bytes: tuple[int, ...]
+    workers: int
+
+    def seconds_per_scan(self, scans: int) -> float:
+        """Over so many scans, from the first faces on: two workers end their first ones together."""
+        skip = max(min(self.workers, scans - 2), 0)
+        first = self.ended[skip - 1] if skip else self.began
+        return (self.ended[scans - 1] - first) / (scans - skip)
+
+
+def write_heads(folder: Path, scans: int, spacing_mm: float) -> Cohort:
+    """Write a few heads, and name them as often as scans are wanted."""
+    paths = []
+    for i in range(HEADS):
+        paths.append(folder / f"head{i}.nii.gz")
+        write_volume(make_phantom(i, spacing_mm=spacing_mm).volume, paths[-1])
+    refs = []
+    for i in range(scans):
+        path = folder / f"scan{i}.nii.gz"
+        path.hardlink_to(paths[i % HEADS])
+        refs.append(ScanRef(f"p{i}", "1", "original", path, Modality.CT))
+    write_manifest(folder / "manifest.csv", refs)
+    return read_manifest(folder / "manifest.csv")
+
+
+def time_run(cohort: Cohort, settings: Settings, workers: int) -> Timing:
+    """Take every scan to its face."""
+    began, times, memory = time.perf_counter(), [], []
+
+    def note(stage: str, done: int, total: int) -> None:
+        if done:
+            times.append(time.perf_counter())
+            me = psutil.Process()
+            memory.append(max(p.memory_info().rss for p in (me.children(recursive=True) if workers > 1 else [me])))
+
+    with local_executor(workers) as executor:
+        acquire_faces(cohort, settings=settings, executor=executor, progress=note)
+    return Timing(began, tuple(times), tuple(memory), workers)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Time the runs; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scans", type=int, default=40)
+    parser.add_argument("--more", type=int, default=200)
+    parser.add_argument("--voxel-mm", type=float, default=1.2)
+    options = parser.parse_args(argv)
+    settings = start_engines(Settings(encoder="dlib", surface=SurfaceSettings(voxel_mm=options.voxel_mm))).settings
+    failures = []
+    with tempfile.TemporaryDirectory() as place:
+        cohort = write_heads(Path(place), max(options.scans, options.more), max(1.2, options.voxel_mm))
+
+        def part(count: int) -> Cohort:
+            return Cohort(cohort.scans[:count], cohort.strata.iloc[:count], cohort.source)
+
+        one, two = (time_run(part(options.scans), settings, workers) for workers in (1, 2))
+        gain = one.seconds_per_scan(options.scans) / two.seconds_per_scan(options.scans)
+        for timing in (one, two):
+            print(
+                f"{timing.workers} worker(s), {options.scans} scans: "
+                f"{60 / timing.seconds_per_scan(options.scans):.1f} scans per minute; "
+                f"first face after {timing.ended[0] - timing.began:.1f} s"
+            )
+        print(f"gain of the second worker: {gain:.2f} (at least {LEAST_GAIN})")
+        failures += ["gain"] if gain < LEAST_GAIN else []
+        many, few = time_run(part(options.more), settings, 2), max(options.more // 10, 1)
+        early, all_of_it = many.seconds_per_scan(few), many.seconds_per_scan(options.more)
+        growth = all_of_it / early
+        print(
+            f"{few} and {options.more} scans, 2 workers: {early:.2f} and {all_of_it:.2f} s per scan, "
+            f"growth {growth:.2f} (at most {MOST_GROWTH})"
+        )
+        failures += ["time"] if growth > MOST_GROWTH else []
+        quarter = max(len(many.memory_bytes) // 4, 1)
+        early, late = max(many.memory_bytes[: quarter + 2]), max(many.memory_bytes[-quarter:])
+        print(f"largest worker: {early / 1e9:.2f} GB in the first quarter, {late / 1e9:.2f} GB in the last")
+        failures += ["memory"] if late > MOST_GROWTH * early else []
+    print(f"missed: {', '.join(failures)}" if failures else "all bounds kept")
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
