@@ -30,12 +30,14 @@ ARROWS: dict[str, set[str]] = {
     "accuracy": {"records", "stats"},
     "verdict": {"records", "stats"},
     "phantom": {"records", "volume", "dataset"},
-    "deface": {"records", "volume"},
+    # A defacer that needs no label map finds the face by laying the average synthetic head on the skin.
+    "deface": {"records", "volume", "surface", "phantom"},
     "audit": PIPELINE | {"stats", "accuracy", "attack", "phantom", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "attack": {"records"},
     "plots": {"records"},
     "report": {"records", "match", "plots"},
+    "utility": {"records", "volume", "dataset", "stats", "work"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room
 

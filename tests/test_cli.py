@@ -12,7 +12,7 @@ import reid_audit
 from reid_audit import Modality, Volume, read_calibration, result_from_json, write_volume
 from reid_audit.cli import main
 
-COMMANDS = ("demo", "phantom", "render", "mesh", "choose-model", "calibrate", "score", "stats", "plan")
+COMMANDS = ("demo", "phantom", "render", "mesh", "choose-model", "calibrate", "score", "utility", "stats", "plan")
 WEIGHTS = ("list", "fetch", "import", "verify")
 
 

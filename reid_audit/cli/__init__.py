@@ -15,6 +15,7 @@ from reid_audit.cli.deface import deface
 from reid_audit.cli.scan import mesh, render
 from reid_audit.cli.store import store_app
 from reid_audit.cli.synthetic import demo, phantom
+from reid_audit.cli.utility import utility
 from reid_audit.cli.weights import weights_app
 from reid_audit.cli.words import err, out
 from reid_audit.records import ReidAuditError
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (demo, phantom, render, mesh, deface, choose_model, calibrate, score, stats, plan):
+for command in (demo, phantom, render, mesh, deface, choose_model, calibrate, score, utility, stats, plan):
     app.command()(command)
 app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")

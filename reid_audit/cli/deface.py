@@ -9,13 +9,16 @@ import typer
 from rich.markup import escape
 
 import reid_audit
+from reid_audit.cli.deface_tools import MANIFEST_ENDINGS, deface_many, list_tools
 from reid_audit.cli.options import (
     DetectorOption,
     EncoderOption,
     RendererName,
     RendererOption,
+    WorkersOption,
     settings_of,
     show_progress,
+    words_of,
 )
 from reid_audit.cli.words import out
 from reid_audit.records import InputError
@@ -38,10 +41,27 @@ def _names_of(
 def deface(
     scan: Annotated[
         Path,
-        typer.Argument(metavar="INPUT", help="A DICOM study (folder), or a scan with --labels.", show_default=False),
+        typer.Argument(
+            metavar="INPUT", help="A DICOM study (folder), a scan, or a manifest (CSV, TSV).", show_default=False
+        ),
     ],
-    output: Annotated[Path, typer.Option("--out", "-o", help="Folder to write; must be empty.", show_default=False)],
-    tool: Annotated[str, typer.Option("--tool", help="Which defacer.")] = EYE_PLANE,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder to write; empty, or a manifest's to be continued.",
+            show_default=False,
+        ),
+    ],
+    tool: Annotated[
+        str | None,
+        typer.Option("--tool", help="Which defacers, with commas; see --list. Usual: eye-plane", show_default=False),
+    ] = None,
+    command: Annotated[
+        str,
+        typer.Option("--command", help="Any program: 'tool {input} {output}'; no shell is used.", show_default=False),
+    ] = "",
     structures: Annotated[
         Path | None,
         typer.Option("--structures", help="RT structure set, where it is not in the folder.", show_default=False),
@@ -51,12 +71,40 @@ def deface(
         typer.Option("--dose", help="RT dose, where it is not in the folder. Repeat it for more.", show_default=False),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option("--labels", help="Label map on the grid of the scan (NIfTI).", show_default=False)
+        Path | None,
+        typer.Option(
+            "--labels",
+            help="Label map on the grid of the scan (NIfTI), or a folder of them.",
+            show_default=False,
+        ),
     ] = None,
     label_names: Annotated[
         Path | None,
         typer.Option("--label-names", help="TSV with the columns index and name (BIDS dseg).", show_default=False),
     ] = None,
+    brain_masks: Annotated[
+        Path | None,
+        typer.Option("--brain-masks", help="Brain mask, or their folder: kept, checked.", show_default=False),
+    ] = None,
+    session: Annotated[
+        list[str] | None,
+        typer.Option("--session", help="Deface this session of a manifest alone; may be repeated.", show_default=False),
+    ] = None,
+    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for a tool on one scan.")] = 3600.0,
+    max_brain_cut: Annotated[
+        float, typer.Option("--max-brain-cut", help="Share of a brain mask that a defacer may change.")
+    ] = 0.0,
+    quality: Annotated[
+        bool, typer.Option("--quality", help="Measure whether eyes, nose and mouth are removed.")
+    ] = False,
+    workers: WorkersOption = None,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
+    ] = False,
+    _list: Annotated[
+        bool,
+        typer.Option("--list", help="List the defacers and which are here.", callback=list_tools, is_eager=True),
+    ] = False,
     eyes_from_portrait: Annotated[
         bool, typer.Option("--eyes-from-portrait", help="Find the eyes by face detection instead of contours.")
     ] = False,
@@ -92,15 +140,33 @@ def deface(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
 ) -> None:
-    """Deface one scan: cut off what lies above and in front of the eyes. Keeps targets and brain.
+    """Deface one scan at the eye plane, or a manifest's originals by any defacers.
 
-    A DICOM study is written as DICOM: CT series, RT structure set and RT dose alike. Nothing says that the result is
-    safe: judge it with [bold]reid-audit score[/].
+    A DICOM study is written as DICOM: CT series, RT structure set and RT dose alike. A manifest gives a manifest that
+    [bold]reid-audit score[/] takes, and defacing.json with seconds, memory and failures. Nothing says that the result
+    is safe: judge it with [bold]reid-audit score[/].
 
     Example: [bold]reid-audit deface study -o defaced[/]
+
+    Example: [bold]reid-audit deface manifest.csv -o defaced --tool face-box,blur:5mm,pydeface --quality[/]
     """
-    if tool != EYE_PLANE:
-        raise InputError(f"--tool must be {EYE_PLANE}; got {tool}.")
+    if scan.suffix.lower() in MANIFEST_ENDINGS or command or tool not in (None, EYE_PLANE):
+        deface_many(
+            scan,
+            output,
+            tools=words_of(EYE_PLANE if tool is None and not command else tool or ""),
+            command=command,
+            labels=labels,
+            label_names=label_names,
+            brain_masks=brain_masks,
+            sessions=session or [],
+            time_limit_s=time_limit,
+            max_brain_cut=max_brain_cut,
+            quality=quality,
+            workers=workers,
+            allow_outside=allow_outside,
+        )
+        return
     names = _names_of(eye_names, removed_names, target_names, brain_names)
     study = reid_audit.find_study(scan, structures=structures, doses=dose or ()) if scan.is_dir() else None
     eyes = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Volume
 
+Labels = NDArray[np.integer[Any]]
 AIR_HU = -1000.0
 
 
@@ -22,9 +24,11 @@ class _Extent:
     centre: tuple[float, float, float]
 
 
-def _locate(labels: NDArray[np.uint8], label_values: Mapping[str, int], names: Iterable[str]) -> NDArray[np.bool_]:
+def locate(labels: Labels, label_values: Mapping[str, int], names: Iterable[str]) -> NDArray[np.bool_]:
     """Return the union of the named structures; raise where there is none."""
     wanted = tuple(names)
+    if not label_values:
+        raise InputError(f"there is no label map, and this defacer needs {', '.join(wanted)}; give one with --labels")
     unknown = [name for name in wanted if name not in label_values]
     if unknown:
         raise InputError(f"label map has no structure called {', '.join(unknown)}; it needs {', '.join(wanted)}")
@@ -46,17 +50,18 @@ def _extent(mask: NDArray[np.bool_]) -> _Extent:
     )
 
 
-def _air(volume: Volume) -> float:
+def air_of(volume: Volume) -> float:
     """Return the intensity that stands for air: -1000 HU in CT, 0 in MR, as the common defacers write it."""
     return AIR_HU if volume.is_hu else 0.0
 
 
-def _with_air(volume: Volume, removed: NDArray[np.bool_]) -> Volume:
-    intensity = np.where(removed, np.float32(_air(volume)), volume.intensity)
+def _withair_of(volume: Volume, removed: NDArray[np.bool_]) -> Volume:
+    intensity = np.where(removed, np.float32(air_of(volume)), volume.intensity)
     return replace(volume, intensity=intensity)
 
 
-def _brain(labels: NDArray[np.uint8], label_values: Mapping[str, int]) -> NDArray[np.bool_]:
+def brain_of(labels: Labels, label_values: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Return the voxels of brain and brainstem; none where the label map has no such structure."""
     return np.isin(labels, [label_values[name] for name in ("brain", "brainstem") if name in label_values])
 
 
@@ -70,22 +75,23 @@ class EyePlaneCut:
 
     name: str = "eye-plane"
     description: str = "removes what lies above the lowest eye slice and in front of the eyes' centre; keeps the brain"
+    needs: tuple[str, ...] = ("eye_left", "eye_right")
 
-    def deface(self, volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int]) -> Volume:
+    def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume without eyes, brow and forehead. See `reid_audit.deface.apply_defacer`."""
-        eyes = _extent(_locate(labels, label_values, ("eye_left", "eye_right")))
+        eyes = _extent(locate(labels, label_values, ("eye_left", "eye_right")))
         removed = np.zeros(labels.shape, dtype=bool)
         removed[:, int(np.floor(eyes.centre[1])) + 1 :, eyes.first[2] :] = True
-        removed &= ~_brain(labels, label_values)
-        return _with_air(volume, removed)
+        removed &= ~brain_of(labels, label_values)
+        return _withair_of(volume, removed)
 
 
 def _face_box(
-    volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int], *, above_mm: float, below_mm: float
+    volume: Volume, labels: Labels, label_values: Mapping[str, int], *, above_mm: float, below_mm: float
 ) -> tuple[_Extent, slice]:
     """Return the extent of the eyes, and the slices from `below_mm` under the chin to `above_mm` over the eyes."""
-    eyes = _extent(_locate(labels, label_values, ("eye_left", "eye_right")))
-    chin = _extent(_locate(labels, label_values, ("mandible",)))
+    eyes = _extent(locate(labels, label_values, ("eye_left", "eye_right")))
+    chin = _extent(locate(labels, label_values, ("mandible",)))
     voxel_mm = volume.spacing_mm[2]
     bottom = max(0, round(chin.first[2] - below_mm / voxel_mm))
     top = round(eyes.last[2] + above_mm / voxel_mm) + 1
@@ -104,6 +110,7 @@ class FaceBlur:
 
     sigma_mm: float = 2.0
     behind_eyes_mm: float = 10.0
+    needs: tuple[str, ...] = ("eye_left", "eye_right", "mandible")
 
     @property
     def name(self) -> str:
@@ -115,7 +122,7 @@ class FaceBlur:
         """What is removed and what is kept."""
         return f"blurs the face from chin to brow by a Gaussian of {self.sigma_mm:g} mm; removes nothing"
 
-    def deface(self, volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int]) -> Volume:
+    def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume with a blurred face. See `reid_audit.deface.apply_defacer`."""
         from scipy import ndimage
 
@@ -150,18 +157,19 @@ class FaceRemoval:
     brain_margin_mm: float = 3.0
     name: str = "face-removal"
     description: str = "removes the face from above the brow to below the chin, ear to ear; keeps the brain"
+    needs: tuple[str, ...] = ("eye_left", "eye_right", "mandible")
 
-    def deface(self, volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int]) -> Volume:
+    def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume without a face. See `reid_audit.deface.apply_defacer`."""
         from scipy import ndimage
 
-        jaw = _extent(_locate(labels, label_values, ("mandible",)))
+        jaw = _extent(locate(labels, label_values, ("mandible",)))
         _, slices = _face_box(volume, labels, label_values, above_mm=self.brow_mm, below_mm=self.chin_mm)
         removed = np.zeros(labels.shape, dtype=bool)
         removed[:, jaw.first[1] :, slices] = True
         radius = [max(1, round(self.brain_margin_mm / spacing)) for spacing in volume.spacing_mm]
         kept = ndimage.maximum_filter(
-            _brain(labels, label_values)[:, :, slices], size=tuple(2 * r + 1 for r in radius), mode="constant"
+            brain_of(labels, label_values)[:, :, slices], size=tuple(2 * r + 1 for r in radius), mode="constant"
         )
         removed[:, :, slices] &= ~kept
-        return _with_air(volume, removed)
+        return _withair_of(volume, removed)

@@ -13,16 +13,22 @@ visit
 """
 
 from reid_audit.phantom.average import average_head
-from reid_audit.phantom.cohort import write_cohort, write_rt_cohort
+from reid_audit.phantom.cohort import LABEL_NAMES, write_cohort, write_rt_cohort
 from reid_audit.phantom.dicom import RtSet, write_rt_set
+from reid_audit.phantom.landmarks import PARTS, AverageHead, locate_landmarks, make_average_head
 from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
 
 __all__ = [
     "LABELS",
+    "LABEL_NAMES",
+    "PARTS",
+    "AverageHead",
     "PhantomScan",
     "RtSet",
     "average_head",
+    "locate_landmarks",
+    "make_average_head",
     "make_phantom",
     "write_cohort",
     "write_rt_cohort",

@@ -9,7 +9,11 @@ from pathlib import Path
 from reid_audit.phantom.dicom import write_rt_set
 from reid_audit.phantom.person import draw_person
 from reid_audit.phantom.scan import make_phantom
+from reid_audit.phantom.tissue import LABELS
 from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef
+
+LABEL_NAMES = "labels.tsv"
+"""Table of what label maps mean, in their folder (columns index and name, as BIDS has it)."""
 
 _SITES = ("north", "south")
 
@@ -41,7 +45,7 @@ def write_cohort(
     ----------
     out_dir : Path
         Made if absent. Gets ``sub-p01_ses-1_CT.nii.gz`` (``_T1w`` for MR), ``labels/sub-p01_ses-1_labels.nii.gz``
-        (values of `LABELS`) and ``manifest.csv``.
+        (values of `LABELS`), ``labels/labels.tsv`` with their names and ``manifest.csv``.
     subjects, visits : int
         At least 1.
     modality : Modality
@@ -92,6 +96,8 @@ def write_cohort(
             rows.append((subject, str(visit), ORIGINAL, name, str(modality), *strata))
             if progress is not None:
                 progress(len(rows), total)
+    table = "".join(f"{value}\t{name}\n" for name, value in LABELS.items())
+    (out_dir / "labels" / LABEL_NAMES).write_text(f"index\tname\n{table}", encoding="utf-8")
     manifest = out_dir / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")

@@ -29,7 +29,7 @@ Points = tuple[Array, Array, Array]
 Box = tuple[slice, slice, slice]
 
 _COARSE_MM = 3.2
-_WARP_SIGMA_MM = 24.0
+WARP_SIGMA_MM = 24.0
 _WARP_KNOTS_MM = 8.0  # a third of the sigma: the spline between them is off by some micrometres
 _WARP_REACH_MM = 5.0  # boxes are given before the warp, shapes after it
 
@@ -144,7 +144,7 @@ class Grid:
     voxel_to_head_mm : (4, 4) float64
         Maps a voxel index to the head frame, in mm, before the warp.
     warp_centres_mm, warp_shifts_mm : (w, 3) float32
-        Gaussians of `_WARP_SIGMA_MM` that displace the head frame.
+        Gaussians of `WARP_SIGMA_MM` that displace the head frame.
     """
 
     shape: tuple[int, int, int]
@@ -157,7 +157,7 @@ class Grid:
         x, y, z = self._unwarped(*self._places(_WARP_KNOTS_MM))
         knots: list[Array] = [np.zeros_like(x)] * 3
         for centre, shift in zip(self.warp_centres_mm, self.warp_shifts_mm, strict=True):
-            weight = bump((x, y, z), centre, (_WARP_SIGMA_MM,) * 3)
+            weight = bump((x, y, z), centre, (WARP_SIGMA_MM,) * 3)
             knots = [knot + weight * s for knot, s in zip(knots, shift, strict=True)]
         object.__setattr__(self, "_warp_knots_mm", tuple(knots))
 

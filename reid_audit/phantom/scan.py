@@ -133,13 +133,19 @@ def _rotation(angles_deg: tuple[float, float, float]) -> NDArray[np.float64]:
     return matrix
 
 
+def head_to_ras(person: Person, visit: Visit) -> NDArray[np.float64]:
+    """Return the (4, 4) matrix from the head frame to RAS mm of one visit: size, rotation about the pivot, shift."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = _rotation(visit.rotation_deg) * person.size
+    matrix[:3, 3] = _PIVOT_MM - matrix[:3, :3] @ _PIVOT_MM + visit.shift_mm
+    return matrix
+
+
 def _place(
     person: Person, visit: Visit, anchors: Anchors, oblique_deg: float, couch: bool, headrest: bool
 ) -> tuple[Grid, NDArray[np.float64]]:
     """Return the grid in the head frame and its affine in the scanner, with a field of view that holds the head."""
-    head_to_ras = np.eye(4)
-    head_to_ras[:3, :3] = _rotation(visit.rotation_deg) * person.size
-    head_to_ras[:3, 3] = _PIVOT_MM - head_to_ras[:3, :3] @ _PIVOT_MM + visit.shift_mm
+    to_ras = head_to_ras(person, visit)
     ear = anchors.ear_x + 20
     back, top = -3 - person.cranium_half_length, 28 + person.cranium_half_height
     reach = np.array(
@@ -149,7 +155,7 @@ def _place(
         + [(s * 10, anchors.tip_y, anchors.tip_z) for s in (1, -1)]
         + [(s * 20, person.midface_y, person.menton_z - 14) for s in (1, -1)]
     )
-    ras = reach @ head_to_ras[:3, :3].T + head_to_ras[:3, 3]
+    ras = reach @ to_ras[:3, :3].T + to_ras[:3, 3]
     tilt = _rotation((oblique_deg, 0.0, 0.0))
     along = ras @ tilt  # coordinates along the axes of the slices
     low, high = along.min(axis=0) - _MARGIN_MM, along.max(axis=0) + _MARGIN_MM
@@ -160,7 +166,7 @@ def _place(
     voxel_to_ras = np.eye(4)
     voxel_to_ras[:3, :3] = tilt * spacing
     voxel_to_ras[:3, 3] = tilt @ low
-    voxel_to_head = np.linalg.inv(head_to_ras) @ voxel_to_ras
+    voxel_to_head = np.linalg.inv(to_ras) @ voxel_to_ras
     shape = (int(n[0]), int(n[1]), int(n[2]))
     return Grid(shape, voxel_to_head, person.warp_centres_mm, person.warp_shifts_mm), voxel_to_ras
 

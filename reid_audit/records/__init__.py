@@ -25,7 +25,7 @@ Errors
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
-from reid_audit.records.cost import DefaceRun, DefaceStatus, UtilityValue
+from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -98,6 +98,7 @@ __all__ = [
     "ReidAuditError",
     "Relief",
     "RenderError",
+    "Repeatability",
     "ScanRef",
     "ScanRow",
     "ScoreTable",
@@ -108,6 +109,7 @@ __all__ = [
     "StratumEvidence",
     "TestResult",
     "Threshold",
+    "TradeOff",
     "UtilityValue",
     "Verdict",
     "View",

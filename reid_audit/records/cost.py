@@ -68,13 +68,20 @@ class UtilityValue:
         ``"on_face"``, ``"same_slices"``, ``"elsewhere"`` or ``"all"``.
     cases, undefined : int
         Cases with a number, and cases without (a structure empty before or after): counted, never dropped silently.
-    mean, median : float
+    mean : float
+        Over people, each of whose cases were averaged first.
+    median : float
+        Over cases.
     low, high : float
-        95 % interval of the mean over cases.
+        95 % interval of the mean, whose sample is the people; NaN where they do not vary at all and have no bounds.
     p_value, p_adjusted : float
         Paired Wilcoxon before against after, and after Benjamini-Hochberg; NaN where the metric compares already.
     larger_is_better : bool or None
         None where the ideal is no difference: 0.
+    subjects : int
+        People behind the cases: the sample of the interval and of the test.
+    sd : float
+        Standard deviation over cases; NaN for fewer than two.
     """
 
     condition: str
@@ -91,3 +98,51 @@ class UtilityValue:
     p_value: Real
     p_adjusted: Real
     larger_is_better: bool | None
+    subjects: int = 0
+    sd: Real = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeatability:
+    """How well the volumes of one structure agree before and after, over cases. See `reid_audit.utility.volumetry`.
+
+    Attributes
+    ----------
+    condition, structure, unit : str
+        ``"all"`` and ``""`` for the volumes of all structures, scaled to [0, 1].
+    cases, undefined : int
+    bias, low, high : float
+        Mean of after minus before, and the limits of agreement.
+    cr, cr_of_spread : float
+        Coefficient of repeatability with the bias in it, and without.
+    """
+
+    condition: str
+    structure: str
+    unit: str
+    cases: int
+    undefined: int
+    bias: Real
+    low: Real
+    high: Real
+    cr: Real
+    cr_of_spread: Real
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOff:
+    """What one defacer leaves of the risk and what it costs: a point of the trade-off plot; smaller is better in both.
+
+    Attributes
+    ----------
+    condition : str
+    risk, risk_sd : float
+        NaN = not measured. The standard deviations are the whiskers.
+    cost, cost_sd : float
+    """
+
+    condition: str
+    risk: Real
+    cost: Real
+    risk_sd: Real = float("nan")
+    cost_sd: Real = float("nan")

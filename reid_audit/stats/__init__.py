@@ -44,6 +44,7 @@ from reid_audit.stats.intervals import (
     people_rate,
     rate_of_pairs,
 )
+from reid_audit.stats.paired import mean_of_people, mean_per_person, paired_t
 from reid_audit.stats.significance import (
     adjust,
     bounded_below,
@@ -66,6 +67,9 @@ __all__ = [
     "kruskal",
     "mann_whitney",
     "mean_of_pairs",
+    "mean_of_people",
+    "mean_per_person",
+    "paired_t",
     "people_needed",
     "people_rate",
     "permute_identities",

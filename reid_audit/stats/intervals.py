@@ -123,7 +123,7 @@ def _apart(subject: NDArray[np.intp]) -> NDArray[np.intp]:
 # --- the subject jackknife ---
 
 
-def _jackknife_bounds(value: float, without: NDArray[np.float64], level: float, *, independent: int) -> Bounds:
+def jackknife_bounds(value: float, without: NDArray[np.float64], level: float, *, independent: int) -> Bounds:
     """Bounds on the logit scale from the values that leave one subject out each; ``independent`` for no variation."""
     from scipy.stats import t as student
 
@@ -175,7 +175,7 @@ def _jackknife_mean(
     if (left <= 0).any():  # one person is in every pair: nothing remains without them
         return value, _UNKNOWN, people
     without = (values.sum() - sums[there]) / left
-    return value, _jackknife_bounds(value, without, level, independent=people // per_unit), people
+    return value, jackknife_bounds(value, without, level, independent=people // per_unit), people
 
 
 def rate_of_pairs(hit: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, level: float = 0.95) -> Rate:
@@ -280,7 +280,7 @@ def auc_of_pairs(
     method = "subject jackknife, logit, t"
     if not found.without.size:
         return Estimate(found.value, subjects=found.people, level=level, method=method, reason=found.reason)
-    bounds = _jackknife_bounds(found.value, found.without, level, independent=found.people)
+    bounds = jackknife_bounds(found.value, found.without, level, independent=found.people)
     reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
     return Estimate(found.value, *bounds, found.people, level, method, reason)
 

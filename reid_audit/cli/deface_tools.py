@@ -1,0 +1,175 @@
+"""`deface` with other defacers than the eye plane: many scans, many tools, and the list of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+import reid_audit
+from reid_audit import deface
+from reid_audit.cli.options import show_progress
+from reid_audit.cli.words import err, out
+from reid_audit.deface import DefacingSummary, QualitySummary
+from reid_audit.phantom import LABEL_NAMES
+from reid_audit.records import ORIGINAL, DefaceRun, InputError, ScanRef
+
+MANIFEST_ENDINGS = (".csv", ".tsv")
+
+
+def list_tools(wanted: bool) -> None:
+    """Print every defacer, what it removes and keeps, and whether it is on this machine; then leave."""
+    if not wanted:
+        return
+    own = Table("name", "needs", "what it removes and keeps", title="Reference defacers, always there")
+    for defacer in deface.list_defacers():
+        own.add_row(defacer.name, escape(", ".join(defacer.needs)) or "-", escape(defacer.description))
+    others = Table("name", "here", "takes", "what it removes and keeps; licence", title="Other people's tools")
+    with err.status("looking"):
+        found = [deface.find_tool(tool) for tool in deface.TOOLS]
+    for each in found:
+        tool = each.tool
+        here = f"[green]yes[/] {escape(each.version)}" if each.is_available else f"no: {escape(each.reason)}"
+        needs = "; needs a brain mask" if tool.needs_brain else ""
+        note = f". {tool.note}" if tool.note else ""
+        text = f"{tool.removes}{needs}. {tool.licence}{note}. {tool.url}"
+        others.add_row(tool.name, here.strip(), ", ".join(tool.takes), escape(text))
+    for table in (own, others):
+        table.title_justify = "left"
+        out.print(table)
+    out.print("Also: blur:5mm (any sigma), skin-noise:3 (any seed), --command 'tool {input} {output}' (any program).")
+    raise typer.Exit
+
+
+def _read_scans(
+    place: Path, sessions: Sequence[str], allow_outside: bool
+) -> tuple[list[ScanRef], reid_audit.Cohort | None]:
+    if place.suffix.lower() not in MANIFEST_ENDINGS:
+        name = place.name.removesuffix(".gz").rsplit(".", 1)[0] if place.is_file() else place.name
+        return [ScanRef(name, "1", ORIGINAL, place)], None
+    cohort = reid_audit.read_manifest(place, allow_outside=allow_outside)
+    absent = [session for session in sessions if session not in cohort.sessions]
+    if absent:
+        raise InputError(f"--session: nobody has {absent[0]!r}; there are {', '.join(cohort.sessions)}")
+    return list(cohort.scans), cohort
+
+
+def _read_names(labels: Path | None, names: Path | None) -> dict[str, int]:
+    """Read what the values of the label maps mean; never guessed: a wrong brain would be kept, and nobody told."""
+    if labels is None:
+        return {}
+    beside = (labels if labels.is_dir() else labels.parent) / LABEL_NAMES
+    if names is None and not beside.is_file():
+        raise InputError(f"--labels: what do the values mean? Give --label-names, or put {LABEL_NAMES} beside the maps")
+    return deface.read_label_names(names or beside)
+
+
+def deface_many(
+    place: Path,
+    folder: Path,
+    *,
+    tools: Sequence[str],
+    command: str,
+    labels: Path | None,
+    label_names: Path | None,
+    brain_masks: Path | None,
+    sessions: Sequence[str],
+    time_limit_s: float,
+    max_brain_cut: float,
+    quality: bool,
+    workers: int | None,
+    allow_outside: bool,
+) -> None:
+    """Deface the originals of a manifest, or one scan, by each tool; print how it went."""
+    makers = deface.parse_makers(tools, command=command)
+    scans, cohort = _read_scans(place, sessions, allow_outside)
+    wanted = [s for s in scans if s.condition == ORIGINAL and (not sessions or s.session in sessions)]
+    values = _read_names(labels, label_names)
+    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+        found, runs = deface.deface_scans(
+            wanted,
+            makers,
+            folder,
+            companions=deface.Companions(labels, brain_masks, values),
+            time_limit_s=time_limit_s,
+            max_brain_cut=max_brain_cut,
+            others=[s for s in scans if s.condition == ORIGINAL and s not in wanted],
+            executor=executor,
+            progress=progress,
+        )
+        examined, notes = deface.examine_scans(found, executor=executor, progress=progress) if quality else ((), ())
+    manifest = folder / "manifest.csv"
+    reid_audit.write_manifest(manifest, found, None if cohort is None else cohort.strata)
+    deface.write_defacing(runs, folder / deface.DEFACING_FILE)
+    _say_failures(runs)
+    _say_summary(deface.summarise_defacing(runs))
+    if quality:
+        _say_quality(deface.summarise_quality(examined))
+        for note in notes:
+            out.print(f"[yellow]Not examined:[/] {escape(note)}", soft_wrap=True)
+    out.print(f"Manifest: {escape(str(manifest))}", soft_wrap=True)
+    if not any(run.status == "ok" for run in runs):
+        raise typer.Exit(2)
+
+
+def _say_failures(runs: Sequence[DefaceRun]) -> None:
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for run in runs:
+        if run.status != "ok":
+            key = (run.condition, run.status.value, run.reason)
+            groups.setdefault(key, []).append(f"{run.subject}/{run.session}")
+    if not groups:
+        return
+    table = Table("scans", "defacer", "outcome", "reason", title="Not defaced")
+    table.title_justify = "left"
+    for (condition, status, reason), keys in groups.items():
+        which = ", ".join(keys[:3]) + (" ..." if len(keys) > 3 else "")
+        table.add_row(f"{len(keys)}: {escape(which)}", escape(condition), status, escape(reason))
+    out.print(table)
+
+
+def _number(value: float, digits: int = 1) -> str:
+    return "-" if value != value else f"{value:.{digits}f}"
+
+
+def _say_summary(summaries: Sequence[DefacingSummary]) -> None:
+    table = Table("defacer", "version", "defaced", "failures", "seconds", "peak MB")
+    for each in summaries:
+        failures = ", ".join(f"{count} {status.value}" for status, count in each.failures) or "none"
+        table.add_row(
+            escape(each.condition),
+            escape(each.version) or "-",
+            f"{each.ok} of {each.runs}",
+            failures,
+            _number(each.median_seconds),
+            _number(each.peak_memory_mb, 0),
+        )
+    out.print(table)
+
+
+_SHORT = {"eye_right": "right eye", "eye_left": "left eye"}
+
+
+def _say_quality(summaries: Sequence[QualitySummary]) -> None:
+    if not summaries:
+        return
+    names = [name for name, _ in summaries[0].parts]
+    heads = [_SHORT.get(name, name) for name in names]
+    title = "Removed (scans; median shift of the skin in mm, - back, + covered)"
+    table = Table("defacer", "eyes, nose, mouth", *heads, "altered depth mm", "impacted depth mm", title=title)
+    table.title_justify = "left"
+    for each in summaries:
+        shifts = dict(each.shifts_mm)
+        cells = [f"{count} ({shifts[name]:+.1f})" for name, count in each.parts]
+        table.add_row(
+            escape(each.condition),
+            f"{each.removed} of {each.scans}",
+            *cells,
+            _number(each.depth_median_mm),
+            _number(each.impacted_depth_mm),
+        )
+    out.print(table)
+    out.print("A face that was replaced or covered is not removed. Only `reid-audit score` says who can be found.")

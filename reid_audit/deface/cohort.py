@@ -1,0 +1,336 @@
+"""Many scans through many defacers: one file per scan and defacer, one record per run, continued where it stopped.
+
+Words
+-----
+maker
+    What makes a condition: a reference `Defacer`, or a `FoundTool`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+
+from reid_audit.deface.companions import Companions, read_companions
+from reid_audit.deface.found import FoundTool, find_tool
+from reid_audit.deface.frame import find_face_frame
+from reid_audit.deface.names import list_defacers, make_defacer
+from reid_audit.deface.protocol import Defacer, apply_defacer
+from reid_audit.deface.quality import QUALITY_SURFACE, DefacingQuality, examine_defacing
+from reid_audit.deface.reference import Labels
+from reid_audit.deface.run import TIME_LIMIT_S, ToolRun, check_output, run_tool
+from reid_audit.deface.simple import NoDefacing
+from reid_audit.deface.tools import TOOLS, find_named_tool, make_command_tool
+from reid_audit.records import ORIGINAL, DefaceRun, DefaceStatus, InputError, ReidAuditError, ScanRef, Volume
+from reid_audit.surface import extract_skin
+from reid_audit.volume import read_volume, write_volume
+from reid_audit.volume.stored import ending
+
+Maker = Defacer | FoundTool
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is kept of a run, beside its scan: of which input it is, and how it went."""
+
+    fingerprint: str
+    run: DefaceRun
+
+
+def parse_makers(words: Iterable[str], *, command: str = "") -> tuple[Maker, ...]:
+    """Return the makers that words name, tools looked up on this machine.
+
+    Parameters
+    ----------
+    words : iterable of str
+        Names of reference defacers (see `make_defacer`) and of `TOOLS`; ``"command"`` is the command line given.
+    command : str
+        See `make_command_tool`; makes the condition ``"command"`` without being named.
+
+    Raises
+    ------
+    InputError
+        Where a word names nothing, or nothing is named at all.
+    """
+    makers: dict[str, Maker] = {}
+    asked = [word for word in words if not (command and word == "command")] + (["command"] if command else [])
+    for word in asked:
+        if word == "command" and command:
+            makers[word] = find_tool(make_command_tool(command))
+            continue
+        defacer, tool = make_defacer(word), find_named_tool(word)
+        if defacer is not None:
+            makers[defacer.name] = defacer
+        elif tool is not None:
+            makers[tool.name] = find_tool(tool)
+        else:
+            known = ", ".join([d.name for d in list_defacers()] + [t.name for t in TOOLS])
+            raise InputError(f"--tool: there is no defacer {word!r}; there are {known}, blur:5mm, or give --command")
+    if not makers:
+        raise InputError("--tool: name at least one defacer; `reid-audit deface --list` shows them")
+    return tuple(makers.values())
+
+
+def name_of(maker: Maker) -> str:
+    """Return the condition that a maker makes."""
+    return maker.tool.name if isinstance(maker, FoundTool) else maker.name
+
+
+def _digest(path: Path, into: hashlib._Hash) -> None:
+    for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                into.update(block)
+
+
+def _fingerprint(scan: ScanRef, maker: Maker, files: Sequence[Path], settings: str) -> str:
+    """Hash of all that the output depends on."""
+    digest = hashlib.sha256(f"{maker!r}|{settings}|{scan.modality}".encode())
+    for path in files:
+        _digest(path, digest)
+    return digest.hexdigest()
+
+
+def _make(
+    maker: Maker, volume: Volume, labels: Labels | None, brain: NDArray[np.bool_] | None, *,
+    label_values: Mapping[str, int], time_limit_s: float, max_brain_cut: float, log: Path,
+) -> ToolRun:  # fmt: skip
+    if isinstance(maker, FoundTool):
+        return run_tool(maker, volume, brain=brain, time_limit_s=time_limit_s, max_brain_cut=max_brain_cut, log=log)
+    begun = time.monotonic()
+    try:
+        defaced = apply_defacer(maker, volume, labels, label_values if labels is not None else {}).volume
+    except ReidAuditError as error:
+        return ToolRun(DefaceStatus.FAILED, str(error), time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    status, reason = check_output(volume, defaced, brain=brain, max_brain_cut=max_brain_cut)
+    if isinstance(maker, NoDefacing) and status is DefaceStatus.UNCHANGED:
+        status, reason = DefaceStatus.OK, ""  # the control: it is meant so
+    return ToolRun(status, reason, seconds, volume=defaced)
+
+
+def _private(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def _deface_scan(
+    scan: ScanRef, maker: Maker, target: Path, kept: Path, where: Companions, time_limit_s: float, max_brain_cut: float
+) -> DefaceRun:
+    """Make one defaced scan, unless it is there already. Whatever goes wrong with this scan is its status."""
+    name = name_of(maker)
+    version = maker.version if isinstance(maker, FoundTool) else f"reid-audit {version_of('reid-audit')}"
+
+    def run_of(made: ToolRun) -> DefaceRun:
+        return DefaceRun(
+            name, version, scan.subject, scan.session, made.status, made.reason, made.seconds, made.peak_memory_mb
+        )
+
+    try:
+        volume = read_volume(scan.path, modality=scan.modality)
+        labels, brain, files = read_companions(scan, volume, where)
+        settings = f"{sorted((where.label_values or {}).items())}|{max_brain_cut:g}|{version}"
+        fingerprint = _fingerprint(scan, maker, [scan.path, *files], settings)
+        before = _read_kept(kept)
+        if before is not None and before.fingerprint == fingerprint and target.is_file():
+            return before.run
+        target.unlink(missing_ok=True)
+        made = _make(
+            maker, volume, labels, brain,
+            label_values=where.label_values or {}, time_limit_s=time_limit_s, max_brain_cut=max_brain_cut,
+            log=_private(kept.parent) / f"{kept.stem}.log",
+        )  # fmt: skip
+        if made.status is DefaceStatus.OK and made.volume is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_volume(made.volume, target)
+            run = run_of(made)
+            _private(kept.parent)
+            kept.write_bytes(TypeAdapter(_Kept).dump_json(_Kept(fingerprint, run)))
+    except (ReidAuditError, OSError, MemoryError) as error:
+        text = str(error) if isinstance(error, ReidAuditError) else f"{type(error).__name__} while defacing"
+        return run_of(ToolRun(DefaceStatus.FAILED, text))
+    return run_of(made)
+
+
+def _read_kept(path: Path) -> _Kept | None:
+    """Read the record of an earlier run; None where there is none that can be trusted."""
+    try:
+        return TypeAdapter(_Kept).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _place_original(scan: ScanRef, folder: Path) -> ScanRef:
+    """Let an original be found within the folder: by a link, or by a copy where links cannot be made."""
+    if scan.path.absolute().is_relative_to(folder.absolute()):
+        return scan
+    link = (
+        folder
+        / ORIGINAL
+        / f"sub-{scan.subject}"
+        / f"ses-{scan.session}{'' if scan.path.is_dir() else ending(scan.path)}"
+    )
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if link.is_symlink() or link.is_file():
+        link.unlink()
+    try:
+        link.symlink_to(scan.path.resolve(), target_is_directory=scan.path.is_dir())
+    except OSError:
+        if scan.path.is_dir():
+            shutil.copytree(scan.path, link, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(scan.path, link)
+    return ScanRef(scan.subject, scan.session, ORIGINAL, link, scan.modality)
+
+
+def deface_scans(
+    scans: Sequence[ScanRef],
+    makers: Sequence[Maker],
+    folder: Path,
+    *,
+    companions: Companions = Companions(),
+    time_limit_s: float = TIME_LIMIT_S,
+    max_brain_cut: float = 0.0,
+    others: Sequence[ScanRef] = (),
+    executor: Executor,
+    progress: Progress | None = None,
+) -> tuple[tuple[ScanRef, ...], tuple[DefaceRun, ...]]:
+    """Deface originals by every maker.
+
+    Parameters
+    ----------
+    scans : sequence of ScanRef
+        Those of another condition than ``"original"`` are left out.
+    makers : sequence of Defacer or FoundTool
+        See `parse_makers`.
+    folder : Path
+        Made if absent. Gets ``<condition>/sub-<subject>/ses-<session>.nii.gz``, links to the originals that lie
+        elsewhere, and a private ``.defacing`` with logs and records. What is there already and still fits its input,
+        its defacer and its version is not made again; what failed is tried again.
+    companions : Companions
+    time_limit_s : float
+        For each tool on each scan.
+    max_brain_cut : float
+        Share of a brain mask that may have changed.
+    others : sequence of ScanRef
+        Originals that are not defaced and stand in the result all the same, e.g. of a second visit.
+    executor : concurrent.futures.Executor
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    scans : tuple of ScanRef
+        The originals and every defaced scan whose run was ``ok``: a manifest for `reid-audit score`.
+    runs : tuple of DefaceRun
+        One per original and maker, in that order.
+
+    Raises
+    ------
+    InputError
+        Where there is no original, or a label of a scan cannot be a folder's name.
+    """
+    originals = [scan for scan in scans if scan.condition == ORIGINAL]
+    if not originals:
+        raise InputError("there is no original to deface: the condition of a scan to deface is 'original'")
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = []
+    for maker in makers:
+        for scan in originals:
+            name = name_of(maker)
+            place = Path(f"sub-{scan.subject}") / f"ses-{scan.session}"
+            target = folder / name / place.with_name(f"{place.name}.nii.gz")
+            kept = _private(folder / ".defacing") / name / place.with_name(f"{place.name}.json")
+            jobs.append((scan, maker, target, kept))
+    futures = {
+        executor.submit(_deface_scan, *job, companions, time_limit_s, max_brain_cut): k for k, job in enumerate(jobs)
+    }
+    runs: list[DefaceRun | None] = [None] * len(jobs)
+    try:
+        for done, future in enumerate(as_completed(futures), start=1):
+            runs[futures[future]] = future.result()
+            if progress is not None:
+                progress("defacing", done, len(jobs))
+    finally:
+        for future in futures:
+            future.cancel()
+    whole = tuple(run for run in runs if run is not None)
+    found = [_place_original(scan, folder) for scan in (*originals, *others)]
+    for (scan, maker, target, _), run in zip(jobs, whole, strict=True):
+        if run.status is DefaceStatus.OK:
+            found.append(ScanRef(scan.subject, scan.session, name_of(maker), target, scan.modality))
+    return tuple(found), whole
+
+
+def examine_scans(
+    scans: Sequence[ScanRef], *, executor: Executor, progress: Progress | None = None
+) -> tuple[tuple[DefacingQuality, ...], tuple[str, ...]]:
+    """Measure what every defaced scan of a manifest has left of its original's face.
+
+    The landmarks are those of the average head laid on the original (`find_face_frame`).
+
+    Parameters
+    ----------
+    scans : sequence of ScanRef
+        As `deface_scans` returns them.
+    executor : concurrent.futures.Executor
+    progress : callable, optional
+
+    Returns
+    -------
+    examined : tuple of DefacingQuality
+        One per defaced scan that could be examined.
+    notes : tuple of str
+        One sentence for each that could not.
+    """
+    originals = {(scan.subject, scan.session): scan for scan in scans if scan.condition == ORIGINAL}
+    defaced: dict[tuple[str, str], list[ScanRef]] = {}
+    for scan in scans:
+        if scan.condition != ORIGINAL and (scan.subject, scan.session) in originals:
+            defaced.setdefault((scan.subject, scan.session), []).append(scan)
+    futures = [executor.submit(_examine, originals[key], partners) for key, partners in defaced.items()]
+    try:
+        for done, _ in enumerate(as_completed(futures), start=1):
+            if progress is not None:
+                progress("examining", done, len(futures))
+        results = [future.result() for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
+    order = list(dict.fromkeys(scan.condition for scan in scans))
+    examined = sorted((q for found, _ in results for q in found), key=lambda q: order.index(q.condition))
+    return tuple(examined), tuple(note for _, notes in results for note in notes)
+
+
+def _examine(original: ScanRef, partners: Sequence[ScanRef]) -> tuple[list[DefacingQuality], list[str]]:
+    found, notes = [], []
+    try:
+        volume = read_volume(original.path, modality=original.modality)
+        skin = extract_skin(volume, settings=QUALITY_SURFACE)
+        landmarks = find_face_frame(volume, skin=skin).landmarks_ras_mm()
+    except ReidAuditError as error:
+        return [], [f"{original.key}: {error}"]
+    for scan in partners:
+        try:
+            defaced = read_volume(scan.path, modality=volume.modality)
+            found.append(
+                examine_defacing(
+                    volume, defaced, landmarks, skin=skin,
+                    condition=scan.condition, subject=scan.subject, session=scan.session,
+                )
+            )  # fmt: skip
+        except ReidAuditError as error:
+            notes.append(f"{scan.key}: {error}")
+    return found, notes

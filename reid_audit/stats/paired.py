@@ -1,0 +1,96 @@
+"""Means over people and paired comparisons of means: one number per person, however many scans each has."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reid_audit.records import Estimate, InputError, TestResult
+from reid_audit.stats.intervals import check_level, jackknife_bounds
+
+
+def mean_per_person(values: ArrayLike, subject: ArrayLike) -> NDArray[np.float64]:
+    """Average the numbers of each person; NaN is left out, and so is a person without any number."""
+    numbers = np.asarray(values, dtype=np.float64)
+    _, who = np.unique(np.asarray(subject), return_inverse=True)
+    if len(numbers) != len(who):
+        raise InputError(f"values and subject must have one length; got {len(numbers)} and {len(who)}")
+    seen = ~np.isnan(numbers)
+    counts = np.bincount(who[seen], minlength=int(who.max(initial=-1)) + 1)
+    sums = np.bincount(who[seen], numbers[seen], minlength=len(counts))
+    return np.asarray(sums[counts > 0] / counts[counts > 0])
+
+
+def mean_of_people(values: ArrayLike, subject: ArrayLike, *, is_share: bool = False, level: float = 0.95) -> Estimate:
+    """Mean over people with an interval whose sample is the people.
+
+    Parameters
+    ----------
+    values : (n,) float
+        NaN is left out.
+    subject : (n,) int or str
+        Whose each is; several numbers of a person are averaged first.
+    is_share : bool
+        Whether the numbers lie in [0, 1]. Then the interval is the jackknife's on the logit scale, and where all
+        people agree it is what a share of unseen people could change (see the package); else Student's t.
+
+    Returns
+    -------
+    Estimate
+        NaN without numbers. Without an interval, with the reason, for one person, and for numbers without bounds that
+        do not vary at all.
+    """
+    check_level(level)
+    people = mean_per_person(values, subject)
+    n = len(people)
+    method = "subject jackknife, logit, t" if is_share else "Student's t over people"
+    if not n:
+        return Estimate(math.nan, level=level, method=method, reason="nobody has a number")
+    mean = float(people.mean())
+    if n < 2:
+        return Estimate(mean, subjects=n, level=level, method=method, reason="one person only")
+    if is_share:
+        without = (people.sum() - people) / (n - 1)
+        return Estimate(mean, *jackknife_bounds(mean, without, level, independent=n), n, level, method)
+    error = float(people.std(ddof=1)) / math.sqrt(n)
+    if error <= 1e-12 * max(1.0, abs(mean)):
+        return Estimate(mean, subjects=n, level=level, method=method, reason="all people have the same number")
+    from scipy.stats import t as student
+
+    two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + level) / 2, level))
+    return Estimate(mean, mean - two, mean + two, mean - one, mean + one, n, level, method)
+
+
+def paired_t(before: ArrayLike, after: ArrayLike, *, compared: str = "", subjects: int | None = None) -> TestResult:
+    """Two-sided paired t-test (paper 2); pairs with a NaN are left out.
+
+    ``statistic`` is t of after minus before; ``effect`` the mean difference over its standard deviation (Cohen's d_z).
+
+    Raises
+    ------
+    InputError
+        Lengths differ.
+    """
+    x, y = (np.asarray(v, dtype=np.float64).ravel() for v in (before, after))
+    if len(x) != len(y):
+        raise InputError(f"paired_t needs as many numbers before as after; got {len(x)} and {len(y)}")
+    both = y - x
+    difference = both[~np.isnan(both)]
+    n, name = len(difference), "paired_t"
+    people = n if subjects is None else subjects
+    spread = float(difference.std(ddof=1)) if n > 1 else 0.0
+    if n < 2 or spread <= 1e-12 * max(1.0, float(np.abs(difference).max(initial=0))):
+        reason = (
+            "fewer than two pairs" if n < 2 else "no pair differs" if not difference.any() else "all pairs differ alike"
+        )
+        return TestResult(
+            name, compared, (n,), people, math.nan, math.nan, "", effect_name="Cohen's d_z", reason=reason
+        )
+    from scipy.stats import t as student
+
+    statistic = float(difference.mean()) / (spread / math.sqrt(n))
+    p = 2 * float(student.sf(abs(statistic), n - 1))
+    effect = float(difference.mean()) / spread
+    return TestResult(name, compared, (n,), people, statistic, p, "t", effect=effect, effect_name="Cohen's d_z")

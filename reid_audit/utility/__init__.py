@@ -1,0 +1,107 @@
+"""What the protection cost: segmentations, voxels, dose and volumes before and after defacing.
+
+Words
+-----
+case
+    A defaced scan with its original. People are the sample of every interval and test: several cases of a person are
+    averaged first.
+before, after
+    On the original, and on the defaced scan. A segmentation "after" is what a model made of the defaced scan. Where
+    there is none, the integrity of the original's structures is measured instead: which of their voxels were changed.
+undefined
+    A case without a number, because a structure is empty before or after. It is in no mean, and it is counted beside
+    each. Dice and surface Dice of a structure that is empty in one of the two are 0, not undefined.
+position
+    ``on_face``: within 5 mm of the facial skin; ``same_slices``: on slices that hold a change; ``elsewhere``.
+"""
+
+from reid_audit.utility.case import measure_scan
+from reid_audit.utility.change import (
+    ChangeComponent,
+    ChangeKind,
+    ChangeMap,
+    Place,
+    find_change,
+    map_difference,
+    summarize_tissues,
+)
+from reid_audit.utility.compare import DefacerComparison, compare_defacers
+from reid_audit.utility.contours import read_rtstruct
+from reid_audit.utility.dose import Dose, DoseStatistics, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
+from reid_audit.utility.matrix import MatrixCell, TrainTestMatrix, cross_conditions, read_model_scores
+from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
+from reid_audit.utility.metrics import METRICS, Metric, metric_of
+from reid_audit.utility.names import read_label_names
+from reid_audit.utility.partners import find_partners
+from reid_audit.utility.places import PlaceSummary, count_targets, is_target, summarize_places
+from reid_audit.utility.read import read_structures
+from reid_audit.utility.run import Utility, measure_utility
+from reid_audit.utility.segmentation import Agreement, compare_masks, compare_structures
+from reid_audit.utility.skin import FacialSkin, depths_of_change_mm, distance_to_face_mm, find_facial_skin
+from reid_audit.utility.store import prepare_utility_folder, read_utility, write_utility
+from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
+from reid_audit.utility.summarize import summarize_cases, summarize_volumes
+from reid_audit.utility.tradeoff import pareto_front, trade_offs, with_utility
+from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
+
+__all__ = [
+    "METRICS",
+    "Agreement",
+    "CaseUtility",
+    "ChangeComponent",
+    "ChangeKind",
+    "ChangeMap",
+    "DefacerComparison",
+    "Dose",
+    "DoseStatistics",
+    "FacialSkin",
+    "MatrixCell",
+    "Measure",
+    "Metric",
+    "Place",
+    "PlaceSummary",
+    "Placement",
+    "Position",
+    "Structure",
+    "StructureSet",
+    "TrainTestMatrix",
+    "Utility",
+    "UtilitySettings",
+    "bland_altman",
+    "compare_defacers",
+    "compare_masks",
+    "compare_structures",
+    "count_targets",
+    "cross_conditions",
+    "depths_of_change_mm",
+    "distance_to_face_mm",
+    "dose_at_volume",
+    "dvh",
+    "find_change",
+    "find_facial_skin",
+    "find_partners",
+    "is_target",
+    "map_difference",
+    "measure_dose",
+    "measure_scan",
+    "measure_utility",
+    "metric_of",
+    "normalised_repeatability",
+    "pareto_front",
+    "prepare_utility_folder",
+    "read_dose",
+    "read_label_names",
+    "read_model_scores",
+    "read_rtstruct",
+    "read_structures",
+    "read_utility",
+    "sample_dose",
+    "structures_from_labels",
+    "summarize_cases",
+    "summarize_places",
+    "summarize_tissues",
+    "summarize_volumes",
+    "trade_offs",
+    "with_utility",
+    "write_utility",
+]

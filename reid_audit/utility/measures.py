@@ -1,0 +1,120 @@
+"""How the cost is measured, and the records that come of one case."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reid_audit.records import Finding, InputError, Real
+from reid_audit.utility.change import ChangeComponent
+from reid_audit.utility.dose import DOSE_UNITS
+from reid_audit.utility.segmentation import TOLERANCE_MM
+from reid_audit.utility.skin import NEAR_FACE_MM
+
+
+class Position(StrEnum):
+    """Where a structure lies against the face and the change. ``ALL`` = not sorted, or all together."""
+
+    ON_FACE = "on_face"  # within 5 mm of the facial skin
+    SAME_SLICES = "same_slices"
+    ELSEWHERE = "elsewhere"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class UtilitySettings:
+    """How the cost is measured.
+
+    Attributes
+    ----------
+    tolerance_mm : float
+        Of the surface Dice.
+    near_face_mm : float
+        How near to the facial skin a structure is on the face.
+    brain : tuple of str
+        Structures whose voxels must not change (criterion C1), together.
+    aliases : mapping of str to str
+        Names in the files to the names to use.
+    names : mapping of int to str, or None
+        Of label values.
+    dose_unit : str
+        Of dose images: ``"Gy"`` or ``"cGy"``.
+    """
+
+    tolerance_mm: float = TOLERANCE_MM
+    near_face_mm: float = NEAR_FACE_MM
+    brain: tuple[str, ...] = ("brain", "brainstem")
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[int, str] | None = None
+    dose_unit: str = "Gy"
+
+    def __post_init__(self) -> None:
+        """Refuse what would cost every scan its numbers."""
+        if self.dose_unit not in DOSE_UNITS:
+            raise InputError(f"--dose-unit must be one of {', '.join(DOSE_UNITS)}; got {self.dose_unit!r}")
+        for option, value in (("--tolerance", self.tolerance_mm), ("near_face_mm", self.near_face_mm)):
+            if not 0 <= value < math.inf:
+                raise InputError(f"{option} must be a distance in mm, not negative; got {value:g}")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One number of one structure of one case; NaN = undefined (see the metric).
+
+    ``before`` and ``after`` stand where the number is their difference.
+    """
+
+    subject: str
+    session: str
+    condition: str
+    metric: str
+    unit: str
+    structure: str
+    position: str
+    value: Real
+    before: Real = math.nan
+    after: Real = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where one structure of one original lies.
+
+    Attributes
+    ----------
+    position : str
+        See `Position`.
+    place : str
+        Against the change, slice by slice: see `reid_audit.utility.change.Place`.
+    face_distance_mm : float
+        From the facial skin; NaN beyond 60 mm.
+    changed : float
+        Share of its voxels that changed.
+    """
+
+    subject: str
+    session: str
+    condition: str
+    structure: str
+    position: str
+    place: str
+    face_distance_mm: Real
+    changed: Real
+
+
+@dataclass(frozen=True, slots=True)
+class CaseUtility:
+    """Everything about one defaced scan; a few kB. ``reason`` says why it could not be measured, else ``""``."""
+
+    subject: str
+    session: str
+    condition: str
+    file: str
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    measures: tuple[Measure, ...] = ()
+    places: tuple[Placement, ...] = ()
+    components: tuple[ChangeComponent, ...] = ()
+    seconds: float = 0.0

@@ -1,0 +1,246 @@
+"""A whole cohort: every defaced scan against its original, a task each, and what comes of all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from reid_audit.dataset import Cohort
+from reid_audit.records import (
+    ORIGINAL,
+    Finding,
+    InputError,
+    ReidAuditError,
+    Repeatability,
+    ScanRef,
+    UtilityValue,
+    Volume,
+)
+from reid_audit.utility.case import measure_scan
+from reid_audit.utility.change import find_change, map_difference
+from reid_audit.utility.compare import DefacerComparison, compare_defacers
+from reid_audit.utility.dose import read_dose
+from reid_audit.utility.matrix import TrainTestMatrix
+from reid_audit.utility.measures import CaseUtility, UtilitySettings
+from reid_audit.utility.names import rename_structures
+from reid_audit.utility.partners import Partners, find_partners
+from reid_audit.utility.places import PlaceSummary, summarize_places
+from reid_audit.utility.read import read_structures
+from reid_audit.utility.structures import StructureSet
+from reid_audit.utility.summarize import summarize_cases, summarize_volumes
+from reid_audit.volume import check_same_grid, read_volume, write_labels, write_volume
+from reid_audit.work import SerialExecutor, run_all
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many of it are done, and how many there are."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Utility:
+    """What the protection of a cohort cost.
+
+    Attributes
+    ----------
+    cohort : str
+        Name of the manifest, without folders.
+    tolerance_mm, near_face_mm : float
+        See `UtilitySettings`.
+    cases : tuple of CaseUtility
+        Every defaced scan, in the order of the manifest; those that could not be measured say why.
+    values : tuple of UtilityValue
+    volumes : tuple of Repeatability
+    comparisons : tuple of DefacerComparison
+    places : tuple of PlaceSummary
+        Dice by where the structures lie against the change.
+    matrix : TrainTestMatrix or None
+        From a table of model scores, where one was given.
+    """
+
+    cohort: str
+    tolerance_mm: float
+    near_face_mm: float
+    cases: tuple[CaseUtility, ...]
+    values: tuple[UtilityValue, ...]
+    volumes: tuple[Repeatability, ...]
+    comparisons: tuple[DefacerComparison, ...]
+    places: tuple[PlaceSummary, ...] = ()
+    matrix: TrainTestMatrix | None = None
+    schema_version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One defaced scan with the places of all that belongs to it."""
+
+    scan: ScanRef
+    original: ScanRef
+    before: Path | None
+    after: Path | None
+    dose_before: Path | None
+    dose_after: Path | None
+
+
+def _failed(scan: ScanRef, reason: str) -> CaseUtility:
+    return CaseUtility(scan.subject, scan.session, scan.condition, scan.path.name, reason=reason)
+
+
+def _write_maps(folder: Path, scan: ScanRef, original: Volume, defaced: Volume) -> None:
+    """Write where and by how much a scan differs from its original."""
+    check_same_grid(original, defaced)
+    stem = f"{scan.subject}_{scan.session}_{scan.condition}"
+    write_volume(map_difference(original, defaced), folder / f"{stem}_difference.nii.gz")
+    changed = find_change(original, defaced).changed.astype(np.uint8)
+    write_labels(changed, original.voxel_to_ras_mm, folder / f"{stem}_changed.nii.gz")
+
+
+def _measure_task(task: _Task, settings: UtilitySettings, maps: Path | None) -> CaseUtility:
+    """Read and measure one scan. What cannot be read costs this scan its numbers, or a part of them: it says why."""
+    start = time.perf_counter()
+    findings: list[Finding] = []
+
+    def read(code: str, path: Path | None, reader: Callable[[Path], T]) -> T | None:
+        try:
+            return None if path is None else reader(path)
+        except InputError as error:
+            findings.append(Finding(code, "warning", str(error)))
+            return None
+
+    try:
+        original = read_volume(task.original.path, modality=task.original.modality)
+        defaced = read_volume(task.scan.path, modality=task.scan.modality or original.modality)
+
+        def read_set(path: Path) -> StructureSet:
+            return rename_structures(read_structures(path, original, names=settings.names), settings.aliases)
+
+        if maps is not None:
+            _write_maps(maps, task.scan, original, defaced)
+        dose_of = partial(read_dose, unit=settings.dose_unit)
+        found = measure_scan(
+            task.scan,
+            original,
+            defaced,
+            before=read("no_segmentation", task.before, read_set),
+            after=read("no_segmentation", task.after, read_set),
+            dose_before=read("no_dose", task.dose_before, dose_of),
+            dose_after=read("no_dose", task.dose_after, dose_of),
+            settings=settings,
+        )
+    except ReidAuditError as error:
+        return replace(_failed(task.scan, str(error)), seconds=time.perf_counter() - start)
+    if task.before is None:
+        findings.append(Finding("no_segmentation", "info", "no segmentation of the original: no structure is measured"))
+    return replace(found, findings=(*findings, *found.findings), seconds=time.perf_counter() - start)
+
+
+def _tasks_of(cohort: Cohort, segmentations: Partners | None, doses: Partners | None) -> dict[str, _Task | CaseUtility]:
+    """Give a task for each defaced scan, or why there is none."""
+    tasks: dict[str, _Task | CaseUtility] = {}
+    for scan in cohort.scans:
+        if scan.condition == ORIGINAL:
+            continue
+        original = cohort.partner_of(scan)
+        if original is None:
+            tasks[scan.key] = _failed(scan, f"no {ORIGINAL} of this subject and session to compare with")
+            continue
+        try:
+            paths = [
+                None if source is None else source.of(each)
+                for source in (segmentations, doses)
+                for each in (original, scan)
+            ]
+        except InputError as error:
+            tasks[scan.key] = _failed(scan, str(error))
+            continue
+        tasks[scan.key] = _Task(scan, original, *paths)
+    return tasks
+
+
+def measure_utility(
+    cohort: Cohort,
+    *,
+    segmentations: Path | None = None,
+    doses: Path | None = None,
+    settings: UtilitySettings = UtilitySettings(),
+    matrix: TrainTestMatrix | None = None,
+    maps: Path | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Utility:
+    """Measure what the protection of a cohort cost: each defaced scan against its original.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        With originals and one or more defacers. Scans of one visit suffice.
+    segmentations, doses : Path, optional
+        Folder or table: see `find_partners`. A segmentation "after" is what a model made of the defaced scan; where
+        only the original has one, the integrity of its voxels is measured.
+    settings : UtilitySettings
+    matrix : TrainTestMatrix, optional
+        To be kept with the result: see `cross_conditions`.
+    maps : Path, optional
+        Folder for a map of differences and a mask of the changed voxels of each scan, both NIfTI. They show faces: the
+        folder is made for its owner alone (mode 0700).
+    executor : concurrent.futures.Executor, optional
+        Where the scans are done; in this process by default.
+    progress : callable, optional
+
+    Returns
+    -------
+    Utility
+
+    Raises
+    ------
+    InputError
+        The cohort has no defaced scan, a place does not exist, or no file of it belongs to any scan.
+    """
+    if cohort.conditions == (ORIGINAL,):
+        raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
+    found_segmentations = None if segmentations is None else find_partners(segmentations)
+    found_doses = None if doses is None else find_partners(doses)
+    tasks = _tasks_of(cohort, found_segmentations, found_doses)
+    ready = [task for task in tasks.values() if isinstance(task, _Task)]
+    for source, option, has in (
+        (found_segmentations, "--segmentations", any(t.before for t in ready)),
+        (found_doses, "--doses", any(t.dose_before for t in ready)),
+    ):
+        if source is not None and ready and not has:
+            raise InputError(
+                f"{source.source}: no file in it belongs to an original scan; name them like the scans, or give "
+                f"{option} a table with the columns subject, session, condition, path"
+            )
+    if maps is not None:
+        maps.mkdir(mode=0o700, parents=True, exist_ok=True)
+    done = 0
+
+    def note(_: CaseUtility) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress("scans", done, len(ready))
+
+    measured = run_all(
+        executor or SerialExecutor(), _measure_task, [(task, settings, maps) for task in ready], done=note
+    )
+    by_key = {task.scan.key: case for task, case in zip(ready, measured, strict=True)}
+    cases = tuple(task if isinstance(task, CaseUtility) else by_key[key] for key, task in tasks.items())
+    return Utility(
+        cohort=cohort.source,
+        tolerance_mm=settings.tolerance_mm,
+        near_face_mm=settings.near_face_mm,
+        cases=cases,
+        values=summarize_cases(cases),
+        volumes=summarize_volumes(cases),
+        comparisons=compare_defacers(cases),
+        places=summarize_places(cases),
+        matrix=matrix,
+    )

@@ -1,0 +1,111 @@
+"""A utility result on disk: JSON first; the two tables are views of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from reid_audit.records import InputError, UtilityValue
+from reid_audit.utility.measures import Measure
+from reid_audit.utility.run import Utility
+
+UTILITY_FILE = "utility.json"
+VALUES_FILE = "utility.csv"
+CASES_FILE = "utility_cases.csv"
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Utility]:
+    return TypeAdapter(Utility)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file for its owner alone, by way of a temporary neighbour."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def _cell(value: Any) -> Any:
+    if value is None or value != value:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def _table(kind: type, rows: Iterable[Any]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    names = [each.name for each in fields(kind)]
+    writer.writerow(names)
+    writer.writerows([[_cell(getattr(row, name)) for name in names] for row in rows])
+    return buffer.getvalue()
+
+
+def prepare_utility_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Make the folder for a result, and refuse one that holds a result already.
+
+    Raises
+    ------
+    InputError
+        ``folder`` is a file, cannot be made, or holds a result and ``overwrite`` is False.
+    """
+    if (folder / UTILITY_FILE).exists() and not overwrite:
+        raise InputError(f"{folder.name} holds a {UTILITY_FILE} already; give another folder or --overwrite")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder.name} cannot be made into a folder for the result: {error.strerror}") from error
+
+
+def write_utility(utility: Utility, folder: Path, *, overwrite: bool = False) -> Path:
+    """Write ``utility.json``, ``utility.csv`` (a row per value) and ``utility_cases.csv`` (a row per measure).
+
+    Numbers per person are personal: the files are for their owner alone (mode 0600).
+
+    Returns
+    -------
+    Path
+        The JSON file.
+
+    Raises
+    ------
+    InputError
+        See `prepare_utility_folder`.
+    """
+    prepare_utility_folder(folder, overwrite=overwrite)
+    measures: Sequence[Measure] = [m for case in utility.cases for m in case.measures]
+    _write_private(folder / VALUES_FILE, _table(UtilityValue, utility.values))
+    _write_private(folder / CASES_FILE, _table(Measure, measures))
+    _write_private(folder / UTILITY_FILE, _adapter().dump_json(utility, indent=1).decode() + "\n")
+    return folder / UTILITY_FILE
+
+
+def read_utility(path: Path) -> Utility:
+    """Read what `write_utility` wrote; ``path`` is the JSON file or its folder.
+
+    Raises
+    ------
+    InputError
+        There is no such file, or it is not a result of this version.
+    """
+    path = path / UTILITY_FILE if path.is_dir() else path
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path.name}: cannot be read; write it with `reid-audit utility`") from error
+    try:
+        return _adapter().validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{path.name} is not a result of this version: {place}: {first['msg']}") from error

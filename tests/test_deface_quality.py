@@ -1,0 +1,137 @@
+"""Whether eyes, nose and mouth are gone, measured on heads that a reader can draw and on a phantom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isnan
+
+import numpy as np
+import pytest
+
+from reid_audit import InputError, Volume, make_phantom
+from reid_audit.deface import (
+    AverageReface,
+    Defacer,
+    EyePlaneCut,
+    FaceBox,
+    FaceRemoval,
+    NoDefacing,
+    ShellBlur,
+    SkinNoise,
+    apply_defacer,
+    examine_defacing,
+    find_face_frame,
+    summarise_quality,
+)
+from reid_audit.deface.quality import QUALITY_SURFACE
+from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks
+from reid_audit.records import Skin
+from reid_audit.surface import extract_skin
+
+
+@pytest.fixture(scope="module")
+def scan() -> PhantomScan:
+    return make_phantom(1, spacing_mm=3.5)
+
+
+@pytest.fixture(scope="module")
+def skin(scan: PhantomScan) -> Skin:
+    return extract_skin(scan.volume, settings=QUALITY_SURFACE)
+
+
+_DEFACED: dict[Defacer, Volume] = {}
+
+
+def _examine(scan: PhantomScan, skin: Skin, defacer: Defacer, **kwargs):
+    if defacer not in _DEFACED:
+        _DEFACED[defacer] = apply_defacer(defacer, scan.volume, scan.labels, LABELS).volume
+    return examine_defacing(scan.volume, _DEFACED[defacer], locate_landmarks(1), skin=skin, **kwargs)
+
+
+NOTHING: set[str] = set()
+ALL = {"eye_right", "eye_left", "nose", "mouth", "chin"}
+
+
+@pytest.mark.parametrize(
+    ("defacer", "removed"),
+    [
+        (NoDefacing(), NOTHING),
+        (ShellBlur(2.0), NOTHING),
+        (AverageReface(), NOTHING),
+        (SkinNoise(), NOTHING),
+        (EyePlaneCut(), {"eye_right", "eye_left"}),
+        (FaceBox(), ALL),
+        (FaceRemoval(), ALL),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_each_part_is_judged(scan: PhantomScan, skin: Skin, defacer: Defacer, removed: set[str]) -> None:
+    quality = _examine(scan, skin, defacer)
+    assert {part.part for part in quality.parts if part.removed} == removed
+    assert quality.removed == (removed == ALL)
+
+
+def test_depth_is_that_of_the_box(scan: PhantomScan, skin: Skin) -> None:
+    quality = _examine(scan, skin, FaceBox())
+    nose, eye = locate_landmarks(1)["nose"], locate_landmarks(1)["eye_left"]
+    # The box begins 24 mm behind the front of the eyes.
+    assert quality.impacted_depth_mm == pytest.approx(nose[1] - eye[1] + 24.0, abs=12.0)
+    assert 5 < quality.depth_median_mm < quality.depth_p95_mm < quality.impacted_depth_mm
+    assert 200 < quality.altered_cm3 < 600
+    untouched = _examine(scan, skin, NoDefacing())
+    assert isnan(untouched.depth_median_mm)
+    assert isnan(untouched.impacted_depth_mm)
+    assert untouched.altered_cm3 == 0
+
+
+def test_what_is_covered_is_not_removed(scan: PhantomScan, skin: Skin) -> None:
+    """A block of water before the face, as quickshear leaves it in CT."""
+    intensity = scan.volume.intensity.copy()
+    to_voxel = np.linalg.inv(scan.volume.voxel_to_ras_mm)
+    eye = to_voxel @ [*locate_landmarks(1)["eye_left"], 1.0]
+    intensity[6:-6, int(eye[1]) :, : int(eye[2]) + 8] = 0.0
+    covered = replace(scan.volume, intensity=intensity)
+    quality = examine_defacing(scan.volume, covered, locate_landmarks(1), skin=skin)
+    nose = next(part for part in quality.parts if part.part == "nose")
+    assert (nose.covered, nose.removed, quality.removed) == (True, False, False)
+    assert nose.shift_mm > 4
+
+
+def test_a_face_that_a_detector_finds_is_not_removed(scan: PhantomScan, skin: Skin) -> None:
+    assert _examine(scan, skin, FaceBox(), face_found=False).removed
+    assert not _examine(scan, skin, FaceBox(), face_found=True).removed
+
+
+def test_nothing_left_is_removed(scan: PhantomScan, skin: Skin) -> None:
+    empty = replace(scan.volume, intensity=np.full_like(scan.volume.intensity, -1000.0))
+    quality = examine_defacing(scan.volume, empty, locate_landmarks(1), skin=skin)
+    assert quality.removed
+    assert all(isnan(part.shift_mm) for part in quality.parts)
+
+
+def test_landmarks_of_the_average_head_give_the_same_answer(scan: PhantomScan, skin: Skin) -> None:
+    landmarks = find_face_frame(scan.volume).landmarks_ras_mm()
+    for defacer, removed in ((FaceBox(), True), (EyePlaneCut(), False)):
+        defaced = apply_defacer(defacer, scan.volume, scan.labels, LABELS).volume
+        assert examine_defacing(scan.volume, defaced, landmarks, skin=skin).removed is removed
+
+
+def test_landmarks_that_cannot_be_meant(scan: PhantomScan, skin: Skin) -> None:
+    landmarks = locate_landmarks(1)
+    with pytest.raises(InputError, match="nose missing"):
+        examine_defacing(scan.volume, scan.volume, {k: v for k, v in landmarks.items() if k != "nose"}, skin=skin)
+    with pytest.raises(InputError, match=r"mouth lies \d+ mm from the skin"):
+        examine_defacing(scan.volume, scan.volume, landmarks | {"mouth": (0, 300, 0)}, skin=skin)
+    other = Volume(scan.volume.intensity[1:], scan.volume.voxel_to_ras_mm, scan.volume.modality)
+    with pytest.raises(InputError, match="differ in voxels"):
+        examine_defacing(scan.volume, other, landmarks, skin=skin)
+
+
+def test_the_summary_counts(scan: PhantomScan, skin: Skin) -> None:
+    rows = [_examine(scan, skin, d, condition=d.name) for d in (FaceBox(), EyePlaneCut(), FaceBox())]
+    box, plane = summarise_quality(rows)
+    assert (box.condition, box.scans, box.removed) == ("face-box", 2, 2)
+    assert dict(box.parts) == dict.fromkeys(ALL, 2)
+    assert (plane.scans, plane.removed, dict(plane.parts)["eye_left"], dict(plane.parts)["nose"]) == (1, 0, 1, 0)
+    assert dict(plane.shifts_mm)["nose"] == pytest.approx(0.0, abs=0.1)
+    assert summarise_quality([]) == ()

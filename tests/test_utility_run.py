@@ -1,0 +1,425 @@
+"""A cohort of heads of boxes through `measure_utility` and the command, as a user meets them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rt_files import write_rtdose, write_rtstruct
+
+from reid_audit import (
+    Face,
+    FaceRecord,
+    InputError,
+    Modality,
+    ScanRef,
+    Status,
+    UtilitySettings,
+    Volume,
+    compare,
+    judge_scores,
+    local_executor,
+    measure_utility,
+    read_labels,
+    read_manifest,
+    read_utility,
+    read_volume,
+    result_from_json,
+    result_to_json,
+    write_labels,
+    write_manifest,
+    write_utility,
+    write_volume,
+)
+from reid_audit.cli import main
+from reid_audit.utility import count_targets, find_partners, read_label_names, read_structures
+
+AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
+NAMES = {1: "skin", 2: "eye", 3: "brain", 4: "PTV_70", 5: "cord"}
+MATRIX = "trained_on,evaluated_on,subject,structure,score\n" + "".join(
+    f"{a},{b},p{i},eye,{0.8 - 0.1 * (a != b) + 0.01 * i}\n"
+    for a in ("original", "cut")
+    for b in ("original", "cut")
+    for i in range(7)
+)
+
+
+def _head(person: int) -> tuple[Volume, np.ndarray]:
+    rng = np.random.default_rng(person)
+    intensity = rng.normal(-1000, 2, (30, 30, 24)).astype(np.float32)
+    intensity[4:26, 4:26, 2:22] = rng.normal(40, 10, (22, 22, 20))
+    labels = np.zeros(intensity.shape, dtype=np.uint8)
+    labels[4:26, 4:26, 2:22] = 1
+    labels[8:12, 21:25, 13:16] = 2
+    labels[8 : 20 + person, 8:16, 13:20] = 3
+    labels[14:18, 9:12, 7:9] = 4
+    labels[10:12, 8:10, 2 : 9 + person] = 5
+    return Volume(np.rint(intensity), AFFINE, Modality.CT), labels
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Path:
+    """Three people, the defacers cut and cover; labels of the originals and, for cut, of the defaced scans."""
+    folder = tmp_path / "study"
+    (folder / "labels").mkdir(parents=True)
+    (folder / "doses").mkdir()
+    scans = []
+    for person in range(3):
+        subject = f"p{person}"
+        volume, labels = _head(person)
+        cut, cover, after = volume.intensity.copy(), volume.intensity.copy(), labels.copy()
+        cut[:, 23:, 13:] = -1000
+        after[:, 23:, 13:] = 0
+        cover[:, 24:, 4:] = 30
+        for condition, values in (("original", volume.intensity), ("cut", cut), ("cover", cover)):
+            path = folder / f"{subject}_1_{condition}.nii.gz"
+            write_volume(replace(volume, intensity=values), path)
+            scans.append(ScanRef(subject, "1", condition, path, Modality.CT))
+        write_labels(labels, AFFINE, folder / "labels" / f"{subject}_1_original_labels.nii.gz")
+        write_labels(after, AFFINE, folder / "labels" / f"{subject}_1_cut_seg.nii.gz")
+        dose = np.add.outer(np.add.outer(np.zeros(16), np.linspace(0, 60, 16)), np.zeros(20)).astype(np.float32)
+        place = np.diag([4.0, 4.0, 4.0, 1.0])
+        write_volume(Volume(dose, place, Modality.MR), folder / "doses" / f"{subject}_1_original_dose.nii.gz")
+    write_manifest(folder / "manifest.csv", scans)
+    (folder / "names.csv").write_text("index,name\n" + "".join(f"{v},{n}\n" for v, n in NAMES.items()))
+    (folder / "models.csv").write_text(MATRIX)
+    return folder
+
+
+def _measure(cohort: Path, **more: object):
+    settings = UtilitySettings(names=NAMES, brain=("brain",))
+    return measure_utility(
+        read_manifest(cohort / "manifest.csv"), segmentations=cohort / "labels", settings=settings, **more
+    )
+
+
+def test_a_cohort_from_files_to_rows(cohort: Path) -> None:
+    done = []
+    found = _measure(cohort, doses=cohort / "doses", progress=lambda *at: done.append(at))
+    assert done[-1] == ("scans", 6, 6)
+    assert [(c.subject, c.condition, c.reason) for c in found.cases][:2] == [("p0", "cut", ""), ("p0", "cover", "")]
+    values = {(v.condition, v.metric, v.structure): v for v in found.values if v.structure != "all"}
+    assert values["cut", "dice", "eye"].mean == pytest.approx(2 * 2 / (4 + 2))
+    assert values["cut", "dice", "PTV_70"].mean == values["cut", "dice", "cord"].mean == 1
+    assert values["cut", "preserved", "eye"].mean == pytest.approx(0.5)
+    assert values["cover", "preserved", "brain"].mean == values["cover", "unchanged", "brain"].mean == 1
+    assert not any(condition == "cover" and metric == "dice" for condition, metric, _ in values)
+    # The front half of the eye is gone, where the dose is higher.
+    gone = values["cut", "dose_d0.01cc_difference", "eye"]
+    assert gone.mean == pytest.approx(-400, abs=60)  # 4 mm at 1 Gy/mm
+    assert values["cut", "dose_d0.01cc_difference", "cord"].mean == 0
+    assert count_targets(found.cases, "cut")["below"] == 3
+    assert count_targets(found.cases, "cover")["same_slices"] == 3
+    places = {(p.condition, p.place, p.structure): p for p in found.places}
+    assert places["cut", "below", "PTV_70"].smallest == 1
+    assert places["cut", "overlapping", "eye"].mean < 1
+
+
+def test_workers_change_nothing(cohort: Path) -> None:
+    def without_seconds(found):
+        return replace(found, cases=tuple(replace(case, seconds=0.0) for case in found.cases))
+
+    with local_executor(2) as executor:
+        parallel = _measure(cohort, executor=executor)
+    assert repr(without_seconds(parallel)) == repr(without_seconds(_measure(cohort)))  # repr: NaN is not itself
+
+
+def test_the_result_is_read_back_as_it_was(cohort: Path, tmp_path: Path) -> None:
+    found = _measure(cohort)
+    folder = tmp_path / "result"
+    path = write_utility(found, folder)
+    assert repr(read_utility(path)) == repr(found)
+    assert repr(read_utility(folder)) == repr(found)
+    assert {p.name for p in folder.iterdir()} == {"utility.json", "utility.csv", "utility_cases.csv"}
+    assert all(p.stat().st_mode & 0o77 == 0 for p in folder.iterdir())
+    assert str(tmp_path) not in path.read_text()
+    assert "NaN" not in path.read_text()
+    with pytest.raises(InputError, match="--overwrite"):
+        write_utility(found, folder)
+    write_utility(found, folder, overwrite=True)
+    content = json.loads(path.read_text())
+    content["cases"] = 3
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"utility\.json is not a result.*cases"):
+        read_utility(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_utility(tmp_path / "nowhere.json")
+
+
+def test_what_cannot_be_read_costs_one_scan(cohort: Path) -> None:
+    (cohort / "p0_1_cut.nii.gz").write_bytes(b"damaged")
+    small, labels = _head(1)
+    write_volume(replace(small, intensity=small.intensity[:, :, 1:]), cohort / "p1_1_cut.nii.gz")
+    write_labels(labels[1:], AFFINE, cohort / "labels" / "p2_1_cut_seg.nii.gz")
+    found = {(c.subject, c.condition): c for c in _measure(cohort).cases}
+    assert "p0_1_cut.nii.gz" in found["p0", "cut"].reason
+    assert "differ in voxels" in found["p1", "cut"].reason
+    assert found["p2", "cut"].reason == ""
+    (finding,) = (f for f in found["p2", "cut"].findings if f.code == "no_segmentation")
+    assert "p2_1_cut_seg.nii.gz" in finding.text
+    assert any(m.metric == "preserved" for m in found["p2", "cut"].measures)  # what remains is measured
+    assert all(found[p, "cover"].reason == "" for p in ("p0", "p1", "p2"))
+
+
+def test_an_original_that_is_missing_is_counted(cohort: Path) -> None:
+    text = (cohort / "manifest.csv").read_text().splitlines()
+    (cohort / "manifest.csv").write_text("\n".join(line for line in text if not line.startswith("p0,1,original")))
+    found = _measure(cohort)
+    assert [c.reason for c in found.cases if c.subject == "p0"] == [
+        "no original of this subject and session to compare with"
+    ] * 2
+
+
+def test_dose_outside_and_unreadable_dose_are_findings(cohort: Path) -> None:
+    small = np.full((4, 4, 4), 20, dtype=np.float32)
+    small[0, 0, 0] = 21
+    write_volume(Volume(small, np.diag([4.0, 4.0, 4.0, 1.0]), Modality.MR), cohort / "doses/p0_1_original_dose.nii.gz")
+    (cohort / "doses/p1_1_original_dose.nii.gz").write_bytes(b"")
+    found = {(c.subject, c.condition): c for c in _measure(cohort, doses=cohort / "doses").cases}
+    outside = [f for f in found["p0", "cut"].findings if f.code == "outside_dose"]
+    assert any("100.0% of it lies outside" in f.text for f in outside)
+    lost = next(m for m in found["p0", "cut"].measures if m.metric == "dose_mean_difference" and m.structure == "eye")
+    assert math.isnan(lost.value)
+    assert "no_dose" in {f.code for f in found["p1", "cut"].findings}
+    assert "no_dose_after" in {f.code for f in found["p2", "cover"].findings}
+
+
+def test_without_segmentations_the_scan_is_measured(cohort: Path) -> None:
+    found = measure_utility(read_manifest(cohort / "manifest.csv"))
+    assert {v.metric for v in found.values} >= {"changed_volume", "depth_max", "hu_shift"}
+    assert not {v.metric for v in found.values} & {"dice", "preserved"}
+
+
+def test_cohorts_and_places_that_cannot_be_used(cohort: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(cohort / "manifest.csv")
+    with pytest.raises(InputError, match="every scan is 'original'"):
+        measure_utility(replace(manifest, scans=manifest.originals))
+    with pytest.raises(InputError, match=r"nowhere.*--segmentations"):
+        measure_utility(manifest, segmentations=tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no file in it belongs"):
+        measure_utility(manifest, segmentations=tmp_path / "empty")
+
+
+def test_partners_are_found_by_name_or_table(tmp_path: Path) -> None:
+    scan = ScanRef("07", "2", "original", tmp_path / "head.nii.gz")
+    other = replace(scan, condition="cut", path=tmp_path / "head_cut.nii.gz")
+    for name in ("head.nii.gz", "head_cut_dseg.mgz", "readme.txt"):
+        (tmp_path / name).touch()
+    found = find_partners(tmp_path)
+    assert found.of(scan) == tmp_path / "head.nii.gz"
+    assert found.of(other) == tmp_path / "head_cut_dseg.mgz"
+    (tmp_path / "HEAD_seg.nii").touch()
+    with pytest.raises(InputError, match="several files"):
+        find_partners(tmp_path).of(scan)
+    bids = tmp_path / "bids"
+    (bids / "sub-07_ses-2").mkdir(parents=True)
+    assert find_partners(bids).of(scan) == bids / "sub-07_ses-2"
+    assert find_partners(bids).of(other) is None
+    table = tmp_path / "segmentations.csv"
+    table.write_text("subject,session,condition,path\n07,2,original,bids/a.nii\n07,2,cut,/elsewhere/b.nii\n")
+    assert find_partners(table).of(other) == Path("/elsewhere/b.nii")
+
+
+def test_folders_of_masks(tmp_path: Path) -> None:
+    volume, labels = _head(0)
+    for value, name in ((2, "eye"), (3, "brain"), (9, "lens")):
+        write_labels((labels == value).astype(np.uint8), AFFINE, tmp_path / f"{name}.nii.gz")
+    found = read_structures(tmp_path, volume)
+    assert set(found.structures) == {"eye", "brain"}
+    assert found.empty == ("lens",)
+    assert found.structures["eye"].voxels == (labels == 2).sum()
+    write_labels(labels[1:], AFFINE, tmp_path / "other.nii.gz")
+    with pytest.raises(InputError, match="another grid"):
+        read_structures(tmp_path, volume)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match="none: holds neither"):
+        read_structures(tmp_path / "none", volume)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "columns index and name"),
+        ("value;title\n1;eye\n", "columns index and name"),
+        ("index,name\none,eye\n", "whole number"),
+        ("index,name\n1,eye\n1,lens\n", "occurs twice"),
+    ],
+)
+def test_label_names_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_label_names(path)
+
+
+def test_label_names_of_bids(tmp_path: Path) -> None:
+    path = tmp_path / "dseg.tsv"
+    path.write_text("index\tname\tabbreviation\n0\tbackground\tBG\n17\thippocampus\tH\n53\thippocampus\tH\n")
+    assert read_label_names(path) == {17: "hippocampus", 53: "hippocampus"}
+
+
+def _square(x: float, y: float, half: float, z: float) -> np.ndarray:
+    """A square in LPS mm around a point in RAS mm."""
+    a, b = -x, -y
+    return np.array(
+        [(a - half, b - half, z), (a + half, b - half, z), (a + half, b + half, z), (a - half, b + half, z)]
+    )
+
+
+def test_rt_structures_and_doses_from_files_to_rows(cohort: Path) -> None:
+    rt = cohort / "rt"
+    rt.mkdir()
+    planes = [39.0, 42.0, 45.0]  # of the eye
+    eye = [_square(19, 45, 4, z) for z in planes]
+    half = [loop + np.array([0, 2, 0]) for loop in eye]
+    for person in range(3):
+        write_rtstruct(
+            rt / f"p{person}_1_original_rtstruct.dcm", {"Eye L": eye, "lens": [], "PTV": [_square(30, 20, 5, 24.0)]}
+        )
+        write_rtstruct(rt / f"p{person}_1_cut_rtstruct.dcm", {"eye_l": half, "PTV": [_square(30, 20, 5, 24.0)]})
+        y = -2.0 * np.arange(60)  # LPS: the dose grows to the front by 1 Gy/mm
+        values = np.broadcast_to(80 + -(y + 60)[None, :, None], (40, 60, 30)).copy()
+        write_rtdose(
+            cohort / "doses" / f"p{person}_1_original_dose.dcm",
+            np.clip(values, 0, None)[:, ::-1],
+            spacing=(2.0, 2.0, 3.0),
+            position_lps=(-70, -118, -3),
+        )
+        (cohort / "doses" / f"p{person}_1_original_dose.nii.gz").unlink()
+    found = measure_utility(read_manifest(cohort / "manifest.csv"), segmentations=rt, doses=cohort / "doses")
+    assert {c.reason for c in found.cases} == {""}
+    values = {(v.condition, v.metric, v.structure): v for v in found.values}
+    assert values["cut", "dice", "Eye L"].mean == pytest.approx(0.75)  # moved by a quarter of its depth
+    assert values["cut", "dice", "PTV"].mean == 1
+    assert values["cut", "dose_d0.01cc_difference", "Eye L"].mean == pytest.approx(-200, abs=1)
+    assert values["cut", "dose_mean_difference", "Eye L"].mean == pytest.approx(-200, abs=1)
+    codes = {f.code for c in found.cases if c.condition == "cut" for f in c.findings}
+    assert codes == {"spelled_otherwise", "missing_after", "empty_structure"}
+    assert count_targets(found.cases, "cut")["below"] == 3
+
+
+def test_maps_are_private_and_add_up(cohort: Path) -> None:
+    _measure(cohort, maps=cohort / "maps")
+    assert (cohort / "maps").stat().st_mode & 0o77 == 0
+    assert all(p.stat().st_mode & 0o77 == 0 for p in (cohort / "maps").iterdir())
+    assert len(list((cohort / "maps").iterdir())) == 2 * 6
+    original, cut = (read_volume(cohort / f"p0_1_{c}.nii.gz").intensity for c in ("original", "cut"))
+    difference = read_volume(cohort / "maps" / "p0_1_cut_difference.nii.gz", modality=Modality.MR).intensity
+    np.testing.assert_array_equal(original + difference, cut)
+    changed, _ = read_labels(cohort / "maps" / "p0_1_cut_changed.nii.gz")
+    np.testing.assert_array_equal(changed == 1, np.abs(difference) > 1)
+
+
+def test_the_command(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(cohort)
+    argv = ["utility", "manifest.csv", "--segmentations", "labels", "--doses", "doses", "--names", "names.csv"]
+    argv += ["--models", "models.csv", "--brain", "brain", "--alias", "cord=spinal cord", "-o", "out", "--workers", "1"]
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    for words in (
+        "6 of 6 defaced scans were measured",
+        "Segmentations before and after: cut",
+        "surface dice 2mm",
+        "spinal cord",
+        "Dice by place against the changed voxels",
+        "Planning target volumes",
+        "all (nCR)",
+        "trained on cut",
+        "2 of 2 pairs of models differ",
+        "brain intact",
+        "cGy",
+    ):
+        assert words in text, words
+    assert "nan" not in text
+    assert read_utility(cohort / "out").matrix is not None
+    assert main(argv) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main([*argv, "--overwrite"]) == 0
+
+
+def test_the_command_joins_an_audit(
+    cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    faces = []
+    for i in range(8):
+        person = rng.normal(size=16)
+        for visit, condition, noise in (
+            ("1", "original", 0.3),
+            ("2", "original", 0.3),
+            ("1", "cut", 1),
+            ("1", "cover", 4),
+        ):
+            vector = person + noise * rng.normal(size=16)
+            scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
+            faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
+    result = judge_scores(compare(faces), source="cohort.csv", draws=50)
+    (cohort / "result.json").write_text(result_to_json(result))
+    monkeypatch.chdir(cohort)
+    monkeypatch.setenv("COLUMNS", "200")
+    argv = ["utility", "manifest.csv", "--segmentations", "labels", "--names", "names.csv", "--workers", "1"]
+    assert main([*argv, "--audit", "result.json", "-o", "out"]) == 0
+    text = capsys.readouterr().out
+    assert "Trade-off of risk and cost" in text
+    joined = result_from_json((cohort / "out" / "result.json").read_text())
+    assert {v.condition for v in joined.utility} == {"cut", "cover"}
+    assert joined.verdict.decision is result.verdict.decision
+    assert main([*argv, "--audit", "nothing.json", "-o", "other"]) == 2
+    assert "nothing.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--alias", "cord"], "--alias"),
+        (["--names", "nothing.csv"], "nothing.csv"),
+        (["--segmentations", "nothing"], "nothing"),
+        (["--models", "manifest.csv"], "trained_on"),
+        (["--doses", "doses", "--dose-unit", "rad"], "--dose-unit"),
+    ],
+)
+def test_wrong_use_of_the_command(
+    cohort: Path, more: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(cohort)
+    assert main(["utility", "manifest.csv", "-o", "out", "--workers", "1", *more]) == 2
+    assert words in capsys.readouterr().err
+
+
+def _load(path: Path):
+    """Import a script that is not part of the package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_runs_in_a_small_form() -> None:
+    found = _load(Path(__file__).parent / "benchmarks" / "bench_utility.py").run(size=48, structures=4, naive=1)
+    assert found["measures"] > 60
+    assert found["times_faster"] > 1
+
+
+@pytest.mark.slow
+def test_the_example_prints_the_tables_of_the_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = _load(Path(__file__).parents[1] / "examples" / "utility_tables.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    argv = ["utility_tables.py", "--subjects", "2", "--spacing", "4", "--without-risk", "--workers", "1"]
+    monkeypatch.setattr("sys.argv", argv)
+    example.main()
+    text = capsys.readouterr().out
+    for words in ("6 of 6 defaced scans", "Paper 0", "Paper 1", "Paper 2", "Paper 3", "trained on", "(nCR)", "cGy"):
+        assert words in text, words
+    assert list(tmp_path.iterdir()) == []

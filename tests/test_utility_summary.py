@@ -1,0 +1,338 @@
+"""Volumetry, train x test matrix, trade-off and the rows of a result: numbers that a reader can check by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import ttest_rel
+
+from reid_audit import (
+    Face,
+    FaceRecord,
+    InputError,
+    ScanRef,
+    Status,
+    TradeOff,
+    compare,
+    judge_scores,
+    pareto_front,
+    result_from_json,
+    result_to_json,
+    trade_offs,
+    with_utility,
+)
+from reid_audit.stats import mean_of_people, mean_per_person, paired_t
+from reid_audit.utility import (
+    CaseUtility,
+    Measure,
+    bland_altman,
+    compare_defacers,
+    cross_conditions,
+    normalised_repeatability,
+    read_model_scores,
+    summarize_cases,
+    summarize_volumes,
+)
+
+# --- volumetry ---
+
+
+def test_repeatability_by_hand() -> None:
+    found = bland_altman([10, 20, 30, 40], [12, 20, 28, 44])  # differences 2, 0, -2, 4
+    assert (found.cases, found.undefined, found.bias) == (4, 0, 1)
+    assert found.cr == pytest.approx(1.96 * math.sqrt(24 / 4))
+    assert found.cr_of_spread == pytest.approx(1.96 * math.sqrt(20 / 3))
+    assert (found.low, found.high) == (pytest.approx(1 - found.cr_of_spread), pytest.approx(1 + found.cr_of_spread))
+
+
+def test_a_pure_bias_is_not_repeatable() -> None:
+    found = bland_altman([10, 20, 30], [9, 19, 29])
+    assert found.cr == pytest.approx(1.96)
+    assert found.cr_of_spread == 0
+
+
+def test_repeatability_without_pairs() -> None:
+    found = bland_altman([math.nan, 1], [1, math.nan])
+    assert (found.cases, found.undefined) == (0, 2)
+    assert math.isnan(found.cr)
+    with pytest.raises(InputError, match="pairs"):
+        bland_altman([1], [1, 2])
+
+
+def test_normalised_repeatability_scales_by_the_originals() -> None:
+    volumes = {
+        "big": ([100, 200, 300], [120, 200, 300]),
+        "small": ([1, 2, 3], [1, 2, 3.2]),
+        "one": ([5, 5, 5], [4, 5, 5]),
+    }
+    found, spread, left_out = normalised_repeatability(volumes)
+    assert left_out == ("one",)
+    assert found.cases == 6
+    assert found.cr == pytest.approx(1.96 * math.sqrt((0.1**2 + 0.1**2) / 6))
+    assert spread == pytest.approx(0)  # both have the same own CR
+    assert math.isnan(normalised_repeatability({})[0].cr)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.floats(1, 1e3), st.floats(1, 1e3)), min_size=3, max_size=8), st.floats(0.1, 100))
+def test_nothing_changes_nothing_and_units_do_not_matter(pairs: list[tuple[float, float]], unit: float) -> None:
+    before, after = np.array(pairs).T
+    one = normalised_repeatability({"a": (before, after)})[0].cr
+    other = normalised_repeatability({"a": (before * unit, after * unit)})[0].cr
+    np.testing.assert_allclose(other, one, rtol=1e-6)
+    np.testing.assert_allclose(bland_altman(before, before).cr, 0)
+
+
+# --- means of people, paired t ---
+
+
+def test_people_are_averaged_first() -> None:
+    np.testing.assert_allclose(mean_per_person([1, 3, 5, math.nan], ["a", "a", "b", "c"]), [2, 5])
+    found = mean_of_people([1, 3, 5], ["a", "a", "b"])
+    assert (found.value, found.subjects) == (3.5, 2)
+    assert found.low < 3.5 < found.high
+
+
+def test_intervals_of_means() -> None:
+    from scipy.stats import t as student
+
+    values = np.array([1.0, 2.0, 4.0, 7.0])
+    low, high = student.interval(0.95, 3, values.mean(), values.std(ddof=1) / 2)
+    found = mean_of_people(values, range(4))
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    same = mean_of_people([2, 2, 2], range(3))
+    assert same.value == 2
+    assert math.isnan(same.low)
+    assert same.reason
+    all_one = mean_of_people(np.ones(20), range(20), is_share=True)
+    assert all_one.high == 1
+    assert all_one.low == pytest.approx(0.832, abs=1e-3)  # Clopper-Pearson of 20 of 20
+    assert math.isnan(mean_of_people([], []).value)
+    assert mean_of_people([1.0], ["a"]).reason == "one person only"
+
+
+def test_shares_keep_their_bounds_and_cover() -> None:
+    rng = np.random.default_rng(0)
+    truth, hits = 0.9, 0
+    for _ in range(200):
+        found = mean_of_people(rng.beta(9, 1, size=25), range(25), is_share=True)
+        assert 0 <= found.low <= found.high <= 1
+        hits += found.low <= truth <= found.high
+    assert hits >= 182
+
+
+def test_paired_t_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(1)
+    a = rng.normal(size=12)
+    b = a + rng.normal(0.3, 1, size=12)
+    found, expected = paired_t(a, b), ttest_rel(b, a)
+    assert (found.statistic, found.p) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
+    assert found.n == (12,)
+    assert paired_t([1, 2], [1, 2]).reason == "no pair differs"
+    assert paired_t([1, 2], [2, 3]).reason == "all pairs differ alike"
+    assert paired_t([1], [2]).reason == "fewer than two pairs"
+    with pytest.raises(InputError):
+        paired_t([1], [1, 2])
+
+
+# --- the train x test matrix ---
+
+SCORES = """trained_on,evaluated_on,subject,structure,score
+mask,original,p1,eye,0.7
+original,original,p1,eye,0.8
+original,original,p2,eye,0.9
+original,mask,p1,eye,0.4
+original,mask,p2,eye,
+mask,original,p2,eye,0.6
+mask,mask,p1,eye,0.75
+mask,mask,p2,eye,0.85
+"""
+
+
+def test_the_matrix_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(SCORES)
+    found = cross_conditions(read_model_scores(path))
+    assert found.conditions == ("original", "mask")
+    assert found.cell("original", "original").mean == pytest.approx(0.85)
+    assert found.cell("original", "original").sd == pytest.approx(math.sqrt(0.005))
+    lost = found.cell("original", "mask")
+    assert (lost.mean, lost.scores, lost.undefined) == (pytest.approx(0.4), 1, 1)
+    assert lost.mean_with_empty == pytest.approx(0.2)
+    assert {t.condition for t in found.tests} == {"original", "mask"}
+    with pytest.raises(KeyError):
+        found.cell("original", "nobody")
+
+
+def test_the_tests_of_the_matrix_are_corrected_within_an_evaluation() -> None:
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    rows = []
+    for evaluated in ("original", "a"):
+        for trained, drop in (("original", 0.0), ("a", 0.1), ("b", 0.0)):
+            for subject in range(12):
+                rows.append((trained, evaluated, f"p{subject}", "eye", 0.8 - drop + rng.normal(0, 0.01)))
+    table = pd.DataFrame(rows, columns=["trained_on", "evaluated_on", "subject", "structure", "score"])
+    tests = {(t.condition, t.compared): t for t in cross_conditions(table).tests}
+    assert len(tests) == 6
+    assert tests["original", "trained on original vs a"].p_adjusted < 0.01
+    assert tests["original", "trained on original vs b"].p_adjusted > 0.05
+    family = [t for (condition, _), t in tests.items() if condition == "a"]
+    assert all(t.p_adjusted >= t.p for t in family)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "cannot be read"),
+        ("trained_on,score\n", "lacks the column evaluated_on"),
+        (SCORES + "mask,mask,p3,eye,high\n", "line 10.*'high'"),
+        (SCORES + "mask,mask,p2,eye,0.1\n", "occurs twice"),
+    ],
+)
+def test_scores_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=f"scores.csv.*{words}"):
+        read_model_scores(path)
+    with pytest.raises(InputError, match=r"absent\.csv"):
+        read_model_scores(tmp_path / "absent.csv")
+
+
+# --- the trade-off ---
+
+
+def test_the_front_by_hand() -> None:
+    points = [
+        TradeOff("cheap", 0.9, 0.1),
+        TradeOff("safe", 0.1, 0.9),
+        TradeOff("beaten", 0.9, 0.9),
+        TradeOff("middle", 0.5, 0.5),
+        TradeOff("twin", 0.5, 0.5),
+        TradeOff("unknown", math.nan, 0.0),
+        TradeOff("level", 0.1, 1.0),
+    ]
+    assert [p.condition for p in pareto_front(points)] == ["cheap", "middle", "twin", "safe"]
+    assert pareto_front([]) == ()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=12))
+def test_the_front_is_what_nobody_beats(pairs: list[tuple[int, int]]) -> None:
+    points = [TradeOff(str(i), float(r), float(c)) for i, (r, c) in enumerate(pairs)]
+    front = pareto_front(points)
+    assert front
+    for p in points:
+        beaten = any(q.risk <= p.risk and q.cost <= p.cost and (q.risk, q.cost) != (p.risk, p.cost) for q in points)
+        assert (p in front) != beaten
+    assert [p.risk for p in front] == sorted((p.risk for p in front), reverse=True)
+
+
+# --- rows ---
+
+
+def _case(
+    subject: str, condition: str, dice: float, volumes: tuple[float, float], structure: str = "eye"
+) -> CaseUtility:
+    def measure(metric: str, unit: str, value: float, before: float = math.nan, after: float = math.nan) -> Measure:
+        return Measure(subject, "1", condition, metric, unit, structure, "on_face", value, before, after)
+
+    measures = (
+        measure("dice", "", dice),
+        measure("volume_difference", "cm3", volumes[1] - volumes[0], *volumes),
+    )
+    return CaseUtility(subject, "1", condition, f"{subject}.nii.gz", measures=measures)
+
+
+def _cases() -> tuple[CaseUtility, ...]:
+    rng = np.random.default_rng(0)
+    cases = []
+    for i in range(12):
+        size = 5 + i / 3
+        cases.append(_case(f"p{i}", "mild", 0.98 + rng.uniform(-0.01, 0.01), (size, size + rng.normal(0, 0.01))))
+        cases.append(_case(f"p{i}", "harsh", 0.6 + rng.uniform(-0.1, 0.1), (size, size - 2 + rng.normal(0, 0.1))))
+    cases.append(_case("p12", "harsh", math.nan, (math.nan, math.nan)))
+    return tuple(cases)
+
+
+def test_rows_have_intervals_counts_and_corrected_tests() -> None:
+    values = {(v.condition, v.metric, v.structure, v.position): v for v in summarize_cases(_cases())}
+    harsh = values["harsh", "dice", "eye", "on_face"]
+    assert (harsh.cases, harsh.undefined, harsh.subjects) == (12, 1, 12)
+    assert 0.5 < harsh.low < harsh.mean < harsh.high < 0.7
+    assert values["harsh", "dice", "all", "on_face"].mean == pytest.approx(harsh.mean)
+    assert values["harsh", "dice", "all", "all"].undefined == 1
+    shrunk, kept = (values[c, "volume_difference", "eye", "on_face"] for c in ("harsh", "mild"))
+    assert shrunk.mean == pytest.approx(-2, abs=0.1)
+    assert shrunk.p_value < 0.001 < shrunk.p_adjusted * 3
+    assert shrunk.p_adjusted == pytest.approx(2 * shrunk.p_value)
+    assert kept.p_adjusted > 0.01
+    assert values["harsh", "ncr", "all", "all"].mean > 10 * values["mild", "ncr", "all", "all"].mean
+
+
+def test_a_person_with_many_scans_counts_once() -> None:
+    sessions = [("p0", "1", 1.0), ("p0", "2", 0.8), ("p1", "1", 0.5)]
+    measures = [Measure(who, visit, "cut", "dice", "", "eye", "on_face", v) for who, visit, v in sessions]
+    cases = tuple(CaseUtility(m.subject, m.session, "cut", "f", measures=(m,)) for m in measures)
+    row = summarize_cases(cases)[0]
+    assert (row.cases, row.subjects, row.median) == (3, 2, 0.8)
+    assert row.mean == pytest.approx((0.9 + 0.5) / 2)
+
+
+def test_intervals_of_distances_do_not_reach_below_zero() -> None:
+    measures = [Measure(f"p{i}", "1", "cut", "hd95", "mm", "eye", "on_face", v) for i, v in enumerate((0.1, 0.2, 9.0))]
+    cases = tuple(CaseUtility(m.subject, "1", "cut", "f", measures=(m,)) for m in measures)
+    assert all(v.low == 0 < v.mean < v.high for v in summarize_cases(cases))
+
+
+def test_repeatability_rows() -> None:
+    rows = {(r.condition, r.structure): r for r in summarize_volumes(_cases())}
+    assert rows["harsh", "eye"].cr == pytest.approx(1.96 * 2, rel=0.05)
+    assert rows["harsh", "eye"].undefined == 1
+    assert rows["harsh", "all"].cr == pytest.approx(1.96 * 2 / (11 / 3), rel=0.05)
+
+
+def test_defacers_are_compared_by_person() -> None:
+    (found,) = (c for c in compare_defacers(_cases()) if c.metric == "dice")
+    assert (found.first, found.second) == ("mild", "harsh")
+    assert found.difference == pytest.approx(-0.38, abs=0.05)
+    assert found.t.n == found.wilcoxon.n == (12,)
+    assert max(found.t.p_adjusted, found.wilcoxon.p_adjusted) < 0.001
+
+
+def test_no_case_gives_no_row() -> None:
+    failed = (CaseUtility("p1", "1", "cut", "p1.nii.gz", reason="unreadable"),)
+    assert summarize_cases(failed) == ()
+    assert summarize_volumes(failed) == ()
+    assert compare_defacers(failed) == ()
+
+
+def test_utility_joins_the_result() -> None:
+    rng = np.random.default_rng(0)
+    faces = []
+    for i in range(8):
+        person = rng.normal(size=16)
+        for visit, condition, noise in (("1", "original", 0.3), ("2", "original", 0.3), ("1", "mild", 2.0)):
+            vector = person + noise * rng.normal(size=16)
+            scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
+            faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
+    result = judge_scores(compare(faces), source="cohort.csv", draws=50)
+    values = summarize_cases(_cases())
+    condition = result.verdict.conditions[0].condition
+    values = tuple(replace(v, condition=condition) if v.condition == "mild" else v for v in values)
+    joined = with_utility(result, values)
+    assert joined.utility == values
+    assert result_to_json(result_from_json(result_to_json(joined))) == result_to_json(joined)
+    point = trade_offs(joined)[0]
+    assert point.cost == next(v.mean for v in values if v.condition == condition and v.metric == "ncr")
+    distances = [p.distance_after for p in result.people if (p.condition, p.attack) == (condition, "naive")]
+    assert point.risk == pytest.approx(np.mean([1 / (2 if math.isnan(d) else d) for d in distances]))
+    assert trade_offs(joined, cost="dice")[0].cost == pytest.approx(0.02, abs=0.01)
+    assert math.isnan(trade_offs(result)[0].cost)
