@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from reid_audit.attack import (
     keep_nearest,
 )
 from reid_audit.audit import Engines, compare_attacks, find_shared_checks, judge_scores, measure_crossings
+from reid_audit.audit.moves import look_where_faces_are
 from reid_audit.dataset import Cohort
 from reid_audit.records import Decision, Group
 
@@ -49,6 +52,27 @@ def test_defaced_scans_and_other_landmarks_do_not_move_the_average() -> None:
     records = [_record("a", at=0.0), _record("b", at=2.0), _record("d", at=6.0)]
     odd = [_record("c", "cut", at=90.0), _record("e", at=50.0, layout="retinaface-5")]
     assert average_places([*records, *odd])["c"].box_px == pytest.approx((8 / 3, 8 / 3, 38 / 3, 38 / 3))
+
+
+def test_registered_trusts_a_detector_that_is_as_sure_as_of_untouched_faces() -> None:
+    originals = [_record(name) for name in "abc"]
+    scored = [replace(r, face=replace(r.face, confidence=c)) for r, c in zip(originals, (9.0, 1.0, 2.0), strict=True)]
+    average = average_places(scored)["a"]
+    assert average.confidence == pytest.approx(1.05)  # 5 % of the way from b's score to c's; a's own has no part
+
+    class Encoder:
+        def __init__(self, score: float) -> None:
+            self.seen = replace(originals[0].face, confidence=score)
+
+        def encode(self, portrait: Any) -> Face:
+            return self.seen
+
+        def encode_at(self, portrait: Any, place: Face) -> Face:
+            assert place is average
+            return Face(Status.OK, "at the average place")
+
+    for score, encoder in ((1.1, "e"), (1.0, "at the average place"), (math.nan, "at the average place")):
+        assert look_where_faces_are(None, average, Encoder(score)).encoder == encoder
 
 
 def test_one_person_alone_has_no_average() -> None:

@@ -34,8 +34,8 @@ def test_every_attacker_is_as_strong_as_naive_on_untouched_scans(example: Module
     assert tried == {"naive", "aligned", "registered", "multiview-min", "multiview-mean", "fillin", "parrot"}
     for attack in sorted(tried):
         found = evidence.attack("none", attack)
-        assert found.search.rank1.value >= naive.search.rank1.value - 0.35, attack  # two searches of six
-        assert found.linkability.value >= naive.linkability.value - 0.15, attack
+        assert found.search.rank1.value >= naive.search.rank1.value - 0.2, attack  # one search of six
+        assert found.linkability.value >= naive.linkability.value - 0.1, attack
     assert evidence.attack("face-box", "aligned").fta.value == 0.0
     assert evidence.attack("face-box", "fillin").fta.value == 0.0
     (box,) = [worst for worst in evidence.worst if worst.condition == "face-box"]

@@ -10,8 +10,9 @@ aligned
     original's geometry.
 registered
     The recogniser looks where a face is *on average*: box and landmarks are the means over other people's originals,
-    on a portrait whose camera was placed by what is left of the defaced head (its top and sides). Nothing of the
-    original is used; what `aligned` finds beyond it is that leak.
+    on a portrait whose camera was placed by what is left of the defaced head (its top and sides). Where the detector
+    is as sure of that portrait as of originals, its own place is taken: the head was hardly touched. Nothing of the
+    person's original is used; what `aligned` finds beyond it is that leak.
 multiview
     Seven portraits of each head, originals and defaced alike: the frontal one and those of
     `reid_audit.render.views_around`. Two scores, each an attacker with thresholds of its own: ``multiview-min``, the

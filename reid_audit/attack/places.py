@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -31,7 +32,9 @@ def average_places(records: Sequence[FaceRecord]) -> Mapping[str, Face]:
     Returns
     -------
     mapping of str to Face
-        Subject to a face with box and landmarks and no vector. A subject is left out where no other one was acquired.
+        Subject to a face with box and landmarks and no vector. Its confidence is the detector's score that 19 of 20 of
+        these originals reach: below it the detector is less sure of a scan than it is of faces. A subject is left out
+        where no other one was acquired.
     """
     placed = _placed(records)
     found = {}
@@ -46,6 +49,7 @@ def _average(faces: Sequence[Face]) -> Face:
     left, top, right, bottom = np.mean([face.box_px for face in faces if face.box_px is not None], axis=0)
     landmarks = [face.landmarks_px for face in faces if face.landmarks_px is not None]
     eyes = [face.eyes_px for face in faces if face.eyes_px is not None]
+    scores = [face.confidence for face in faces if not math.isnan(face.confidence)]
     return Face(
         Status.NO_FACE,
         faces[0].encoder,
@@ -53,6 +57,7 @@ def _average(faces: Sequence[Face]) -> Face:
         landmarks_px=np.mean(landmarks, axis=0) if landmarks else None,
         eyes_px=np.mean(eyes, axis=0) if eyes else None,
         layout=faces[0].layout,
+        confidence=float(np.quantile(scores, 0.05)) if scores else math.nan,
         reason="an average place",
     )
 

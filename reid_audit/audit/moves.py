@@ -39,6 +39,12 @@ def _attempt(draw: Callable[[], Portrait], look: Callable[[Portrait], Face], enc
     return look(portrait)
 
 
+def look_where_faces_are(portrait: Portrait, average: Face, encoder: Encoder) -> Face:
+    """Trust the detector where it is as sure as of an untouched face, else look at the average place."""
+    face = encoder.encode(portrait)
+    return face if face.acquired and face.confidence >= average.confidence else encoder.encode_at(portrait, average)
+
+
 def look_around(sitting: Sitting, skin: Skin, view: View, encoder: Encoder) -> tuple[Face, ...]:
     """Look for a face from each of `reid_audit.render.views_around`; for originals and defaced scans alike."""
     return tuple(
@@ -84,7 +90,9 @@ def make_moves(
     average = hints.average
     if "registered" in attacks and average is not None:
         found["registered"] = _attempt(
-            lambda: sitting.draw(skin, find_frontal_view(skin)), lambda own: encoder.encode_at(own, average), encoder
+            lambda: sitting.draw(skin, find_frontal_view(skin)),
+            lambda own: look_where_faces_are(own, average, encoder),
+            encoder,
         )
     if "fillin" in attacks:
 

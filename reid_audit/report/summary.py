@@ -35,7 +35,7 @@ _ENGINES = {
 _ATTACKERS = {
     "naive": "naive (detector and recogniser on the frontal portrait)",
     "aligned": "aligned (the recogniser looks where the face was in the original)",
-    "registered": "registered (the recogniser looks where faces are on average)",
+    "registered": "registered (it looks where faces are on average, unless the detector is as sure as of originals)",
 }
 _SPECIAL = set("\\`*_{}[]<>()#+-.!|&~$")
 
