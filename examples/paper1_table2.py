@@ -57,6 +57,9 @@ def say_test(test: TestResult, *, expect_different: bool) -> str:
     different = test.p < ALPHA
     found = "differ" if different else "indistinguishable"
     expected = "as expected" if different is expect_different else "NOT as expected"
+    if different and not expect_different:
+        side = "farther apart than" if test.effect < 0.5 else "closer to each other than"
+        expected += f" (own scans are {side} strangers)"
     return f"  {test.compared:26} {test.name:21} {found}, {expected}: {test_text(test)}"
 
 
@@ -98,6 +101,7 @@ def main() -> None:
     parser.add_argument("--subjects", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--spacing-mm", type=float, help="coarser voxels, to try it out")
+    parser.add_argument("--encoder", default="auto", help="recogniser, as in `reid-audit score`")
     parser.add_argument("--workers", type=int, help="processes; one per core if left out")
     wanted = parser.parse_args()
     make = partial(scan_patient, seed=wanted.seed, spacing_mm=wanted.spacing_mm)
@@ -107,7 +111,7 @@ def main() -> None:
         scans = [scan for made in run_all(executor, make, visits) for scan in made]
         write_manifest(folder / "manifest.csv", scans)
         cohort = read_manifest(folder / "manifest.csv")
-        result, _ = audit_cohort(cohort, settings=Settings(), seed=wanted.seed, executor=executor)
+        result, _ = audit_cohort(cohort, settings=Settings(encoder=wanted.encoder), seed=wanted.seed, executor=executor)
     print(f"{wanted.subjects} synthetic patients, two planning CTs each; recogniser {result.settings['encoder']}.")
     print("\n".join(say_table(result)))
 

@@ -37,7 +37,18 @@ from .audit import (
     render_scan,
     start_engines,
 )
-from .dataset import Cohort, read_gallery, read_manifest, write_manifest
+from .dataset import (
+    Aside,
+    Choice,
+    Cohort,
+    Inventory,
+    read_cohort,
+    read_gallery,
+    read_manifest,
+    salt_home,
+    take_inventory,
+    write_manifest,
+)
 from .deface import (
     Companions,
     Defaced,
@@ -81,7 +92,7 @@ from .match import (
     summarise_pairs,
     write_scores,
 )
-from .phantom import PhantomScan, RtSet, make_phantom, write_cohort, write_rt_cohort, write_rt_set
+from .phantom import PhantomScan, RtSet, make_phantom, write_bids_cohort, write_cohort, write_rt_cohort, write_rt_set
 from .ranking import rank_defacers
 from .records import (
     ORIGINAL,
@@ -150,9 +161,11 @@ __all__ = [
     "ATTACKS",
     "DEFAULT_ATTACKS",
     "ORIGINAL",
+    "Aside",
     "AuditResult",
     "Calibration",
     "CalibrationError",
+    "Choice",
     "Cohort",
     "Companions",
     "Comparison",
@@ -173,6 +186,7 @@ __all__ = [
     "GallerySearch",
     "Group",
     "InputError",
+    "Inventory",
     "Lighting",
     "Modality",
     "PhantomScan",
@@ -256,6 +270,7 @@ __all__ = [
     "rank_defacers",
     "read_calibration",
     "read_calibrations",
+    "read_cohort",
     "read_defacing",
     "read_gallery",
     "read_labels",
@@ -275,16 +290,19 @@ __all__ = [
     "result_to_markdown",
     "run_demo",
     "run_tool",
+    "salt_home",
     "save_png",
     "search_gallery",
     "start_engines",
     "summarise_defacing",
     "summarise_pairs",
     "summarise_quality",
+    "take_inventory",
     "trade_offs",
     "verify_weights",
     "weights_home",
     "with_utility",
+    "write_bids_cohort",
     "write_calibration",
     "write_cohort",
     "write_comparison",

@@ -21,7 +21,7 @@ ARROWS: dict[str, set[str]] = {
     "weights": {"records"},
     "work": {"records"},
     "volume": {"records"},
-    "dataset": {"records"},
+    "dataset": {"records", "volume"},  # volume: headers of DICOM files, no pixels
     "surface": {"records"},
     "render": {"records"},
     "face": {"records", "weights"},
@@ -38,8 +38,9 @@ ARROWS: dict[str, set[str]] = {
     "plots": {"records"},
     "ranking": {"records", "accuracy"},
     "report": {"records", "match", "plots"},
-    "notebook": {"records", "dataset", "match", "audit", "work", "plots", "report"},
     "utility": {"records", "volume", "dataset", "stats", "work"},
+    "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},
+    "notebook": {"records", "dataset", "match", "attack", "audit", "work", "plots", "report"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room
 

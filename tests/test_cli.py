@@ -13,8 +13,8 @@ from reid_audit import Modality, Volume, read_calibration, result_from_json, wri
 from reid_audit.cli import main
 
 COMMANDS = (
-    *("demo", "phantom", "render", "mesh", "choose-model", "calibrate", "score", "utility"),
-    *("compare", "report", "stats", "plan"),
+    *("demo", "phantom", "inventory", "bids", "render", "mesh", "deface", "choose-model", "calibrate"),
+    *("score", "compare", "report", "utility", "stats", "plan"),
 )
 WEIGHTS = ("list", "fetch", "import", "verify")
 

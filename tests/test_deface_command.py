@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from reid_audit import (
 )
 from reid_audit.cli import main
 from reid_audit.phantom import LABELS, PhantomScan
+from reid_audit.records import TestResult
 from reid_audit.render import camera_matrix, pick_on_skin
 
 
@@ -141,3 +143,21 @@ def test_a_label_map_is_cut_from_the_command_line(
     assert main(["deface", "head.nii.gz", *labels, "-o", "a"]) == 2
     assert "columns index" in capsys.readouterr().err
     assert not Path("a").exists()
+
+
+def test_the_example_makes_a_cohort_that_can_be_audited(tmp_path: Path) -> None:
+    path = Path(__file__).resolve().parents[1] / "examples" / "paper1_table2.py"
+    spec = importlib.util.spec_from_file_location("paper1_table2", path)
+    assert spec is not None
+    assert spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    scans = [s for visit in (1, 2) for s in example.scan_patient(1, visit, tmp_path, seed=0, spacing_mm=6.0)]
+    assert [(s.session, s.condition) for s in scans] == [("1", "original"), ("1", "eye-plane"), ("2", "original")]
+    original, defaced, _ = (read_volume(s.path) for s in scans)
+    assert (original.intensity != defaced.intensity).mean() > 0.01
+    compared = "defaced_same vs different"
+    test = TestResult("mann_whitney", compared, (20, 190), 20, 3069.0, 6e-6, "asymptotic", effect=0.19)
+    assert "NOT as expected (own scans are farther apart than strangers)" in example.say_test(
+        test, expect_different=False
+    )

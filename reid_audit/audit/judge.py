@@ -45,7 +45,7 @@ def describe_scans(records: Iterable[FaceRecord]) -> tuple[ScanRow, ...]:
             subject=record.scan.subject,
             session=record.scan.session,
             condition=record.scan.condition,
-            file=record.scan.path.name,
+            file=record.scan.label,
             status=record.face.status,
             reason=record.face.reason,
             confidence=record.face.confidence,

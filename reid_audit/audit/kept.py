@@ -1,7 +1,7 @@
 """Faces that an earlier run finished: looked up before a scan is done, kept after it.
 
-What a face depends on makes up its key: the bytes of the scan, its name, condition and modality, the settings, the
-engines with their model files, what the original handed on, the attackers and what they know, the versions of the
+What a face depends on makes up its key: the bytes of the scan, its name, series, condition and modality, the settings,
+the engines with their model files, what the original handed on, the attackers and what they know, the versions of the
 packages and the source of the rooms that a scan goes through. Subject, session and folder are neither in the key nor in
 the entry.
 """
@@ -115,7 +115,7 @@ class KeptFaces:
         self, scans: Sequence[ScanRef], *, executor: Executor, done: Callable[[int, int], None] | None = None
     ) -> None:
         """Take the digests of scans, from the store where their files were not touched since it knows them."""
-        unknown = [scan.path for scan in self.look_at_files(scans)]
+        unknown = list(dict.fromkeys(scan.path for scan in self.look_at_files(scans)))
         count = 0
 
         def note(found: tuple[Path, str | None]) -> None:
@@ -154,7 +154,7 @@ class KeptFaces:
         content = self._bytes.get(scan.path)
         if content is None:
             return None
-        of_scan = [content, scan.path.name, scan.condition, scan.modality]
+        of_scan = [content, scan.label, scan.series, scan.condition, scan.modality]  # one folder may hold many series
         return digest_of("face", _of_run(self.engines[recogniser]), of_scan, partner, hints, list(attacks))
 
     def find(self, scan: ScanRef, key: str | None) -> FaceRecord | None:
@@ -183,7 +183,7 @@ class KeptFaces:
         if (None if state is None else state.digest) != self._states[record.scan.path]:
             _logger.warning("%s: its files changed while they were read; its face is not kept", record.scan.key)
             return
-        nameless = ScanRef("", "", record.scan.condition, Path(record.scan.path.name), record.scan.modality)
+        nameless = ScanRef("", "", record.scan.condition, Path(record.scan.label), record.scan.modality)
         self.store.put(key, pack(replace(record, scan=nameless)))
 
 

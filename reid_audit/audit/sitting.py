@@ -41,7 +41,9 @@ class Sitting:
     def read(self) -> Volume:
         """Read the scan's file. InputError where it gives no volume."""
         if self._volume is None:
-            self._volume = read_volume(self.scan.path, modality=self.scan.modality)
+            self._volume = read_volume(
+                self.scan.path, modality=self.scan.modality, series=self.scan.series, name=self.scan.label
+            )
         return self._volume
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -10,9 +10,11 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.cli.audit import calibrate, plan, score, stats
+from reid_audit.cli.bids_app import ManyLabels, bids
 from reid_audit.cli.choose import choose_model
 from reid_audit.cli.compare import compare
 from reid_audit.cli.deface import deface
+from reid_audit.cli.inventory import inventory
 from reid_audit.cli.report import report
 from reid_audit.cli.scan import mesh, render
 from reid_audit.cli.store import store_app
@@ -34,11 +36,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (
-    *(demo, phantom, render, mesh, deface, choose_model, calibrate, score, utility),
-    *(compare, report, stats, plan),
-):
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    *(demo, phantom, inventory, render, mesh, deface, choose_model, calibrate, score),
+    *(compare, report, utility, stats, plan),
+)
+for command in _COMMANDS:
     app.command()(command)
+app.command(cls=ManyLabels)(bids)
 app.add_typer(store_app, name="store")
 app.add_typer(weights_app, name="weights")
 

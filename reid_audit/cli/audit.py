@@ -11,12 +11,23 @@ from rich.markup import escape
 from rich.table import Table
 
 import reid_audit
+from reid_audit.cli.choosing import (
+    CohortArgument,
+    ConditionOption,
+    DerivativeOption,
+    LayoutOption,
+    OutsideOption,
+    RunOption,
+    SaltOption,
+    SuffixOption,
+    WhereOption,
+    choice_of,
+)
 from reid_audit.cli.options import (
     AttackOption,
     DetectorOption,
     EncodersOption,
     LevelOption,
-    ManifestArgument,
     OverwriteOption,
     RendererName,
     RendererOption,
@@ -39,7 +50,7 @@ from reid_audit.cli.words import err, out, say_audit, say_calibration, say_plan,
 
 
 def calibrate(
-    manifest: ManifestArgument,
+    dataset: CohortArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file to write.")] = Path(
         "calibration.json"
     ),
@@ -55,15 +66,23 @@ def calibrate(
     dry_run: DryRunOption = False,
     log: LogOption = None,
     seed: SeedOption = 0,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
-    ] = False,
+    suffix: SuffixOption = "",
+    which_run: RunOption = "",
+    where: WhereOption = None,
+    derivative: DerivativeOption = None,
+    condition: ConditionOption = None,
+    layout: LayoutOption = "auto",
+    salt_file: SaltOption = None,
+    allow_outside: OutsideOption = False,
 ) -> None:
     """Find the thresholds at which a recogniser tells the originals of a cohort apart; several go into one file.
 
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
-    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    choice = choice_of(suffix, which_run, where, derivative, condition)
+    cohort = reid_audit.read_cohort(
+        dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
+    )
     settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
     reid_audit.check_encoders(words_of(encoder), detector=detector)
     if dry_run:
@@ -96,7 +115,7 @@ def calibrate(
 
 
 def score(
-    manifest: ManifestArgument,
+    dataset: CohortArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
     calibration: Annotated[
         Path | None,
@@ -141,9 +160,14 @@ def score(
     log: LogOption = None,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
-    ] = False,
+    suffix: SuffixOption = "",
+    which_run: RunOption = "",
+    where: WhereOption = None,
+    derivative: DerivativeOption = None,
+    condition: ConditionOption = None,
+    layout: LayoutOption = "auto",
+    salt_file: SaltOption = None,
+    allow_outside: OutsideOption = False,
 ) -> None:
     """Answer whether the defaced scans of a cohort can still be linked to their people.
 
@@ -151,7 +175,10 @@ def score(
 
     Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
     """
-    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    choice = choice_of(suffix, which_run, where, derivative, condition)
+    cohort = reid_audit.read_cohort(
+        dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
+    )
     photos = () if gallery is None else reid_audit.read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)

@@ -63,10 +63,10 @@ AttackOption = Annotated[
         "defaced scan twice: some one and a half times. parrot costs nothing and needs two defaced visits of a person.",
     ),
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 ManifestArgument = Annotated[
     Path, typer.Argument(help="CSV or TSV with the columns subject, session, condition, path.", show_default=False)
 ]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 
 
 def settings_of(encoder: str, detector: str, renderer: RendererName, level: float | None) -> reid_audit.Settings:

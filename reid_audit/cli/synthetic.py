@@ -70,12 +70,13 @@ def phantom(
     subjects: Annotated[int, typer.Option("--subjects", help="How many synthetic people.")] = 10,
     visits: Annotated[int, typer.Option("--visits", help="Scans of each.")] = 2,
     modality: Annotated[Modality, typer.Option("--modality", help="CT in HU, or T1-like MR.")] = Modality.CT,
+    bids: Annotated[bool, typer.Option("--bids", help="As a raw BIDS dataset instead of a manifest.")] = False,
     seed: SeedOption = 0,
     dicom: Annotated[
         bool, typer.Option("--dicom", help="Write each as DICOM: CT series, RT structure set, RT dose.")
     ] = False,
 ) -> None:
-    """Write a cohort of synthetic heads: scans, label maps and a manifest.
+    """Write a cohort of synthetic heads: scans, label maps and a manifest, or a BIDS dataset.
 
     Example: [bold]reid-audit phantom --subjects 10 --visits 2 --modality CT --out heads[/]
     """
@@ -92,7 +93,8 @@ def phantom(
             )
             out.print(f"{subjects} people, {visits} studies each: {escape(str(manifest))}", soft_wrap=True)
             return
-        manifest = reid_audit.write_cohort(
+        write = reid_audit.write_bids_cohort if bids else reid_audit.write_cohort
+        place = write(
             out_dir,
             subjects=subjects,
             visits=visits,
@@ -100,4 +102,4 @@ def phantom(
             seed=seed,
             progress=lambda done, total: progress("heads", done, total),
         )
-    out.print(f"{subjects} people, {visits} visits each: {escape(str(manifest))}", soft_wrap=True)
+    out.print(f"{subjects} people, {visits} visits each: {escape(str(place))}", soft_wrap=True)

@@ -1,11 +1,15 @@
-"""A table of scans becomes a cohort: who was scanned, when, what defaced it, and which pairs that allows.
+"""A table or tree of scans becomes a cohort: who was scanned, when, what defaced it, and which pairs that allows.
+
+`take_inventory` reads manifests, BIDS datasets and trees of DICOM files by their names and headers, and asks where they
+leave something open; `read_cohort` gives the cohort, or the questions as an error.
 
 Words
 -----
 manifest
     A CSV or TSV table, UTF-8, one row per scan. Columns ``subject, session, condition, path``, optionally ``modality``
-    (CT or MR, empty = told from the file); every other column is a stratum. Everything is text: ``01`` stays ``01``.
-    Paths are relative to the manifest's folder.
+    (CT or MR, empty = told from the file) and ``series`` (which DICOM series of the folder, by
+    `reid_audit.records.name_series`; empty = the only one); every other column is a stratum. Everything is text: ``01``
+    stays ``01``. Paths are relative to the manifest's folder.
 session
     A visit. The labels are shared by the cohort (``1`` is everybody's first visit) and ordered naturally: 2 before 10.
 stratum
@@ -33,9 +37,16 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 
 from __future__ import annotations
 
+from reid_audit.dataset.bids import read_description as read_description
 from reid_audit.dataset.cohort import Cohort as Cohort
 from reid_audit.dataset.cohort import split_strata as split_strata
 from reid_audit.dataset.cohort import take_people as take_people
+from reid_audit.dataset.found import Aside as Aside
+from reid_audit.dataset.found import Choice as Choice
+from reid_audit.dataset.found import Inventory as Inventory
 from reid_audit.dataset.gallery import read_gallery as read_gallery
+from reid_audit.dataset.inventory import read_cohort as read_cohort
+from reid_audit.dataset.inventory import take_inventory as take_inventory
 from reid_audit.dataset.manifest import read_manifest as read_manifest
 from reid_audit.dataset.manifest import write_manifest as write_manifest
+from reid_audit.dataset.pseudonym import salt_home as salt_home

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _REQUIRED = ("subject", "session", "condition", "path")
-_KNOWN = (*_REQUIRED, "modality")
+_KNOWN = (*_REQUIRED, "modality", "series")
 _HEADER_HINT = "the first line should read: subject,session,condition,path"
 
 
@@ -106,7 +108,7 @@ def _place(name: str, line: int, cell: str, allow_outside: bool) -> str:
     if not allow_outside and (os.path.isabs(path) or Path(path).parts[:1] == ("..",)):
         raise InputError(
             f"{name}, line {line}: the path leads out of the manifest's folder; "
-            "move the scan or the manifest, or read with allow_outside=True"
+            "move the scan or the manifest, or allow it: --allow-outside, in Python allow_outside=True"
         )
     return path
 
@@ -155,17 +157,28 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> Cohort:
     _check_cells(name, table, lines)
     _check_unique(name, "a scan", ["/".join(row) for row in table[list(_REQUIRED[:3])].to_numpy()], lines)
     places = [_place(name, line, cell, allow_outside) for line, cell in zip(lines, table["path"], strict=True)]
-    _check_unique(name, "a path", places, lines)
+    series = [str(cell) for cell in table.get("series", [""] * len(lines))]
+    files = [f"{place}, series {one}" if one else place for place, one in zip(places, series, strict=True)]
+    _check_unique(name, "a path", files, lines)
     modalities = [Modality(cell.upper()) if cell else None for cell in table.get("modality", [""] * len(lines))]
     scans = tuple(
-        ScanRef(str(row.subject), str(row.session), str(row.condition), path.parent / place, modality)
-        for row, place, modality in zip(table.itertuples(), places, modalities, strict=True)
+        ScanRef(str(row.subject), str(row.session), str(row.condition), path.parent / place, modality, one)
+        for row, place, modality, one in zip(table.itertuples(), places, modalities, series, strict=True)
     )
     return Cohort(scans, _gather_strata(name, table), name)
 
 
+def _cell_of(place: Path, folder: Path) -> str:
+    """Write a path for a cell, whose outer space `read_manifest` drops."""
+    place = place.absolute()
+    text = (place.relative_to(folder) if place.is_relative_to(folder) else place).as_posix()
+    return text if text == text.strip() else f"./{text}/" if not text.startswith("/") else f"{text}/"
+
+
 def write_manifest(path: Path, scans: Iterable[ScanRef], strata: pd.DataFrame | None = None) -> None:
     """Write a manifest that `read_manifest` reads back: TSV where the ending is ``.tsv``, else CSV.
+
+    Only its owner may read it (mode 0600): its paths may tell whose scans they are.
 
     Parameters
     ----------
@@ -184,20 +197,32 @@ def write_manifest(path: Path, scans: Iterable[ScanRef], strata: pd.DataFrame | 
 
     path = Path(path)
     folder = path.parent.absolute()
-    rows = []
-    for scan in scans:
-        place = scan.path.absolute()
-        place = place.relative_to(folder) if place.is_relative_to(folder) else place
-        rows.append((scan.subject, scan.session, scan.condition, place.as_posix(), str(scan.modality or "")))
+    rows = [
+        (scan.subject, scan.session, scan.condition, _cell_of(scan.path, folder), str(scan.modality or ""), scan.series)
+        for scan in scans
+    ]
     table = pd.DataFrame(rows, columns=list(_KNOWN), dtype=str)
-    if not (table["modality"] != "").any():
-        table = table.drop(columns="modality")
+    table = table.drop(columns=[column for column in _KNOWN[len(_REQUIRED) :] if not (table[column] != "").any()])
     if strata is not None:
         clash = sorted(set(map(str, strata.columns)) & set(_KNOWN))
         if clash:
             raise InputError(f"{path.name}: stratum {listed(clash)} has the name of a manifest column; rename it")
         table = table.join(strata.astype(str), on="subject").fillna("")
+    # A lone carriage return ends a line for pandas, but is not quoted by it.
+    quoting = csv.QUOTE_ALL if table["path"].str.contains("\r", regex=False).any() else csv.QUOTE_MINIMAL
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
-        table.to_csv(path, index=False, sep="\t" if path.suffix.lower() == ".tsv" else ",", lineterminator="\n")
+        text = table.to_csv(index=False, sep=separator, lineterminator="\n", quoting=quoting)
+        content = text.encode()
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")  # readable by its owner alone
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path.name}: the name of a scan is not UTF-8 text; rename it") from error
     except OSError as error:
         raise InputError(f"{path.name}: cannot be written ({error.strerror}); check its folder") from error

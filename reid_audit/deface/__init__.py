@@ -19,9 +19,10 @@ A reference defacer shows what a kind of defacing does to the evidence. It is no
 
 from __future__ import annotations
 
-from .cohort import deface_scans, examine_scans, parse_makers
+from .cohort import deface_scans, parse_makers
 from .companions import Companions
 from .dicom import DefacedStudy, deface_study
+from .examine import examine_scans
 from .found import FoundTool, find_tool
 from .frame import FaceFrame, find_face_frame
 from .label_map import DefacedLabels, deface_files, deface_labels, read_label_names

@@ -23,16 +23,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from reid_audit.deface.companions import Companions, read_companions
 from reid_audit.deface.found import FoundTool, find_tool
-from reid_audit.deface.frame import find_face_frame
 from reid_audit.deface.names import list_defacers, make_defacer
 from reid_audit.deface.protocol import Defacer, apply_defacer
-from reid_audit.deface.quality import QUALITY_SURFACE, DefacingQuality, examine_defacing
 from reid_audit.deface.reference import Labels
 from reid_audit.deface.run import TIME_LIMIT_S, ToolRun, check_output, run_tool
 from reid_audit.deface.simple import NoDefacing
 from reid_audit.deface.tools import TOOLS, find_named_tool, make_command_tool
 from reid_audit.records import ORIGINAL, DefaceRun, DefaceStatus, InputError, ReidAuditError, ScanRef, Volume
-from reid_audit.surface import extract_skin
 from reid_audit.volume import read_volume, write_volume
 from reid_audit.volume.stored import ending
 
@@ -272,65 +269,3 @@ def deface_scans(
         if run.status is DefaceStatus.OK:
             found.append(ScanRef(scan.subject, scan.session, name_of(maker), target, scan.modality))
     return tuple(found), whole
-
-
-def examine_scans(
-    scans: Sequence[ScanRef], *, executor: Executor, progress: Progress | None = None
-) -> tuple[tuple[DefacingQuality, ...], tuple[str, ...]]:
-    """Measure what every defaced scan of a manifest has left of its original's face.
-
-    The landmarks are those of the average head laid on the original (`find_face_frame`).
-
-    Parameters
-    ----------
-    scans : sequence of ScanRef
-        As `deface_scans` returns them.
-    executor : concurrent.futures.Executor
-    progress : callable, optional
-
-    Returns
-    -------
-    examined : tuple of DefacingQuality
-        One per defaced scan that could be examined.
-    notes : tuple of str
-        One sentence for each that could not.
-    """
-    originals = {(scan.subject, scan.session): scan for scan in scans if scan.condition == ORIGINAL}
-    defaced: dict[tuple[str, str], list[ScanRef]] = {}
-    for scan in scans:
-        if scan.condition != ORIGINAL and (scan.subject, scan.session) in originals:
-            defaced.setdefault((scan.subject, scan.session), []).append(scan)
-    futures = [executor.submit(_examine, originals[key], partners) for key, partners in defaced.items()]
-    try:
-        for done, _ in enumerate(as_completed(futures), start=1):
-            if progress is not None:
-                progress("examining", done, len(futures))
-        results = [future.result() for future in futures]
-    finally:
-        for future in futures:
-            future.cancel()
-    order = list(dict.fromkeys(scan.condition for scan in scans))
-    examined = sorted((q for found, _ in results for q in found), key=lambda q: order.index(q.condition))
-    return tuple(examined), tuple(note for _, notes in results for note in notes)
-
-
-def _examine(original: ScanRef, partners: Sequence[ScanRef]) -> tuple[list[DefacingQuality], list[str]]:
-    found, notes = [], []
-    try:
-        volume = read_volume(original.path, modality=original.modality)
-        skin = extract_skin(volume, settings=QUALITY_SURFACE)
-        landmarks = find_face_frame(volume, skin=skin).landmarks_ras_mm()
-    except ReidAuditError as error:
-        return [], [f"{original.key}: {error}"]
-    for scan in partners:
-        try:
-            defaced = read_volume(scan.path, modality=volume.modality)
-            found.append(
-                examine_defacing(
-                    volume, defaced, landmarks, skin=skin,
-                    condition=scan.condition, subject=scan.subject, session=scan.session,
-                )
-            )  # fmt: skip
-        except ReidAuditError as error:
-            notes.append(f"{scan.key}: {error}")
-    return found, notes

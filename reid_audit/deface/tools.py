@@ -1,8 +1,7 @@
 """Other people's defacers, as data: what is run, with which words, and where the output is then.
 
-Nothing of these tools is part of this package: each is found on the machine or reported as missing. Their command
-lines were taken from their documentation and from published uses; a tool that changed since can be run by
-`make_command_tool`.
+Nothing of these tools is part of this package: each is found on the machine or reported as missing. Their command lines
+are those of their documentation and of published uses; a tool that changed since can be run by `make_command_tool`.
 """
 
 from __future__ import annotations
@@ -46,11 +45,9 @@ class Tool:
     gives_mask : bool
         Whether the output is a mask of the face (non-zero: to be made air), and not a scan.
     folders : tuple of str
-        Folders to be made before it runs.
-    input_name : str
-        What the copy of the scan is called; ``.img`` makes a pair of files.
-    start_in : str
-        Folder in which it is started.
+        To be made before it runs.
+    input_name, start_in : str
+        What the copy of the scan is called (``.img`` makes a pair of files), and where the tool is started.
     note : str
         What somebody who wants to use it should know.
     """

@@ -13,6 +13,7 @@ visit
 """
 
 from reid_audit.phantom.average import average_head
+from reid_audit.phantom.bids import write_bids_cohort
 from reid_audit.phantom.cohort import LABEL_NAMES, write_cohort, write_rt_cohort
 from reid_audit.phantom.dicom import RtSet, write_rt_set
 from reid_audit.phantom.landmarks import PARTS, AverageHead, locate_landmarks, make_average_head
@@ -30,6 +31,7 @@ __all__ = [
     "locate_landmarks",
     "make_average_head",
     "make_phantom",
+    "write_bids_cohort",
     "write_cohort",
     "write_rt_cohort",
     "write_rt_set",

@@ -15,7 +15,7 @@ from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef
 LABEL_NAMES = "labels.tsv"
 """Table of what label maps mean, in their folder (columns index and name, as BIDS has it)."""
 
-_SITES = ("north", "south")
+SITES = ("north", "south")
 
 
 def _check_counts(subjects: int, visits: int) -> None:
@@ -77,7 +77,7 @@ def write_cohort(
     for identity in range(1, subjects + 1):
         person = draw_person(seed, identity)
         subject = f"p{identity:0{width}d}"
-        strata = (person.sex, str(person.age_years), _SITES[identity % len(_SITES)])
+        strata = (person.sex, str(person.age_years), SITES[identity % len(SITES)])
         for visit in range(1, visits + 1):
             scan = make_phantom(
                 identity,

@@ -57,7 +57,7 @@ from reid_audit.records.evidence import (
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
-from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, natural_key
+from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict
 
@@ -121,5 +121,6 @@ __all__ = [
     "Volume",
     "WeightsError",
     "WorstCase",
+    "name_series",
     "natural_key",
 ]

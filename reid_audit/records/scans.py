@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +19,11 @@ def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
     parts = (part for part in re.split(r"(\d+)", label) if part)
     return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
+
+
+def name_series(uid: str) -> str:
+    """Give a DICOM series a short name: 12 hex digits of the SHA-256 of its identifier, which it keeps to itself."""
+    return hashlib.sha256(uid.strip().encode()).hexdigest()[:12]
 
 
 class Modality(StrEnum):
@@ -41,6 +47,8 @@ class ScanRef:
         A file, or a folder that holds one DICOM series.
     modality : Modality or None
         None = to be told from the file (HU range or DICOM header).
+    series : str
+        Which DICOM series of the folder, by `name_series`; empty = a file, or a folder that holds one series.
     """
 
     subject: str
@@ -48,11 +56,20 @@ class ScanRef:
     condition: str
     path: Path
     modality: Modality | None = None
+    series: str = ""
 
     @property
     def key(self) -> str:
         """Label for messages and tables, e.g. ``"p01/1/original"``. Carries no path."""
         return f"{self.subject}/{self.session}/{self.condition}"
+
+    @property
+    def label(self) -> str:
+        """What messages and reports call the file: its name without folders.
+
+        A series of a DICOM tree has none: the tree's folders may be named after its patients.
+        """
+        return "DICOM series" if self.series else self.path.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

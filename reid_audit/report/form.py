@@ -67,6 +67,7 @@ def result_schema() -> dict[str, Any]:
         "$id": f"urn:reid-audit:result:{SCHEMA_VERSION}",
         "title": "Result of a re-identification audit of defaced head scans",
     }
+    # A result may hold results, one per recogniser: then it stands among the definitions.
     schema["$defs"]["AuditResult"]["properties"]["schema_version"] |= {"const": SCHEMA_VERSION}
     return title | {key: value for key, value in schema.items() if key != "title"}
 

@@ -15,8 +15,9 @@ HU
 
 What is refused, with an `InputError` that names the file and the rule: no file; an empty, damaged or unknown file; more
 than one volume; colour or complex values; one slice; a constant image; half or more of the values not finite; spacings
-outside [0.05, 20] mm; a singular affine; over 4 GiB; a DICOM folder with several series, missing slices or
-uneven gaps; a CT that is not in HU. Messages carry no folder and no DICOM identifier.
+outside [0.05, 20] mm; a singular affine; over 4 GiB, declared or unpacked (the environment variable REID_AUDIT_MAX_GIB
+sets another limit); a DICOM folder with several series, missing slices or uneven gaps; a CT that is not in HU. Messages
+carry no folder and no DICOM identifier.
 """
 
 from __future__ import annotations
@@ -128,13 +129,15 @@ def _finish(stored: Stored, name: str, modality: Modality | None) -> Volume:
     return Volume(values, affine, modality, source=name, notes=tuple(notes))
 
 
-def _read_stored(path: Path) -> Stored:
-    name, kind = path.name, ending(path)
+def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
+    name, kind = name or path.name, ending(path)
     # os.path instead of Path: a name that no file can have is "absent", not another exception.
     if os.path.isdir(path):
-        return read_dicom(path)
+        return read_dicom(path, series=series, name=name)
     if not os.path.exists(path):
         raise InputError(f"{name}: there is no such file; check the path in the manifest")
+    if series:
+        raise InputError(f"{name}: a series is taken out of a folder, and this is a file; correct the manifest")
     if kind in _DICOM_ENDINGS:
         raise InputError(f"{name}: is one DICOM file; give the folder that holds its series")
     if kind not in _NIBABEL_ENDINGS + _ITK_ENDINGS:
@@ -147,7 +150,7 @@ def _read_stored(path: Path) -> Stored:
     return read_nibabel(path) if kind in _NIBABEL_ENDINGS else read_itk(path)
 
 
-def read_volume(path: Path, *, modality: Modality | None = None) -> Volume:
+def read_volume(path: Path, *, modality: Modality | None = None, series: str = "", name: str = "") -> Volume:
     """Read a head CT or MR into RAS+ mm.
 
     Parameters
@@ -157,12 +160,16 @@ def read_volume(path: Path, *, modality: Modality | None = None) -> Volume:
     modality : Modality, optional
         None takes it from the DICOM header or, for other formats, tells it from the values: CT where at least 2 % of
         them are air (below -850 HU) and 2 % soft tissue (within 200 of 0 HU), else MR. What was told is noted.
+    series : str
+        Which DICOM series of a folder, by `reid_audit.records.name_series`; needed where it holds several.
+    name : str
+        What messages call the scan; its name without folders by default.
 
     Returns
     -------
     Volume
         Contiguous float32 whose axes grow to the right, front and top. CT in HU within [-1024, 3071], padding as air.
-        Values that are not finite became air, with a note. ``source`` is the name without folders.
+        Values that are not finite became air, with a note. ``source`` is the name without folders, or ``name``.
 
     Raises
     ------
@@ -171,7 +178,7 @@ def read_volume(path: Path, *, modality: Modality | None = None) -> Volume:
     """
     path = Path(path) if Path(path).name else Path(path).resolve()  # Path(".") has no name
     with quiet():
-        return _finish(_read_stored(path), path.name, modality)
+        return _finish(_read_stored(path, series, name), name or path.name, modality)
 
 
 def read_labels(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Modality
+from reid_audit.volume.header import (
+    IMAGE_CLASSES,
+    DeflatedError,
+    claims_no_face,
+    damaged_header_errors,
+    index_series,
+    is_localizer,
+    read_header,
+)
 from reid_audit.volume.stored import AIR_HU, Stored, check_declared, lps_to_ras, quiet, quiet_itk
-
-# SOP classes of CT and MR images, plain and enhanced.
-_IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,12 +42,16 @@ class _Slice:
     position_lps_mm: NDArray[np.float64]
     padding: tuple[float, float] | None
     claims_no_face: bool
+    is_localizer: bool
 
+
+_ONE_PLACE_MM = 1e-3  # slices nearer than that lie at one position
 
 _DICOM_TAGS = [
     "DeidentificationMethod",
     "DeidentificationMethodCodeSequence",
     "RecognizableVisualFeatures",
+    "ImageType",
     "SeriesInstanceUID",
     "SeriesNumber",
     "Modality",
@@ -70,23 +80,12 @@ def _padding_range(header: Any) -> tuple[float, float] | None:
     return min(ends), max(ends)
 
 
-def _claims_no_face(header: Any) -> bool:
-    """Whether (0012,0063), (0012,0064) or (0028,0302) says that recognizable visual features were cleaned."""
-    codes = [item.get("CodeValue") for item in header.get("DeidentificationMethodCodeSequence") or ()]
-    methods = header.get("DeidentificationMethod") or ""
-    return (
-        "113102" in codes  # DCM: Clean Recognizable Visual Features Option
-        or header.get("RecognizableVisualFeatures") == "NO"
-        or "face" in str(methods).lower()  # defaced, mri_reface ...
-    )
-
-
 def _is_image(header: Any) -> bool:
     """Whether a file belongs to the stack. One that calls itself an image counts even where a field is lost.
 
     To leave such a file out would lose a slice unseen.
     """
-    if header.file_meta.get("MediaStorageSOPClassUID") in _IMAGE_CLASSES:
+    if header.file_meta.get("MediaStorageSOPClassUID") in IMAGE_CLASSES:
         return True
     placed = header.get("Rows") is not None and header.get("ImagePositionPatient") is not None
     return placed and header.get("Modality") in list(Modality)
@@ -94,20 +93,11 @@ def _is_image(header: Any) -> bool:
 
 def _read_slice(path: Path, folder: str) -> _Slice | None:
     """Read one DICOM header. None = not an image of CT or MR (a report, contours, dose, no DICOM at all)."""
-    from pydicom.datadict import tag_for_keyword
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-    from pydicom.filereader import read_partial
-
-    wanted = [tag_for_keyword(keyword) or 0 for keyword in _DICOM_TAGS]
-    last = max(wanted)
-    # What pydicom raises on damaged bytes, found by feeding it thousands of damaged files.
-    damaged: tuple[type[Exception], ...]
-    damaged = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
-    damaged += (struct.error, BytesLengthException)
+    damaged = damaged_header_errors()
     try:
-        with path.open("rb") as stream:
-            # Tags stand in order: to stop after the last one skips a vendor's private fields, most of the time spent.
-            header = read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=wanted)
+        header = read_header(path, _DICOM_TAGS)
+        if header is None:
+            return None
         if not _is_image(header):
             return None
         if int(header.get("NumberOfFrames") or 1) > 1:
@@ -123,14 +113,15 @@ def _read_slice(path: Path, folder: str) -> _Slice | None:
             orientation=np.array([float(x) for x in header.ImageOrientationPatient]).reshape(2, 3),
             position_lps_mm=np.array([float(x) for x in header.ImagePositionPatient]).reshape(3),
             padding=_padding_range(header),
-            claims_no_face=_claims_no_face(header),
+            claims_no_face=claims_no_face(header),
+            is_localizer=is_localizer(header),
         )
         if int(header.SamplesPerPixel) != 1 or header.PhotometricInterpretation != "MONOCHROME2":
             raise InputError(f"{folder}: holds colour or inverted DICOM images; one real number per voxel is needed")
     except InputError:
         raise
-    except InvalidDicomError:
-        return None
+    except DeflatedError as error:
+        raise InputError(f"{folder}: {error}") from error
     except damaged as error:
         what = "modality (CT or MR), size, spacing, position or orientation"
         raise InputError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
@@ -148,7 +139,10 @@ def _one_series(slices: list[_Slice], folder: str) -> list[_Slice]:
         counts = sorted(f"{s[0].series_number} ({s[0].modality}, {len(s)} slices)" for s in series.values())
         more = f" and {len(counts) - 4} more" if len(counts) > 4 else ""
         text = ", ".join(counts[:4]) + more
-        raise InputError(f"{folder}: holds {len(series)} DICOM series: {text}; put each into a folder of its own")
+        raise InputError(
+            f"{folder}: holds {len(series)} DICOM series: {text}; put each into a folder of its own, "
+            "or let `reid-audit inventory` write a manifest that tells them apart"
+        )
     first = slices[0]
     for one in slices:
         if one.grid != first.grid or not np.allclose(one.spacing_mm, first.spacing_mm, rtol=1e-3):
@@ -194,25 +188,79 @@ class Stack:
     notes: tuple[str, ...]
 
 
-def _find_slices(files: Iterable[Path], name: str) -> tuple[list[_Slice], Stack]:
-    found = [_read_slice(path, name) for path in files]
-    slices = [one for one in found if one is not None]
+def _pixel_digest(one: _Slice, folder: str) -> bytes:
+    """Hash a slice's stored pixels and what turns them into values."""
+    from pydicom import dcmread
+
+    try:
+        data = dcmread(one.path)
+        scale = repr([data.get("RescaleSlope"), data.get("RescaleIntercept"), data.get("BitsAllocated")])
+        return hashlib.sha256(data.PixelData + scale.encode()).digest()
+    except damaged_header_errors() as error:
+        raise InputError(f"{folder}: the pixels of a DICOM file are damaged; copy the series again") from error
+
+
+def _drop_copies(slices: list[_Slice], folder: str) -> tuple[list[_Slice], list[str]]:
+    """Leave out slices that are there twice, pixel by pixel. Another image at one position is no copy: it stays."""
+    normal = np.cross(*slices[0].orientation)
+    kept: list[_Slice] = []
+    for one in slices:
+        last = kept[-1] if kept else None
+        near = last is not None and abs(float((one.position_lps_mm - last.position_lps_mm) @ normal)) < _ONE_PLACE_MM
+        if last is None or not near or _pixel_digest(one, folder) != _pixel_digest(last, folder):
+            kept.append(one)
+    dropped = len(slices) - len(kept)
+    return kept, [f"{dropped} slices are there twice, pixel by pixel: one of each was taken"] if dropped else []
+
+
+def _gather(folder: Path, name: str, series: str) -> tuple[list[_Slice], list[str]]:
+    """Find the slices of the one series of a folder, or of the one that was asked for."""
+    damaged, files = 0, []
+    try:
+        if series:
+            index, damaged = index_series(folder, folder.stat().st_mtime_ns)
+            files = list(index.get(series, ()))
+        else:
+            files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
+    except OSError as error:
+        raise InputError(f"{name}: the folder cannot be listed") from error
+    slices, other = [], 0
+    for path in files:
+        one = _read_slice(path, name)
+        if one is None:
+            other += 1
+        else:
+            slices.append(one)
     if not slices:
-        raise InputError(f"{name}: the folder holds no DICOM image of CT or MR; give the folder of one series")
-    slices = _one_series(slices, name)
+        what = "no longer holds the DICOM series that was found in it" if series else "holds no DICOM image of CT or MR"
+        raise InputError(f"{name}: the folder {what}; give the folder of one series")
+    notes = [f"{other} files of the folder are not images and were left out"] if other and not series else []
+    if damaged:
+        notes.append(
+            f"{damaged} files of the folder have damaged headers: whether they belong to this series is unknown"
+        )
+    planes = [one for one in slices if not one.is_localizer]
+    if planes and len(planes) < len(slices):
+        notes.append(f"{len(slices) - len(planes)} scout images (localizers) were left out")
+    return planes or slices, notes
+
+
+def _stack_up(slices: list[_Slice], name: str, notes: Iterable[str] = ()) -> tuple[list[_Slice], Stack]:
+    """Order the slices of one series, leave out copies, and say where they lie."""
+    if not slices:
+        raise InputError(f"{name}: there is no DICOM image of CT or MR; give the files of one series")
+    slices, copies = _drop_copies(_one_series(slices, name), name)
     first, n = slices[0], len(slices)
     check_declared(name, (*first.grid, n), None)
-    notes = _check_gaps(slices, name)
+    noted = [*notes, *copies, *_check_gaps(slices, name)]
     if any(one.claims_no_face for one in slices):
-        notes.append("the header claims that the face was removed: a claim, not a measurement")
-    if n < len(found):
-        notes.append(f"{len(found) - n} files of the folder are not images and were left out")
+        noted.append("the header claims that the face was removed: a claim, not a measurement")
     step_mm = (slices[-1].position_lps_mm - first.position_lps_mm) / (n - 1)
     along = first.orientation * np.reshape(first.spacing_mm, (2, 1))
     voxel_to_lps_mm = np.eye(4)
     voxel_to_lps_mm[:3] = np.stack([*along, step_mm, first.position_lps_mm], axis=1)
     paths = tuple(one.path for one in slices)
-    return slices, Stack(paths, lps_to_ras(voxel_to_lps_mm), (*first.grid, n), first.modality, tuple(notes))
+    return slices, Stack(paths, lps_to_ras(voxel_to_lps_mm), (*first.grid, n), first.modality, tuple(noted))
 
 
 def find_stack(files: Iterable[Path], name: str) -> Stack:
@@ -231,19 +279,17 @@ def find_stack(files: Iterable[Path], name: str) -> Stack:
         Where they are not one whole and even series; see `reid_audit.volume`.
     """
     with quiet():
-        return _find_slices(files, name)[1]
+        found = [_read_slice(path, name) for path in files]
+        return _stack_up([one for one in found if one is not None], name)[1]
 
 
-def read_dicom(folder: Path) -> Stored:
-    """Read the one CT or MR series of a folder (subfolders are not searched)."""
+def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
+    """Read a CT or MR series of a folder (subfolders are not searched): the only one, or one by its `name_series`."""
     import SimpleITK as sitk
 
-    name = folder.name
-    try:
-        files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR")
-    except OSError as error:
-        raise InputError(f"{name}: the folder cannot be listed") from error
-    slices, stack = _find_slices(files, name)
+    name = name or folder.name
+    found, notes = _gather(folder, name, series)
+    slices, stack = _stack_up(found, name, notes)
     try:
         with quiet_itk():
             image = sitk.ReadImage([str(path) for path in stack.files], sitk.sitkFloat32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,52 @@ from typing import Any
 import numpy as np
 
 from reid_audit.records import InputError
-from reid_audit.volume.stored import Stored, check_declared, corner_shift_mm, ending, lps_to_ras, numbers, quiet_itk
+from reid_audit.volume.stored import (
+    LIMIT_VARIABLE,
+    Stored,
+    check_declared,
+    corner_shift_mm,
+    ending,
+    lps_to_ras,
+    max_gib,
+    numbers,
+    quiet_itk,
+)
+
+_MAX_HEADER_BYTES = 2**26  # header and extensions before the voxels
 
 # --- NIfTI and MGH ---
+
+
+class _BoundedGzip(gzip.GzipFile):
+    """A gzip file that refuses to unpack more than the largest image: a few kB may unpack to terabytes.
+
+    To go forward is to unpack too, so that a header which says that its voxels begin far behind is stopped as well.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self._limit = int(max_gib() * 2**30) + _MAX_HEADER_BYTES
+
+    def _check(self, end: int) -> None:
+        if end > self._limit:
+            raise InputError(
+                f"{Path(self.name).name}: unpacks to more than {max_gib():g} GiB; if that is no mistake, set "
+                f"{LIMIT_VARIABLE} to a higher limit"
+            )
+
+    def read(self, size: int | None = -1) -> bytes:
+        left = max(0, self._limit - self.tell()) + 1  # one more shows that there is more
+        content = super().read(left if size is None or size < 0 else min(size, left))
+        self._check(self.tell())
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            raise OSError("the end of a packed file is found by unpacking it")
+        if whence == os.SEEK_SET or offset:  # to ask where the stream is is to go nowhere from there
+            self._check(offset + (self.tell() if whence == os.SEEK_CUR else 0))
+        return super().seek(offset, whence)
 
 
 def _nifti_notes(name: str, image: Any, raw: Any) -> list[str]:
@@ -49,7 +93,7 @@ def read_nibabel(path: Path) -> Stored:
     damaged = (OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, zlib.error, *ours)
     try:
         # Opened here, so that it is closed here: nibabel leaves its own files open where it fails.
-        with gzip.open(path) if path.suffix.lower() in (".gz", ".mgz") else path.open("rb") as stream:
+        with _BoundedGzip(path) if path.suffix.lower() in (".gz", ".mgz") else path.open("rb") as stream:
             return _read_stream(path.name, stream, is_mgh=ending(path) in (".mgz", ".mgh"))
     except InputError:
         raise

@@ -20,8 +20,11 @@ from reid_audit.records import InputError, Modality
 AIR_HU = -1024.0
 """What padding becomes in a CT, and the lower end of what it keeps."""
 
-MAX_BYTES = 2**32
-"""Largest image that is read, as stored and as float32. A header is judged by it before any voxel is unpacked."""
+MAX_GIB = 4.0
+"""Largest image that is read, as stored and as float32; a header is judged by it before any voxel is unpacked."""
+
+LIMIT_VARIABLE = "REID_AUDIT_MAX_GIB"
+"""Environment variable that sets another limit, for those who trust their files and have the memory."""
 
 _SPACING_LIMITS_MM = (0.05, 20.0)
 
@@ -83,6 +86,24 @@ def ending(path: Path) -> str:
     return ".nii.gz" if name.endswith(".nii.gz") else path.suffix.lower()
 
 
+def max_gib() -> float:
+    """Give the largest image that is read, in GiB: `MAX_GIB`, unless the environment says otherwise.
+
+    Raises
+    ------
+    InputError
+        Where the environment holds no positive number.
+    """
+    text = os.environ.get(LIMIT_VARIABLE, "")
+    try:
+        limit = float(text) if text else MAX_GIB
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise InputError(f"{LIMIT_VARIABLE} must be a positive number of GiB; got {text!r}")
+    return limit
+
+
 def check_declared(name: str, shape: Iterable[int], dtype: np.dtype[Any] | None) -> None:
     """Refuse what the header alone rules out, before a voxel is unpacked."""
     shape = tuple(int(n) for n in shape)
@@ -93,9 +114,10 @@ def check_declared(name: str, shape: Iterable[int], dtype: np.dtype[Any] | None)
     if any(n < 1 for n in shape):
         raise InputError(f"{name}: is empty, its header declares {text} voxels")
     n_bytes = max(4, dtype.itemsize if dtype is not None else 0)
-    if int(np.prod(shape, dtype=object)) * n_bytes > MAX_BYTES:
+    if int(np.prod(shape, dtype=object)) * n_bytes > max_gib() * 2**30:
         raise InputError(
-            f"{name}: declares {text} voxels of {n_bytes} bytes, over the limit of 4 GiB; crop or resample it"
+            f"{name}: declares {text} voxels of {n_bytes} bytes, over the limit of {max_gib():g} GiB; crop or resample "
+            f"it, or set {LIMIT_VARIABLE} to a higher limit"
         )
     if len(shape) > 3 and max(shape[3:]) > 1:
         raise InputError(f"{name}: holds {int(np.prod(shape[3:]))} volumes ({text}); give one volume, e.g. the first")

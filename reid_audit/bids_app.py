@@ -1,0 +1,251 @@
+"""The audit as a BIDS-App: people one by one or all at once, then the group; results as a BIDS derivative.
+
+participant
+    Takes the faces of some people, or of all, into the store, and writes per person what became of each scan. May run
+    on several machines at once with one store.
+group
+    Audits everybody. What the store holds is not done again. Originals never are; a defaced scan is, where it was done
+    for some people only: the registered attacker knows where faces are on average over all.
+
+What is written: ``dataset_description.json`` with source and tool, ``sub-*/sub-*_faces.tsv``, the tables and the page
+of the report. BIDS knows no such tables, so ``.bidsignore`` names them. Vectors stay in the store.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+from .attack import ATTACKS, check_attacks
+from .audit import Progress, Settings, acquire_faces, audit_cohort, start_engines
+from .audit.kept import KeptFaces
+from .dataset import Cohort, read_description
+from .records import AuditResult, Calibration, FaceRecord, InputError, Policy
+from .report import result_to_html, result_to_json, write_bids, write_private
+from .work import Store
+
+BIDS_VERSION = "1.10.0"
+PAGE_FILE = "reid_report.html"
+RESULT_FILE = "reid_result.json"
+
+_COLUMNS: Mapping[str, Mapping[str, object]] = {
+    "session": {"Description": "Label of the visit; 1 in a dataset without sessions"},
+    "condition": {"Description": "'original', or the name of the derivative"},
+    "file": {"Description": "Name of the image"},
+    "status": {"Description": "How far the scan came; ok = a face was found and measured"},
+    "reason": {"Description": "One sentence where the status is not ok"},
+    "confidence": {"Description": "The detector's own score"},
+    "level": {"Description": "Intensity of the skin's isosurface, in the scan's own units"},
+    "findings": {"Description": "Codes of what was noticed"},
+}
+
+
+def check_folders(bids_dir: Path, out_dir: Path) -> None:
+    """Check that results cannot mix with the data.
+
+    Raises
+    ------
+    InputError
+        Where the output is the dataset itself, lies in it outside ``derivatives``, or holds another tool's derivative.
+    """
+    data, out = bids_dir.resolve(), out_dir.resolve()
+    if out == data or (out.is_relative_to(data) and out.relative_to(data).parts[0] != "derivatives"):
+        raise InputError(f"{out_dir.name}: lies within the dataset; give a folder elsewhere, or below its derivatives")
+    if out == data / "derivatives":
+        raise InputError("derivatives: holds a folder per tool; give derivatives/reid-audit")
+    made_by = read_description(out_dir).get("GeneratedBy") if out_dir.is_dir() else None
+    if made_by is not None and not (isinstance(made_by, list) and any(_is_ours(tool) for tool in made_by)):
+        raise InputError(f"{out_dir.name}: holds what another tool made; give another folder")
+
+
+def _is_ours(tool: object) -> bool:
+    return isinstance(tool, dict) and tool.get("Name") == "reid-audit"
+
+
+def check_dataset(bids_dir: Path) -> None:
+    """Check what a BIDS dataset must say of itself; the official validator checks the rest.
+
+    Raises
+    ------
+    InputError
+        Where ``dataset_description.json`` is absent or lacks its name or version.
+    """
+    description = read_description(bids_dir)
+    lacking = [key for key in ("Name", "BIDSVersion") if not description.get(key)]
+    if lacking:
+        what = "is absent" if not description else f"lacks {' and '.join(lacking)}"
+        raise InputError(f"dataset_description.json {what}; mend it, or pass --skip-bids-validation")
+
+
+def _write_description(bids_dir: Path, out_dir: Path) -> None:
+    """Name the tool and the source: by its DOI, else by where it lies around the derivative, else by its name."""
+    raw = read_description(bids_dir)
+    doi = raw.get("DatasetDOI")
+    inside = out_dir.resolve().is_relative_to(bids_dir.resolve())
+    depth = len(out_dir.resolve().relative_to(bids_dir.resolve()).parts) if inside else 0
+    source = {"DOI": str(doi)} if doi else {"URL": "/".join([".."] * depth) if inside else bids_dir.resolve().name}
+    description = {
+        "Name": f"Re-identification audit of {raw.get('Name', bids_dir.resolve().name)}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "reid-audit", "Version": metadata.version("reid-audit")}],
+        "SourceDatasets": [source],
+    }
+    write_private(out_dir / "dataset_description.json", json.dumps(description, indent=2) + "\n")
+    write_private(out_dir / ".bidsignore", "reid_*\n*_faces.tsv\nfaces.json\n")
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "" or value != value:
+        return "n/a"
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _faces_table(records: Sequence[FaceRecord]) -> str:
+    lines = ["\t".join(_COLUMNS)]
+    for record in records:
+        codes = ", ".join(finding.code for finding in record.findings)
+        scan, face = record.scan, record.face
+        row = (scan.session, scan.condition, scan.label, face.status.value, face.reason, face.confidence, record.level)
+        lines.append("\t".join(_cell(value) for value in (*row, codes)))
+    return "\n".join(lines) + "\n"
+
+
+def run_participants(
+    cohort: Cohort,
+    bids_dir: Path,
+    out_dir: Path,
+    *,
+    store: Store,
+    everybody: bool = True,
+    settings: Settings = Settings(),
+    attacks: Sequence[str] = ATTACKS,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[FaceRecord]:
+    """Take the faces of some people into the store, and write what became of each scan.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Those people, from the dataset in `bids_dir`.
+    bids_dir, out_dir : Path
+    store : Store
+        Where the faces go: biometric data.
+    everybody : bool
+        Whether the cohort is the whole dataset. Without everybody's originals there is no average face, so that the
+        registered attacker waits for the group.
+    settings : Settings
+    attacks : sequence of str
+    executor : concurrent.futures.Executor, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    list of FaceRecord
+
+    Raises
+    ------
+    InputError, WeightsError, EngineError, StoreError
+    """
+    check_folders(bids_dir, out_dir)
+    engines = start_engines(settings)
+    wanted = check_attacks(attacks)
+    wanted = wanted if everybody else tuple(attack for attack in wanted if attack != "registered")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    records = acquire_faces(
+        cohort,
+        settings=engines.settings,
+        attacks=wanted,
+        executor=executor,
+        progress=progress,
+        kept=KeptFaces(store, (engines,)),
+    )
+    _write_description(bids_dir, out_dir)
+    write_private(out_dir / "faces.json", json.dumps(_COLUMNS, indent=2) + "\n")
+    for subject in cohort.subjects:
+        folder = out_dir / f"sub-{subject}"
+        folder.mkdir(exist_ok=True)
+        mine = [record for record in records if record.scan.subject == subject]
+        write_private(folder / f"sub-{subject}_faces.tsv", _faces_table(mine))
+    return records
+
+
+def run_group(
+    cohort: Cohort,
+    bids_dir: Path,
+    out_dir: Path,
+    *,
+    store: Store,
+    calibration: Calibration | None = None,
+    policy: Policy = Policy(),
+    settings: Settings = Settings(),
+    attacks: Sequence[str] = ATTACKS,
+    seed: int = 0,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> AuditResult:
+    """Audit a BIDS dataset and write the result as a derivative.
+
+    Parameters are those of `run_participants` and `reid_audit.audit_cohort`.
+
+    Returns
+    -------
+    AuditResult
+
+    Raises
+    ------
+    InputError, CalibrationError, WeightsError, EngineError, StoreError
+    """
+    check_folders(bids_dir, out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    result, _ = audit_cohort(
+        cohort,
+        calibration=calibration,
+        policy=policy,
+        settings=settings,
+        attacks=attacks,
+        seed=seed,
+        executor=executor,
+        progress=progress,
+        store=store,
+    )
+    write_bids(result, out_dir)
+    _write_description(bids_dir, out_dir)  # names the source too
+    write_private(out_dir / RESULT_FILE, result_to_json(result))
+    write_private(out_dir / PAGE_FILE, result_to_html(result))
+    return result
+
+
+def keep_labels(cohort: Cohort, participants: Sequence[str], sessions: Sequence[str]) -> Cohort:
+    """Keep some people and visits of a cohort; labels with or without ``sub-`` and ``ses-``. Empty = all.
+
+    Raises
+    ------
+    InputError
+        Where a label is nobody's.
+    """
+    people = {label.removeprefix("sub-") for label in participants}
+    visits = {label.removeprefix("ses-") for label in sessions}
+    for option, wanted, there in (
+        ("participant", people, cohort.subjects),
+        ("session", visits, cohort.sessions),
+    ):
+        unknown = sorted(wanted - set(there))
+        if unknown:
+            known = ", ".join(there[:5]) + (" ..." if len(there) > 5 else "")
+            raise InputError(f"--{option}-label: {unknown[0]!r} has no scan in the dataset; there are {known}")
+    scans = tuple(
+        scan
+        for scan in cohort.scans
+        if (not people or scan.subject in people) and (not visits or scan.session in visits)
+    )
+    if not scans:
+        raise InputError("--participant-label, --session-label: nobody has a scan in these sessions")
+    here = {scan.subject for scan in scans}
+    return replace(cohort, scans=scans, strata=cohort.strata.loc[[who in here for who in cohort.strata.index]])

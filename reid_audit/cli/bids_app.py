@@ -1,0 +1,202 @@
+"""The audit as a BIDS-App: `bids`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from typer.core import TyperCommand
+
+import reid_audit
+from reid_audit.bids_app import PAGE_FILE, check_dataset, keep_labels, run_group, run_participants
+from reid_audit.cli.choosing import (
+    ConditionOption,
+    DerivativeOption,
+    OutsideOption,
+    RunOption,
+    SuffixOption,
+    WhereOption,
+    choice_of,
+)
+from reid_audit.cli.options import (
+    AttackOption,
+    DetectorOption,
+    EncoderOption,
+    LevelOption,
+    RendererName,
+    RendererOption,
+    SeedOption,
+    settings_of,
+    words_of,
+)
+from reid_audit.cli.running import LogOption, SchedulerOption, start_run
+from reid_audit.cli.words import out, say_audit, say_unacquired
+from reid_audit.records import InputError
+from reid_audit.work import default_workers
+from reid_audit.work.local import WORKER_BYTES
+
+
+class Analysis(StrEnum):
+    """Levels of a BIDS-App."""
+
+    PARTICIPANT = "participant"
+    GROUP = "group"
+
+
+_MANY = ("--participant-label", "--participant_label", "--session-label", "--session_label")
+
+
+class ManyLabels(TyperCommand):
+    """A command whose label options take every word up to the next option, as those of BIDS-Apps do."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option before each of its words."""
+        spread: list[str] = []
+        option, taken = "", 0
+        for word in args:
+            if word.startswith("-"):
+                option, taken = (word if word in _MANY else ""), 0
+                spread.append(word)
+                continue
+            if option and taken:
+                spread.append(option)
+            taken += 1
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"reid-audit {reid_audit.__version__}")
+        raise typer.Exit
+
+
+def _workers(n_procs: int | None, mem_mb: int | None) -> int | None:
+    if mem_mb is None:
+        return n_procs
+    if mem_mb < 1:
+        raise InputError(f"--mem-mb must be at least 1. Got {mem_mb} instead.")
+    return min(n_procs or default_workers(), max(1, mem_mb * 10**6 // WORKER_BYTES))
+
+
+def bids(
+    bids_dir: Annotated[Path, typer.Argument(help="Raw BIDS dataset.", show_default=False)],
+    out_dir: Annotated[Path, typer.Argument(help="Folder for the derivative.", show_default=False)],
+    analysis: Annotated[Analysis, typer.Argument(metavar="participant|group", help="Level.", show_default=False)],
+    participant_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--participant-label",
+            "--participant_label",
+            help="Only these people, with or without sub-.",
+            show_default=False,
+        ),
+    ] = None,
+    session_label: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--session-label", "--session_label", help="Only these sessions, with or without ses-.", show_default=False
+        ),
+    ] = None,
+    n_procs: Annotated[
+        int | None,
+        typer.Option("--n-procs", "--n_procs", "--n-cpus", "--n_cpus", help="Processes; one per core if left out."),
+    ] = None,
+    mem_mb: Annotated[
+        int | None, typer.Option("--mem-mb", "--mem_mb", help="Memory for all processes together.", show_default=False)
+    ] = None,
+    skip_validation: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bids-validation", "--skip_bids_validation", help="Accept a dataset without a description."
+        ),
+    ] = False,
+    work_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--work-dir",
+            "-w",
+            help="Private folder for finished faces (biometric data); the store of `score` if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", help="From `calibrate`, for the group.", show_default=False)
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="TOML file with your limits, for the group.", show_default=False)
+    ] = None,
+    suffix: SuffixOption = "",
+    which_run: RunOption = "",
+    where: WhereOption = None,
+    derivative: DerivativeOption = None,
+    condition: ConditionOption = None,
+    allow_outside: OutsideOption = False,
+    encoder: EncoderOption = "auto",
+    detector: DetectorOption = "auto",
+    renderer: RendererOption = RendererName.AUTO,
+    level: LevelOption = None,
+    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    scheduler: SchedulerOption = None,
+    log: LogOption = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Run as a BIDS-App: faces of the participants first, then the audit of the group, as a BIDS derivative.
+
+    Exit codes of the group are those of `score`: 0 PASS, 1 FAIL, 2 wrong use or input, 3 REVIEW, 4 INCOMPLETE.
+
+    Example: [bold]reid-audit bids raw raw/derivatives/reid-audit participant --participant-label 01 02[/]
+    """
+    if not skip_validation and bids_dir.is_dir():
+        check_dataset(bids_dir)
+    choice = choice_of(suffix, which_run, where, derivative, condition)
+    whole = reid_audit.read_cohort(bids_dir, choice=choice, layout="bids", allow_outside=allow_outside)
+    cohort = keep_labels(whole, participant_label or (), session_label or ())
+    settings, attacks = settings_of(encoder, detector, renderer, level), words_of(attack)
+    limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
+    thresholds = None if calibration is None else reid_audit.read_calibration(calibration)
+    store = reid_audit.Store(work_dir)
+    with start_run(workers=_workers(n_procs, mem_mb), scheduler=scheduler, store=store, log=log) as run:
+        if analysis is Analysis.PARTICIPANT:
+            records = run_participants(
+                cohort,
+                bids_dir,
+                out_dir,
+                everybody=cohort.originals == whole.originals,
+                settings=settings,
+                attacks=attacks,
+                store=store,
+                executor=run.executor,
+                progress=run.progress,
+            )
+            rows = [
+                (f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records
+            ]
+            say_unacquired(rows)
+            out.print(
+                f"Next: the same with `group`, once every participant is done. Tables: {escape(str(out_dir))}",
+                soft_wrap=True,
+            )
+            return
+        result = run_group(
+            cohort,
+            bids_dir,
+            out_dir,
+            calibration=thresholds,
+            policy=limits,
+            settings=settings,
+            attacks=attacks,
+            seed=seed,
+            store=store,
+            executor=run.executor,
+            progress=run.progress,
+        )
+    say_audit(result)
+    out.print(f"Report: {escape(str(out_dir / PAGE_FILE))}", soft_wrap=True)
+    raise typer.Exit(result.verdict.exit_code)

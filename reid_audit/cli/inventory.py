@@ -1,0 +1,136 @@
+"""What a dataset holds: `inventory`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+import reid_audit
+from reid_audit.cli.choosing import (
+    CohortArgument,
+    ConditionOption,
+    DerivativeOption,
+    LayoutOption,
+    OutsideOption,
+    RunOption,
+    SaltOption,
+    SuffixOption,
+    WhereOption,
+    choice_of,
+)
+from reid_audit.cli.options import show_progress
+from reid_audit.cli.words import out
+from reid_audit.records import Group, InputError
+
+EXIT_ASKED = 2
+LAYOUTS = {"manifest": "a manifest", "BIDS": "a BIDS dataset", "DICOM": "a tree of DICOM files"}
+_SHOWN = (Group.SAME, Group.DIFFERENT, Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
+
+
+def inventory(
+    path: CohortArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Manifest to write (CSV or TSV, readable by you alone).", show_default=False
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there already.")] = False,
+    suffix: SuffixOption = "",
+    which_run: RunOption = "",
+    where: WhereOption = None,
+    derivative: DerivativeOption = None,
+    condition: ConditionOption = None,
+    layout: LayoutOption = "auto",
+    salt_file: SaltOption = None,
+    allow_outside: OutsideOption = False,
+) -> None:
+    """Show what a dataset holds, what is set aside and why, before any pixel is read; write it as a manifest.
+
+    Exit code 2 where something must be chosen first: each question names the option that answers it.
+
+    Example: [bold]reid-audit inventory bids -o manifest.csv[/]
+    """
+    if output is not None and output.exists() and not overwrite:
+        raise InputError(f"{output.name} is there already; give another file or --overwrite")
+    with show_progress() as progress:
+        found = reid_audit.take_inventory(
+            path,
+            choice=choice_of(suffix, which_run, where, derivative, condition),
+            layout=layout,
+            salt_file=salt_file,
+            allow_outside=allow_outside,
+            progress=progress,
+        )
+    out.print(f"{escape(found.source)}: read as {LAYOUTS[found.layout]}")
+    if found.cohort is not None:
+        _say_cohort(found.cohort)
+    _say_aside(found.aside)
+    if found.layout == "DICOM":
+        salt = str(salt_file or reid_audit.salt_home())
+        out.print(f"People have pseudonyms; who has the salt can undo them: {escape(salt)}", soft_wrap=True)
+    for note in found.notes:
+        out.print(f"[yellow]Note:[/] {escape(note)}")
+    if found.cohort is None:
+        for question in found.questions:
+            out.print(f"[bold yellow]To choose:[/] {escape(question)}")
+        raise typer.Exit(EXIT_ASKED)
+    if output is None:
+        out.print("Write it as a manifest with -o manifest.csv, or give the same options to `calibrate` and `score`.")
+        return
+    reid_audit.write_manifest(output, found.cohort.scans, found.cohort.strata)
+    folder = output.parent.resolve()
+    outside = any(not scan.path.resolve().is_relative_to(folder) for scan in found.cohort.scans)
+    out.print(f"Manifest (private: it says where the scans are): {escape(str(output))}", soft_wrap=True)
+    command = "calibrate" if found.cohort.conditions == (reid_audit.ORIGINAL,) else "score"
+    target = "calibration.json" if command == "calibrate" else "result"
+    flag = " --allow-outside" if outside else ""
+    out.print(f"Next: reid-audit {command} {escape(shlex.quote(str(output)))}{flag} -o {target}", soft_wrap=True)
+
+
+def _say_cohort(cohort: reid_audit.Cohort) -> None:
+    table = Table("condition", "people", "visits", "scans", "modality", title="Found", title_justify="left")
+    for condition in cohort.conditions:
+        scans = [scan for scan in cohort.scans if scan.condition == condition]
+        visits = [str(sum(scan.session == session for scan in scans)) for session in cohort.sessions]
+        shown = ", ".join(f"{session}: {n}" for session, n in zip(cohort.sessions, visits, strict=True))
+        modalities = sorted({str(scan.modality or "to be told") for scan in scans})
+        table.add_row(
+            escape(condition),
+            str(len({scan.subject for scan in scans})),
+            escape(shown if len(cohort.sessions) <= 4 else f"{len(cohort.sessions)} kinds"),
+            str(len(scans)),
+            ", ".join(modalities),
+        )
+    out.print(table)
+    if len(cohort.strata.columns):
+        out.print(f"Strata: {escape(', '.join(map(str, cohort.strata.columns)))}")
+    pairs = Table("comparison", "condition", "possible", "missing", "because", title="Pairs", title_justify="left")
+    for pair in cohort.pair_accounting():
+        if pair.group in _SHOWN and (pair.possible or pair.missing):
+            pairs.add_row(
+                pair.group.value,
+                escape(pair.condition),
+                str(pair.possible),
+                str(pair.missing),
+                escape("; ".join(pair.reasons[:2])),
+            )
+    out.print(pairs)
+
+
+def _say_aside(aside: tuple[reid_audit.Aside, ...]) -> None:
+    if not aside:
+        return
+    table = Table("count", "what", "why", title="Set aside", title_justify="left")
+    named = any(entry.examples for entry in aside)
+    if named:
+        table.add_column("such as", overflow="fold")
+    for entry in sorted(aside, key=lambda entry: -entry.count):
+        examples = [escape("\n".join(entry.examples))] if named else []
+        table.add_row(str(entry.count), escape(entry.what), escape(entry.reason), *examples)
+    out.print(table)

@@ -1,0 +1,231 @@
+"""A BIDS dataset: raw images are originals, and what lies under ``derivatives/<tool>`` is a condition called so.
+
+Images are told by their names, as BIDS has it; a name that disagrees with its folder is set aside.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reid_audit.dataset.cohort import listed
+from reid_audit.dataset.found import Choice, Found, Ledger, check_condition, show_name
+from reid_audit.dataset.walk import list_files
+from reid_audit.records import ORIGINAL, InputError, Modality, natural_key
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUFFIXES: Mapping[str, tuple[str, Modality]] = {
+    "T1w": ("T1w", Modality.MR),
+    "T2w": ("T2w", Modality.MR),
+    "FLAIR": ("FLAIR", Modality.MR),
+    "PDw": ("PDw", Modality.MR),
+    "PD": ("PDw", Modality.MR),  # as BIDS called it before 1.5
+    "CT": ("CT", Modality.CT),  # proposed (BEP 24), in small letters
+    "ct": ("CT", Modality.CT),
+}
+"""Suffixes of images that show a head in detail, what they are called here, and their modality."""
+
+NO_SESSION = "1"
+"""The session of everybody in a dataset without ``ses-``."""
+
+_NAME = re.compile(r"sub-(?P<sub>[0-9A-Za-z]+)(?P<more>(?:_[a-z]+-[0-9A-Za-z+]+)*)_(?P<suffix>[0-9A-Za-z]+)")
+_ENDINGS = (".nii.gz", ".nii")
+_DESCRIPTION = "dataset_description.json"
+
+
+def looks_like_bids(root: Path) -> bool:
+    """Whether a folder says that it is a BIDS dataset, or has the folders and names of one."""
+    if (root / _DESCRIPTION).is_file():
+        return True
+    subjects = sorted(path for path in root.glob("sub-*") if path.is_dir())[:5]
+    return any(_NAME.fullmatch(_stem(path.name) or "") for sub in subjects for path in sub.glob("**/sub-*_*.nii*"))
+
+
+def read_description(root: Path) -> dict[str, object]:
+    """Read ``dataset_description.json``; empty where there is none.
+
+    Raises
+    ------
+    InputError
+        Where it is there and no JSON object.
+    """
+    path = root / _DESCRIPTION
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path.name}: is not readable JSON; correct it") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path.name}: is not a JSON object; correct it")
+    return found
+
+
+def _stem(name: str) -> str | None:
+    return next((name[: -len(ending)] for ending in _ENDINGS if name.endswith(ending)), None)
+
+
+def _kind(name: str) -> str:
+    """Name the kind of a file that is no image: what follows the first dot, or nothing that ends a name."""
+    ending = name.partition(".")[2]
+    return f".{ending}" if ending and len(ending) < 12 and ending.isprintable() else "other"
+
+
+def _identify(path: Path, root: Path, condition: str, ledger: Ledger) -> Found | None:
+    """Tell from its name what an image is; None = it is set aside."""
+    name, shown = path.name, show_name(path, root)
+    stem = _stem(name)
+    if stem is None:
+        ledger.add(_kind(name), "no NIfTI image", shown)
+        return None
+    match = _NAME.fullmatch(stem)
+    if match is None:
+        ledger.add("image", "its name is not BIDS", shown)
+        return None
+    pairs = [pair.split("-", 1) for pair in match["more"].split("_")[1:]]
+    entities = dict(pairs)
+    subject, session = match["sub"], entities.pop("ses", "")
+    parts = path.relative_to(root).parts[:-1]
+    expected = (f"sub-{subject}", *([f"ses-{session}"] if session else []))
+    if parts[: len(expected)] != expected or any(part.startswith("ses-") for part in parts[len(expected) :]):
+        ledger.add("image", "its name and its folder disagree about subject or session", shown)
+        return None
+    if len(entities) + bool(session) < len(pairs):
+        ledger.add("image", "an entity stands twice in its name", shown)
+        return None
+    if match["suffix"] not in SUFFIXES:
+        ledger.add(match["suffix"], f"not one of the images that are judged ({', '.join(_judged())})", shown)
+        return None
+    if entities.get("part", "mag") != "mag":
+        ledger.add(match["suffix"], "phase, real or imaginary part", shown)
+        return None
+    if condition != ORIGINAL and "space" in entities:
+        ledger.add(match["suffix"], "resampled to another space: not on its original's voxel grid", shown)
+        return None
+    suffix, modality = SUFFIXES[match["suffix"]]
+    return Found(subject, session, condition, suffix, modality, path, entities=entities)
+
+
+def _judged() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(suffix for suffix, _ in SUFFIXES.values()))
+
+
+def _read_tree(root: Path, condition: str, ledger: Ledger, *, allow_outside: bool) -> list[Found]:
+    """Find the images in the ``sub-*`` folders of one dataset."""
+    names = sorted(name for name in os.listdir(root) if name.startswith("sub-") and os.path.isdir(root / name))
+    without = [path for path in root.iterdir() if path.is_dir() and path.name not in names]
+    found = []
+    for path in list_files(root, ledger, allow_outside=allow_outside, without=without):
+        if path.parent == root:
+            continue  # the dataset's own tables and texts
+        one = _identify(path, root, condition, ledger)
+        found += [one] if one is not None else []
+    return found
+
+
+def _list_derivatives(root: Path, choice: Choice, ledger: Ledger) -> dict[str, Path]:
+    """Give each folder of ``derivatives`` that may be a condition, by its name."""
+    folder = root / "derivatives"
+    there = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()} if folder.is_dir() else {}
+    unknown = [name for name in choice.derivatives if name not in there]
+    if unknown:
+        known = listed(map(repr, there), most=10) or "none"
+        raise InputError(f"{root.name}: there is no derivative {unknown[0]!r}; there are {known}")
+    for name in [name for name in there if choice.derivatives and name not in choice.derivatives]:
+        ledger.add("derivative", "not among those that were chosen with --derivative", show_name(there.pop(name), root))
+    for name in [name for name in there if name.startswith(".")]:
+        del there[name]
+    return there
+
+
+def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool) -> tuple[list[Found], list[str]]:
+    """Find the images of a BIDS dataset, of its derivatives and of the trees that were declared to be conditions.
+
+    Returns
+    -------
+    found : list of Found
+        Before anything is chosen among them, sorted.
+    notes : list of str
+
+    Raises
+    ------
+    InputError
+        Where the dataset is itself a derivative, or a folder or condition cannot be used.
+    """
+    if str(read_description(root).get("DatasetType", "raw")).lower() == "derivative":
+        raise InputError(
+            f"{root.name}: is a derivative by its {_DESCRIPTION}; give the raw dataset, whose images are the "
+            "originals, and this one with --condition NAME=PATH"
+        )
+    notes = [] if (root / _DESCRIPTION).is_file() else [f"there is no {_DESCRIPTION}: taken for BIDS by its names"]
+    trees = [(ORIGINAL, root)]
+    trees += [(check_condition(name), path) for name, path in _list_derivatives(root, choice, ledger).items()]
+    trees += [(check_condition(name), Path(path)) for name, path in choice.conditions]
+    twice = [name for name, _ in trees if [other for other, _ in trees].count(name) > 1]
+    if twice:
+        raise InputError(f"condition {twice[0]!r} is there twice; give the other one another name")
+    found: list[Found] = []
+    for condition, path in trees:
+        if not path.is_dir():
+            raise InputError(f"{path.name}: there is no such folder; correct --condition {condition}=PATH")
+        mine = _read_tree(path, condition, ledger, allow_outside=allow_outside)
+        if not mine and condition != ORIGINAL:
+            ledger.add("derivative", "holds no image that is judged", condition)
+        found += mine
+    if not any(one.condition == ORIGINAL for one in found):
+        raise InputError(f"{root.name}: holds no raw image of a head ({', '.join(_judged())}); is it a BIDS dataset?")
+    return _settle_sessions(found, ledger), notes
+
+
+def _settle_sessions(found: Sequence[Found], ledger: Ledger) -> list[Found]:
+    """Give images without ``ses-`` the session 1, unless other images have one: then nobody knows which it was."""
+    with_session = any(one.session for one in found)
+    settled = []
+    for one in found:
+        if one.session or not with_session:
+            settled.append(replace(one, session=one.session or NO_SESSION))
+        else:
+            ledger.add(one.suffix, "has no ses- entity, where other images have one", one.path.name)
+    return sorted(
+        settled, key=lambda one: (natural_key(one.subject), natural_key(one.session), one.condition, one.path.name)
+    )
+
+
+def read_participants(root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Read ``participants.tsv`` as strata: index = labels without ``sub-``, one column of text each, ``""`` = unknown.
+
+    Raises
+    ------
+    InputError
+        Where the table cannot be read, lacks ``participant_id`` or names somebody twice.
+    """
+    import pandas as pd
+
+    path = root / "participants.tsv"
+    if not path.is_file():
+        return pd.DataFrame(index=pd.Index([], name="subject")), []
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # pandas' and the decoder's errors are ValueErrors
+        raise InputError(f"{path.name}: is not a readable table; correct it, e.g. with the BIDS validator") from error
+    if "participant_id" not in table.columns:
+        raise InputError(f"{path.name}: lacks the column participant_id; correct it")
+    labels = table.pop("participant_id").str.strip().str.removeprefix("sub-")
+    if labels.duplicated().any():
+        raise InputError(f"{path.name}: names {listed(labels[labels.duplicated()])} twice; keep one row each")
+    table = table.apply(lambda column: column.str.strip()).replace({"n/a": "", "N/A": ""})
+    clash = [column for column in table.columns if column in _TAKEN]
+    notes = (
+        [f"participants.tsv: column {listed(clash)} has the name of a manifest column and is left out"] if clash else []
+    )
+    return table.drop(columns=clash).set_axis(pd.Index(labels, name="subject")), notes
+
+
+_TAKEN = ("subject", "session", "condition", "path", "modality", "series")

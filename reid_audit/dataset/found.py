@@ -1,0 +1,169 @@
+"""What a tree of scans turned out to hold, before it is decided which of it makes the cohort."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reid_audit.dataset.cohort import Cohort
+from reid_audit.records import InputError, Modality
+
+MOST_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image that may become a scan of the cohort.
+
+    Attributes
+    ----------
+    subject : str
+        BIDS label, or the pseudonym of a PatientID.
+    session : str
+        BIDS label; empty in a DICOM tree until its visits are numbered.
+    condition : str
+        ``"original"``, or what the tree it lies in was declared to be.
+    suffix : str
+        T1w, T2w, FLAIR, PDw or CT in BIDS; CT or MR in DICOM.
+    modality : Modality
+    path : Path
+    series : str
+        See `reid_audit.records.name_series`; empty in BIDS.
+    entities : mapping of str to str
+        What else tells images of one visit apart: ``run``, ``acq`` ... of BIDS, ``SeriesNumber``, ``SeriesDescription``
+        ... of DICOM. Kept in memory for choosing, never written: descriptions are free text.
+    study : tuple of str
+        Date, time and identifier of the DICOM study; empty in BIDS. Kept in memory, never written.
+    """
+
+    subject: str
+    session: str
+    condition: str
+    suffix: str
+    modality: Modality
+    path: Path
+    series: str = ""
+    entities: Mapping[str, str] = field(default_factory=dict)
+    study: tuple[str, str, str] = ("", "", "")
+
+    @property
+    def run(self) -> str:
+        """What ``--run`` chooses by: the run of BIDS, the series number of DICOM; empty where there is none."""
+        return self.entities.get("run", "") or self.entities.get("SeriesNumber", "")
+
+    @property
+    def visit(self) -> str:
+        """Label for messages, e.g. ``"p01/1"``."""
+        return f"{self.subject}/{self.session}" if self.session else self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Files or series of one kind that do not become scans, and why.
+
+    ``examples`` are the first names, relative to the tree; none for a DICOM tree, whose names may be those of patients.
+    """
+
+    what: str
+    reason: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+
+class Ledger:
+    """Keeps account of what is set aside while a tree is read: a count and a few examples for each reason."""
+
+    def __init__(self, *, names: bool = True) -> None:
+        self._names = names
+        self._entries: dict[tuple[str, str], tuple[int, list[str]]] = {}
+
+    def add(self, what: str, reason: str, name: str = "", count: int = 1) -> None:
+        """Count one more thing that is set aside."""
+        so_far, examples = self._entries.get((what, reason), (0, []))
+        if self._names and name and len(examples) < MOST_EXAMPLES:
+            examples = [*examples, name]
+        self._entries[what, reason] = (so_far + count, examples)
+
+    def close(self) -> tuple[Aside, ...]:
+        """Give the account, in the order of the first of each kind."""
+        return tuple(
+            Aside(what, reason, count, tuple(examples)) for (what, reason), (count, examples) in self._entries.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What decides between the cohorts that a tree could be. Every empty field decides nothing.
+
+    Attributes
+    ----------
+    suffix : str
+        The one kind of image: T1w, T2w, FLAIR, PDw or CT in BIDS, CT or MR in DICOM.
+    run : str
+        Which of several runs (BIDS) or series (DICOM) of a visit: ``"first"``, a run's label or a series' number, or
+        ``"all"``, where each counts as a visit of its own.
+    where : tuple of (str, str)
+        Entities and what they must be, ``*`` and ``?`` standing for anything, capitals or not: ``("acq", "mprage")``,
+        ``("SeriesDescription", "*mprage*")``. An empty text asks for images without the entity.
+    derivatives : tuple of str
+        Which folders of a BIDS dataset's ``derivatives`` are conditions; all that hold such images by default.
+    conditions : tuple of (str, Path)
+        Trees that lie elsewhere and what defaced them.
+    """
+
+    suffix: str = ""
+    run: str = ""
+    where: tuple[tuple[str, str], ...] = ()
+    derivatives: tuple[str, ...] = ()
+    conditions: tuple[tuple[str, Path], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Inventory:
+    """What was found, what was set aside, and the cohort it amounts to.
+
+    Attributes
+    ----------
+    layout : str
+        ``"manifest"``, ``"BIDS"`` or ``"DICOM"``.
+    source : str
+        Name for reports, without folders; never a name of a DICOM folder.
+    cohort : Cohort or None
+        None where something must be asked first.
+    questions : tuple of str
+        What cannot be decided without the steward, each with the option that answers it.
+    aside : tuple of Aside
+    notes : tuple of str
+        What was noticed or concluded.
+    """
+
+    layout: str
+    source: str
+    cohort: Cohort | None
+    questions: tuple[str, ...]
+    aside: tuple[Aside, ...]
+    notes: tuple[str, ...]
+
+
+def check_condition(name: str) -> str:
+    """Return a defacer's name that later rooms can use.
+
+    Raises
+    ------
+    InputError
+        Where it is empty, ``"original"`` in any spelling, or holds slashes or control characters.
+    """
+    if not name.strip() or name.lower() == "original" or "/" in name or "\\" in name or not name.isprintable():
+        raise InputError(
+            f"condition {name!r} is no name for a defacer: it must not be empty or 'original', nor hold slashes or "
+            "control characters; name it with --condition NAME=PATH"
+        )
+    return name.strip()
+
+
+def show_name(path: Path, root: Path) -> str:
+    """Write a file's place in its tree for people; what would break a line or a terminal is escaped."""
+    text = os.path.relpath(path, root)
+    return text if text.isprintable() else repr(text)[1:-1]

@@ -1,0 +1,187 @@
+"""What a folder or manifest holds, and the cohort that it amounts to. No pixel is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from reid_audit.dataset.bids import looks_like_bids, read_bids, read_participants
+from reid_audit.dataset.choose import keep_asked, keep_one_suffix, number_visits, settle
+from reid_audit.dataset.cohort import Cohort, listed
+from reid_audit.dataset.dicom_tree import read_dicom_tree
+from reid_audit.dataset.found import Choice, Found, Inventory, Ledger
+from reid_audit.dataset.manifest import read_manifest
+from reid_audit.dataset.pseudonym import read_salt
+from reid_audit.records import ORIGINAL, InputError, ScanRef, natural_key
+from reid_audit.volume.stored import quiet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAYOUTS = ("auto", "bids", "dicom")
+
+
+def take_inventory(
+    path: Path,
+    *,
+    choice: Choice = Choice(),
+    layout: str = "auto",
+    salt_file: Path | None = None,
+    allow_outside: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Inventory:
+    """Look at a manifest, a BIDS dataset or a tree of DICOM files, and say which cohort it is.
+
+    Parameters
+    ----------
+    path : Path
+        A file is a manifest. A folder with ``dataset_description.json``, or with the names of one, is a BIDS dataset;
+        any other folder is searched for DICOM files.
+    choice : Choice
+        Decides where a tree could be several cohorts.
+    layout : str
+        ``"bids"`` or ``"dicom"`` where ``"auto"`` would be wrong.
+    salt_file : Path, optional
+        Of the pseudonyms of a DICOM tree; see `read_salt`.
+    allow_outside : bool
+        Whether scans may lie outside the folder: by the manifest's paths, or by links.
+    progress : callable, optional
+
+    Returns
+    -------
+    Inventory
+        With questions instead of a cohort where the choice leaves something open.
+
+    Raises
+    ------
+    InputError
+        Where `path` is none of the three, holds no scan, or an option cannot be followed.
+    """
+    path = Path(path)
+    if layout not in LAYOUTS:
+        raise InputError(f"layout must be one of {', '.join(LAYOUTS)}; got {layout!r}")
+    if not path.exists():
+        raise InputError(f"{path.name}: there is no such file or folder; give a manifest, or a BIDS or DICOM folder")
+    if path.is_file():
+        return _of_manifest(path, choice, layout=layout, allow_outside=allow_outside)
+    if layout == "bids" or (layout == "auto" and looks_like_bids(path)):
+        return _of_bids(path, choice, allow_outside=allow_outside)
+    return _of_dicom(path, choice, read_salt(salt_file), allow_outside=allow_outside, progress=progress)
+
+
+def read_cohort(
+    path: Path,
+    *,
+    choice: Choice = Choice(),
+    layout: str = "auto",
+    salt_file: Path | None = None,
+    allow_outside: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Cohort:
+    """Read a cohort from a manifest, a BIDS dataset or a tree of DICOM files; see `take_inventory`.
+
+    Raises
+    ------
+    InputError
+        As `take_inventory`, and where something must be asked first: the message holds every question.
+    """
+    inventory = take_inventory(
+        path, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside, progress=progress
+    )
+    if inventory.cohort is None:
+        questions = " ".join(inventory.questions)
+        raise InputError(f"{inventory.source}: {questions} `reid-audit inventory` shows what there is.")
+    return inventory.cohort
+
+
+def _of_manifest(path: Path, choice: Choice, *, layout: str, allow_outside: bool) -> Inventory:
+    if choice != Choice() or layout != "auto":
+        raise InputError(f"{path.name}: is a manifest, in which everything is chosen already; leave the options out")
+    cohort = read_manifest(path, allow_outside=allow_outside)
+    absent = cohort.find_absent_files()
+    notes = [f"{len(absent)} scans have no file: {listed(scan.key for scan in absent)}"] if absent else []
+    return Inventory("manifest", cohort.source, cohort, (), (), (*notes, *_doubt(cohort)))
+
+
+def _scan_of(one: Found) -> ScanRef:
+    return ScanRef(one.subject, one.session, one.condition, one.path, one.modality, one.series)
+
+
+def _finish(
+    layout: str,
+    source: str,
+    ledger: Ledger,
+    chosen: Sequence[Found],
+    questions: Sequence[str],
+    notes: Sequence[str],
+    strata: pd.DataFrame | None = None,
+) -> Inventory:
+    import pandas as pd
+
+    cohort = None
+    if not questions:
+        if not any(one.condition == ORIGINAL for one in chosen):
+            aside = listed((f"{entry.what}: {entry.reason} ({entry.count})" for entry in ledger.close()), most=4)
+            raise InputError(f"{source}: no original scan is left. Set aside: {aside or 'nothing'}.")
+        people = sorted({one.subject for one in chosen}, key=natural_key)
+        table = pd.DataFrame(index=pd.Index([], name="subject")) if strata is None else strata
+        unlisted = [who for who in people if who not in table.index]
+        if len(table.columns) and unlisted:
+            notes = [*notes, f"participants.tsv does not list {listed(unlisted)}"]
+        idle = [who for who in table.index if who not in people]
+        if idle:
+            notes = [*notes, f"participants.tsv lists {len(idle)} people without a scan: {listed(map(str, idle))}"]
+        table = table.reindex(pd.Index(people, name="subject"), fill_value="")
+        cohort = Cohort(tuple(_scan_of(one) for one in chosen), table, source)
+        notes = [*notes, *_doubt(cohort)]
+    return Inventory(layout, source, cohort, tuple(questions), ledger.close(), tuple(notes))
+
+
+def _doubt(cohort: Cohort) -> list[str]:
+    """Say what the cohort lacks for an audit."""
+    notes = []
+    if cohort.conditions == (ORIGINAL,):
+        notes.append(
+            "no defaced scan was found: enough for `calibrate`; declare defaced trees with --condition NAME=PATH"
+        )
+    alone = [one.key for one in cohort.scans if cohort.partner_of(one) is None]
+    if alone:
+        notes.append(f"{len(alone)} defaced scans have no original of their visit: {listed(alone)}")
+    return notes
+
+
+def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
+    root = path if path.name else path.resolve()
+    ledger = Ledger()
+    found, notes = read_bids(root, choice, ledger, allow_outside=allow_outside)
+    strata, more = read_participants(root)
+    kept = keep_asked(found, choice, ledger)
+    kept, questions = keep_one_suffix(kept, choice, ledger)
+    chosen, asked, told = settle(kept, choice, ledger, run_is="run")
+    return _finish("BIDS", root.name, ledger, chosen, [*questions, *asked], [*notes, *more, *told], strata)
+
+
+def _of_dicom(
+    path: Path,
+    choice: Choice,
+    salt: bytes,
+    *,
+    allow_outside: bool,
+    progress: Callable[[str, int, int], None] | None,
+) -> Inventory:
+    if choice.derivatives:
+        raise InputError("--derivative is for BIDS datasets; declare defaced DICOM trees with --condition NAME=PATH")
+    ledger = Ledger(names=False)
+    with quiet():
+        found, questions, notes = read_dicom_tree(
+            path, choice, ledger, salt=salt, allow_outside=allow_outside, progress=progress
+        )
+    source = "DICOM tree"
+    if not found and not questions:
+        return _finish("DICOM", source, ledger, [], questions, notes)
+    kept = keep_asked(found, choice, ledger)
+    kept, which = keep_one_suffix(kept, choice, ledger)
+    kept, order = number_visits(kept, ledger)
+    chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber")
+    return _finish("DICOM", source, ledger, chosen, [*questions, *which, *asked], [*notes, *order, *told])

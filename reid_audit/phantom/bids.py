@@ -1,0 +1,135 @@
+"""Synthetic heads as a raw BIDS dataset, with their label maps as a derivative."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from reid_audit.phantom.cohort import SITES
+from reid_audit.phantom.person import draw_person
+from reid_audit.phantom.scan import make_phantom
+from reid_audit.phantom.tissue import LABELS
+from reid_audit.records import InputError, Modality
+
+BIDS_VERSION = "1.10.0"
+
+_README = """# Synthetic heads
+
+None of these people exists: every head is computed from a seed by reid-audit (`reid-audit phantom --bids`).
+Subjects are scanned in {visits} sessions; sex, age and site are drawn too. Label maps lie in `derivatives/labels`.
+"""
+
+_PARTICIPANTS = {
+    "age": {"Description": "Synthetic age; the shape of the head does not depend on it", "Units": "year"},
+    "sex": {
+        "Description": "Synthetic sex, which the shape of the head depends on",
+        "Levels": {"F": "female", "M": "male"},
+    },
+    "site": {
+        "Description": "Synthetic site, drawn without meaning",
+        "Levels": {site: f"site {site}" for site in SITES},
+    },
+}
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _describe(name: str, kind: str) -> dict[str, object]:
+    made_by = {"Name": "reid-audit", "Version": version("reid-audit"), "Description": "reid-audit phantom --bids"}
+    return {
+        "Name": name,
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": kind,
+        "License": "CC0",
+        "Authors": ["The reid-audit developers"],
+        "GeneratedBy": [made_by],
+    }
+
+
+def write_bids_cohort(
+    out_dir: Path,
+    *,
+    subjects: int,
+    visits: int = 2,
+    modality: Modality = Modality.MR,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+    spacing_mm: float | None = None,
+    pose_sd_deg: float = 3.0,
+) -> Path:
+    """Write scans of synthetic people as a raw BIDS dataset. The same arguments give the same bytes.
+
+    Parameters
+    ----------
+    out_dir : Path
+        Made if absent. Gets ``sub-p01/ses-1/anat/sub-p01_ses-1_T1w.nii.gz`` with a sidecar, the tables and texts of a
+        dataset, and label maps (values of `LABELS`) below ``derivatives/labels``. BIDS has no CT yet: a CT lies where
+        the proposal (BEP 24) puts it, ``ct/sub-p01_ses-1_ct.nii.gz``, and ``.bidsignore`` tells validators so.
+    subjects, visits : int
+        At least 1.
+    modality : Modality
+    seed : int
+    progress : callable, optional
+        Called as ``progress(done, total)`` after each scan.
+    spacing_mm, pose_sd_deg
+        As in `make_phantom`.
+
+    Returns
+    -------
+    Path
+        The dataset.
+
+    Raises
+    ------
+    InputError
+        `subjects` or `visits` is less than 1, or the folder holds a dataset of something else.
+    """
+    from reid_audit.volume import write_labels, write_volume
+
+    for name, value in (("subjects", subjects), ("visits", visits)):
+        if value < 1:
+            raise InputError(f"{name} must be at least 1; got {value}.")
+    labels_dir = out_dir / "derivatives" / "labels"
+    labels_dir.mkdir(parents=True, exist_ok=True)
+    folder, suffix = ("ct", "ct") if modality is Modality.CT else ("anat", "T1w")
+    width = max(2, len(str(subjects)))
+    rows = []
+    for identity in range(1, subjects + 1):
+        person = draw_person(seed, identity)
+        label = f"sub-p{identity:0{width}d}"
+        rows.append((label, str(person.age_years), person.sex, SITES[identity % len(SITES)]))
+        for visit in range(1, visits + 1):
+            scan = make_phantom(
+                identity, visit, modality=modality, seed=seed, spacing_mm=spacing_mm, pose_sd_deg=pose_sd_deg
+            )
+            stem = f"{label}_ses-{visit}"
+            place, beside = (root / label / f"ses-{visit}" / folder for root in (out_dir, labels_dir))
+            place.mkdir(parents=True, exist_ok=True)
+            beside.mkdir(parents=True, exist_ok=True)
+            write_volume(scan.volume, place / f"{stem}_{suffix}.nii.gz")
+            _write_json(place / f"{stem}_{suffix}.json", _sidecar(modality))
+            write_labels(scan.labels, scan.volume.voxel_to_ras_mm, beside / f"{stem}_desc-tissues_dseg.nii.gz")
+            if progress is not None:
+                progress((identity - 1) * visits + visit, subjects * visits)
+    table = "".join("\t".join(row) + "\n" for row in [("participant_id", "age", "sex", "site"), *rows])
+    (out_dir / "participants.tsv").write_text(table, encoding="utf-8")
+    _write_json(out_dir / "participants.json", _PARTICIPANTS)
+    (out_dir / "README.md").write_text(_README.format(visits=visits), encoding="utf-8")
+    _write_json(out_dir / "dataset_description.json", _describe("Synthetic heads", "raw"))
+    if modality is Modality.CT:
+        (out_dir / ".bidsignore").write_text("**/ct\n", encoding="utf-8")
+    _write_json(labels_dir / "dataset_description.json", _describe("Tissues of the synthetic heads", "derivative"))
+    names = "".join(f"{value}\t{name}\n" for name, value in LABELS.items())
+    (labels_dir / "desc-tissues_dseg.tsv").write_text("index\tname\n" + names, encoding="utf-8")
+    return out_dir
+
+
+def _sidecar(modality: Modality) -> dict[str, object]:
+    shared = {"Manufacturer": "reid-audit", "ManufacturersModelName": "phantom", "BodyPart": "HEAD"}
+    if modality is Modality.CT:
+        return {**shared, "Modality": "CT", "Units": "HU"}
+    return {**shared, "MagneticFieldStrength": 3, "PulseSequenceType": "synthetic", "ConversionSoftware": "reid-audit"}

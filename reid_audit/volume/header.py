@@ -1,0 +1,105 @@
+"""The header of one DICOM file, without its pixels."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from reid_audit.records import name_series
+
+IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
+"""SOP classes of CT and MR images, plain and enhanced."""
+
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+class DeflatedError(ValueError):
+    """A DICOM file whose header is packed too: nobody knows how large it is before it is unpacked."""
+
+
+def damaged_header_errors() -> tuple[type[Exception], ...]:
+    """Give what pydicom raises on damaged bytes, when read and when asked for; found by feeding it damaged files."""
+    from pydicom.errors import BytesLengthException
+
+    plain = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
+    return (*plain, struct.error, BytesLengthException)
+
+
+@lru_cache(maxsize=8)
+def _tags_of(keywords: tuple[str, ...]) -> list[int]:
+    from pydicom.datadict import tag_for_keyword
+
+    return [tag_for_keyword(keyword) or 0 for keyword in keywords]
+
+
+def read_header(path: Path, keywords: Iterable[str]) -> Any | None:
+    """Read some elements of a DICOM file; sequences too, pixels never.
+
+    Returns
+    -------
+    pydicom.Dataset or None
+        None where the file is not DICOM (it lacks the letters ``DICM`` behind the preamble), found out without pydicom.
+
+    Raises
+    ------
+    Exception
+        One of `damaged_header_errors`. Values are decoded when they are asked for, and may raise then.
+    """
+    with path.open("rb") as stream:
+        if stream.read(132)[128:] != b"DICM":
+            return None
+        from pydicom.errors import InvalidDicomError
+        from pydicom.filereader import read_file_meta_info, read_partial
+
+        if read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
+            raise DeflatedError("deflated DICOM is not read; write it out with another transfer syntax")
+        wanted = _tags_of(tuple(keywords))
+        last = max(wanted)
+        stream.seek(0)
+        try:
+            # Tags stand in order: to stop after the last one skips a vendor's private fields, most of the time spent.
+            return read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=wanted)
+        except InvalidDicomError:
+            return None
+
+
+@lru_cache(maxsize=2)  # of one folder many series are read, one after the other
+def index_series(folder: Path, state: int) -> tuple[Mapping[str, Sequence[Path]], int]:
+    """List the files of each DICOM series of a folder, by `name_series`, and count the damaged ones.
+
+    `state` is the folder's time of modification in ns, so that a folder which changed is listed anew.
+    """
+    damaged = damaged_header_errors()
+    found: dict[str, list[Path]] = {}
+    lost = 0
+    for path in sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR"):
+        try:
+            header = read_header(path, ("SeriesInstanceUID",))
+            uid = None if header is None else header.get("SeriesInstanceUID")
+        except damaged:
+            lost += 1
+            continue
+        if uid is not None:
+            found.setdefault(name_series(str(uid)), []).append(path)
+    return found, lost
+
+
+def claims_no_face(header: Any) -> bool:
+    """Whether (0012,0063), (0012,0064) or (0028,0302) says that recognizable visual features were cleaned."""
+    codes = [item.get("CodeValue") for item in header.get("DeidentificationMethodCodeSequence") or ()]
+    methods = header.get("DeidentificationMethod") or ""
+    return (
+        "113102" in codes  # DCM: Clean Recognizable Visual Features Option
+        or header.get("RecognizableVisualFeatures") == "NO"
+        or "face" in str(methods).lower()  # defaced, mri_reface ...
+    )
+
+
+def is_localizer(header: Any) -> bool:
+    """Whether the image type says that this is a scout, from which other images are planned."""
+    words = header.get("ImageType") or ()
+    words = [words] if isinstance(words, str) else words
+    return any(str(word).upper() in ("LOCALIZER", "SCOUT", "TOPOGRAM") for word in words)

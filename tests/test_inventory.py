@@ -1,0 +1,263 @@
+"""Inventories of BIDS datasets: what is found, what is set aside and why, what must be asked."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from trees import write_bids, write_image
+
+from reid_audit import Choice, InputError, Inventory, Modality, read_cohort, read_manifest, take_inventory
+from reid_audit.cli import main
+
+
+def aside(of: Inventory) -> dict[str, int]:
+    """Count what was set aside by its reason."""
+    counts: dict[str, int] = {}
+    for entry in of.aside:
+        counts[entry.reason] = counts.get(entry.reason, 0) + entry.count
+    return counts
+
+
+def keys(of: Inventory) -> list[str]:
+    assert of.cohort is not None, of.questions
+    return [scan.key for scan in of.cohort.scans]
+
+
+def test_sixty_people_two_visits_two_tools(tmp_path):
+    root = write_bids(tmp_path / "study", people=60, derivatives=("pydeface", "quickshear"))
+    got = take_inventory(root)
+    cohort = got.cohort
+    assert cohort is not None
+    assert (got.layout, got.source, got.questions, got.notes) == ("BIDS", "study", (), ())
+    assert len(cohort.scans) == 60 * 2 * 3
+    assert cohort.conditions == ("original", "pydeface", "quickshear")
+    assert (cohort.sessions, len(cohort.subjects)) == (("1", "2"), 60)
+    assert cohort.strata.loc["07"].to_dict() == {"sex": "M", "age": "27", "handedness": ""}
+    assert {scan.modality for scan in cohort.scans} == {Modality.MR}
+    assert all(scan.path.is_file() for scan in cohort.scans)
+    assert aside(got) == {"no NIfTI image": 120}
+    same = next(pair for pair in cohort.pair_accounting() if pair.group.value == "same")
+    assert (same.possible, same.missing) == (60, 0)
+
+
+def test_a_dataset_without_sessions_is_one_visit(tmp_path):
+    root = tmp_path / "flat"
+    for who in ("01", "02"):
+        write_image(root / f"sub-{who}" / "anat" / f"sub-{who}_T1w.nii.gz")
+    got = take_inventory(root)
+    assert keys(got) == ["01/1/original", "02/1/original"]
+    assert "no dataset_description.json" in got.notes[0]
+    assert "no defaced scan" in got.notes[1]
+    write_image(root / "sub-02" / "ses-pre" / "anat" / "sub-02_ses-pre_T1w.nii.gz")
+    got = take_inventory(root)
+    assert keys(got) == ["02/pre/original"]
+    assert aside(got) == {"has no ses- entity, where other images have one": 2}
+
+
+def test_old_and_proposed_suffixes(tmp_path):
+    root = tmp_path / "raw"
+    write_image(root / "sub-a" / "anat" / "sub-a_PD.nii.gz")
+    write_image(root / "sub-b" / "ct" / "sub-b_ct.nii.gz")
+    got = take_inventory(root, choice=Choice(suffix="pdw"))
+    assert keys(got) == ["a/1/original"]
+    got = take_inventory(root, choice=Choice(suffix="CT"))
+    assert [(scan.key, scan.modality) for scan in got.cohort.scans] == [("b/1/original", Modality.CT)]
+
+
+def test_what_is_no_scan_is_set_aside_with_its_reason(tmp_path):
+    root = write_bids(tmp_path / "raw", people=1, derivatives=("tool", "fmriprep", "freesurfer"))
+    anat = root / "sub-01" / "ses-1" / "anat"
+    for name in (
+        *("sub-01_ses-1_part-phase_T1w", "sub-01_ses-1_inv-1_MP2RAGE", "head", "sub-01_ses-2_T1w", "sub-02_ses-1_T1w"),
+        *("sub-01_ses-1_acq-a_acq-b_T1w", "sub-01_ses-1_run 1_T1w"),
+    ):
+        write_image(anat / f"{name}.nii")
+    write_image(root / "sub-01" / "ses-1" / "func" / "sub-01_ses-1_task-rest_bold.nii.gz")
+    write_image(root / "sourcedata" / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.nii")
+    for path in (root / "derivatives" / "fmriprep").rglob("*.nii"):
+        path.rename(path.with_name(path.name.replace("desc-defaced", "space-MNI_desc-preproc")))
+    for path in (root / "derivatives" / "freesurfer").rglob("*.nii"):
+        path.rename(path.with_suffix(".mgz"))
+    got = take_inventory(root)
+    assert keys(got) == ["01/1/original", "01/1/tool", "01/2/original", "01/2/tool"]
+    assert aside(got) == {
+        "no NIfTI image": 2 + 2,
+        "phase, real or imaginary part": 1,
+        "not one of the images that are judged (T1w, T2w, FLAIR, PDw, CT)": 2,
+        "its name is not BIDS": 2,
+        "its name and its folder disagree about subject or session": 2,
+        "an entity stands twice in its name": 1,
+        "resampled to another space: not on its original's voxel grid": 2,
+        "holds no image that is judged": 2,
+    }
+
+
+def test_several_suffixes_are_asked_about(tmp_path):
+    root = write_bids(tmp_path / "raw", suffixes=("T1w", "FLAIR"), derivatives=("tool",))
+    got = take_inventory(root)
+    assert got.cohort is None
+    assert got.questions == ("Which images? The originals are FLAIR (6), T1w (6): choose one kind with --suffix.",)
+    with pytest.raises(InputError, match=r"^raw: Which images\?.*--suffix.*reid-audit inventory"):
+        read_cohort(root)
+    got = take_inventory(root, choice=Choice(suffix="flair"))
+    assert len(keys(got)) == 12
+    assert all("FLAIR" in scan.path.name for scan in got.cohort.scans)
+    assert aside(got)["another kind of image than FLAIR"] == 12
+    got = take_inventory(root, choice=Choice(suffix="T2w"))
+    assert got.questions == ("No original is T2w; there are FLAIR (6), T1w (6): choose with --suffix.",)
+
+
+def test_several_runs_are_asked_about_and_a_derivative_follows_its_original(tmp_path):
+    root = write_bids(tmp_path / "raw", runs=("1", "2"), derivatives=("tool",))
+    got = take_inventory(root)
+    assert len(got.questions) == 1
+    assert "6 visits hold several T1w images under the condition 'original', e.g. 01/1: run 1, 2." in got.questions[0]
+    assert "--run first, --run NUMBER, --run all" in got.questions[0]
+    # In one visit only the second run was defaced: with the first one chosen, it must not pass for the first.
+    (root / "derivatives/tool/sub-01/ses-1/anat/sub-01_ses-1_run-1_desc-defaced_T1w.nii").unlink()
+    got = take_inventory(root, choice=Choice(run="first"))
+    assert len(keys(got)) == 11
+    assert "01/1/tool" not in keys(got)
+    assert all("run-1" in scan.path.name for scan in got.cohort.scans)
+    got = take_inventory(root, choice=Choice(run="2"))
+    assert len(keys(got)) == 12
+    assert all("run-2" in scan.path.name for scan in got.cohort.scans)
+
+
+def test_a_derivative_of_another_run_is_not_its_own(tmp_path):
+    root = write_bids(tmp_path / "raw", people=1, sessions=1, runs=("1",), derivatives=("same", "other", "plain"))
+    for tool, run in (("other", "_run-2"), ("plain", "")):
+        path = next((root / "derivatives" / tool).rglob("*.nii"))
+        path.rename(path.with_name(path.name.replace("_run-1", run)))
+    got = take_inventory(root)
+    assert keys(got) == ["01/1/original", "01/1/plain", "01/1/same"]
+    assert aside(got)["its original was not chosen"] == 1
+
+
+def test_all_runs_are_visits_of_their_own(tmp_path):
+    root = write_bids(tmp_path / "raw", people=2, sessions=1, runs=("1", "2"), derivatives=("tool",))
+    (root / "derivatives/tool/sub-01/ses-1/anat/sub-01_ses-1_run-2_desc-defaced_T1w.nii").rename(
+        root / "derivatives/tool/sub-01/ses-1/anat/sub-01_ses-1_desc-defaced_T1w.nii"
+    )
+    got = take_inventory(root, choice=Choice(run="all"))
+    assert keys(got) == [
+        *("01/1r1/original", "01/1r1/tool", "01/1r2/original"),
+        *("02/1r1/original", "02/1r1/tool", "02/1r2/original", "02/1r2/tool"),
+    ]
+    assert aside(got)["is of no run of its visit's originals"] == 1
+    assert "each run counts as a visit" in got.notes[0]
+
+
+def test_other_entities_are_asked_about(tmp_path):
+    root = write_bids(tmp_path / "raw", people=1, sessions=1)
+    anat = root / "sub-01" / "ses-1" / "anat"
+    write_image(anat / "sub-01_ses-1_acq-fast_T1w.nii")
+    got = take_inventory(root)
+    assert "which differ in acq fast, none. Which one? --where acq=PATTERN." in got.questions[0]
+    fast = take_inventory(root, choice=Choice(where=(("acq", "F*"),)))
+    assert [scan.path.name for scan in fast.cohort.scans] == ["sub-01_ses-1_acq-fast_T1w.nii"]
+    plain = take_inventory(root, choice=Choice(where=(("acq", ""),)))
+    assert [scan.path.name for scan in plain.cohort.scans] == ["sub-01_ses-1_T1w.nii"]
+
+
+def test_two_files_for_one_scan_are_asked_about(tmp_path):
+    root = write_bids(tmp_path / "raw", people=1, sessions=1)
+    write_image(root / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.nii.gz")
+    got = take_inventory(root)
+    assert got.cohort is None
+    assert "two files for one scan (sub-01_ses-1_T1w.nii, sub-01_ses-1_T1w.nii.gz)" in got.questions[0]
+
+
+def test_derivatives_are_chosen_and_trees_elsewhere_declared(tmp_path):
+    root = write_bids(tmp_path / "raw", derivatives=("a", "b"))
+    got = take_inventory(root, choice=Choice(derivatives=("b",)))
+    assert got.cohort.conditions == ("original", "b")
+    with pytest.raises(InputError, match=r"no derivative 'c'; there are 'a', 'b'"):
+        take_inventory(root, choice=Choice(derivatives=("c",)))
+    (root / "derivatives" / "a").rename(tmp_path / "elsewhere")
+    got = take_inventory(root, choice=Choice(conditions=(("mine", tmp_path / "elsewhere"),)))
+    assert got.cohort.conditions == ("original", "b", "mine")
+    for name in ("b", "original", "a/b", ""):
+        with pytest.raises(InputError, match="condition"):
+            take_inventory(root, choice=Choice(conditions=((name, tmp_path / "elsewhere"),)))
+
+
+def test_a_derivative_is_no_raw_dataset(tmp_path):
+    root = write_bids(tmp_path / "defaced")
+    (root / "dataset_description.json").write_text('{"Name": "x", "DatasetType": "derivative"}')
+    with pytest.raises(InputError, match=r"is a derivative by its dataset_description.json; give the raw dataset"):
+        take_inventory(root)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("name\tsex\n01\tF\n", "lacks the column participant_id"),
+        ("participant_id\tsex\nsub-01\tF\n01\tM\n", "names 01 twice"),
+        ("participant_id\tsex\nsub-01\tF\tx\ty\n\n\t\t\t\t\n", "is not a readable table"),
+    ],
+)
+def test_bad_participants(tmp_path, table, message):
+    root = write_bids(tmp_path / "raw")
+    (root / "participants.tsv").write_text(table)
+    with pytest.raises(InputError, match=rf"^participants\.tsv: {message}"):
+        take_inventory(root)
+
+
+def test_participants_and_scans_need_not_agree(tmp_path):
+    root = write_bids(tmp_path / "raw", people=2, derivatives=("tool",))
+    (root / "participants.tsv").write_text("participant_id\tsession\tsex\nsub-02\t1\tF\nsub-09\t1\tM\n")
+    got = take_inventory(root)
+    assert got.cohort.strata["sex"].to_dict() == {"01": "", "02": "F"}
+    assert list(got.cohort.strata.columns) == ["sex"]
+    assert any("does not list 01" in note for note in got.notes)
+    assert any("1 people without a scan: 09" in note for note in got.notes)
+
+
+def test_the_manifest_that_it_writes_is_private_and_reads_back(tmp_path, capsys):
+    root = write_bids(tmp_path / "raw", derivatives=("tool",))
+    out = tmp_path / "manifest.csv"
+    assert main(["inventory", str(root), "-o", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "Next: reid-audit score" in said
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    want, got = read_cohort(root), read_manifest(out)
+    assert got.scans == want.scans
+    assert got.strata.equals(want.strata)
+    assert main(["inventory", str(root), "-o", str(out)]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert main(["inventory", str(out)]) == 0
+    assert "read as a manifest" in capsys.readouterr().out
+
+
+def test_the_command_asks_and_is_answered(tmp_path, capsys):
+    root = write_bids(tmp_path / "raw", runs=("1", "2"), suffixes=("T1w", "T2w"), derivatives=("tool",))
+    assert main(["inventory", str(root), "-o", str(tmp_path / "m.csv")]) == 2
+    assert "To choose: Which images?" in capsys.readouterr().out
+    assert not (tmp_path / "m.csv").exists()
+    assert main(["inventory", str(root), "--suffix", "T1w", "--run", "first", "-o", str(tmp_path / "m.csv")]) == 0
+    assert "original" in capsys.readouterr().out
+    assert main(["calibrate", str(root)]) == 2
+    assert "choose one kind with --suffix" in capsys.readouterr().err
+    assert main(["inventory", str(root), "--where", "acq"]) == 2
+    assert "--where must read NAME=VALUE" in capsys.readouterr().err
+
+
+def test_options_do_not_apply_to_a_manifest(tmp_path):
+    write_image(tmp_path / "a.nii")
+    manifest = tmp_path / "m.csv"
+    manifest.write_text("subject,session,condition,path\na,1,original,a.nii\nb,1,original,b.nii\n")
+    assert take_inventory(manifest).notes[0] == "1 scans have no file: b/1/original"
+    with pytest.raises(InputError, match="is a manifest"):
+        take_inventory(manifest, choice=Choice(run="first"))
+    with pytest.raises(InputError, match="no such file or folder"):
+        take_inventory(tmp_path / "none")
+    with pytest.raises(InputError, match="layout must be one of"):
+        take_inventory(tmp_path, layout="zip")
+
+
+def test_the_folder_of_the_dataset_may_be_the_present_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(write_bids(tmp_path / "here"))
+    assert take_inventory(Path()).source == "here"
