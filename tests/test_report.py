@@ -239,6 +239,7 @@ def test_hostile_names_stay_text(hostile: tuple[AuditResult, ScoreTable]) -> Non
 # --- what no output holds ---
 
 
+@pytest.mark.slow
 def test_no_default_output_holds_a_folder_a_portrait_or_a_dicom_identifier(
     told: tuple[AuditResult, ScoreTable], tmp_path: Path
 ) -> None:
@@ -266,6 +267,7 @@ def test_no_default_output_holds_a_folder_a_portrait_or_a_dicom_identifier(
 # --- figures ---
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn_with_and_without_data(
     told: tuple[AuditResult, ScoreTable], nothing: AuditResult, tmp_path: Path
 ) -> None:
@@ -342,6 +344,7 @@ def test_bids_tables_have_a_meaning_for_each_column(told: tuple[AuditResult, Sco
             assert "nan" not in text.split()
 
 
+@pytest.mark.slow
 def test_the_official_validator_takes_the_derivative(told: tuple[AuditResult, ScoreTable], tmp_path: Path) -> None:
     import shutil
 
