@@ -155,6 +155,8 @@ def deface_files(
     """
     if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
         raise InputError(f"{out_dir.name}: is there already; give another --out, or remove it")
+    if not scan.exists():
+        raise InputError(f"{scan.name}: there is no such scan; give a DICOM folder or a file")
     if labels is None and eyes_ras_mm is None:
         raise InputError(f"{scan.name}: where are its eyes? Give --labels with --label-names, or --eyes-from-portrait")
     if labels is not None and label_names is None:
