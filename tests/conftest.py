@@ -39,6 +39,14 @@ def _own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _wide_terminal() -> None:
+    """Let no table break its words, whichever test was the first to print."""
+    from reid_audit.cli.words import err, out
+
+    out.width = err.width = 250
+
+
 @pytest.fixture(scope="session")
 def demo_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four synthetic people in two visits, the first defaced by the three reference defacers: 20 scans."""

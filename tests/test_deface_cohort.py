@@ -198,7 +198,6 @@ def test_another_file_is_no_list_of_runs(text: str, tmp_path: Path) -> None:
 def test_the_command_writes_what_score_reads(
     heads: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     out = tmp_path / "out"
     words = ["deface", str(heads), "-o", str(out), "--tool", "no-op,face-box,refacing-cgan", "--session", "1"]
@@ -242,7 +241,6 @@ def test_what_labels_mean_is_never_guessed(heads: Path, tmp_path: Path, capsys: 
 
 
 def test_the_list_tells_what_is_here(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "250")
     monkeypatch.setenv("PATH", "/nowhere")
     assert main(["deface", "--list"]) == 0
     said = capsys.readouterr().out

@@ -27,8 +27,13 @@ def _walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str,
 COMMANDS = dict(_walk(typer.main.get_command(app)))
 FETCH = ("weights", "fetch")
 LACKING = "ArcFace"
-SMALL = {("demo",): ["--subjects", "2"], ("phantom",): ["--subjects", "1", "--visits", "1"]}
-"""So that a command that works does not work for long."""
+MORE = {
+    ("demo",): ["--subjects", "2"],
+    ("phantom",): ["--subjects", "1", "--visits", "1"],
+    ("deface",): ["--eyes-from-portrait"],
+    ("bids",): ["--skip-bids-validation"],
+}
+"""So that a command that works does not work for long, and one that can use a recogniser does."""
 
 
 @pytest.fixture(autouse=True)
@@ -52,24 +57,36 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small cohort, and an empty weights home."""
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    volume = Volume(np.zeros((8, 8, 8), dtype=np.float32), np.eye(4), Modality.CT)
+    half = np.where(np.arange(8) < 4, -1000, 40).astype(np.float32)
+    volume = Volume(np.tile(half, (8, 8, 1)), np.eye(4), Modality.CT)
     lines = ["subject,session,condition,path"]
     for person in ("p1", "p2"):
         for session, condition in (("1", "original"), ("2", "original"), ("1", "tool")):
             name = f"{person}_{session}_{condition}.nii"
             write_volume(volume, tmp_path / name)
             lines.append(f"{person},{session},{condition},{name}")
+            if condition == "original":
+                place = tmp_path / "raw" / f"sub-{person}" / f"ses-{session}" / "anat"
+                place.mkdir(parents=True)
+                write_volume(volume, place / f"sub-{person}_ses-{session}_T1w.nii.gz")
     (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
     return tmp_path
 
 
-INPUTS = {"manifest": "manifest.csv", "volume": "p1_1_original.nii"}
+INPUTS = {
+    "manifest": "manifest.csv",
+    "dataset": "manifest.csv",
+    "volume": "p1_1_original.nii",
+    "scan": "p1_1_original.nii",
+    "bids_dir": "raw",
+    "analysis": "participant",
+}
 OUTPUTS = ("output", "out_dir", "out")
 
 
 def _arguments(path: tuple[str, ...], command: Any) -> list[str]:
     """What the command cannot do without: the cohort or a scan by its name, else a file that is not there."""
-    given = [*path, *SMALL.get(path, [])]
+    given = [*path, *MORE.get(path, [])]
     for parameter in command.params:
         if parameter.name in ("encoder", "encoders"):
             value = LACKING

@@ -317,7 +317,6 @@ def test_maps_are_private_and_add_up(cohort: Path) -> None:
 
 
 def test_the_command(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(cohort)
     argv = ["utility", "manifest.csv", "--segmentations", "labels", "--doses", "doses", "--names", "names.csv"]
     argv += ["--models", "models.csv", "--brain", "brain", "--alias", "cord=spinal cord", "-o", "out", "--workers", "1"]
@@ -363,7 +362,6 @@ def test_the_command_joins_an_audit(
     result = judge_scores(compare(faces), source="cohort.csv", draws=50)
     (cohort / "result.json").write_text(result_to_json(result))
     monkeypatch.chdir(cohort)
-    monkeypatch.setenv("COLUMNS", "200")
     argv = ["utility", "manifest.csv", "--segmentations", "labels", "--names", "names.csv", "--workers", "1"]
     assert main([*argv, "--audit", "result.json", "-o", "out"]) == 0
     text = capsys.readouterr().out
@@ -415,7 +413,6 @@ def test_the_example_prints_the_tables_of_the_papers(
 ) -> None:
     example = _load(Path(__file__).parents[1] / "examples" / "utility_tables.py")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
     argv = ["utility_tables.py", "--subjects", "2", "--spacing", "4", "--without-risk", "--workers", "1"]
     monkeypatch.setattr("sys.argv", argv)
     example.main()
