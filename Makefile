@@ -24,7 +24,7 @@ demo: setup  ## Run the main job on synthetic heads: 30 people, 2 visits, 3 defa
 	$(BIN)/reid-audit demo
 
 test: check  ## Run the linters, the type checker and every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: setup  ## Run the tests that are not marked slow
 	$(BIN)/python -m pytest -m "not slow"
