@@ -10,7 +10,7 @@ import pytest
 from reid_audit import Modality, RenderError, Skin, Volume, extract_skin, make_phantom
 from reid_audit.attack import HeadShape, Laid, fill_head, lay_head
 from reid_audit.audit.filling import fill_skin
-from reid_audit.phantom import LABELS, PhantomScan, average_head
+from reid_audit.phantom import LABELS, PhantomScan, make_average_head
 from reid_audit.render import find_frontal_view, find_head_pose
 from reid_audit.surface import SurfaceSettings
 
@@ -19,7 +19,8 @@ COARSE = SurfaceSettings(voxel_mm=3.0)
 
 @pytest.fixture(scope="module")
 def shape() -> HeadShape:
-    return HeadShape(*average_head(3.0))
+    head = make_average_head(spacing_mm=3.0)
+    return HeadShape(head.skin_mm, head.voxel_to_head_mm)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,8 @@ def _without_face(head: PhantomScan) -> Volume:
 
 
 def test_the_average_head_is_mirror_symmetric_and_of_adult_size() -> None:
-    distance, affine = average_head(4.0)
+    head = make_average_head(spacing_mm=4.0)
+    distance, affine = head.skin_mm, head.voxel_to_head_mm
     inside = np.argwhere(distance < 0) @ affine[:3, :3].T + affine[:3, 3]
     assert affine[0, 3] + 4.0 * (len(distance) - 1) == -affine[0, 3]
     near = np.abs(distance) < 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from reid_audit.attack import HeadShape, fill_head, lay_head
-from reid_audit.phantom import average_head
+from reid_audit.phantom import make_average_head
 from reid_audit.records import Skin, Volume
 from reid_audit.render import find_frontal_view, find_head_pose
 from reid_audit.surface import SurfaceSettings, air_of, extract_skin
@@ -13,7 +13,8 @@ from reid_audit.surface import SurfaceSettings, air_of, extract_skin
 
 @lru_cache(maxsize=1)
 def _average_shape() -> HeadShape:
-    return HeadShape(*average_head())
+    head = make_average_head()
+    return HeadShape(head.skin_mm, head.voxel_to_head_mm)
 
 
 def fill_skin(volume: Volume, skin: Skin, *, settings: SurfaceSettings) -> Skin:

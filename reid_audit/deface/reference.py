@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.deface.eye_plane import find_cut, removed_by
 from reid_audit.records import InputError, Volume
 
 Labels = NDArray[np.integer[Any]]
@@ -55,7 +56,7 @@ def air_of(volume: Volume) -> float:
     return AIR_HU if volume.is_hu else 0.0
 
 
-def _withair_of(volume: Volume, removed: NDArray[np.bool_]) -> Volume:
+def _with_air(volume: Volume, removed: NDArray[np.bool_]) -> Volume:
     intensity = np.where(removed, np.float32(air_of(volume)), volume.intensity)
     return replace(volume, intensity=intensity)
 
@@ -79,11 +80,8 @@ class EyePlaneCut:
 
     def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume without eyes, brow and forehead. See `reid_audit.deface.apply_defacer`."""
-        eyes = _extent(locate(labels, label_values, ("eye_left", "eye_right")))
-        removed = np.zeros(labels.shape, dtype=bool)
-        removed[:, int(np.floor(eyes.centre[1])) + 1 :, eyes.first[2] :] = True
-        removed &= ~brain_of(labels, label_values)
-        return _withair_of(volume, removed)
+        cut = find_cut(locate(labels, label_values, ("eye_left", "eye_right")))
+        return _with_air(volume, removed_by(cut, brain_of(labels, label_values), where="eyes of the label map"))
 
 
 def _face_box(
@@ -172,4 +170,4 @@ class FaceRemoval:
             brain_of(labels, label_values)[:, :, slices], size=tuple(2 * r + 1 for r in radius), mode="constant"
         )
         removed[:, :, slices] &= ~kept
-        return _withair_of(volume, removed)
+        return _with_air(volume, removed)

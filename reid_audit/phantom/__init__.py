@@ -12,7 +12,6 @@ visit
     changes: weight, the opening of mouth and lids.
 """
 
-from reid_audit.phantom.average import average_head
 from reid_audit.phantom.bids import write_bids_cohort
 from reid_audit.phantom.cohort import LABEL_NAMES, write_cohort, write_rt_cohort
 from reid_audit.phantom.dicom import RtSet, write_rt_set
@@ -27,7 +26,6 @@ __all__ = [
     "AverageHead",
     "PhantomScan",
     "RtSet",
-    "average_head",
     "locate_landmarks",
     "make_average_head",
     "make_phantom",
