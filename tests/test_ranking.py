@@ -164,6 +164,25 @@ def test_the_command_compares_folders(
     assert "result.json cannot be read" in capsys.readouterr().err.replace("\n", " ")
 
 
+def test_the_command_reads_how_defacers_ran_and_what_they_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from reid_audit import Utility, write_defacing, write_utility
+
+    result, scores = make_result(24, {"none": 1.0, "wipe": 60.0}, cost=True)
+    write_result(replace(result, defacing=(), utility=()), scores, tmp_path / "result")
+    write_defacing(result.defacing, tmp_path / "defacing.json")
+    lost = Utility("manifest.csv", 2.0, 5.0, cases=(), values=result.utility, volumes=(), comparisons=(), places=())
+    write_utility(lost, tmp_path / "utility")
+    argv = ["compare", str(tmp_path / "result"), "--defacing", str(tmp_path / "defacing.json")]
+    assert main([*argv, "--utility", str(tmp_path / "utility"), "--cost", "dice"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "seconds a scan 12 (median)" in text  # 10 to 14, in turn
+    assert "failed 1 of 25 runs: 1 failed" in text
+    assert "failed 0 of 24 runs" in text
+    assert "lost (dice, brain, elsewhere)" in text
+
+
 def test_several_recognisers_count_by_the_worst_of_them(both: AuditResult) -> None:
     from reid_audit import result_from_json, result_to_html, result_to_json, result_to_markdown
     from reid_audit.audit import join_results

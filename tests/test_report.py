@@ -71,6 +71,16 @@ def hostile() -> tuple[AuditResult, ScoreTable]:
     return make_result(people, dict.fromkeys(HOSTILE[:4], 1.0), draws=20, source="<b>manifest</b>.csv")
 
 
+def test_the_page_says_what_protection_cost_and_how_defacers_ran(told: tuple[AuditResult, ScoreTable]) -> None:
+    html = result_to_html(told[0])
+    text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    assert "What the protection cost" in text
+    assert re.search(r"dice brain elsewhere 0\.9 0\.8 to 1 20 1", text)  # mean, interval, cases, without a number
+    assert "1 failed" in text
+    for heading in ("What the protection cost", "How the defacers ran"):
+        assert heading not in result_to_html(replace(told[0], utility=(), defacing=()))
+
+
 @pytest.fixture(scope="module")
 def nothing() -> AuditResult:
     """A result that holds no number at all."""

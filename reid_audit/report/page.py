@@ -5,12 +5,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, Decision, Fingerprint, Policy, natural_key
+from reid_audit.records import (
+    ORIGINAL,
+    AttackEvidence,
+    AuditResult,
+    Decision,
+    DefaceStatus,
+    Fingerprint,
+    Policy,
+    natural_key,
+)
 from reid_audit.report.figures import Figure, draw_attack, list_overview
 from reid_audit.report.tables import ScanRisk, count_flow, list_risks
 from reid_audit.report.words import (
@@ -33,6 +45,7 @@ if TYPE_CHECKING:
 
 _ROWS_WITHOUT_SCRIPT = 100
 _MOST_ROWS = 30_000
+_MOST_COSTS = 400
 _MOST_FOLDED = 12
 """So many attacks get a picture of their own; a page of hundreds is not read, and `report --format figures` has all."""
 
@@ -146,6 +159,18 @@ def _draw(figure: Figure) -> dict[str, Any]:
     return {"caption": figure.caption, "alt": figure.alt, "svg": Markup(figure.svg())}
 
 
+def _sum_up_runs(result: AuditResult) -> list[tuple[str, int, int, str, float]]:
+    """Name each defacer with its runs, its failures, why they failed, and the median seconds of those that did not."""
+    rows = []
+    for name in dict.fromkeys(run.condition for run in result.defacing):
+        runs = [run for run in result.defacing if run.condition == name]
+        failed = Counter(run.status.value for run in runs if run.status is not DefaceStatus.OK)
+        seconds = [run.seconds for run in runs if run.status is DefaceStatus.OK and run.seconds == run.seconds]
+        why = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in failed.items()) or "none failed"
+        rows.append((name, len(runs), failed.total(), why, median(seconds) if seconds else math.nan))
+    return rows
+
+
 def result_to_html(result: AuditResult) -> str:
     """Write the page of a result.
 
@@ -193,6 +218,8 @@ def result_to_html(result: AuditResult) -> str:
             rivals_text=rivals_text,
             policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
             fingerprint=[(field.name, getattr(result.fingerprint, field.name)) for field in fields(Fingerprint)],
+            runs=_sum_up_runs(result),
+            most_costs=_MOST_COSTS,
             Decision=Decision,
         )
     )

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -178,9 +178,8 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
         yield pool
     except BaseException as error:
         if pool is not None:
-            pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - strangers:
-            process.terminate()
+            pool.close()
+        _terminate_all_but(strangers)
         if isinstance(error, BrokenProcessPool):
             raise EngineError(
                 f"{plan.count} worker processes could not be started, as a rule because memory is short; "
@@ -192,13 +191,24 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _terminate_all_but(strangers: Iterable[object]) -> None:
+    for process in set(multiprocessing.active_children()).difference(strangers):
+        process.terminate()
+
+
 def _start_processes(count: int) -> ProcessPoolExecutor:
+    strangers = set(multiprocessing.active_children())
     # Spawned, not forked: OpenGL contexts and ONNX sessions do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare_worker)
-    with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
-        with _interrupts_held():
-            started = [pool.submit(_idle) for _ in range(count)]
-        for future in started:
-            future.result()
+    try:
+        with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
+            with _interrupts_held():
+                started = [pool.submit(_idle) for _ in range(count)]
+            for future in started:
+                future.result()
+    except BaseException:
+        _terminate_all_but(strangers)
+        pool.shutdown(wait=True, cancel_futures=True)  # else its thread may still be ending when the program does
+        raise
     return pool

@@ -60,17 +60,23 @@ class MendingPool(Executor):
             self._feed()
         return outer
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more tasks; end the processes when they are done, or what was not begun is cancelled."""
+    def close(self) -> None:
+        """Take no more tasks and cancel what was not begun; processes that die from now on stay dead."""
         with self._lock:
             self._closed = True
             waiting = [task.outer for task in self._waiting]
-            if cancel_futures:
-                self._waiting.clear()
+            self._waiting.clear()
+        for outer in waiting:
+            outer.cancel()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more tasks; end the processes when they are done, or what was not begun is cancelled."""
         if cancel_futures:
-            for outer in waiting:
-                outer.cancel()
-        elif wait:
+            self.close()
+        with self._lock:
+            self._closed = True
+            waiting = [task.outer for task in self._waiting]
+        if wait:
             for outer in waiting:
                 outer.exception()
         self._pool.shutdown(wait=wait, cancel_futures=cancel_futures)
@@ -83,9 +89,7 @@ class MendingPool(Executor):
                     return
                 task = self._in_doubt.popleft()
                 task.alone = True
-            elif (
-                self._waiting and len(self._running) < self._count and not any(t.alone for t in self._running.values())
-            ):
+            elif self._waiting and self._has_room():
                 task = self._waiting.popleft()
                 if not task.outer.set_running_or_notify_cancel():
                     continue
