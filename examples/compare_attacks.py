@@ -9,8 +9,8 @@ all of them. The heads are synthetic, so that the table may be shown.
 
 What `attacks.md` shows. By matches of the naive attacker the eye-plane cut and blurs of 5 and 10 mm are safe: nobody of
 ten. Filling in the cut matches four; aligned finds 14 of 20 searches first, and the parrot, who defaces his gallery
-too, finds everybody behind a blur of 5 or 10 mm. Registered is the one attacker that is weaker than naive on untouched
-scans (18 of 20 searches first), because its place is nobody's own. Crossed landmarks find the owner of the pixels.
+too, finds everybody behind a blur of 5 or 10 mm. On untouched scans no attacker is weaker than naive. Crossed landmarks
+find the owner of the pixels.
 """
 
 from __future__ import annotations
