@@ -156,20 +156,15 @@ _SHORT = {"eye_right": "right eye", "eye_left": "left eye"}
 def _say_quality(summaries: Sequence[QualitySummary]) -> None:
     if not summaries:
         return
-    names = [name for name, _ in summaries[0].parts]
-    heads = [_SHORT.get(name, name) for name in names]
-    title = "Removed (scans; median shift of the skin in mm, - back, + covered)"
-    table = Table("defacer", "eyes, nose, mouth", *heads, "altered depth mm", "impacted depth mm", title=title)
+    title = "What was removed; shift of the skin: median in mm, - back, + covered"
+    table = Table("defacer", "part", "removed in", "shift", title=title)
     table.title_justify = "left"
     for each in summaries:
-        shifts = dict(each.shifts_mm)
-        cells = [f"{count} ({shifts[name]:+.1f})" for name, count in each.parts]
-        table.add_row(
-            escape(each.condition),
-            f"{each.removed} of {each.scans}",
-            *cells,
-            _number(each.depth_median_mm),
-            _number(each.impacted_depth_mm),
-        )
+        shifts, scans = dict(each.shifts_mm), f"of {each.scans}"
+        table.add_row(escape(each.condition), "eyes, nose and mouth", f"{each.removed} {scans}", "")
+        for name, count in each.parts:
+            table.add_row("", _SHORT.get(name, name), f"{count} {scans}", f"{shifts[name]:+.1f}")
+        depth = f"altered {_number(each.depth_median_mm)}, impacted {_number(each.impacted_depth_mm)} mm deep"
+        table.add_row("", depth, "", "", end_section=True)
     out.print(table)
     out.print("A face that was replaced or covered is not removed. Only `reid-audit score` says who can be found.")
