@@ -229,11 +229,9 @@ def _examine(
     """Do one scan with some of the recognisers."""
     if expected is not None:
         check_engines_here(everything, expected)
-    settings, attacks = [everything[k] for k in recognisers], _attacks_on(job.scan, attacks)
-    if job.scan.condition == ORIGINAL:
-        return examine_scan_with_each(job.scan, settings, attacks=attacks)
+    settings = [everything[k] for k in recognisers]
     partners, hints = [job.partners[k] for k in recognisers], [job.hints[k] for k in recognisers]
-    return examine_scan_with_each(job.scan, settings, partners, attacks=attacks, hints=hints)
+    return examine_scan_with_each(job.scan, settings, partners, attacks=_attacks_on(job.scan, attacks), hints=hints)
 
 
 def _lose(job: Job, recognisers: Sequence[int], *, everything: tuple[Settings, ...]) -> tuple[FaceRecord, ...]:
