@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -125,18 +123,12 @@ def test_the_version_is_that_of_the_tools_own_environment(first: str, play, tmp_
 
 
 @pytest.fixture
-def executables(tmp_path: Path) -> Iterator[Path]:
-    """The tool in an environment of its own: its folder of executables. The environment takes 1.2 GB: it is removed."""
-    folder = tmp_path / "environment"
-    _install(folder)
-    yield folder / "bin"
-    shutil.rmtree(folder)
-
-
-def _install(folder: Path) -> None:
+def executables(tmp_path: Path) -> Path:
+    """The tool in an environment of its own: its folder of executables."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64") or sys.version_info >= (3, 12):
         pytest.skip("TensorFlow 2.15 is there for Python 3.11 at most, and its Conv3D of the tool for x86-64 Linux")
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    folder = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", folder], env=environment, check=True)
     (folder / "tool.txt").write_text(DEEPDEFACER, encoding="utf-8")
     options = ("--retries=1", "--require-hashes", "--no-deps", "--no-build-isolation", "--no-compile")
@@ -150,6 +142,7 @@ def _install(folder: Path) -> None:
         assert done.returncode == 0, done.stderr
     (packages,) = (folder / "lib").glob("python3*/site-packages")
     (packages / "sitecustomize.py").write_text(ADD_TRANSFORM, encoding="utf-8")
+    return folder / "bin"
 
 
 @pytest.mark.slow
