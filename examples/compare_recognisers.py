@@ -4,11 +4,13 @@
 
     python examples/compare_recognisers.py dlib onnx:model.onnx --phantoms 24
     python examples/compare_recognisers.py dlib Facenet512 ArcFace --manifest cohort/manifest.csv --detector dlib
-    python examples/compare_recognisers.py dlib onnx:model.onnx --phantoms 40 --labels label_maps
+    python examples/compare_recognisers.py dlib onnx:model.onnx --phantoms 40 --variety 1.5 --labels label_maps
 
 One table for all that is asked for, with rates of whole cohorts and nothing about one person. Each scan is drawn once
 and its face is looked for once per detector; every recogniser then reads the same place. Time is that of a whole face,
-with the detector's part. AUC counts a pair without a face one half; `found` leaves such pairs out. People need two
+with the detector's part. AUC counts a pair without a face one half; `found` leaves such pairs out. `same` and
+`different` are the mean distances of one person's scans and of two people's: whether synthetic strangers are as unlike
+each other as those of real head shapes is seen there, and `--variety` sets it. People need two
 sessions. `reid-audit choose-model` does it for a manifest, on all cores.
 """
 
@@ -35,6 +37,7 @@ from reid_audit.records import (
     Face,
     FaceRecord,
     Fingerprint,
+    Group,
     Portrait,
     Rate,
     ReidAuditError,
@@ -51,12 +54,12 @@ TIMED = 5
 """Portraits on which the time per face is measured."""
 
 
-def list_phantoms(people: int, seed: int) -> Iterator[tuple[ScanRef, Volume]]:
+def list_phantoms(people: int, seed: int, variety: float) -> Iterator[tuple[ScanRef, Volume]]:
     """Two visits of each synthetic person."""
     for identity in range(people):
         for visit in (1, 2):
             scan = ScanRef(f"s{identity:03d}", str(visit), ORIGINAL, Path(f"s{identity:03d}_{visit}.nii.gz"))
-            yield scan, make_phantom(identity, visit, seed=seed).volume
+            yield scan, make_phantom(identity, visit, seed=seed, variety=variety).volume
 
 
 def list_originals(manifest: Path) -> Iterator[tuple[ScanRef, Volume | ReidAuditError]]:
@@ -108,18 +111,27 @@ def time_face(encoder: Encoder, detector: str, portraits: list[Portrait]) -> flo
 
 
 class Searched(NamedTuple):
-    """AUC over the faces that were found alone, and second visits that find their own person first."""
+    """AUC over the faces that were found alone, second visits that find their own person first, mean distances."""
 
     auc: float
     rank1: Rate
     chance1: float
+    same: float
+    different: float
 
 
 def search(scores: ScoreTable) -> Searched:
     """Look every second visit up among all first ones."""
     calibration = calibrate(scores, fingerprint=Fingerprint("", "", "", "", "", "", ""), seed=0, draws=0)
     (control,) = assess(scores, calibration, seed=0).controls
-    return Searched(calibration.auc.value, control.search.rank1, control.search.chance1)
+    means = scores.frame.groupby("group")["distance"].mean()
+    return Searched(
+        calibration.auc.value,
+        control.search.rank1,
+        control.search.chance1,
+        means[Group.SAME.value],
+        means[Group.DIFFERENT.value],
+    )
 
 
 def compare_encoders(
@@ -150,7 +162,7 @@ def compare_encoders(
 
 HEADINGS = (
     f"{'cohort':<14}{'encoder':<26}{'AUC':>7}{'  [95 %]':<16}{'found':>7}{'rank-1':>8}{'chance':>8}{'overlap':>8}"
-    f"{'H':>8}{'TMR@1%':>8}{'FTA':>9}{'ms/face':>9}"
+    f"{'H':>8}{'TMR@1%':>8}{'same':>8}{'different':>11}{'FTA':>9}{'ms/face':>9}"
 )
 
 
@@ -164,7 +176,8 @@ def say(cohort: str, choice: EncoderChoice, searched: dict[str, Searched]) -> No
         print(
             f"{cohort:<14}{score.encoder:<26}{score.auc.value:>7.3f}{interval:<16}"
             f"{found.auc:>7.3f}{first:>8}{found.chance1:>8.3f}"
-            f"{score.overlap:>8.2f}{score.h.statistic:>8.1f}{score.tmr.value:>8.2f}{fta:>9}{1000 * score.seconds:>9.0f}"
+            f"{score.overlap:>8.2f}{score.h.statistic:>8.1f}{score.tmr.value:>8.2f}"
+            f"{found.same:>8.3f}{found.different:>11.3f}{fta:>9}{1000 * score.seconds:>9.0f}"
         )
     print(f"{cohort:<14}{choice.reason}")
 
@@ -176,13 +189,14 @@ def main() -> None:
     parser.add_argument("--detector", default="auto")
     parser.add_argument("--renderer", default="auto")
     parser.add_argument("--phantoms", type=int, metavar="PEOPLE")
+    parser.add_argument("--variety", type=float, default=1.0, help="of the phantoms, as in `make_phantom`")
     parser.add_argument("--manifest", type=Path)
     parser.add_argument("--labels", type=Path, metavar="FOLDER", help="label maps, .nii.gz; above 0 is head")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     cohorts: dict[str, Iterator[tuple[ScanRef, Volume | ReidAuditError]]] = {}
     if options.phantoms:
-        cohorts["phantoms"] = list_phantoms(options.phantoms, options.seed)
+        cohorts["phantoms"] = list_phantoms(options.phantoms, options.seed, options.variety)
     if options.labels:
         cohorts["label maps"] = list_visits(options.labels, options.seed)
     if options.manifest:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pydicom
@@ -145,13 +147,18 @@ def test_a_label_map_is_cut_from_the_command_line(
     assert not Path("a").exists()
 
 
-def test_the_example_makes_a_cohort_that_can_be_audited(tmp_path: Path) -> None:
+def load_example() -> ModuleType:
     path = Path(__file__).resolve().parents[1] / "examples" / "paper1_table2.py"
     spec = importlib.util.spec_from_file_location("paper1_table2", path)
     assert spec is not None
     assert spec.loader is not None
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
+    return example
+
+
+def test_the_example_makes_a_cohort_that_can_be_audited(tmp_path: Path) -> None:
+    example = load_example()
     scans = [s for visit in (1, 2) for s in example.scan_patient(1, visit, tmp_path, seed=0, spacing_mm=6.0)]
     assert [(s.session, s.condition) for s in scans] == [("1", "original"), ("1", "eye-plane"), ("2", "original")]
     original, defaced, _ = (read_volume(s.path) for s in scans)
@@ -161,3 +168,25 @@ def test_the_example_makes_a_cohort_that_can_be_audited(tmp_path: Path) -> None:
     assert "NOT as expected (own scans are farther apart than strangers)" in example.say_test(
         test, expect_different=False
     )
+
+
+@pytest.mark.slow
+def test_the_example_prints_the_three_tests_and_what_links_the_scans_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--subjects", "3", "--spacing-mm", "4", "--workers", "1", "--encoder", "dlib"]
+    monkeypatch.setattr("sys.argv", ["paper1_table2.py", *options])
+    load_example().main()
+    said = capsys.readouterr().out
+    assert "3 synthetic patients of variety 1.5" in said
+    # Three people are too few for p < 0.005: the smallest p of 3 against 3 distances is 0.1.
+    for compared, p in (
+        ("same vs different", "0.1"),
+        ("same vs defaced_same", "0.25"),
+        ("defaced_same vs different", ""),
+    ):
+        assert re.search(rf"{compared} +\w+ +indistinguishable.* p = {p}", said), compared
+    assert "same               0.0" in said
+    assert "defaced_different  0." in said
+    for attack in ("naive", "aligned", "registered"):
+        assert re.search(rf"{attack} attacker\n(?:.*\n)*?  identity permutation +n = 3", said), attack

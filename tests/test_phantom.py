@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_cohort
+from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks, make_phantom, write_cohort
 from reid_audit.phantom.broad import find_anchors
 from reid_audit.phantom.field import Grid, capsule, ellipsoid, smooth_cut, smooth_union
 from reid_audit.phantom.person import Person, draw_person, draw_visit
@@ -101,6 +101,40 @@ def test_people_stay_within_their_spreads():
             if "spread" in f.metadata:
                 limit = f.metadata["spread"] * (2.2 + abs(f.metadata["male"])) + 1e-9
                 assert abs(getattr(person, f.name) - getattr(average, f.name)) <= limit, f.name
+
+
+def test_variety_moves_the_same_people_away_from_the_average():
+    average = Person()
+    for identity in range(40):
+        usual, far = draw_person(7, identity), draw_person(7, identity, variety=1.5)
+        for f in fields(Person):
+            if "spread" in f.metadata:
+                distance = getattr(usual, f.name) - getattr(average, f.name)
+                moved = getattr(far, f.name) - getattr(average, f.name)
+                floor = f.default > 0 and getattr(far, f.name) <= 0.3 * f.default
+                assert floor or moved == pytest.approx(1.5 * distance, abs=1e-9), f.name
+        assert far.warp_shifts_mm == pytest.approx(1.5 * usual.warp_shifts_mm, rel=1e-5)
+        assert (far.sex, far.age_years) == (usual.sex, usual.age_years)
+
+
+def test_variety_of_1_changes_nothing_and_of_0_leaves_the_average():
+    """The drawn traits of 100 people, as they were before there was a variety."""
+    digest = hashlib.sha256()
+    for identity in range(100):
+        person = draw_person(0, identity)
+        traits = np.array([getattr(person, f.name) for f in fields(Person) if "spread" in f.metadata])
+        digest.update(np.round(traits, 6).tobytes() + np.round(person.warp_shifts_mm, 4).tobytes())
+    assert digest.hexdigest() == "ad8b5d9f4c2da843b40131c483b7f10e96cae2c9e0543a4e97189e34bb37fe64"
+    nobody = draw_person(0, 1, variety=0)
+    assert all(getattr(nobody, f.name) == f.default for f in fields(Person) if "spread" in f.metadata)
+    assert not nobody.warp_shifts_mm.any()
+
+
+def test_variety_leaves_every_length_some_of_its_size():
+    for identity in range(300):
+        person = draw_person(3, identity, variety=1.5)
+        for name in ("upper_lip", "lower_lip", "nostril", "eye_open_top", "lid_thickness", "chin_half_width"):
+            assert getattr(person, name) >= 0.3 * getattr(Person(), name)
 
 
 def test_men_have_larger_heads_on_average():
@@ -315,11 +349,44 @@ def test_an_oblique_scan_shows_the_same_head():
         ({"spacing_mm": 0.1}, "spacing_mm"),
         ({"pose_sd_deg": 90}, "pose_sd_deg"),
         ({"oblique_deg": 60}, "oblique_deg"),
+        ({"variety": -0.1}, "variety"),
+        ({"variety": 2}, "variety"),
     ],
 )
 def test_arguments_out_of_range_are_named(bad, named):
     with pytest.raises(InputError, match=named):
         make_phantom(**{"identity": 1, "spacing_mm": COARSE_MM} | bad)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("identity", [3, 8, 13])
+def test_a_head_of_more_variety_is_whole(identity):
+    made = make_phantom(identity, spacing_mm=3.0, variety=1.5)
+    assert ndimage.label(made.labels > 0)[1] == 1
+    closed = np.isin(made.labels, [LABELS["brain"], LABELS["eye_right"], LABELS["eye_left"]])
+    assert closed.any()
+    assert not (closed & (made.volume.intensity < -300)).any()
+    at = locate_landmarks(identity, variety=1.5)
+    assert at["eye_right"] - centre_ras_mm(made, "eye_right") == pytest.approx([0, 12, 0], abs=5)  # it is on the skin
+
+
+@pytest.mark.slow
+def test_an_adult_ethmoid_opens_at_the_centre_of_the_eyes_and_changes_nothing_else():
+    usual, adult = (make_phantom(1, spacing_mm=COARSE_MM, ethmoid=ethmoid) for ethmoid in (False, True))
+    assert np.array_equal(usual.labels, adult.labels)
+    eyes = where(adult, "eye_right") | where(adult, "eye_left")
+    row, lowest = int(np.argwhere(eyes)[:, 1].mean()), int(np.argwhere(eyes)[:, 2].min())
+
+    def air_cm2(made: PhantomScan) -> float:
+        plane = (made.volume.intensity[:, row, lowest:] < SKIN_HU) & (made.labels[:, row, lowest:] > 0)
+        return float(plane.sum() * COARSE_MM**2 / 100)
+
+    assert air_cm2(adult) > 2 * air_cm2(usual)
+    assert 2.5 < air_cm2(adult) < 4.5
+    changed = np.argwhere(usual.volume.intensity != adult.volume.intensity)
+    x_mm = (adult.volume.voxel_to_ras_mm[:3, :3] @ changed.T)[0] + adult.volume.voxel_to_ras_mm[0, 3]
+    nose = locate_landmarks(1)["nose"]
+    assert np.abs(x_mm - nose[0]).max() < 25  # between the orbits
 
 
 @pytest.mark.slow

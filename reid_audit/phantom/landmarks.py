@@ -103,12 +103,13 @@ def locate_landmarks(
     seed: int = 0,
     pose_sd_deg: float = 3.0,
     shift_sd_mm: float = 3.0,
+    variety: float = 1.0,
 ) -> dict[str, NDArray[np.float64]]:
     """Tell where the landmarks of a synthetic scan are.
 
     Parameters
     ----------
-    identity, visit, modality, seed, pose_sd_deg, shift_sd_mm
+    identity, visit, modality, seed, pose_sd_deg, shift_sd_mm, variety
         Those with which `make_phantom` made the scan.
 
     Returns
@@ -116,7 +117,7 @@ def locate_landmarks(
     dict
         Each of `PARTS` to its (3,) position in RAS mm, right to about 2 mm.
     """
-    person = draw_person(seed, identity)
+    person = draw_person(seed, identity, variety=variety)
     at_visit = draw_visit(
         seed, identity, visit, modality=modality, spacing_mm=None, pose_sd_deg=pose_sd_deg, shift_sd_mm=shift_sd_mm
     )

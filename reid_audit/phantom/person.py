@@ -22,7 +22,12 @@ from numpy.typing import NDArray
 
 from reid_audit.records import Modality
 
+MAX_VARIETY = 1.5
+"""Largest `variety`: beyond it the parts of a jaw can come in the wrong order."""
+
 _PERSON_STREAM, _VISIT_STREAM = 0, 1  # keep the draws of people and of visits independent
+_REACH = 2.2  # spreads between which normals are drawn: rare, but never grotesque
+_LEAST = 0.3  # of the mean: what variety leaves of a length
 
 
 def _trait(mean: float, spread: float, male: float = 0.0) -> Any:
@@ -157,22 +162,33 @@ class Visit:
 
 
 def _clipped_normal(rng: np.random.Generator, size: Any = None) -> Any:
-    """Draw standard normals within 2.2 spreads: rare, but never grotesque."""
-    return np.clip(rng.standard_normal(size), -2.2, 2.2)
+    """Draw standard normals within `_REACH` spreads."""
+    return np.clip(rng.standard_normal(size), -_REACH, _REACH)
 
 
-def draw_person(seed: int, identity: int) -> Person:
-    """Draw the person that (seed, identity) stands for; the same pair gives the same person."""
+def _least(mean: float, spread: float, male: float) -> float:
+    """Return the smallest value of a trait: lengths, which nobody has at 0 or below, keep a share of their mean."""
+    smallest = mean - spread * (_REACH + abs(male))
+    return min(smallest, _LEAST * mean) if smallest > 0 else -np.inf
+
+
+def draw_person(seed: int, identity: int, *, variety: float = 1.0) -> Person:
+    """Draw the person that (seed, identity) stands for; the same pair gives the same person.
+
+    `variety` multiplies how far the person is from the average one, in every trait and in the warp.
+    """
     rng = np.random.default_rng((_PERSON_STREAM, seed, identity))
     sex = "M" if rng.random() < 0.5 else "F"
     sign = 1.0 if sex == "M" else -1.0
-    traits = {
-        f.name: f.default + f.metadata["spread"] * (_clipped_normal(rng) + sign * f.metadata["male"])
-        for f in fields(Person)
-        if "spread" in f.metadata
-    }
+    traits = {}
+    for f in fields(Person):
+        if "spread" in f.metadata:
+            mean: Any = f.default
+            spread, male = f.metadata["spread"], f.metadata["male"]
+            drawn = mean + variety * spread * (_clipped_normal(rng) + sign * male)
+            traits[f.name] = max(drawn, _least(mean, spread, male))
     centres = np.array([(s * x, y, z) for x, y, z in _WARP_SITES for s in ((1, -1) if x else (1,))], np.float32)
-    shifts = np.asarray(_clipped_normal(rng, centres.shape) * (0.9, 1.0, 1.0), np.float32)
+    shifts = np.asarray(variety * _clipped_normal(rng, centres.shape) * (0.9, 1.0, 1.0), np.float32)
     return Person(
         **traits, warp_centres_mm=centres, warp_shifts_mm=shifts, sex=sex, age_years=int(rng.integers(22, 86))
     )

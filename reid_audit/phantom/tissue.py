@@ -79,7 +79,7 @@ class _Painter:
 
 
 def paint_head(
-    person: Person, anchors: Anchors, grid: Grid, skin: Array, contrast: Contrast
+    person: Person, anchors: Anchors, grid: Grid, skin: Array, contrast: Contrast, *, ethmoid: bool = False
 ) -> tuple[Array, NDArray[np.uint8]]:
     """Return the noise-free image and the label map, both (i, j, k); `skin` is the distance to the skin."""
     image = _flesh_by_depth(person, grid, skin, contrast)
@@ -88,7 +88,7 @@ def paint_head(
     _paint_neck(painter, person, contrast)
     _paint_braincase(painter, person, contrast)
     _paint_face_bones(painter, person, anchors, contrast)
-    _paint_airways(painter, person, anchors, contrast)
+    _paint_airways(painter, person, anchors, contrast, _ethmoid(anchors) if ethmoid else _ETHMOID)
     for eye in anchors.eyes:
         _paint_eye(painter, eye, contrast)
     return image, labels
@@ -214,7 +214,21 @@ def _paint_face_bones(painter: _Painter, person: Person, anchors: Anchors, contr
         painter.lay(box, distance + np.float32(3.0), contrast.marrow, below_skin_mm=7.0)
 
 
-def _paint_airways(painter: _Painter, person: Person, anchors: Anchors, contrast: Contrast) -> None:
+_Ellipsoid = tuple[tuple[float, float, float], tuple[float, float, float]]  # centre, radii
+
+_ETHMOID: _Ellipsoid = ((6.0, 30.0, -7.0), (6.0, 9.0, 7.0))
+"""Air cells that end behind the eyes' centres."""
+
+
+def _ethmoid(anchors: Anchors) -> _Ellipsoid:
+    """Return one side's air cells at the size of adults: between the orbits, 24 mm high, to in front of the eyes."""
+    eye_y = anchors.eyes[0].centre_mm[1]
+    return (7.0, eye_y - 16.0, -1.0), (5.5, 26.0, 12.0)
+
+
+def _paint_airways(
+    painter: _Painter, person: Person, anchors: Anchors, contrast: Contrast, ethmoid: _Ellipsoid
+) -> None:
     """Paint nose, throat and sinuses; closed at the nostrils, so that the outer surface has no inner side."""
     grid, front, mz = painter.grid, person.midface_y, anchors.mouth_z
     box = grid.box((-46, -2, -190), (46, 100, 40))
@@ -222,7 +236,7 @@ def _paint_airways(painter: _Painter, person: Person, anchors: Anchors, contrast
     q = (np.abs(p[0]), p[1], p[2])
     nasal = ellipsoid(q, (6, front - 24, -22), (5, 30, 17))
     pharynx = np.minimum(capsule(q, (0, 24, -30), (0, 14, -72), 8.5), capsule(q, (0, 14, -72), (0, 10, -190), 8))
-    sinuses = np.minimum(ellipsoid(q, (25, front - 27, -27), (11, 14, 13)), ellipsoid(q, (6, 30, -7), (6, 9, 7)))
+    sinuses = np.minimum(ellipsoid(q, (25, front - 27, -27), (11, 14, 13)), ellipsoid(q, *ethmoid))
     frontal = ellipsoid(q, (9, person.cranium_half_length - 12.5, person.brow_height_z + 8), (8, 3.5, 8))
     cavities = np.minimum(np.minimum(nasal, pharynx), np.minimum(sinuses, frontal))
     free = painter.labels[box] == LABELS["skin"]
