@@ -13,6 +13,17 @@ from reid_audit.render._gl import window_class
 from reid_audit.render.camera import place_camera
 
 
+def _faces_out(skin: Skin) -> bool:
+    """Whether triangles run counterclockwise seen from outside, as the normals say: the backs need not be drawn then.
+
+    A hundredth of them tells it. A mesh that is wound otherwise, or at random, is drawn from both sides.
+    """
+    faces = skin.faces[::100]
+    a, b, c = (skin.vertices_ras_mm[faces[:, corner]] for corner in range(3))
+    outwards = np.einsum("ij,ij->i", np.cross(b - a, c - a), skin.normals[faces[:, 0]]) > 0
+    return bool(outwards.mean() > 0.95)
+
+
 class VtkRenderer(Engine):
     """One off-screen window, reused for every portrait."""
 
@@ -36,7 +47,6 @@ class VtkRenderer(Engine):
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().LightingOff()
         self._actor.GetProperty().SetInterpolationToGouraud()
-        self._actor.GetProperty().BackfaceCullingOn()  # of a closed skin nothing else is hidden
         self._scene.AddActor(self._actor)
 
     @property
@@ -64,6 +74,7 @@ class VtkRenderer(Engine):
         rgb = np.repeat(grey[:, None], 3, axis=1)
         mesh.GetPointData().SetScalars(numpy_to_vtk(rgb))
         self._mapper.SetInputData(mesh)
+        self._actor.GetProperty().SetBackfaceCulling(_faces_out(skin))
 
         camera, lens = place_camera(view), self._scene.GetActiveCamera()
         lens.SetPosition(*camera.position_ras_mm)
