@@ -26,7 +26,15 @@ Errors
 """
 
 from reid_audit.records.comparison import Comparison, DefacerRow
-from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
+from reid_audit.records.cost import (
+    DefaceRun,
+    DefaceStatus,
+    DefacingSummary,
+    Repeatability,
+    TradeOff,
+    UtilityValue,
+    summarise_defacing,
+)
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -79,6 +87,7 @@ __all__ = [
     "DefaceRun",
     "DefaceStatus",
     "DefacerRow",
+    "DefacingSummary",
     "Distribution",
     "EngineError",
     "Estimate",
@@ -123,4 +132,5 @@ __all__ = [
     "WorstCase",
     "name_series",
     "natural_key",
+    "summarise_defacing",
 ]
