@@ -36,6 +36,7 @@ class VtkRenderer(Engine):
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().LightingOff()
         self._actor.GetProperty().SetInterpolationToGouraud()
+        self._actor.GetProperty().BackfaceCullingOn()  # of a closed skin nothing else is hidden
         self._scene.AddActor(self._actor)
 
     @property
