@@ -64,6 +64,7 @@ from reid_audit.records.evidence import (
     WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
+from reid_audit.records.files import prepare_folder, write_private
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
@@ -132,5 +133,7 @@ __all__ = [
     "WorstCase",
     "name_series",
     "natural_key",
+    "prepare_folder",
     "summarise_defacing",
+    "write_private",
 ]
