@@ -100,11 +100,10 @@ def _methods(result: AuditResult, cited: list[str]) -> str:
     ]
     if encoder:
         parts.append(
-            f"The skin of each scan was meshed by marching cubes {cite('lorensen1987', 'schroeder2015')} and drawn from "
-            f"the front ({escape(settings.get('renderer', 'not known'))}); level and camera of a defaced scan were those of its "
-            f"original. Faces were found and encoded by {escape(detector or 'not known')} and {escape(encoder)}"
-            + (f" {cite(*engines)}" if engines else "")
-            + "."
+            f"The skin of each scan was meshed by marching cubes {cite('lorensen1987')}, as flying edges "
+            f"{cite('schroeder2015')}, and drawn from the front ({escape(settings.get('renderer', 'not known'))}); "
+            "level and camera of a defaced scan were those of its original. Faces were found and encoded by "
+            f"{escape(detector or 'not known')} and {escape(encoder)}" + (f" {cite(*engines)}" if engines else "") + "."
         )
     else:
         parts.append("The cosine distances between scans were measured elsewhere.")
