@@ -35,6 +35,7 @@ from reid_audit.records.cost import (
     UtilityValue,
     summarise_defacing,
 )
+from reid_audit.records.crown import Crown, measure_crown
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -83,6 +84,7 @@ __all__ = [
     "ConditionVerdict",
     "ControlEvidence",
     "CrossedEvidence",
+    "Crown",
     "Curve",
     "Decision",
     "DefaceRun",
@@ -131,6 +133,7 @@ __all__ = [
     "Volume",
     "WeightsError",
     "WorstCase",
+    "measure_crown",
     "name_series",
     "natural_key",
     "prepare_folder",
