@@ -26,7 +26,15 @@ Errors
 """
 
 from reid_audit.records.comparison import Comparison, DefacerRow
-from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
+from reid_audit.records.cost import (
+    DefaceRun,
+    DefaceStatus,
+    DefacingSummary,
+    Repeatability,
+    TradeOff,
+    UtilityValue,
+    summarise_defacing,
+)
 from reid_audit.records.crown import Crown, measure_crown
 from reid_audit.records.errors import (
     CalibrationError,
@@ -57,6 +65,7 @@ from reid_audit.records.evidence import (
     WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
+from reid_audit.records.files import prepare_folder, write_private
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
@@ -81,6 +90,7 @@ __all__ = [
     "DefaceRun",
     "DefaceStatus",
     "DefacerRow",
+    "DefacingSummary",
     "Distribution",
     "EngineError",
     "Estimate",
@@ -126,4 +136,7 @@ __all__ = [
     "measure_crown",
     "name_series",
     "natural_key",
+    "prepare_folder",
+    "summarise_defacing",
+    "write_private",
 ]
