@@ -63,7 +63,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Scanner:
-    """The worst that may happen: noise as a share of the brightest tissue, spread of the logarithm of the bias field."""
+    """Largest noise, as a share of the brightest tissue, and largest spread of the logarithm of the bias field."""
 
     noise: float
     bias_sd: float
