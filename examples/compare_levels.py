@@ -178,7 +178,8 @@ def main() -> None:
     for kind, row in rows.items():
         print(row.show(kind))
     whole = [row for kind, row in rows.items() if "partial" not in kind]
-    print(Row(*(sum(getattr(row, name) for row in whole) for name in Row.__slots__)).show("all whole faces"))
+    if whole:
+        print(Row(*(sum(getattr(row, name) for row in whole) for name in Row.__slots__)).show("all whole faces"))
 
 
 if __name__ == "__main__":
