@@ -51,7 +51,7 @@ ONLY = {
     "cv2": {"face"},
     "onnxruntime": {"face"},
     "vtk": {"render"},
-    "vtkmodules": {"render"},
+    "vtkmodules": {"render", "surface"},  # pictures, and the mesh of a level
     "pyrender": {"render"},
     "embreex": {"render"},
     "OpenGL": {"render"},

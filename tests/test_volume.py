@@ -64,7 +64,7 @@ def test_all_48_orientations_give_the_same_head(tmp_path, order, signs):
     np.testing.assert_array_equal(got.intensity, head())
     np.testing.assert_allclose(got.voxel_to_ras_mm, AFFINE)
     assert got.intensity.dtype == np.float32
-    assert got.intensity.flags.c_contiguous
+    assert got.intensity.flags.f_contiguous
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".NII.GZ", ".mgz", ".mgh"])

@@ -49,7 +49,7 @@ class Sitting:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the voxels."""
-        return hashlib.sha256(np.ascontiguousarray(self.read().intensity).data).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(self.read().intensity.T).data).hexdigest()
 
     def extract(self, level: float | None) -> Skin:
         """Extract the skin at a level; None = found on the scan itself. InputError where there is none."""

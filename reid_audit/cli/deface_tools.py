@@ -41,6 +41,7 @@ def list_tools(wanted: bool) -> None:
         table.title_justify = "left"
         out.print(table)
     out.print("Also: blur:5mm (any sigma), skin-noise:3 (any seed), --command 'tool {input} {output}' (any program).")
+    out.print('A tool in an environment of its own: PATH="$PATH:/its/environment/bin" reid-audit deface ...')
     raise typer.Exit
 
 

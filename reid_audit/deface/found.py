@@ -12,6 +12,7 @@ from reid_audit.deface.tools import Tool
 
 _VERSION_LIMIT_S = 20.0
 _VERSION = re.compile(r"\d+(?:\.\d+)+[\w.+-]*")
+_STARTED = re.compile(r"""'''exec' "?([^"]+?)"? "\$0\"""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +41,29 @@ class FoundTool:
 
 
 def _interpreter(executable: str) -> str:
-    """Return the Python that a script names in its first line; this machine's where it names none."""
+    """Return the Python that a script names in its first line, or that its shell starts; ``""`` where there is none.
+
+    Installers write ``#!/bin/sh``, and an ``exec`` in the second line, where the path of the Python is long or has
+    blanks.
+    """
     with open(executable, "rb") as stream:
-        first = stream.readline(512)
-    words = first[2:].decode(errors="replace").split() if first.startswith(b"#!") else []
-    if words and "python" in words[-1]:
-        return shutil.which(words[-1]) or words[-1]
-    return shutil.which("python3") or "python3"
+        first, second = (stream.readline(4096).decode(errors="replace").strip() for _ in range(2))
+    if not first.startswith("#!"):
+        return ""
+    started = _STARTED.match(second)
+    words = [started[1]] if started else first[2:].split()
+    named = next((word for word in words if "python" in os.path.basename(word)), "")
+    return shutil.which(named) or named
 
 
 def _ask_version(tool: Tool, executable: str) -> str:
     if not tool.version:
         return ""
-    words = [word.replace("{python}", _interpreter(executable)) for word in tool.version]
     try:
+        python = _interpreter(executable)
+        if "{python}" in tool.version and not python:
+            return ""
+        words = [word.replace("{python}", python) for word in tool.version]
         done = subprocess.run(
             words, capture_output=True, text=True, errors="replace", timeout=_VERSION_LIMIT_S,
             stdin=subprocess.DEVNULL, check=False,

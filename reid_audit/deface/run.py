@@ -110,16 +110,22 @@ def check_output(
     if brain is not None and brain.any():
         cut = float(changed[brain].mean())
         if cut > max_brain_cut:
-            text = f"{cut:.2%} of the brain mask changed (limit {max_brain_cut:.2%})"
+            voxels = int(changed[brain].sum())
+            text = f"{cut:.2%} of the brain mask changed, {voxels} voxels (limit {max_brain_cut:.2%})"
             return DefaceStatus.BRAIN_CUT, text
     return DefaceStatus.OK, ""
 
 
 def _last_words(log: Path, folder: Path) -> str:
-    """Return the last line that a tool wrote, without folders: a reason may be read by others than the log."""
-    text = log.read_bytes()[-4000:].decode(errors="replace").replace(str(folder), "")
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = re.sub(r"(?:/[^\s/'\":]+)+/(?=[^\s/])", "", lines[-1]) if lines else ""
+    """Return what a tool said last, from its last line that begins with "error" on where there is one.
+
+    Rulers, colours and folders are left out: a reason may be read by others than the log.
+    """
+    text = re.sub(r"\x1b\[[\d;]*m", "", log.read_bytes()[-4000:].decode(errors="replace").replace(str(folder), ""))
+    lines = [line.strip() for line in text.splitlines() if re.search(r"\w", line)]
+    begun = [number for number, line in enumerate(lines) if line.lower().startswith("error")]
+    told = " ".join(lines[begun[-1] if begun else -1 :])
+    said = re.sub(r"(?:/[^\s/'\":]+)+/(?=[^\s/])", "", told)
     return f"; it said: {said[:160]}" if said else "; it said nothing"
 
 

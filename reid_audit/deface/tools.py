@@ -109,11 +109,15 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="deepdefacer",
         words=("deepdefacer", "--input_file", "{input}", "--defaced_output_path", "{output}"),
-        outputs=("output.nii.gz", "input_defaced.nii.gz"),
-        removes="sets eyes, nose, mouth and ears to zero by a U-Net; keeps the rest",
+        outputs=("output.nii.gz",),
+        removes="sets nose, mouth, chin and part of the eyes to zero (water in CT) by a U-Net of T1; keeps the rest",
         licence="MIT",
         url="https://pypi.org/project/deepdefacer",
         version=_distribution("deepdefacer"),
+        note=(
+            "needs an environment of its own: Python 3.7 or 3.8, SimpleITK 1, TensorFlow 2.9 or newer, nibabel 4. It "
+            "takes voxels to run to the front and to the top, as they do here; given others it leaves the face"
+        ),
     ),
     Tool(
         name="defacer",

@@ -27,6 +27,7 @@ Errors
 
 from reid_audit.records.comparison import Comparison, DefacerRow
 from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
+from reid_audit.records.crown import Crown, measure_crown
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -74,6 +75,7 @@ __all__ = [
     "ConditionVerdict",
     "ControlEvidence",
     "CrossedEvidence",
+    "Crown",
     "Curve",
     "Decision",
     "DefaceRun",
@@ -121,6 +123,7 @@ __all__ = [
     "Volume",
     "WeightsError",
     "WorstCase",
+    "measure_crown",
     "name_series",
     "natural_key",
 ]

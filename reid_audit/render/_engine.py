@@ -116,7 +116,14 @@ class Engine(ABC):
 def _in_picture(skin: Skin, view: View, matrix: NDArray[np.float64]) -> bool:
     if not len(skin.faces):
         return False
-    projected = skin.vertices_ras_mm @ matrix[:, :3].T + matrix[:, 3]
+    # A few tell it of nearly every head; all are asked where those do not.
+    return any(
+        _any_in_picture(vertices, view, matrix) for vertices in (skin.vertices_ras_mm[::64], skin.vertices_ras_mm)
+    )
+
+
+def _any_in_picture(vertices_ras_mm: NDArray[np.float32], view: View, matrix: NDArray[np.float64]) -> bool:
+    projected = vertices_ras_mm @ matrix[:, :3].T + matrix[:, 3]
     before = projected[:, 2] > 0
     px = projected[before, :2] / projected[before, 2:]
     return bool(((px > -0.5) & (px < view.size_px - 0.5)).all(axis=1).any())

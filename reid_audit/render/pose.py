@@ -38,6 +38,8 @@ _LARGEST_PITCH_DEG = 35.0
 _SIZES = (0.75, 1.3)
 _LEAST_ON_PROFILE = 0.7  # share of the mean profile that must lie on the skin: whole faces reach 0.77 and more
 
+_CLEARLY_MORE = 0.02
+
 _SEARCH_DEG = (-10.0, 10.0, -20.0, 20.0)
 VIEWS_AROUND_DEG = ((15.0, 0.0), (-15.0, 0.0), (30.0, 0.0), (-30.0, 0.0), (0.0, 10.0), (0.0, -10.0))
 """Turn to the head's left, and upwards, of each of `views_around`."""
@@ -155,8 +157,10 @@ def find_head_pose(skin: Skin) -> HeadPose:
     if len(points) > 20:
         for start in _PITCH_STARTS_DEG:
             found = _lay(radians(start), points, normals)
-            if found[1] > share + 0.02:
+            if found[1] > share + _CLEARLY_MORE:
                 pitch, share = found
+            if share > 1 - _CLEARLY_MORE:
+                break
     if share < _LEAST_ON_PROFILE:
         pitch, share = 0.0, 0.0
     turned = cos(pitch) * front + sin(pitch) * up

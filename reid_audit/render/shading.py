@@ -84,8 +84,10 @@ def average(samples: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     """Mean over blocks of ``factor`` x ``factor`` samples: (h f, w f) -> (h, w), rounded half up."""
     if factor == 1:
         return samples
-    h, w = samples.shape[0] // factor, samples.shape[1] // factor
-    total = samples.reshape(h, factor, w, factor).sum(axis=(1, 3), dtype=np.uint32)
+    total = np.zeros((samples.shape[0] // factor, samples.shape[1] // factor), dtype=np.uint32)
+    for row in range(factor):
+        for column in range(factor):
+            total += samples[row::factor, column::factor]
     area = factor * factor
     mean: NDArray[np.uint8] = ((total + area // 2) // area).astype(np.uint8)
     return mean

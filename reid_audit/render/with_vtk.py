@@ -36,6 +36,7 @@ class VtkRenderer(Engine):
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().LightingOff()
         self._actor.GetProperty().SetInterpolationToGouraud()
+        self._actor.GetProperty().BackfaceCullingOn()  # of a closed skin nothing else is hidden
         self._scene.AddActor(self._actor)
 
     @property
@@ -48,16 +49,15 @@ class VtkRenderer(Engine):
     def _draw(
         self, skin: Skin, grey: NDArray[np.uint8], view: View, background: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+        from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+        from vtkmodules.util.vtkConstants import VTK_INT
         from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
         from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 
         points = vtkPoints()
         points.SetData(numpy_to_vtk(np.ascontiguousarray(skin.vertices_ras_mm, dtype=np.float32)))
         cells = vtkCellArray()
-        offsets = np.arange(0, 3 * len(skin.faces) + 1, 3, dtype=np.int64)
-        corners = np.ascontiguousarray(skin.faces, dtype=np.int64).ravel()
-        cells.SetData(numpy_to_vtkIdTypeArray(offsets), numpy_to_vtkIdTypeArray(corners))
+        cells.SetData(3, numpy_to_vtk(np.ascontiguousarray(skin.faces, dtype=np.int32).ravel(), array_type=VTK_INT))
         mesh = vtkPolyData()
         mesh.SetPoints(points)
         mesh.SetPolys(cells)

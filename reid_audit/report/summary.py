@@ -15,6 +15,8 @@ _ALWAYS = {
     "doi:10.1016/j.neuroimage.2021.117845",
     "lorensen1987": "Lorensen WE, Cline HE. Marching cubes: a high resolution 3D surface construction algorithm. "
     "SIGGRAPH Comput Graph 1987;21:163-169. doi:10.1145/37402.37422",
+    "schroeder2015": "Schroeder W, Maynard R, Geveci B. Flying edges: a high-performance scalable isocontouring "
+    "algorithm. IEEE Symposium on Large Data Analysis and Visualization 2015:33-40.",
     "youden1950": "Youden WJ. Index for rating diagnostic tests. Cancer 1950;3:32-35.",
     "clopper1934": "Clopper CJ, Pearson ES. The use of confidence or fiducial limits illustrated in the case of the "
     "binomial. Biometrika 1934;26:404-413. doi:10.1093/biomet/26.4.404",
@@ -98,11 +100,10 @@ def _methods(result: AuditResult, cited: list[str]) -> str:
     ]
     if encoder:
         parts.append(
-            f"The skin of each scan was meshed by marching cubes {cite('lorensen1987')} and drawn from the front "
-            f"({escape(settings.get('renderer', 'not known'))}); level and camera of a defaced scan were those of its "
-            f"original. Faces were found and encoded by {escape(detector or 'not known')} and {escape(encoder)}"
-            + (f" {cite(*engines)}" if engines else "")
-            + "."
+            f"The skin of each scan was meshed by marching cubes {cite('lorensen1987')}, as flying edges "
+            f"{cite('schroeder2015')}, and drawn from the front ({escape(settings.get('renderer', 'not known'))}); "
+            "level and camera of a defaced scan were those of its original. Faces were found and encoded by "
+            f"{escape(detector or 'not known')} and {escape(encoder)}" + (f" {cite(*engines)}" if engines else "") + "."
         )
     else:
         parts.append("The cosine distances between scans were measured elsewhere.")

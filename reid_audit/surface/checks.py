@@ -13,11 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, Modality, Skin, Volume
+from reid_audit.records import Crown, Finding, Modality, Skin, Volume, measure_crown
 from reid_audit.surface.clean import Cleaned
 from reid_audit.surface.lattice import Lattice
-from reid_audit.surface.level import span_of
+from reid_audit.surface.masks import Mask
 from reid_audit.surface.settings import SurfaceSettings
+
+Array = NDArray[np.float64]
 
 _SIDES = (("left", "right"), ("back", "front"), ("bottom", "top"))
 
@@ -28,6 +30,8 @@ _NOSE_MM = 140.0
 _EYES_MM = 110.0
 _FACE_DEPTH_MM = 40.0  # what lies further behind the foremost point is neck and no longer face
 _FLAT_CM2 = 12.0  # no face has so much plane skin, nor half of it
+_POINTS_TO_FIT = 4000
+_LEAST_ON_PLANE = 50
 _FORWARD = tuple(
     np.array([np.sin(yaw) * np.cos(nod), np.cos(yaw) * np.cos(nod), np.sin(nod)])
     for yaw in np.radians([-10.0, 0.0, 10.0])
@@ -46,24 +50,21 @@ class _Outline:
 
     Attributes
     ----------
-    width_mm, length_mm : float
-        Of the upper 150 mm.
+    crown : Crown
     face_end_mm : float
         Where the face ends, below the top: at the chin, or where the scan ends.
     open_end : bool
         Whether the face goes on down to where the surface ends: no chin is seen from below.
     """
 
-    width_mm: float
-    length_mm: float
+    crown: Crown
     face_end_mm: float
     open_end: bool
 
 
 def _outline(points: NDArray[np.float32]) -> _Outline:
-    top = float(np.percentile(points[:, 2], 99.9))
-    low, high = np.percentile(points[points[:, 2] > top - 150.0, :2], [2, 98], axis=0)
-    middle = (low + high) / 2
+    crown = measure_crown(points)
+    top, middle = crown.top_mm, crown.middle_mm
     front = points[(np.abs(points[:, 0] - middle[0]) < 15) & (points[:, 1] > middle[1] - 30)]
     rows = np.maximum(((top - front[:, 2]) / 2).astype(int), 0)
     foremost = np.full(int(rows.max(initial=0)) + 1, -np.inf)
@@ -72,79 +73,89 @@ def _outline(points: NDArray[np.float32]) -> _Outline:
     face = foremost > foremost[min(30, start) :].max() - _FACE_DEPTH_MM
     ends = np.nonzero(~face[start:])[0]
     end = start + int(ends[0]) if len(ends) else len(face)
-    width, length = (float(mm) for mm in high - low)
-    return _Outline(width, length, 2.0 * end, end > len(face) - 2)
+    return _Outline(crown, 2.0 * end, end > len(face) - 2)
 
 
-def _flat_front_cm2(skin: Skin) -> float:
+def _on_plane(points: Array, normals: Array, centre: Array, normal: Array) -> Mask:
+    on: Mask = (np.abs((points - centre) @ normal) < 0.8) & (normals @ normal > 0.985)
+    return on
+
+
+def _fit_plane(points: Array, normals: Array, direction: Array) -> tuple[int, Array, Array]:
+    """Fit a plane to what lies foremost in a direction: how many points it has, its centre and normal."""
+    height = points @ direction
+    plane = height > height.max() - 2.5
+    found = (0, np.zeros(3), direction)
+    for _ in range(8):
+        if plane.sum() < _LEAST_ON_PLANE:
+            break
+        centre = points[plane].mean(axis=0)
+        normal = np.linalg.eigh(np.cov((points[plane] - centre).T))[1][:, 0]
+        normal *= np.sign(normal[1])
+        grown = _on_plane(points, normals, centre, normal)
+        found = (int(grown.sum()), centre, normal)
+        if np.array_equal(grown, plane):
+            break
+        plane = grown
+    return found
+
+
+def _flat_front_cm2(skin: Skin, crown: Crown) -> float:
     """Area of the largest plane piece in the front of the face: a field of view or a plane that cut it off."""
     points = skin.vertices_ras_mm
-    top = float(np.percentile(points[:, 2], 99.9))
-    low, high = np.percentile(points[points[:, 2] > top - 150.0, :2], [2, 98], axis=0)
-    keep = (points[:, 1] > high[1] - 15) & (points[:, 2] < top - 90) & (points[:, 2] > top - 230)
-    keep &= np.abs(points[:, 0] - (low[0] + high[0]) / 2) < 60
+    top = crown.top_mm
+    keep = (points[:, 1] > crown.high_mm[1] - 15) & (points[:, 2] < top - 90) & (points[:, 2] > top - 230)
+    keep &= np.abs(points[:, 0] - crown.middle_mm[0]) < 60
     index = np.nonzero(keep)[0]
-    if len(index) < 50:
+    if len(index) < _LEAST_ON_PLANE:
         return 0.0
     near, normals = points[index].astype(np.float64), skin.normals[index].astype(np.float64)
-    largest = np.zeros(len(near), dtype=bool)
-    for direction in _FORWARD:
-        height = near @ direction
-        plane = height > height.max() - 2.5
-        for _ in range(8):
-            if plane.sum() < 50:
-                break
-            centre = near[plane].mean(axis=0)
-            normal = np.linalg.eigh(np.cov((near[plane] - centre).T))[1][:, 0]
-            normal *= np.sign(normal[1])
-            grown = (np.abs((near - centre) @ normal) < 0.8) & (normals @ normal > 0.985)
-            if np.array_equal(grown, plane):
-                break
-            plane = grown
-        if plane.sum() > largest.sum():
-            largest = plane
+    few = slice(None, None, 1 + len(index) // _POINTS_TO_FIT)
+    planes = [_fit_plane(near[few], normals[few], direction) for direction in _FORWARD]
+    most, centre, normal = max(planes, key=lambda plane: plane[0])
     inside = np.zeros(len(points), dtype=bool)
-    inside[index[largest]] = True
-    a, b, c = (points[skin.faces[inside[skin.faces].all(axis=1), k]] for k in range(3))
+    inside[index[_on_plane(near, normals, centre, normal)]] = most > 0
+    faces = skin.faces[inside[skin.faces[:, 0]]]
+    a, b, c = (points[faces[inside[faces].all(axis=1), k]] for k in range(3))
     return float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum()) / 200
 
 
-def _cut_cm2(lattice: Lattice, solid: NDArray[np.bool_]) -> dict[str, float]:
+def _cut_cm2(lattice: Lattice, solid: Mask) -> dict[str, float]:
     """Area in which the field of view cuts the head, by side."""
     mm2 = lattice.voxel_mm**2
     return {
-        name: float(np.take(solid, -end, axis=axis).sum()) * mm2 / 100 if lattice.ends_view[axis][end] else 0.0
+        name: float(np.moveaxis(solid, axis, 0)[-end].sum()) * mm2 / 100 if lattice.ends_view[axis][end] else 0.0
         for axis, names in enumerate(_SIDES)
         for end, name in enumerate(names)
     }
 
 
-def _hollow(field: NDArray[np.float32], solid: NDArray[np.bool_], level: float) -> float:
-    """Share of what the outlines of the axial slices enclose that is not above the level."""
+def _hollow(tissue: Mask) -> float:
+    """Share of what the outlines of the axial slices enclose that is not tissue."""
     from scipy.ndimage import binary_fill_holes
 
-    tissue = (field > level) & solid
     enclosed = sum(int(binary_fill_holes(tissue[:, :, k]).sum()) for k in range(tissue.shape[2]))
     return 1 - float(tissue.sum()) / enclosed if enclosed else 0.0
 
 
-def _check_intensities(volume: Volume, level: float, lattice: Lattice, solid: NDArray[np.bool_]) -> Iterator[Finding]:
-    low, high = span_of(volume)
-    sample = (slice(None, None, 2),) * 3  # an eighth tells as well
-    field, inside = lattice.field[sample], solid[sample]
-    hollow = _hollow(field, inside, level)
-    if volume.modality is Modality.CT and low > -500:
+def _check_intensities(
+    modality: Modality, span: tuple[float, float], level: float, cleaned: Cleaned
+) -> Iterator[Finding]:
+    low, high = span
+    every = (slice(None, None, 2), slice(None, None, 2), slice(None, None, 10))  # some slices tell as well
+    hollow = _hollow(cleaned.tissue[every] & cleaned.solid[every])
+    if modality is Modality.CT and low > -500:
         yield Finding("not_hu", "unfit", f"intensities are not HU: the lowest is {low:g}, air is -1000", low)
-    elif volume.modality is Modality.CT and level > _BONE_HU:
+    elif modality is Modality.CT and level > _BONE_HU:
         yield Finding("bone_only", "unfit", f"level {level:g} HU is that of bone, skin begins at -300", level)
     elif hollow > _HOLLOW:
         text = f"{hollow:.0%} of what it encloses is not above level {level:g}: a skull and no skin"
-        if volume.modality is Modality.CT:
+        if modality is Modality.CT:
             yield Finding("bone_only", "unfit", text, hollow)
         else:
             text += f", as in a CT that is not in HU (intensities are {low:g} to {high:g})"
             yield Finding("not_hu", "unfit", text, hollow)
-    around = field[~inside]
+    around = cleaned.lattice.field[every][~cleaned.solid[every]][::4]
     if around.size:
         middle = float(np.median(around))
         noise = 1.4826 * float(np.median(np.abs(around - middle)))
@@ -161,7 +172,7 @@ def _missing(end_mm: float) -> str:
 def _check_face(skin: Skin, outline: _Outline, cut_cm2: dict[str, float], *, cut_area_cm2: float) -> Iterator[Finding]:
     headless = cut_cm2["top"] > 20  # the top of the head is outside: lengths below it say nothing
     end_mm = outline.face_end_mm
-    flat_cm2 = _flat_front_cm2(skin)
+    flat_cm2 = _flat_front_cm2(skin, outline.crown)
     least_mm = _CUT_CHIN_MM if outline.open_end else _CHIN_MM
     if outline.open_end if headless else end_mm < least_mm:
         where = "the uppermost slice" if headless else "the top of the head"
@@ -175,20 +186,19 @@ def _check_face(skin: Skin, outline: _Outline, cut_cm2: dict[str, float], *, cut
         yield Finding("face_incomplete", "unfit", text, flat_cm2)
 
 
-def _check_head(
-    skin: Skin, lattice: Lattice, cleaned: Cleaned, *, settings: SurfaceSettings, altered: bool
-) -> Iterator[Finding]:
-    solid = cleaned.solid
+def _check_head(skin: Skin, cleaned: Cleaned, *, settings: SurfaceSettings, altered: bool) -> Iterator[Finding]:
+    lattice, solid = cleaned.lattice, cleaned.solid
     outline, cut_cm2 = _outline(skin.vertices_ras_mm), _cut_cm2(lattice, solid)
-    head_cm3 = float(solid.sum()) * lattice.voxel_mm**3 / 1000
+    width_mm, length_mm = outline.crown.size_mm
+    head_cm3 = np.count_nonzero(solid) * lattice.voxel_mm**3 / 1000
     whole = max(cut_cm2.values()) <= settings.cut_area_cm2 and not outline.open_end
     brain = whole and head_cm3 < _BRAIN_CM3 and outline.face_end_mm < _BRAIN_FRONT_MM
     if head_cm3 < settings.head_volume_cm3:
         text = f"the largest piece above level {skin.level:g} has {head_cm3:.0f} cm3: no whole head"
         yield Finding("small_surface", "unfit", text, head_cm3)
     for length, (least, most), name in (
-        (outline.width_mm, _WIDTH_MM, "wide"),
-        (outline.length_mm, _LENGTH_MM, "long from back to front"),
+        (width_mm, _WIDTH_MM, "wide"),
+        (length_mm, _LENGTH_MM, "long from back to front"),
     ):
         if not least < length < most:
             text = f"it is {length:.0f} mm {name}: not a head, or more than a head"
@@ -225,7 +235,13 @@ def _check_axes(volume: Volume) -> Iterator[Finding]:
 
 
 def check_skin(
-    skin: Skin, volume: Volume, lattice: Lattice, cleaned: Cleaned, *, settings: SurfaceSettings, altered: bool
+    skin: Skin,
+    volume: Volume,
+    cleaned: Cleaned,
+    *,
+    span: tuple[float, float],
+    settings: SurfaceSettings,
+    altered: bool,
 ) -> tuple[Finding, ...]:
     """Collect the findings on a scan.
 
@@ -233,8 +249,10 @@ def check_skin(
     ----------
     skin : Skin
         At least one vertex.
-    volume, lattice, cleaned : Volume, Lattice, Cleaned
+    volume, cleaned : Volume, Cleaned
         What it was made from.
+    span : (float, float)
+        Least and largest intensity of the volume.
     settings : SurfaceSettings
     altered : bool
         Whether a defacer has worked on the scan: a face that is not whole is no finding then.
@@ -246,9 +264,9 @@ def check_skin(
         Warnings: ``mirrored``, ``level_doubtful``, ``thick_slices``, ``cut_front``, ``cut_top``, ``cut_bottom``.
         Information: ``couch_removed``, ``cut_left``, ``cut_right``, ``cut_back``.
     """
-    found = [*_check_intensities(volume, skin.level, lattice, cleaned.solid), *_check_axes(volume)]
+    found = [*_check_intensities(volume.modality, span, skin.level, cleaned), *_check_axes(volume)]
     no_skin = not {finding.code for finding in found}.isdisjoint(("not_hu", "bone_only"))  # so nothing about a face
-    found += _check_head(skin, lattice, cleaned, settings=settings, altered=altered or no_skin)
+    found += _check_head(skin, cleaned, settings=settings, altered=altered or no_skin)
     if cleaned.cut_cm3 > 0:
         text = f"{cleaned.cut_cm3:.0f} cm3 that hung on the head were cut off"
         found.append(Finding("couch_removed", "info", text, cleaned.cut_cm3))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, isnan, nan
+from dataclasses import replace
+from math import floor, isfinite, isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,14 @@ def span_of(volume: Volume) -> tuple[float, float]:
     return (float(finite.min()), float(finite.max())) if finite.size else (float("nan"), float("nan"))
 
 
+def look_over(volume: Volume) -> tuple[Volume, float, float]:
+    """Give the volume with air for what is not finite, and its least and largest finite intensity."""
+    low, high = (float(end) for end in (volume.intensity.min(), volume.intensity.max()))
+    if isfinite(low) and isfinite(high):  # one that is not would be one of the two
+        return volume, low, high
+    return replace(volume, intensity=without_nan(volume.intensity, air_of(volume))), *span_of(volume)
+
+
 def no_surface(volume: Volume, level: float) -> InputError:
     """Say that nothing lies on one of the two sides of the level."""
     low, high = span_of(volume)
@@ -58,14 +67,25 @@ def no_surface(volume: Volume, level: float) -> InputError:
 
 def binned(volume: Volume, target_mm: float) -> tuple[NDArray[np.float32], tuple[int, ...]]:
     """Mean over blocks of about ``target_mm``: less noise, fewer voxels. Also the voxels per block along each axis."""
-    import SimpleITK as sitk
-
     factors = tuple(
         max(1, min(floor(target_mm / s), n)) for s, n in zip(volume.spacing_mm, volume.intensity.shape, strict=True)
     )
-    image = sitk.GetImageFromArray(without_nan(volume.intensity, air_of(volume)))
-    means: NDArray[np.float32] = sitk.GetArrayFromImage(sitk.BinShrink(image, factors[::-1]))
+    means = _block_means(volume.intensity, factors)
+    if not np.isfinite(means).all():
+        means = _block_means(without_nan(volume.intensity, air_of(volume)), factors)
     return means, factors
+
+
+def _block_means(values: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np.float32]:
+    """Mean over blocks; what does not fill a block at the end is left out. Widest strides first: planes add fast."""
+    for axis in np.argsort(np.abs(values.strides))[::-1]:
+        blocks, factor = np.moveaxis(values, axis, 0), factors[axis]
+        whole = len(blocks) // factor * factor
+        total = blocks[:whole:factor].copy(order="K")
+        for start in range(1, factor):
+            total += blocks[start:whole:factor]
+        values = np.moveaxis(total / np.float32(factor), 0, axis)
+    return values
 
 
 def candidate_levels(volume: Volume) -> tuple[float, ...]:
