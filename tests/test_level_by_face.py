@@ -73,7 +73,8 @@ def test_a_level_in_the_noise_is_left_for_one_that_shows_a_head(tmp_path):
 @pytest.mark.slow
 def test_the_example_compares_the_level_with_the_best_by_hand(monkeypatch, capsys):
     monkeypatch.syspath_prepend(EXAMPLES)
-    monkeypatch.setattr(sys, "argv", ["compare_levels.py", "--phantoms", "1", "--spacing-mm", "2.5"])
+    arguments = ["--phantoms", "1", "--spacing-mm", "2.5", "--noise", "0.03", "--bias", "0.2"]
+    monkeypatch.setattr(sys, "argv", ["compare_levels.py", *arguments])
     runpy.run_path(str(EXAMPLES / "compare_levels.py"), run_name="__main__")
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert rows[-1] == "| all whole faces | 4 | 4 | 4 | +0.0% |"
