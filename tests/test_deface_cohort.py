@@ -164,8 +164,8 @@ def test_a_brain_mask_is_checked(heads: Path, tmp_path: Path) -> None:
 
 
 def test_words_that_name_nothing() -> None:
-    with pytest.raises(InputError, match="no defacer 'facebox'"):
-        parse_makers(["facebox"])
+    with pytest.raises(InputError, match="no defacer 'hammer'"):
+        parse_makers(["hammer"])
     with pytest.raises(InputError, match="name at least one"):
         parse_makers([])
     assert len(parse_makers(["face-box", "face-box", "blur:3mm", "pydeface"])) == 3
@@ -236,7 +236,7 @@ def test_the_command_writes_what_score_reads(
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     out = tmp_path / "out"
-    words = ["deface", str(heads), "-o", str(out), "--tool", "no-op,face-box,refacing-cgan", "--session", "1"]
+    words = ["deface", str(heads), "-o", str(out), "--with", "no-op,facebox,refacing-cgan", "--session", "1"]
     assert main([*words, "--quality", "--workers", "1"]) == 0
     said = capsys.readouterr().out
     assert "refacing-cgan is not on the PATH" in said
