@@ -54,7 +54,8 @@ def naive_skin(volume: Volume) -> Skin:
 
     smooth = gaussian(volume.intensity, 1.0, preserve_range=True)
     level = -300.0 if volume.is_hu else 0.5 * float(threshold_otsu(smooth))
-    vertices, faces, _, _ = marching_cubes(np.pad(smooth, 1, constant_values=smooth.min()), level)
+    padded = np.pad(smooth, 1, constant_values=smooth.min())
+    vertices, faces, _, _ = marching_cubes(padded, level, gradient_direction="ascent")  # seen from outside
     matrix = volume.voxel_to_ras_mm
     mesh = trimesh.Trimesh((vertices - 1) @ matrix[:3, :3].T + matrix[:3, 3], faces)
     mesh = max(mesh.split(only_watertight=False), key=lambda piece: len(piece.faces))
