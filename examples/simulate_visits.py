@@ -70,8 +70,14 @@ def simulate_visit(
     *,
     rng: np.random.Generator,
     contrast: Contrast | None = None,
+    noise: float = 5.0,
+    bias_sd: float = 0.2,
 ) -> tuple[Volume, np.ndarray]:
-    """Return a volume of a turned and shifted head, CT or in the contrast given, and the structures on its grid."""
+    """Return a volume of a turned and shifted head, CT or in the contrast given, and the structures on its grid.
+
+    MR alone has `noise`, in units of the priors (white matter about 160), and a bias field: the logarithm of its gain
+    is a smooth field through random numbers of standard deviation `bias_sd`.
+    """
     turn = Rotation.from_euler("xyz", rng.normal(0, 3, 3), degrees=True).as_matrix()
     spacing_mm = np.linalg.norm(voxel_to_ras_mm[:3, :3], axis=0)
     centre = (np.array(labels.shape) - 1) / 2
@@ -84,9 +90,9 @@ def simulate_visit(
         return Volume(intensity.astype(np.float32), voxel_to_ras_mm, Modality.CT), moved
     still = ndimage.gaussian_filter(contrast.draw(labels, rng), 0.6)
     head = ndimage.affine_transform(still, to_source, offset, order=1)
-    bias = np.exp(ndimage.zoom(rng.normal(0, 0.2, (4, 4, 4)), np.array(labels.shape) / 4, order=3))
-    noise = rng.normal(0, 5, (2, *labels.shape))
-    intensity = np.hypot(head * bias + noise[0], noise[1])
+    bias = np.exp(ndimage.zoom(rng.normal(0, bias_sd, (4, 4, 4)), np.array(labels.shape) / 4, order=3))
+    spread = rng.normal(0, noise, (2, *labels.shape))
+    intensity = np.hypot(head * bias + spread[0], spread[1])
     return Volume(intensity.astype(np.float32), voxel_to_ras_mm, Modality.MR), moved
 
 

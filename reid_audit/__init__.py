@@ -75,7 +75,6 @@ from .deface import (
     read_defacing,
     reference_defacers,
     run_tool,
-    summarise_defacing,
     summarise_quality,
     write_defacing,
 )
@@ -126,6 +125,7 @@ from .records import (
     View,
     Volume,
     WeightsError,
+    summarise_defacing,
 )
 from .render import Lighting, Renderer, find_frontal_view, frontal_view, make_renderer, save_png
 from .report import (

@@ -24,8 +24,8 @@ from .attack import ATTACKS, check_attacks
 from .audit import Progress, Settings, acquire_faces, audit_cohort, start_engines
 from .audit.kept import KeptFaces
 from .dataset import Cohort, read_description
-from .records import AuditResult, Calibration, FaceRecord, InputError, Policy
-from .report import result_to_html, result_to_json, write_bids, write_private
+from .records import AuditResult, Calibration, FaceRecord, InputError, Policy, write_private
+from .report import result_to_html, result_to_json, write_bids
 from .work import Store
 
 BIDS_VERSION = "1.10.0"

@@ -140,7 +140,7 @@ class Audit:
         import pandas as pd
 
         verdict = self.result.verdict
-        rows = [("all", check) for check in verdict.checks]
+        rows = [(check.condition or "all", check) for check in verdict.checks]
         rows += [(one.condition, check) for one in verdict.conditions for check in one.checks]
         return pd.DataFrame(
             [(name, check.decision.value, check.name, check.attack, check.text) for name, check in rows],

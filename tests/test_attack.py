@@ -21,10 +21,10 @@ from reid_audit.attack import (
     faces_of_attack,
     keep_nearest,
 )
-from reid_audit.audit import Engines, compare_attacks, find_shared_checks, judge_scores, measure_crossings
+from reid_audit.audit import Engines, check_scans, compare_attacks, judge_scores, measure_crossings
 from reid_audit.audit.moves import look_where_faces_are
 from reid_audit.dataset import Cohort
-from reid_audit.records import Decision, Group
+from reid_audit.records import Decision, Finding, Group
 
 
 def _record(subject: str, condition: str = ORIGINAL, *, at: float = 0.0, layout: str = "dlib-5") -> FaceRecord:
@@ -215,12 +215,36 @@ def test_a_recogniser_that_breaks_under_one_attacker_alone_lets_nothing_pass() -
         _seen("a", "1", "cut", (1, 0), attacks={"aligned": broken, "registered": undrawn}),
     ]
     cohort = Cohort(tuple(record.scan for record in records), pd.DataFrame(index=["a"]))
-    found = {check.attack: check for check in find_shared_checks(cohort, records, ()) if check.name == "broken_attack"}
+    found = {check.attack: check for check in check_scans(cohort, records, ()) if check.name == "broken_attack"}
     assert {attack: check.decision for attack, check in found.items()} == {
         "aligned": Decision.INCOMPLETE,
         "registered": Decision.REVIEW,
     }
     assert "1 of 1 scans made the recogniser fail: a/1/cut" in found["aligned"].text
+
+
+def test_what_is_found_on_a_scan_concerns_its_defacer_and_on_an_original_all() -> None:
+    lost = Face(Status.UNREADABLE, "e", reason="no scan")
+    unfit = (Finding("thick_slices", "unfit", "12 mm"),)
+    records = [
+        replace(_seen("a", "1", ORIGINAL, (1, 0)), digest="x"),
+        replace(_seen("b", "1", ORIGINAL, (0, 1)), digest="y", findings=unfit),
+        replace(_seen("a", "1", "copy", (1, 0)), digest="x"),
+        replace(_seen("b", "1", "copy", (1, 0)), digest="z"),
+        replace(_seen("a", "1", "cut", (1, 0)), digest="", face=lost),
+        replace(_seen("b", "1", "cut", (1, 0)), digest="x"),  # another's original is not its own
+        replace(_seen("a", "1", "wipe", (1, 0)), digest="v"),
+    ]
+    cohort = Cohort(tuple(record.scan for record in records), pd.DataFrame(index=["a", "b"]))
+    found = check_scans(cohort, records, ["encoder is 'a' and 'b'"])
+    assert [(check.name, check.condition, check.decision) for check in found] == [
+        ("unfit_scans", "", Decision.REVIEW),
+        ("original_in_release", "copy", Decision.FAIL),
+        ("unseen_scans", "cut", Decision.INCOMPLETE),
+        ("calibration_mismatch", "", Decision.REVIEW),
+    ]
+    assert found[1].text == "1 of 2 scans under a defacer's name equal their original, voxel by voxel: a/1/copy."
+    assert "1 of 2 scans were not seen: a/1/cut" in found[2].text
 
 
 def test_originals_and_scans_without_a_portrait_stay_as_they_are() -> None:

@@ -285,9 +285,9 @@ def test_scans_that_were_not_seen_make_the_audit_incomplete(tmp_path: Path) -> N
     manifest = _write_cohort(tmp_path)
     (tmp_path / "s1_1_dent.nii.gz").unlink()
     result, _ = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
-    unseen = {check.name: check for check in result.verdict.checks}["unseen_scans"]
-    assert unseen.decision is Decision.INCOMPLETE
-    assert "1 of 9 scans were not seen: s1/1/dent" in unseen.text
+    unseen = {check.name: check for check in result.verdict.conditions[0].checks}["unseen_scans"]
+    assert (unseen.decision, unseen.condition) == (Decision.INCOMPLETE, "dent")
+    assert "1 of 3 scans were not seen: s1/1/dent" in unseen.text
     assert result.verdict.decision in (Decision.INCOMPLETE, Decision.FAIL)
     assert [row.status for row in result.scans].count(Status.UNREADABLE) == 1
 
@@ -296,7 +296,7 @@ def test_an_original_under_a_defacers_name_fails(tmp_path: Path) -> None:
     manifest = _write_cohort(tmp_path)
     (tmp_path / "s2_1_dent.nii.gz").write_bytes((tmp_path / "s2_1_original.nii.gz").read_bytes())
     result, _ = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
-    check = {check.name: check for check in result.verdict.checks}["original_in_release"]
+    check = {check.name: check for check in result.verdict.conditions[0].checks}["original_in_release"]
     assert check.decision is Decision.FAIL
     assert "s2/1/dent" in check.text
     assert result.verdict.exit_code == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from dataclasses import replace
@@ -12,20 +13,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from results import make_result
 
-from reid_audit import InputError, make_phantom, read_manifest, read_volume, write_cohort, write_volume
+from reid_audit import (
+    InputError,
+    make_phantom,
+    rank_defacers,
+    read_manifest,
+    read_volume,
+    result_to_html,
+    write_cohort,
+    write_volume,
+)
 from reid_audit.cli import main
 from reid_audit.deface import (
     Companions,
     deface_scans,
     parse_makers,
     read_defacing,
-    summarise_defacing,
     write_defacing,
 )
 from reid_audit.deface.companions import find_companion
 from reid_audit.phantom import LABELS
-from reid_audit.records import DefaceRun, DefaceStatus, ScanRef
+from reid_audit.records import DefaceRun, DefaceStatus, ScanRef, summarise_defacing
 from reid_audit.work import SerialExecutor
 
 S = DefaceStatus
@@ -154,8 +164,8 @@ def test_a_brain_mask_is_checked(heads: Path, tmp_path: Path) -> None:
 
 
 def test_words_that_name_nothing() -> None:
-    with pytest.raises(InputError, match="no defacer 'facebox'"):
-        parse_makers(["facebox"])
+    with pytest.raises(InputError, match="no defacer 'hammer'"):
+        parse_makers(["hammer"])
     with pytest.raises(InputError, match="name at least one"):
         parse_makers([])
     assert len(parse_makers(["face-box", "face-box", "blur:3mm", "pydeface"])) == 3
@@ -178,11 +188,37 @@ def test_runs_are_written_read_and_summed_up(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["runs"][3]["seconds"] is None
     first, second = summarise_defacing(runs)
     assert (first.condition, first.version, first.runs, first.ok) == ("b", "1.0, 1.1", 3, 2)
-    assert (first.failures, first.median_seconds, first.peak_memory_mb) == (((S.TIMED_OUT, 1),), 30.0, 300.0)
-    assert (second.ok, second.failures) == (0, ((S.MISSING, 1),))
+    assert (first.failures, first.median_seconds, first.peak_memory_mb) == (((S.TIMED_OUT, 1),), 20.0, 300.0)
+    assert (second.ok, second.failed, second.failures) == (0, 1, ((S.MISSING, 1),))
     assert isnan(second.median_seconds)
     assert isnan(second.peak_memory_mb)
     assert summarise_defacing([]) == ()
+
+
+@pytest.mark.parametrize("status", [each for each in S if each is not S.OK])
+def test_a_run_that_left_no_scan_makes_a_tool_neither_fast_nor_slow(status: S) -> None:
+    runs = [_run("a", S.OK, 10.0, 100.0), _run("a", S.OK, nan, nan), _run("a", S.OK, 14.0, 90.0)]
+    for seconds in (0.1, 3600.0):
+        failed = _run("a", status, seconds, 500.0)
+        (summary,) = summarise_defacing([failed, *runs, failed])
+        assert (summary.runs, summary.ok, summary.failed, summary.failures) == (5, 3, 2, ((status, 2),))
+        assert summary.median_seconds == 12.0
+        assert summary.peak_memory_mb == 500.0
+    (none,) = summarise_defacing([_run("a", status, 5.0)])
+    assert isnan(none.median_seconds)
+
+
+def test_every_table_shows_the_same_runs() -> None:
+    """The page of a result and the ranking of defacers, of one list of runs."""
+    made, _ = make_result(24, {"wipe": 60.0}, attacks=("naive",), draws=0)
+    runs = [_run("wipe", S.OK, 10.0), _run("wipe", S.OK, 14.0), _run("wipe", S.TIMED_OUT, 3600.0)]
+    result = replace(made, defacing=(*runs, _run("wipe", S.FAILED, 0.1)))
+    (row,) = rank_defacers([result]).rows
+    assert (row.runs, row.failures, row.seconds) == (4, 2, 12.0)
+    assert row.failed == (("failed", 1), ("timed_out", 1))
+    cells = re.search(r"<bdi>wipe</bdi></th>(<td[^>]*>4</td>.*?)</tr>", result_to_html(result))
+    assert cells is not None
+    assert re.findall(r">([^<]+)</td>", cells[1]) == ["4", "2", "1 failed, 1 timed out", "12.0"]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema_version": 1}', '{"schema_version": 9, "runs": []}'])
@@ -200,7 +236,7 @@ def test_the_command_writes_what_score_reads(
 ) -> None:
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     out = tmp_path / "out"
-    words = ["deface", str(heads), "-o", str(out), "--tool", "no-op,face-box,refacing-cgan", "--session", "1"]
+    words = ["deface", str(heads), "-o", str(out), "--with", "no-op,facebox,refacing-cgan", "--session", "1"]
     assert main([*words, "--quality", "--workers", "1"]) == 0
     said = capsys.readouterr().out
     assert "refacing-cgan is not on the PATH" in said

@@ -10,6 +10,7 @@ import pytest
 from reid_audit import InputError, Modality, Volume, make_phantom
 from reid_audit.deface import (
     AverageReface,
+    EyePlaneCut,
     FaceBox,
     NoDefacing,
     QuickShear,
@@ -159,6 +160,7 @@ def test_every_name_makes_its_defacer() -> None:
         assert make_defacer(defacer.name) == defacer
         assert defacer.description
         assert set(defacer.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.")
+    assert make_defacer("eyeplane") == EyePlaneCut()
     assert make_defacer("blur:2.5mm") == ShellBlur(2.5)
     assert make_defacer("skin-noise:3") == SkinNoise(3, name="skin-noise-3")
     assert make_defacer("pydeface") is None

@@ -196,6 +196,22 @@ def test_what_concerns_the_release_is_said_once_and_a_control_is_each_ones_own()
     assert texts[:-1] == ["1 scan equals its original.", "a, naive: sees", "b, naive: blind"]
 
 
+def test_what_was_found_on_a_defacers_scans_is_said_once_and_its_rules_are_each_ones_own() -> None:
+    release = Check("original_in_release", Decision.FAIL, "1 scan equals its original.", condition="cut")
+    unseen = Check("unseen_scans", Decision.INCOMPLETE, "1 scan was not seen.", condition="cut")
+    rule = Check("subjects", Decision.PASS, "60 people were compared.")
+    one, other = _verdict([], cut=[release, rule], wipe=[rule]), _verdict([], cut=[release, unseen, rule], wipe=[rule])
+    joined = join_verdicts({"a": one, "b": other})
+    assert [check.text for check in joined.conditions[0].checks] == [
+        "1 scan equals its original.",
+        "b: 1 scan was not seen.",
+        "a: 60 people were compared.",
+        "b: 60 people were compared.",
+    ]
+    assert [condition.decision for condition in joined.conditions] == [Decision.FAIL, Decision.PASS]
+    assert joined.decision is Decision.FAIL
+
+
 def test_one_verdict_stays_as_it_is_and_what_does_not_belong_together_is_refused() -> None:
     verdict = _verdict([], cut=[_check(Decision.PASS, "naive: x")])
     assert join_verdicts({"a": verdict}) is verdict

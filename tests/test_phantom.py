@@ -18,6 +18,7 @@ from reid_audit.phantom.field import Grid, capsule, ellipsoid, smooth_cut, smoot
 from reid_audit.phantom.person import Person, draw_person, draw_visit
 from reid_audit.phantom.skin import skin_distance
 from reid_audit.records import InputError, Modality
+from reid_audit.surface import extract_skin
 
 COARSE_MM = 2.5
 SKIN_HU = -300
@@ -340,10 +341,29 @@ def test_an_oblique_scan_shows_the_same_head():
         assert centre_ras_mm(tilted, name) == pytest.approx(centre_ras_mm(straight, name), abs=1.0)
 
 
+@pytest.mark.parametrize("oblique_deg", [-30, 20, 30])
+def test_an_oblique_field_of_view_holds_the_face(oblique_deg):
+    skin = extract_skin(make_phantom(4, spacing_mm=COARSE_MM, pose_sd_deg=0, oblique_deg=oblique_deg).volume)
+    assert not {"face_incomplete", "cut_front", "cut_top"} & {finding.code for finding in skin.checks}
+
+
+def test_contrasts_of_mr_order_the_tissues_as_their_names_say():
+    def seen(contrast, *names):
+        made = make_phantom(1, modality=Modality.MR, contrast=contrast, spacing_mm=COARSE_MM)
+        return [np.median(made.volume.intensity[where(made, name)]) for name in names]
+
+    for contrast, brighter in (("T1", False), ("T2", True), ("PD", True), ("FLAIR", False)):
+        eye, cord = seen(contrast, "eye_left", "spinal_cord")
+        assert (eye > cord) == brighter, contrast
+    brain, flesh = seen("FLAIR", "brain", "skin")
+    assert brain > 2 * flesh
+
+
 @pytest.mark.parametrize(
     ("bad", "named"),
     [
         ({"identity": -1}, "identity"),
+        ({"contrast": "STIR"}, "contrast"),
         ({"visit": -1}, "visit"),
         ({"seed": -2}, "seed"),
         ({"spacing_mm": 0.1}, "spacing_mm"),

@@ -12,8 +12,9 @@ from results import FINGERPRINT, make_result, make_scores
 from reid_audit import AuditResult, CalibrationError, Decision, InputError, judge_scores, rank_defacers, write_result
 from reid_audit.accuracy import compare_pairwise
 from reid_audit.cli import main
-from reid_audit.records import DefaceRun, DefaceStatus, PersonEvidence, UtilityValue
+from reid_audit.records import Check, DefaceRun, DefaceStatus, PersonEvidence, UtilityValue
 from reid_audit.stats import mcnemar
+from reid_audit.verdict import decide
 
 nan = math.nan
 
@@ -40,6 +41,17 @@ def test_the_best_comes_first(both: AuditResult) -> None:
     assert comparison.rows[0].linkability.value < comparison.rows[1].linkability.value
     assert comparison.distance == both.calibration.threshold("youden").distance
     assert comparison.tests == both.evidence.family[-len(comparison.tests) :]
+
+
+def test_a_defacer_that_left_a_scan_as_it_was_spoils_no_other() -> None:
+    copied = Check("original_in_release", Decision.FAIL, "1 of 48 scans equals its original.", condition="scrub")
+    sound = _result({"scrub": 60.0, "wipe": 60.0})
+    copying = replace(sound, verdict=decide(sound.evidence, sound.verdict.policy, findings=[copied]))
+    assert copying.verdict.decision is Decision.FAIL
+    before = {row.condition: row.decision for row in rank_defacers([sound]).rows}
+    rows = {row.condition: row.decision for row in rank_defacers([copying]).rows}
+    assert rows == {"scrub": Decision.FAIL, "wipe": before["wipe"]}
+    assert before["wipe"] is not Decision.FAIL
 
 
 def test_runs_of_one_fingerprint_are_paired_by_person(apart: list[AuditResult]) -> None:

@@ -182,6 +182,13 @@ def test_the_same_skin_gives_the_same_pixels_twice(renderer):
     np.testing.assert_array_equal(renderer.render(head, View()).pixels, first)
 
 
+def test_a_skin_wound_inside_out_looks_the_same(renderer):
+    head = bumpy_head()
+    inside_out = replace(head, faces=np.ascontiguousarray(head.faces[:, ::-1]))
+    pictures = [renderer.render(skin, View()).pixels.astype(int) for skin in (head, inside_out)]
+    assert np.abs(pictures[0] - pictures[1]).mean() < 0.5
+
+
 def test_a_portrait_says_what_it_is(renderer):
     view = View(size_px=100)
     portrait = renderer.render(bumpy_head(), view)

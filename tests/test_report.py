@@ -30,7 +30,8 @@ from reid_audit import (
     write_result,
 )
 from reid_audit.cli import main
-from reid_audit.records import Estimate, Status
+from reid_audit.cli.words import say_result
+from reid_audit.records import Check, Estimate, Status
 from reid_audit.report import (
     count_flow,
     explain_verdict,
@@ -43,6 +44,7 @@ from reid_audit.report import (
     scans_csv,
     write_figures,
 )
+from reid_audit.verdict import decide
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -192,6 +194,27 @@ def test_the_reason_is_one_sentence(told: tuple[AuditResult, ScoreTable]) -> Non
     passed, _ = make_result(60, {"wipe": 60.0}, faceless=0.0, draws=0, seed=5)
     if passed.verdict.decision is Decision.PASS:
         assert explain_verdict(passed).startswith("Every one of")
+
+
+def test_what_was_found_on_one_defacers_scans_is_told_of_it_wherever_results_are_read(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made, _ = make_result(24, {"none": 0.0, "wipe": 60.0}, attacks=("naive",), draws=0)
+    found = [
+        Check("original_in_release", Decision.FAIL, "1 of 24 scans equals its original.", condition="wipe"),
+        Check("unseen_scans", Decision.INCOMPLETE, "2 of 24 scans were not seen.", condition="none"),
+        Check("original_in_release", Decision.FAIL, "1 of 1 scans equals its original.", condition="lost"),
+    ]
+    result = replace(made, verdict=decide(made.evidence, made.verdict.policy, findings=found))
+    assert [one.decision for one in result.verdict.conditions] == [Decision.FAIL, Decision.FAIL]
+    assert result_to_json(result_from_json(result_to_json(result))) == result_to_json(result)
+    rows = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>.*?data-label="Why">(.*?)</td>', result_to_html(result))
+    assert {(check.condition, check.text) for check in found} <= set(rows)
+    say_result(result)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "because - 1 of 24 scans equals its original." in said
+    assert "found as well - 2 of 24 scans were not seen." in said
+    assert "FAIL for lost: 1 of 1 scans equals its original." in said
 
 
 def test_the_most_exposed_scans_come_first(told: tuple[AuditResult, ScoreTable]) -> None:

@@ -336,6 +336,37 @@ def test_findings_of_other_rooms_count(wiped: ScoreTable, decision: Decision) ->
     assert finding in verdict.checks
 
 
+@pytest.mark.parametrize("decision", list(Decision))
+def test_a_finding_on_one_defacers_scans_is_its_own_and_the_releases(decision: Decision) -> None:
+    evidence = _assess(compare(_faces(60, {"scrub": 50.0, "wipe": 60.0})))
+    finding = Check("original_in_release", decision, "1 of 120 scans equals its original.", condition="wipe")
+    verdict = decide(evidence, NAIVE_ONLY, findings=[finding])
+    assert {one.condition: one.decision for one in verdict.conditions} == {"scrub": Decision.PASS, "wipe": decision}
+    assert verdict.decision is decision
+    assert verdict.exit_code == decide(evidence, NAIVE_ONLY, findings=[replace(finding, condition="")]).exit_code
+    assert verdict.conditions[1].checks[0] == finding
+    assert finding not in (*verdict.checks, *verdict.conditions[0].checks)
+
+
+def test_what_a_defacer_fails_by_itself_stays_failed_whatever_is_found() -> None:
+    evidence = _assess(compare(_faces(30, {"none": 0.0, "wipe": 60.0})))
+    finding = Check("unseen_scans", Decision.INCOMPLETE, "1 of 60 scans was not seen.", condition="none")
+    verdict = decide(evidence, replace(NAIVE_ONLY, max_match_rate=0.2), findings=[finding])
+    assert {one.condition: one.decision for one in verdict.conditions} == {
+        "none": Decision.FAIL,
+        "wipe": Decision.PASS,
+    }
+    assert finding in verdict.conditions[0].checks
+
+
+def test_a_finding_on_a_defacer_that_nobody_attacked_counts_in_the_whole_alone(wiped: ScoreTable) -> None:
+    finding = Check("original_in_release", Decision.FAIL, "1 of 1 scans equals its original.", condition="lost")
+    verdict = decide(_assess(wiped), NAIVE_ONLY, findings=[finding])
+    assert verdict.decision is Decision.FAIL
+    assert finding in verdict.checks
+    assert [one.decision for one in verdict.conditions] == [Decision.PASS]
+
+
 def test_one_visit_borrows_its_control_for_at_most_a_review() -> None:
     calibration = calibrate(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
     one_visit = compare(_faces(60, {"wipe": 60.0}, visits=["1"], seed=9))

@@ -25,6 +25,7 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTDoseStorage, g
 
 from reid_audit.records import InputError, Modality, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
+from reid_audit.volume.dicom import find_stack
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -453,6 +454,31 @@ def test_dicom_padding_becomes_air_even_where_its_value_looks_like_tissue(tmp_pa
     assert (got.intensity[:, -1] == -1024).all()
 
 
+@pytest.mark.parametrize(
+    "positions_mm", [[0, 3, 6, 9, 13, 17, 21], [0, 3, 6, 9, 15, 21, 27]], ids=["a little", "twice as wide above"]
+)
+@pytest.mark.parametrize("tilt_mm", [0.0, 0.5])
+def test_uneven_gaps_are_resampled_and_named(tmp_path, positions_mm, tilt_mm):
+    """A stack whose values grow with the height of the slice: wherever it is sampled, they still do."""
+    stored = np.broadcast_to(np.array(positions_mm)[:, None, None] * 10 + 1000, (7, 6, 7)).copy()
+    stored[:, 0] = 0
+    folder = tmp_path / "ct"
+    for k, z_mm in enumerate(positions_mm):
+        at = [-5.0, -8.0 + z_mm * tilt_mm, z_mm]
+        dicom_series(folder, stored[k : k + 1], positions_mm=[z_mm], number=7, seed=k, ImagePositionPatient=at)
+        (folder / "1.2.3-000").rename(folder / f"slice-{k}")
+    got = read_volume(folder)
+    n = round(positions_mm[-1] / 3) + 1
+    assert got.intensity.shape == (7, 6, n)
+    np.testing.assert_allclose(got.intensity[2, 2], np.linspace(-24, positions_mm[-1] * 10 - 24, n), atol=1e-3)
+    assert got.voxel_to_ras_mm[2, 2] == pytest.approx(3.0)
+    step_mm, widest_mm = (gap * np.hypot(1, tilt_mm) for gap in (3, max(np.diff(positions_mm))))
+    text = f"uneven slice gaps, from {step_mm:.2f} to {widest_mm:.2f} mm: resampled to even ones of {step_mm:.2f} mm"
+    assert text in got.notes
+    with pytest.raises(InputError, match="are uneven"):
+        find_stack(sorted(folder.iterdir()), "ct")
+
+
 def test_gantry_tilt_is_kept_and_named(tmp_path):
     got = read_volume(dicom_series(tmp_path / "ct", stored_head(), tilt_mm=1.0))
     assert got.notes == ("sheared by 18.4 deg (gantry tilt?)",)
@@ -541,7 +567,7 @@ def torn_header(folder: Path) -> Path:
         (without_slices(2, 3), r"about 2 of 7 slices are missing"),
         (lambda d: dicom_series(d, stored_head(), positions_mm=[0, 3, 3, 6, 9, 12, 15]), r"lie at one position"),
         (lambda d: dicom_series(d, stored_head(), positions_mm=[0] * 7), r"lie at one position"),
-        (lambda d: dicom_series(d, stored_head(), positions_mm=[0, 3, 6, 9, 13, 17, 21]), r"are uneven, from 3\.00"),
+        (lambda d: dicom_series(d, stored_head(), positions_mm=[0, 3, 6, 9, 15, 18, 21]), r"about 1 of 8 slices are m"),
         (lambda d: dicom_series(d, stored_head()[:1]), r"holds a single slice"),
         (lambda d: dicom_series(d, stored_head(), NumberOfFrames=4), r"multi-frame DICOM.*dcm2niix"),
         (lambda d: dicom_series(d, stored_head(), PhotometricInterpretation="MONOCHROME1"), r"colour or inverted"),

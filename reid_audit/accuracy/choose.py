@@ -31,7 +31,7 @@ from reid_audit.accuracy.attempts import count_unacquired
 from reid_audit.accuracy.compared import find_originals
 from reid_audit.accuracy.curves import FMR_POINTS, find_fmr, measure_roc
 from reid_audit.accuracy.pairs import Scores
-from reid_audit.records import Estimate, InputError, Rate, Real, ScoreTable, TestResult
+from reid_audit.records import Estimate, InputError, Rate, Real, ScoreTable, TestResult, prepare_folder
 from reid_audit.stats import auc_of_pairs, kruskal, people_rate
 
 CHANCE = 0.5
@@ -240,10 +240,8 @@ def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False
     InputError
         If the folder holds one already and ``overwrite`` is False, or cannot be written to.
     """
-    if (folder / CHOICE_FILE).exists() and not overwrite:
-        raise InputError(f"{folder.name} holds a {CHOICE_FILE} already; give another folder or --overwrite")
+    prepare_folder(folder, CHOICE_FILE, overwrite=overwrite)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / TABLE_FILE).write_text(_tabulate(choice), encoding="utf-8")
         (folder / CHOICE_FILE).write_bytes(TypeAdapter(EncoderChoice).dump_json(choice, indent=1) + b"\n")
     except OSError as error:

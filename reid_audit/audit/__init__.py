@@ -9,7 +9,7 @@ from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with
 from reid_audit.audit.choose import choose_model, time_face
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.eyes import find_eyes
-from reid_audit.audit.judge import find_shared_checks, judge_scores
+from reid_audit.audit.judge import check_scans, judge_scores
 from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.moves import Hints
 from reid_audit.audit.plan import RunPlan, plan_faces, plan_run
@@ -31,12 +31,12 @@ __all__ = [
     "audit_cohort",
     "calibrate_cohort",
     "calibrate_encoders",
+    "check_scans",
     "choose_model",
     "compare_attacks",
     "examine_scan",
     "examine_scan_with_each",
     "find_eyes",
-    "find_shared_checks",
     "fingerprint_of",
     "join_results",
     "judge_scores",

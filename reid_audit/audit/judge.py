@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -72,7 +72,7 @@ _NOT_SEEN = (
 )
 
 
-def _find_broken_attacks(records: Iterable[FaceRecord]) -> list[Check]:
+def _find_broken_attacks(records: Sequence[FaceRecord], condition: str) -> list[Check]:
     """List what broke under an attacker other than the naive one: the recogniser, or a picture that was not drawn.
 
     Such a scan counts in that attacker's FTA; it is not a scan in which nothing was found, so nothing may pass by it.
@@ -91,36 +91,52 @@ def _find_broken_attacks(records: Iterable[FaceRecord]) -> list[Check]:
         recogniser = status is Status.BACKEND_ERROR
         what = "made the recogniser fail" if recogniser else "could not be drawn as that attacker draws them"
         decision = Decision.INCOMPLETE if recogniser else Decision.REVIEW
-        checks.append(Check("broken_attack", decision, f"{attack}: {_count(keys, total[attack], what)}", attack=attack))
+        text = f"{attack}: {_count(keys, total[attack], what)}"
+        checks.append(Check("broken_attack", decision, text, attack=attack, condition=condition))
     return checks
 
 
-def find_shared_checks(cohort: Cohort, records: Sequence[FaceRecord], mismatches: Sequence[str]) -> list[Check]:
-    """Return what concerns the whole audit and does not show in distances.
+def _check_condition(
+    condition: str, records: Sequence[FaceRecord], cohort: Cohort, digests: Mapping[str, str]
+) -> list[Check]:
+    """Return what is found on the originals, or on one defacer's scans."""
+    concerns = "" if condition == ORIGINAL else condition
+    total = len(records)
+    checks = []
+    untouched = []
+    for record in records if concerns else ():
+        original = cohort.partner_of(record.scan)
+        if record.digest and original is not None and record.digest == digests[original.key]:
+            untouched.append(record.scan.key)
+    if untouched:
+        text = _count(untouched, total, "under a defacer's name equal their original, voxel by voxel")
+        checks.append(Check("original_in_release", Decision.FAIL, text, condition=concerns))
+    unseen = [record.scan.key for record in records if record.face.status in _NOT_SEEN]
+    if unseen:
+        text = _count(unseen, total, "were not seen")
+        checks.append(Check("unseen_scans", Decision.INCOMPLETE, text, condition=concerns))
+    checks += _find_broken_attacks(records, concerns)
+    unfit = [record.scan.key for record in records if any(f.severity == "unfit" for f in record.findings)]
+    if unfit:
+        text = _count(unfit, total, "have findings that make them unfit")
+        checks.append(Check("unfit_scans", Decision.REVIEW, text, condition=concerns))
+    return checks
+
+
+def check_scans(cohort: Cohort, records: Sequence[FaceRecord], mismatches: Sequence[str]) -> list[Check]:
+    """Return what is found on scans and settings and does not show in distances.
 
     A scan that could not be taken as far as the detector is not a scan without a face: INCOMPLETE. An original among
     the defaced scans is a FAIL. A scan with a finding that makes it unfit, and a calibration of other settings, are
     for a human: REVIEW.
+
+    What is found on a defacer's scans concerns that defacer (`Check.condition`); originals stand behind every number,
+    so that what is found on them concerns all.
     """
-    total = len(records)
     digests = {record.scan.key: record.digest for record in records}
     checks = []
-    unseen = [record.scan.key for record in records if record.face.status in _NOT_SEEN]
-    if unseen:
-        checks.append(Check("unseen_scans", Decision.INCOMPLETE, _count(unseen, total, "were not seen")))
-    checks += _find_broken_attacks(records)
-    untouched = []
-    for record in records:
-        original = cohort.partner_of(record.scan)
-        defaced = record.scan.condition != ORIGINAL and record.digest
-        if defaced and original is not None and record.digest == digests[original.key]:
-            untouched.append(record.scan.key)
-    if untouched:
-        text = _count(untouched, total, "under a defacer's name equal their original, voxel by voxel")
-        checks.append(Check("original_in_release", Decision.FAIL, text))
-    unfit = [r.scan.key for r in records if any(finding.severity == "unfit" for finding in r.findings)]
-    if unfit:
-        checks.append(Check("unfit_scans", Decision.REVIEW, _count(unfit, total, "have findings that make them unfit")))
+    for condition in dict.fromkeys(record.scan.condition for record in records):
+        checks += _check_condition(condition, [r for r in records if r.scan.condition == condition], cohort, digests)
     checks += [
         Check("calibration_mismatch", Decision.REVIEW, f"Calibration of other settings: {m}") for m in mismatches
     ]
@@ -194,7 +210,7 @@ def judge_scores(
         Thresholds from another cohort; by default they come from these same and different comparisons.
     policy : Policy
     findings : iterable of Check
-        What concerns every condition and does not show in distances; see `find_shared_checks`.
+        What does not show in distances; see `check_scans`.
     crossed : sequence of CrossedEvidence
         The aligned attacker's control; see `measure_crossings`.
     strata : pandas.DataFrame, optional

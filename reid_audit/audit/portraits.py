@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from reid_audit.audit.acquire import Progress
 from reid_audit.audit.scan import renderer_of
 from reid_audit.audit.settings import Settings
-from reid_audit.records import ORIGINAL, EngineError, FaceRecord, InputError, RenderError
+from reid_audit.records import ORIGINAL, EngineError, FaceRecord, InputError, RenderError, write_private
 from reid_audit.render import save_png
 from reid_audit.surface import extract_skin
 from reid_audit.volume import read_volume
@@ -99,7 +98,5 @@ def write_portraits(
     table.writerow(["file", "subject", "session", "condition"])
     for number, record in enumerate(records, 1):
         table.writerow([files[number], record.scan.subject, record.scan.session, record.scan.condition])
-    descriptor = os.open(folder / INDEX_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(buffer.getvalue())
+    write_private(folder / INDEX_FILE, buffer.getvalue())
     return sum(bool(name) for name in files.values())

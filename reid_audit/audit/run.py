@@ -11,7 +11,7 @@ from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
 from reid_audit.attack import DEFAULT_ATTACKS, PARROT, check_attacks
 from reid_audit.audit.acquire import Progress, acquire_faces_with_each
 from reid_audit.audit.compare import compare_attacks, measure_crossings
-from reid_audit.audit.judge import describe_scans, find_shared_checks, judge_scores
+from reid_audit.audit.judge import check_scans, describe_scans, judge_scores
 from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
 from reid_audit.audit.portraits import prepare_portraits, write_portraits
@@ -264,7 +264,7 @@ def audit_cohort(
             scores = merge_scores([scores, compare_photos(records, photos)])
         fingerprint = fingerprint_of(engines, records)
         mismatches = () if own is None else check_fingerprint(own, fingerprint, allow=allow_mismatch)
-        findings = find_shared_checks(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else [])
+        findings = check_scans(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else [])
         if len(cohort.subjects) < everybody:
             text = f"{len(cohort.subjects)} of {everybody} people were audited: --limit."
             findings.append(Check("limited", Decision.INCOMPLETE, text))
@@ -274,7 +274,7 @@ def audit_cohort(
             fingerprint=fingerprint,
             calibration=own,
             policy=policy,
-            findings=findings + (check_photos(cohort, photos) if photos else []),
+            findings=findings,
             crossed=measure_crossings(records, level=policy.level),
             strata=cohort.strata,
             seed=seed,

@@ -22,6 +22,7 @@ from reid_audit.records import (
     Finding,
     Grid,
     InputError,
+    Modality,
     Portrait,
     Relief,
     RenderError,
@@ -75,6 +76,11 @@ class Partner:
 _SEARCH_VOXEL_MM = 2.0  # a level is judged on a coarse mesh
 
 
+def _is_fit(skin: Skin) -> bool:
+    """Whether it may have a face: a search would see something in a brain as well."""
+    return all(finding.severity != "unfit" for finding in skin.checks)
+
+
 def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, renderer: Renderer) -> tuple[Skin, View]:
     """Look at an original whose face was not found at once: at other skin levels (MR), then from other heights."""
 
@@ -85,6 +91,8 @@ def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, re
         coarse = replace(settings.surface, voxel_mm=max(_SEARCH_VOXEL_MM, settings.surface.voxel_mm))
         try:
             rough = extract_skin(volume, level=level, settings=coarse)
+            if not _is_fit(rough):
+                return float("nan")
             return face_at(rough, find_frontal_view(rough)).confidence
         except (InputError, RenderError):  # no surface at this level: no face there
             return float("nan")
@@ -93,6 +101,8 @@ def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, re
         level = refine_level(volume, confidence_at)
         if level != skin.level:
             skin = extract_skin(volume, level=level, settings=settings.surface)
+    if not _is_fit(skin):  # at no level
+        return skin, find_frontal_view(skin)
     return skin, find_frontal_view(skin, lambda view: face_at(skin, view).confidence)
 
 
@@ -210,15 +220,16 @@ def _examine(
             portrait = sitting.draw(skin, view)
         with _timed(seconds, "face"):
             face = encoder.encode(portrait)
-        fit = all(finding.severity != "unfit" for finding in skin.checks)  # else something would be seen in a brain
-        if scan.condition == ORIGINAL and fit and face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE):
+        # Noise taken for skin, or skin for air, is no head: MR may be fit at another level.
+        hopeful = _is_fit(skin) or (volume.modality is Modality.MR and settings.level is None)
+        if scan.condition == ORIGINAL and hopeful and face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE):
             with _timed(seconds, "search"):
                 if encoder.detector not in sitting.sought:
                     sitting.sought[encoder.detector] = _search(volume, skin, settings, encoder, renderer)
                 sought = sitting.sought[encoder.detector]
                 other = sitting.draw(*sought)
                 seen = encoder.encode(other)
-            if seen.acquired and not seen.confidence <= face.confidence:
+            if seen.acquired and _is_fit(sought[0]) and not seen.confidence <= face.confidence:
                 (skin, view), portrait, face = sought, other, seen
     except (RenderError, EngineError) as error:
         return stopped(Status.RENDER_FAILED, error)

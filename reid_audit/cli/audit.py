@@ -47,6 +47,8 @@ from reid_audit.cli.running import (
     start_run,
 )
 from reid_audit.cli.words import err, out, say_audit, say_calibration, say_plan, say_result, say_tests, say_unacquired
+from reid_audit.records import prepare_folder
+from reid_audit.report import RESULT_FILE
 
 
 def calibrate(
@@ -190,7 +192,7 @@ def score(
         )
         say_plan(plan, kept)
         return
-    reid_audit.report.prepare_folder(output, overwrite=overwrite)
+    prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     reid_audit.check_encoders(encoders, detector=detector)
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         result, scores = reid_audit.audit_cohort(
@@ -241,7 +243,7 @@ def stats(
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
     scores, strata = reid_audit.read_scores(distances), reid_audit.read_score_strata(distances)
     if output is not None:
-        reid_audit.report.prepare_folder(output, overwrite=overwrite)
+        prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     with err.status("weighing"):
         result = reid_audit.judge_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
     for notice in result.notices:

@@ -14,13 +14,12 @@ import reid_audit
 from reid_audit.cli.options import OverwriteOption
 from reid_audit.cli.words import COLOURS, out
 from reid_audit.ranking import rank_defacers
-from reid_audit.records import Comparison, DefaceRun, UtilityValue
+from reid_audit.records import Comparison, DefaceRun, UtilityValue, prepare_folder
 from reid_audit.report import (
     COMPARISON_FILE,
     estimate_text,
     p_text,
     percent,
-    prepare_folder,
     rate_text,
     read_result,
     write_comparison,
@@ -73,7 +72,7 @@ def compare_results(
 ) -> Comparison:
     """Compare the results in folders, print the comparison and write it where a folder for it is given."""
     if output is not None:
-        prepare_folder(output, overwrite=overwrite, marker=COMPARISON_FILE)
+        prepare_folder(output, COMPARISON_FILE, overwrite=overwrite)
     comparison = rank_defacers(
         [read_result(folder) for folder in folders],
         names=[folder.name or str(folder) for folder in folders],

@@ -56,7 +56,9 @@ def deface(
     ],
     tool: Annotated[
         str | None,
-        typer.Option("--tool", help="Which defacers, with commas; see --list. Usual: eye-plane", show_default=False),
+        typer.Option(
+            "--tool", "--with", help="Which defacers, with commas; see --list. Usual: eye-plane", show_default=False
+        ),
     ] = None,
     command: Annotated[
         str,

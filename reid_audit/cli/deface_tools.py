@@ -13,9 +13,9 @@ import reid_audit
 from reid_audit import deface
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import err, out
-from reid_audit.deface import DefacingSummary, QualitySummary
+from reid_audit.deface import QualitySummary
 from reid_audit.phantom import LABEL_NAMES
-from reid_audit.records import ORIGINAL, DefaceRun, InputError, ScanRef
+from reid_audit.records import ORIGINAL, DefaceRun, DefacingSummary, InputError, ScanRef, summarise_defacing
 
 MANIFEST_ENDINGS = (".csv", ".tsv")
 
@@ -106,7 +106,7 @@ def deface_many(
     reid_audit.write_manifest(manifest, found, None if cohort is None else cohort.strata)
     deface.write_defacing(runs, folder / deface.DEFACING_FILE)
     _say_failures(runs)
-    _say_summary(deface.summarise_defacing(runs))
+    _say_summary(summarise_defacing(runs))
     if quality:
         _say_quality(deface.summarise_quality(examined))
         for note in notes:

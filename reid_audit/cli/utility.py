@@ -13,12 +13,12 @@ import reid_audit
 from reid_audit.cli.options import ManifestArgument, OverwriteOption, WorkersOption, show_progress, words_of
 from reid_audit.cli.utility_words import say_trade_off, say_utility
 from reid_audit.cli.words import out
-from reid_audit.records import AuditResult, InputError
-from reid_audit.report import RESULT_FILE, write_private
+from reid_audit.records import AuditResult, InputError, prepare_folder, write_private
+from reid_audit.report import RESULT_FILE
 from reid_audit.utility import (
+    UTILITY_FILE,
     UtilitySettings,
     cross_conditions,
-    prepare_utility_folder,
     read_label_names,
     read_model_scores,
 )
@@ -113,7 +113,7 @@ def utility(
     )
     audited = None if audit is None else _read_audit(audit)
     matrix = None if models is None else cross_conditions(read_model_scores(models))
-    prepare_utility_folder(output, overwrite=overwrite)
+    prepare_folder(output, UTILITY_FILE, overwrite=overwrite)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         found = reid_audit.measure_utility(
             cohort,

@@ -102,12 +102,15 @@ def say_result(result: AuditResult) -> None:
             say_block("  attackers beside each other", [(f"  {what}", value) for what, value in rivals])
         if verdict.encoders:
             out.print(f"  bound by {escape(' and '.join(verdict.encoders))}")
-        reasons = [check.text for check in verdict.checks if check.decision is verdict.decision]
-        say_block("  because", [("-", reason) for reason in reasons])
+        reasons = [check for check in verdict.checks if check.decision is verdict.decision]
+        say_block("  because", [("-", check.text) for check in reasons])
+        others = [check for check in verdict.checks if check.condition and check not in reasons]
+        if others:
+            say_block("  found as well", [("-", check.text) for check in others])
     out.print()
     for check in result.verdict.checks:
         if check.decision is not Decision.PASS:
-            out.print(f"{_word(check.decision)} for all: {escape(check.text)}")
+            out.print(f"{_word(check.decision)} for {escape(check.condition or 'all')}: {escape(check.text)}")
     out.print(f"Verdict: {_word(result.verdict.decision)}")
 
 

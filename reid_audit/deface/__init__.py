@@ -32,7 +32,7 @@ from .quality import DefacingQuality, QualitySummary, examine_defacing, summaris
 from .reface import AverageReface
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval
 from .run import ToolRun, check_output, run_tool
-from .runs import DEFACING_FILE, DefacingSummary, read_defacing, summarise_defacing, write_defacing
+from .runs import DEFACING_FILE, read_defacing, write_defacing
 from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
 from .structures import Role, StructureNames
 from .study import RtStudy, find_study
@@ -48,7 +48,6 @@ __all__ = [
     "DefacedStudy",
     "Defacer",
     "DefacingQuality",
-    "DefacingSummary",
     "EyePlaneCut",
     "FaceBlur",
     "FaceBox",
@@ -85,7 +84,6 @@ __all__ = [
     "read_label_names",
     "reference_defacers",
     "run_tool",
-    "summarise_defacing",
     "summarise_quality",
     "write_defacing",
 ]

@@ -32,8 +32,8 @@ def make_defacer(word: str) -> Defacer | None:
     Parameters
     ----------
     word : str
-        A name of `list_defacers`; ``"blur:5mm"`` is the shell blur of any sigma, ``"skin-noise:3"`` the layer of any
-        seed.
+        A name of `list_defacers`, with or without its hyphens; ``"blur:5mm"`` is the shell blur of any sigma,
+        ``"skin-noise:3"`` the layer of any seed.
 
     Raises
     ------
@@ -50,7 +50,8 @@ def make_defacer(word: str) -> Defacer | None:
         if not value.isdecimal():
             raise InputError(f"defacer {word!r}: the layer is given as skin-noise:3, its seed a whole number")
         return SkinNoise(int(value), name=f"skin-noise-{int(value)}")
-    return next((defacer for defacer in list_defacers() if defacer.name == word), None)
+    asked = word.replace("-", "")
+    return next((defacer for defacer in list_defacers() if defacer.name.replace("-", "") == asked), None)
 
 
 def reference_defacers() -> tuple[Defacer, ...]:

@@ -1,15 +1,14 @@
-"""What the defacers took on a dataset: written, read back, and summed up per tool."""
+"""What the defacers took on a dataset: written and read back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from pydantic import TypeAdapter, ValidationError
 
-from reid_audit.records import DefaceRun, DefaceStatus, InputError
+from reid_audit.records import DefaceRun, InputError
 
 DEFACING_FILE = "defacing.json"
 SCHEMA_VERSION = 1
@@ -21,32 +20,6 @@ class _Defacing:
 
     schema_version: int
     runs: tuple[DefaceRun, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DefacingSummary:
-    """The runs of one defacer.
-
-    Attributes
-    ----------
-    condition, version : str
-        The version is ``""`` where it is not known, and several are joined by commas.
-    runs, ok : int
-    failures : tuple of (DefaceStatus, int)
-        How often each other status occurred; those that did not are left out.
-    median_seconds : float
-        Over the runs that were timed, failed ones too; NaN where none was.
-    peak_memory_mb : float
-        The largest; NaN where none was measured.
-    """
-
-    condition: str
-    version: str
-    runs: int
-    ok: int
-    failures: tuple[tuple[DefaceStatus, int], ...]
-    median_seconds: float
-    peak_memory_mb: float
 
 
 def write_defacing(runs: Iterable[DefaceRun], path: Path) -> None:
@@ -83,27 +56,3 @@ def read_defacing(path: Path) -> tuple[DefaceRun, ...]:
     if held.schema_version != SCHEMA_VERSION:
         raise InputError(f"{path.name}: has schema {held.schema_version}, this version reads {SCHEMA_VERSION}")
     return held.runs
-
-
-def summarise_defacing(runs: Iterable[DefaceRun]) -> tuple[DefacingSummary, ...]:
-    """Sum up the runs per defacer, in the order in which the defacers first occur. Empty for no runs."""
-    by_condition: dict[str, list[DefaceRun]] = {}
-    for run in runs:
-        by_condition.setdefault(run.condition, []).append(run)
-    return tuple(_sum_up(condition, rows) for condition, rows in by_condition.items())
-
-
-def _sum_up(condition: str, rows: list[DefaceRun]) -> DefacingSummary:
-    counts = {status: sum(row.status is status for row in rows) for status in DefaceStatus}
-    ok = counts.pop(DefaceStatus.OK)
-    seconds = [row.seconds for row in rows if row.seconds == row.seconds]
-    peaks = [row.peak_memory_mb for row in rows if row.peak_memory_mb == row.peak_memory_mb]
-    return DefacingSummary(
-        condition=condition,
-        version=", ".join(dict.fromkeys(row.version for row in rows if row.version)),
-        runs=len(rows),
-        ok=ok,
-        failures=tuple((status, count) for status, count in counts.items() if count),
-        median_seconds=median(seconds) if seconds else float("nan"),
-        peak_memory_mb=max(peaks, default=float("nan")),
-    )

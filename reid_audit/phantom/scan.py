@@ -11,13 +11,13 @@ from reid_audit.phantom.broad import Anchors, find_anchors
 from reid_audit.phantom.field import Array, Grid
 from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_person, draw_visit
 from reid_audit.phantom.skin import skin_distance
-from reid_audit.phantom.tissue import CT_HU, T1, paint_head
+from reid_audit.phantom.tissue import CT_HU, MR_CONTRASTS, paint_head
 from reid_audit.records import InputError, Modality, Volume
 
 _PIVOT_MM = np.array([0.0, 0.0, -30.0])  # the head nods about the neck's upper end, roughly
 _MARGIN_MM = 7.0
 _CT_NOISE_HU = 9.0
-_MR_NOISE = 18.0  # in units of `T1`, white matter = 1000
+_MR_NOISE = 18.0  # in units of `MR_CONTRASTS`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +27,7 @@ class PhantomScan:
     Attributes
     ----------
     volume : Volume
-        CT in HU (whole numbers), or T1-like MR in arbitrary units.
+        CT in HU (whole numbers), or MR in arbitrary units.
     labels : (i, j, k) uint8
         Values of `LABELS` on the grid of the volume; 0 outside the body. The couch and the headrest have no label.
     identity, visit : int
@@ -44,6 +44,7 @@ def make_phantom(
     visit: int = 1,
     *,
     modality: Modality = Modality.CT,
+    contrast: str = "T1",
     seed: int = 0,
     couch: bool = False,
     headrest: bool = False,
@@ -61,6 +62,8 @@ def make_phantom(
     identity, visit : int
         Not negative. The same (seed, identity) is the same person, the same (seed, identity, visit) the same scan.
     modality : Modality
+    contrast : {"T1", "T2", "PD", "FLAIR"}
+        How MR weights the tissues; CT has one contrast.
     seed : int
         Not negative; another seed is another population.
     couch, headrest : bool
@@ -79,7 +82,7 @@ def make_phantom(
         ``examples/compare_recognisers.py`` measures it).
     ethmoid : bool
         Whether the air cells between the eyes have the size of adults'. Otherwise they end behind the eyes' centres,
-        and who cuts a head there lays open 1 cm2 of air. With them it is 3 to 4 cm2, in real heads 3 to 6: what a
+        and who cuts a head there lays open 1 cm2 of air. With them it is 3 to 4 cm2, in real heads about 4: what a
         detector takes for eyes and nose in a face that was cut off depends on it.
 
     Returns
@@ -92,6 +95,8 @@ def make_phantom(
         An argument is out of its range.
     """
     _check_arguments(identity, visit, seed, spacing_mm, pose_sd_deg, shift_sd_mm, oblique_deg, variety)
+    if contrast not in MR_CONTRASTS:
+        raise InputError(f"contrast must be one of {', '.join(MR_CONTRASTS)}; got {contrast!r}.")
     person = draw_person(seed, identity, variety=variety)
     at_visit = draw_visit(
         seed,
@@ -107,7 +112,8 @@ def make_phantom(
     rig = (couch and ct, headrest and ct)
     grid, voxel_to_ras_mm = _place(person, at_visit, anchors, oblique_deg, *rig)
     skin = skin_distance(person, at_visit, anchors, grid)
-    image, labels = paint_head(person, anchors, grid, skin, CT_HU if ct else T1, ethmoid=ethmoid)
+    tissues = CT_HU if ct else MR_CONTRASTS[contrast]
+    image, labels = paint_head(person, anchors, grid, skin, tissues, ethmoid=ethmoid)
     if any(rig):
         _add_rig(image, skin, voxel_to_ras_mm, *rig)
     rng = np.random.default_rng(at_visit.noise_seed)
@@ -169,6 +175,10 @@ def _place(
         + [(s * 10, anchors.tip_y, anchors.tip_z) for s in (1, -1)]
         + [(s * 20, person.midface_y, person.menton_z - 14) for s in (1, -1)]
     )
+    if oblique_deg:  # along tilted axes the forehead may lie further out than the nose, and the nape than the occiput
+        front = person.cranium_half_length + 5
+        further = [(s * 35, front, 55) for s in (1, -1)] + [(s * 45, back, -60) for s in (1, -1)]
+        reach = np.concatenate([reach, further])
     ras = reach @ to_ras[:3, :3].T + to_ras[:3, 3]
     tilt = _rotation((oblique_deg, 0.0, 0.0))
     along = ras @ tilt  # coordinates along the axes of the slices

@@ -59,6 +59,20 @@ CT_HU = Contrast(-1000, 45, -95, 55, 1150, 480, 8, 38, 28, 12, 75, -5, 32)
 T1 = Contrast(0, 520, 1150, 450, 60, 700, 180, 620, 1000, 150, 420, 760, 900)
 """Order of a T1-weighted gradient echo at 1.5-3 T: fat > white > grey > muscle > fluid > bone."""
 
+MR_CONTRASTS: Mapping[str, Contrast] = MappingProxyType(
+    {
+        "T1": T1,
+        "T2": Contrast(0, 350, 800, 250, 30, 500, 1600, 750, 500, 1700, 200, 600, 550),
+        "PD": Contrast(0, 600, 900, 650, 50, 600, 850, 1000, 850, 900, 350, 800, 850),
+        "FLAIR": Contrast(0, 320, 250, 300, 30, 200, 120, 900, 700, 120, 150, 450, 650),
+    }
+)
+"""What `make_phantom` can paint: the order of the tissues is that of spin echoes at 1.5-3 T, the numbers are round.
+
+T2 and PD have bright fat, as fast spin echoes show it; in FLAIR both fluid and fat are suppressed, so that skin and
+what lies beneath it are a third as bright as the brain.
+"""
+
 
 class _Painter:
     """Holds the image and the labels while tissue after tissue is laid over them."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from statistics import median
 
 from reid_audit.accuracy import compare_pairwise
 from reid_audit.ranking.alike import merge_people, name_attack, require_alike, threshold_of, whole
@@ -18,11 +16,12 @@ from reid_audit.records import (
     Decision,
     DefacerRow,
     DefaceRun,
-    DefaceStatus,
+    DefacingSummary,
     Estimate,
     InputError,
     Rate,
     UtilityValue,
+    summarise_defacing,
 )
 
 _NO_RATE = Rate(math.nan, math.nan, math.nan, 0, 0, 0, method="not measured")
@@ -37,15 +36,13 @@ def _describe(
     condition: str,
     decision: Decision,
     attacks: Sequence[AttackEvidence],
-    runs: Sequence[DefaceRun],
+    runs: DefacingSummary | None,
     costs: Mapping[str, float],
 ) -> DefacerRow:
     seen = [one for one in attacks if one.linkability.value == one.linkability.value]
     worst = max(seen, key=lambda one: one.linkability.value, default=None)
     threshold = result.verdict.policy.threshold
     finder = max(attacks, key=lambda one: (one.search.rank1.value == one.search.rank1.value, one.search.rank1.value))
-    failed = Counter(run.status.value for run in runs if run.status is not DefaceStatus.OK)
-    seconds = [run.seconds for run in runs if run.seconds == run.seconds]
     return DefacerRow(
         condition=condition,
         cohort=result.cohort,
@@ -59,10 +56,10 @@ def _describe(
         unacquired=min(
             (one.fta for one in attacks if one.fta.value == one.fta.value), key=lambda r: r.value, default=_NO_RATE
         ),
-        runs=len(runs),
-        failures=sum(failed.values()),
-        failed=tuple(sorted(failed.items())),
-        seconds=median(seconds) if seconds else math.nan,
+        runs=runs.runs if runs else 0,
+        failures=runs.failed if runs else 0,
+        failed=tuple((status.value, count) for status, count in runs.failures) if runs else (),
+        seconds=runs.median_seconds if runs else math.nan,
         cost=costs.get(condition, math.nan),
     )
 
@@ -128,7 +125,8 @@ def rank_defacers(
         raise InputError("there is no result to compare; name one folder or more")
     names = list(names) if names is not None else [result.cohort for result in results]
     require_alike(results, names)
-    runs = [*(run for result in results for run in result.defacing), *defacing]
+    ran = summarise_defacing([*(run for result in results for run in result.defacing), *defacing])
+    runs = {summary.condition: summary for summary in ran}
     spent = [*(value for result in results for value in result.utility), *utility]
     cost, costs = choose_cost(spent, cost_metric)
     rows = []
@@ -140,7 +138,7 @@ def rank_defacers(
                 for attack in one.evidence.attacks
                 if attack.condition == verdict.condition
             ]
-            own = [run for run in runs if run.condition == verdict.condition]
+            own = runs.get(verdict.condition)
             rows.append(_describe(result, verdict.condition, verdict.decision, attacks, own, costs))
     if not rows:
         raise InputError(f"{', '.join(names)}: no result holds a defacer")

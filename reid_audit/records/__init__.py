@@ -26,7 +26,16 @@ Errors
 """
 
 from reid_audit.records.comparison import Comparison, DefacerRow
-from reid_audit.records.cost import DefaceRun, DefaceStatus, Repeatability, TradeOff, UtilityValue
+from reid_audit.records.cost import (
+    DefaceRun,
+    DefaceStatus,
+    DefacingSummary,
+    Repeatability,
+    TradeOff,
+    UtilityValue,
+    summarise_defacing,
+)
+from reid_audit.records.crown import Crown, measure_crown
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -56,6 +65,7 @@ from reid_audit.records.evidence import (
     WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
+from reid_audit.records.files import prepare_folder, write_private
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
@@ -74,11 +84,13 @@ __all__ = [
     "ConditionVerdict",
     "ControlEvidence",
     "CrossedEvidence",
+    "Crown",
     "Curve",
     "Decision",
     "DefaceRun",
     "DefaceStatus",
     "DefacerRow",
+    "DefacingSummary",
     "Distribution",
     "EngineError",
     "Estimate",
@@ -121,6 +133,10 @@ __all__ = [
     "Volume",
     "WeightsError",
     "WorstCase",
+    "measure_crown",
     "name_series",
     "natural_key",
+    "prepare_folder",
+    "summarise_defacing",
+    "write_private",
 ]

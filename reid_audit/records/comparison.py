@@ -35,7 +35,7 @@ class DefacerRow:
         Runs of the tool, and those that left nothing to score. 0 and 0 = not known.
     failed : tuple of (status, count)
     seconds : float
-        Median wall time of a run; NaN = not known.
+        Median wall time of the runs that left a scan to score; NaN = not known. See `DefacingSummary`.
     cost : float
         ``Comparison.cost_metric`` as a loss, 0 = nothing lost; NaN = not measured.
     best_choice : bool or None

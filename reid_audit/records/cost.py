@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
 from reid_audit.records.scores import Real
 
@@ -48,6 +52,63 @@ class DefaceRun:
     reason: str = ""
     seconds: Real = float("nan")
     peak_memory_mb: Real = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class DefacingSummary:
+    """The runs of one defacer, as every table shows them.
+
+    Attributes
+    ----------
+    condition, version : str
+        The version is ``""`` where it is not known, and several are joined by commas.
+    runs, ok : int
+        ``ok`` of them left a scan to score; the others are its failures.
+    failures : tuple of (DefaceStatus, int)
+        How often each other status occurred, in the order of `DefaceStatus`; those that did not are left out.
+    median_seconds : float
+        Over the runs that are ``ok`` and were timed; NaN where none was. A tool that stops at once is not a fast one,
+        and a time limit that ended a run is not the tool's time.
+    peak_memory_mb : float
+        The largest of all runs, for a run that failed needed it too; NaN where none was measured.
+    """
+
+    condition: str
+    version: str
+    runs: int
+    ok: int
+    failures: tuple[tuple[DefaceStatus, int], ...]
+    median_seconds: float
+    peak_memory_mb: float
+
+    @property
+    def failed(self) -> int:
+        """Runs that left no scan to score."""
+        return self.runs - self.ok
+
+
+def summarise_defacing(runs: Iterable[DefaceRun]) -> tuple[DefacingSummary, ...]:
+    """Sum up the runs per defacer, in the order in which the defacers first occur. Empty for no runs."""
+    by_condition: dict[str, list[DefaceRun]] = {}
+    for run in runs:
+        by_condition.setdefault(run.condition, []).append(run)
+    return tuple(_sum_up(condition, rows) for condition, rows in by_condition.items())
+
+
+def _sum_up(condition: str, rows: list[DefaceRun]) -> DefacingSummary:
+    counts = Counter(row.status for row in rows)
+    ok = DefaceStatus.OK
+    seconds = [row.seconds for row in rows if row.status is ok and not math.isnan(row.seconds)]
+    peaks = [row.peak_memory_mb for row in rows if not math.isnan(row.peak_memory_mb)]
+    return DefacingSummary(
+        condition=condition,
+        version=", ".join(dict.fromkeys(row.version for row in rows if row.version)),
+        runs=len(rows),
+        ok=counts[ok],
+        failures=tuple((status, counts[status]) for status in DefaceStatus if status is not ok and counts[status]),
+        median_seconds=median(seconds) if seconds else math.nan,
+        peak_memory_mb=max(peaks, default=math.nan),
+    )
 
 
 @dataclass(frozen=True, slots=True)

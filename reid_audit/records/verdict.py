@@ -21,7 +21,8 @@ class Decision(StrEnum):
 class Check:
     """One rule of the policy, applied once. ``text`` is the sentence for the report.
 
-    ``encoder`` is the recogniser that it was applied to, where there are several; empty otherwise.
+    ``encoder`` is the recogniser that it was applied to, where there are several; empty otherwise. ``condition`` is the
+    defacer whose scans a finding is about, which is then that defacer's alone; empty where it concerns all of them.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Check:
     limit: Real = float("nan")
     attack: str = ""
     encoder: str = ""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Verdict:
 
     decision: Decision
     conditions: tuple[ConditionVerdict, ...]
-    checks: tuple[Check, ...]  # those that concern every condition: the control, the cohort, the release
+    checks: tuple[Check, ...]  # those that concern every condition: the control, the cohort, the originals
     policy: Policy
     encoders: tuple[str, ...] = ()
 

@@ -38,7 +38,7 @@ _LARGEST_PITCH_DEG = 35.0
 _SIZES = (0.75, 1.3)
 _LEAST_ON_PROFILE = 0.7  # share of the mean profile that must lie on the skin: whole faces reach 0.77 and more
 
-_CLEARLY_MORE = 0.02
+_CLEARLY_MORE = 0.05  # of the profile; what a wrong pitch may fit better by chance was seen at 0.026
 
 _SEARCH_DEG = (-10.0, 10.0, -20.0, 20.0)
 VIEWS_AROUND_DEG = ((15.0, 0.0), (-15.0, 0.0), (30.0, 0.0), (-30.0, 0.0), (0.0, 10.0), (0.0, -10.0))

@@ -7,7 +7,7 @@ from math import cos, radians
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, Skin
+from reid_audit.records import Finding, Skin, measure_crown
 
 Array = NDArray[np.float64]
 
@@ -29,9 +29,8 @@ def _thin(points: Array, normals: Array) -> tuple[Array, Array]:
 def _front(skin: Skin) -> tuple[Array, Array]:
     """Points of the front half of the head and their normals, about one per 5 mm cell."""
     points = skin.vertices_ras_mm
-    top = float(np.percentile(points[:, 2], 99.9))
-    low, high = np.percentile(points[points[:, 2] > top - 150.0, 1], [2, 98])
-    keep = (points[:, 2] > top - _FACE_BELOW_TOP_MM) & (points[:, 1] > (low + high) / 2)
+    crown = measure_crown(points)
+    keep = (points[:, 2] > crown.top_mm - _FACE_BELOW_TOP_MM) & (points[:, 1] > crown.middle_mm[1])
     return _thin(points[keep].astype(np.float64), skin.normals[keep].astype(np.float64))
 
 

@@ -13,6 +13,17 @@ from reid_audit.render._gl import window_class
 from reid_audit.render.camera import place_camera
 
 
+def _faces_out(skin: Skin) -> bool:
+    """Whether triangles run counterclockwise seen from outside, as the normals say: the backs need not be drawn then.
+
+    A hundredth of them tells it. A mesh that is wound otherwise, or at random, is drawn from both sides.
+    """
+    faces = skin.faces[::100]
+    a, b, c = (skin.vertices_ras_mm[faces[:, corner]] for corner in range(3))
+    outwards = np.einsum("ij,ij->i", np.cross(b - a, c - a), skin.normals[faces[:, 0]]) > 0
+    return bool(outwards.mean() > 0.95)
+
+
 class VtkRenderer(Engine):
     """One off-screen window, reused for every portrait."""
 
@@ -36,7 +47,6 @@ class VtkRenderer(Engine):
         self._actor.SetMapper(self._mapper)
         self._actor.GetProperty().LightingOff()
         self._actor.GetProperty().SetInterpolationToGouraud()
-        self._actor.GetProperty().BackfaceCullingOn()  # of a closed skin nothing else is hidden
         self._scene.AddActor(self._actor)
 
     @property
@@ -49,22 +59,22 @@ class VtkRenderer(Engine):
     def _draw(
         self, skin: Skin, grey: NDArray[np.uint8], view: View, background: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+        from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+        from vtkmodules.util.vtkConstants import VTK_INT
         from vtkmodules.vtkCommonCore import vtkPoints, vtkUnsignedCharArray
         from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkPolyData
 
         points = vtkPoints()
         points.SetData(numpy_to_vtk(np.ascontiguousarray(skin.vertices_ras_mm, dtype=np.float32)))
         cells = vtkCellArray()
-        offsets = np.arange(0, 3 * len(skin.faces) + 1, 3, dtype=np.int64)
-        corners = np.ascontiguousarray(skin.faces, dtype=np.int64).ravel()
-        cells.SetData(numpy_to_vtkIdTypeArray(offsets), numpy_to_vtkIdTypeArray(corners))
+        cells.SetData(3, numpy_to_vtk(np.ascontiguousarray(skin.faces, dtype=np.int32).ravel(), array_type=VTK_INT))
         mesh = vtkPolyData()
         mesh.SetPoints(points)
         mesh.SetPolys(cells)
         rgb = np.repeat(grey[:, None], 3, axis=1)
         mesh.GetPointData().SetScalars(numpy_to_vtk(rgb))
         self._mapper.SetInputData(mesh)
+        self._actor.GetProperty().SetBackfaceCulling(_faces_out(skin))
 
         camera, lens = place_camera(view), self._scene.GetActiveCamera()
         lens.SetPosition(*camera.position_ras_mm)

@@ -16,11 +16,9 @@ from reid_audit.report.files import (
     RESULT_FILE,
     SCANS_FILE,
     SCORES_FILE,
-    prepare_folder,
     read_result,
     read_result_scores,
     write_comparison,
-    write_private,
     write_result,
 )
 from reid_audit.report.form import (
@@ -83,7 +81,6 @@ __all__ = [
     "p_text",
     "people_csv",
     "percent",
-    "prepare_folder",
     "published_schema",
     "rank1_text",
     "rate_text",
@@ -104,6 +101,5 @@ __all__ = [
     "write_bob",
     "write_comparison",
     "write_figures",
-    "write_private",
     "write_result",
 ]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from reid_audit.records import ORIGINAL, AuditResult, Rate, natural_key
+from reid_audit.records import ORIGINAL, AuditResult, Rate, natural_key, write_private
 from reid_audit.report.tables import PEOPLE_COLUMNS, SCAN_COLUMNS, list_everybody, list_risks, people_rows, scan_rows
 from reid_audit.report.words import control_at, match_at
 
@@ -183,8 +183,6 @@ def format_bids(result: AuditResult) -> dict[str, str]:
 
 def write_bids(result: AuditResult, folder: Path) -> list[Path]:
     """Write `format_bids` into a folder that is there, each file for its owner alone."""
-    from reid_audit.report.files import write_private
-
     written = []
     for name, text in format_bids(result).items():
         write_private(folder / name, text)

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_audit.records import ENCODER_COLUMN, ORIGINAL, Group, ScoreTable
+from reid_audit.records import ENCODER_COLUMN, ORIGINAL, Group, ScoreTable, write_private
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,8 +106,6 @@ def format_bob(scores: ScoreTable, *, columns: int = 4) -> dict[str, str]:
 
 def write_bob(scores: ScoreTable, folder: Path, *, columns: int = 4) -> list[Path]:
     """Write `format_bob` into a folder that is there, each file for its owner alone."""
-    from reid_audit.report.files import write_private
-
     written = []
     for name, text in format_bob(scores, columns=columns).items():
         write_private(folder / name, text)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from reid_audit.match import read_scores, write_scores
-from reid_audit.records import AuditResult, Comparison, InputError, ScoreTable
+from reid_audit.records import AuditResult, Comparison, InputError, ScoreTable, prepare_folder, write_private
 from reid_audit.report.comparison_page import comparison_to_html
 from reid_audit.report.comparison_tables import comparison_csv, tests_csv
 from reid_audit.report.form import comparison_to_json, result_from_json, result_to_json
@@ -21,38 +20,6 @@ REPORT_FILE = "report.html"
 COMPARISON_FILE = "comparison.json"
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a text file that only its owner may read, by way of a temporary neighbour."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    temporary.replace(path)
-
-
-def prepare_folder(folder: Path, *, overwrite: bool = False, marker: str = RESULT_FILE) -> None:
-    """Make the folder for a result, and refuse one that holds a result already.
-
-    Parameters
-    ----------
-    folder : Path
-    overwrite : bool
-    marker : str
-        The file by which a result is known.
-
-    Raises
-    ------
-    InputError
-        Where ``folder`` is a file, cannot be made, or holds a result and ``overwrite`` is False.
-    """
-    if (folder / marker).exists() and not overwrite:
-        raise InputError(f"{folder.name} holds a result already; give another folder or --overwrite")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder.name} cannot be made into a folder for the result: {error.strerror}") from error
-
-
 def write_result(result: AuditResult, scores: ScoreTable, folder: Path, *, overwrite: bool = False) -> Path:
     """Write JSON, the three tables and the page into a folder.
 
@@ -64,9 +31,9 @@ def write_result(result: AuditResult, scores: ScoreTable, folder: Path, *, overw
     Raises
     ------
     InputError
-        See `prepare_folder`.
+        ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False.
     """
-    prepare_folder(folder, overwrite=overwrite)
+    prepare_folder(folder, RESULT_FILE, overwrite=overwrite)
     write_private(folder / SCORES_FILE, "")  # private before the first distance is in it; writing keeps the mode
     write_scores(scores, folder / SCORES_FILE)
     write_private(folder / SCANS_FILE, scans_csv(result))
@@ -120,9 +87,9 @@ def write_comparison(comparison: Comparison, folder: Path, *, overwrite: bool = 
     Raises
     ------
     InputError
-        See `prepare_folder`.
+        ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False.
     """
-    prepare_folder(folder, overwrite=overwrite, marker=COMPARISON_FILE)
+    prepare_folder(folder, COMPARISON_FILE, overwrite=overwrite)
     write_private(folder / "defacers.csv", comparison_csv(comparison))
     write_private(folder / "tests.csv", tests_csv(comparison.tests))
     write_private(folder / "comparison.html", comparison_to_html(comparison))

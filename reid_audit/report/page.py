@@ -5,12 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import lru_cache
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from reid_audit.records import (
@@ -18,10 +15,11 @@ from reid_audit.records import (
     AttackEvidence,
     AuditResult,
     Decision,
-    DefaceStatus,
+    DefacingSummary,
     Fingerprint,
     Policy,
     natural_key,
+    summarise_defacing,
 )
 from reid_audit.report.figures import Figure, draw_attack, list_overview
 from reid_audit.report.tables import ScanRisk, count_flow, list_risks
@@ -159,16 +157,10 @@ def _draw(figure: Figure) -> dict[str, Any]:
     return {"caption": figure.caption, "alt": figure.alt, "svg": Markup(figure.svg())}
 
 
-def _sum_up_runs(result: AuditResult) -> list[tuple[str, int, int, str, float]]:
-    """Name each defacer with its runs, its failures, why they failed, and the median seconds of those that did not."""
-    rows = []
-    for name in dict.fromkeys(run.condition for run in result.defacing):
-        runs = [run for run in result.defacing if run.condition == name]
-        failed = Counter(run.status.value for run in runs if run.status is not DefaceStatus.OK)
-        seconds = [run.seconds for run in runs if run.status is DefaceStatus.OK and run.seconds == run.seconds]
-        why = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in failed.items()) or "none failed"
-        rows.append((name, len(runs), failed.total(), why, median(seconds) if seconds else math.nan))
-    return rows
+def _tell_failures(summary: DefacingSummary) -> str:
+    """Say why runs failed: ``"2 timed out, 1 brain cut"``."""
+    told = (f"{count} {status.value.replace('_', ' ')}" for status, count in summary.failures)
+    return ", ".join(told) or "none failed"
 
 
 def result_to_html(result: AuditResult) -> str:
@@ -218,7 +210,8 @@ def result_to_html(result: AuditResult) -> str:
             rivals_text=rivals_text,
             policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
             fingerprint=[(field.name, getattr(result.fingerprint, field.name)) for field in fields(Fingerprint)],
-            runs=_sum_up_runs(result),
+            runs=summarise_defacing(result.defacing),
+            tell_failures=_tell_failures,
             most_costs=_MOST_COSTS,
             Decision=Decision,
         )

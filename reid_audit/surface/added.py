@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, InputError, Relief, Skin
+from reid_audit.records import Finding, InputError, Relief, Skin, measure_crown
 
 _CELL_MM = 2.0
 _LEAST_MM = 3.0
@@ -34,13 +34,12 @@ def measure_relief(original: Skin) -> Relief:
     if not len(original.vertices_ras_mm):
         raise InputError("added surface: the original has no skin to compare with")
     points = original.vertices_ras_mm
-    top = float(np.percentile(points[:, 2], 99.9))
-    head = points[points[:, 2] > top - 150.0]
-    (left, back), (right, front) = np.percentile(head[:, :2], [2, 98], axis=0)
-    low = np.array([(left + right) / 2 - _HALF_WIDTH_MM, top - _FACE_MM[1]])
+    crown = measure_crown(points)
+    across, middle = crown.middle_mm
+    low = np.array([across - _HALF_WIDTH_MM, crown.top_mm - _FACE_MM[1]])
     shape = (round(2 * _HALF_WIDTH_MM / _CELL_MM), round((_FACE_MM[1] - _FACE_MM[0]) / _CELL_MM))
     foremost = _relief(points, low, shape).astype(np.float32)
-    return Relief(foremost, (float(low[0]), float(low[1])), float(back + front) / 2)
+    return Relief(foremost, (float(low[0]), float(low[1])), middle)
 
 
 def check_added_surface(original: Relief, defaced: Skin) -> tuple[Finding, ...]:

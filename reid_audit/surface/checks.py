@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, Modality, Skin, Volume
+from reid_audit.records import Crown, Finding, Modality, Skin, Volume, measure_crown
 from reid_audit.surface.clean import Cleaned
 from reid_audit.surface.lattice import Lattice
 from reid_audit.surface.masks import Mask
@@ -50,24 +50,21 @@ class _Outline:
 
     Attributes
     ----------
-    width_mm, length_mm : float
-        Of the upper 150 mm.
+    crown : Crown
     face_end_mm : float
         Where the face ends, below the top: at the chin, or where the scan ends.
     open_end : bool
         Whether the face goes on down to where the surface ends: no chin is seen from below.
     """
 
-    width_mm: float
-    length_mm: float
+    crown: Crown
     face_end_mm: float
     open_end: bool
 
 
 def _outline(points: NDArray[np.float32]) -> _Outline:
-    top = float(np.percentile(points[:, 2], 99.9))
-    low, high = np.percentile(points[points[:, 2] > top - 150.0, :2], [2, 98], axis=0)
-    middle = (low + high) / 2
+    crown = measure_crown(points)
+    top, middle = crown.top_mm, crown.middle_mm
     front = points[(np.abs(points[:, 0] - middle[0]) < 15) & (points[:, 1] > middle[1] - 30)]
     rows = np.maximum(((top - front[:, 2]) / 2).astype(int), 0)
     foremost = np.full(int(rows.max(initial=0)) + 1, -np.inf)
@@ -76,8 +73,7 @@ def _outline(points: NDArray[np.float32]) -> _Outline:
     face = foremost > foremost[min(30, start) :].max() - _FACE_DEPTH_MM
     ends = np.nonzero(~face[start:])[0]
     end = start + int(ends[0]) if len(ends) else len(face)
-    width, length = (float(mm) for mm in high - low)
-    return _Outline(width, length, 2.0 * end, end > len(face) - 2)
+    return _Outline(crown, 2.0 * end, end > len(face) - 2)
 
 
 def _on_plane(points: Array, normals: Array, centre: Array, normal: Array) -> Mask:
@@ -104,13 +100,12 @@ def _fit_plane(points: Array, normals: Array, direction: Array) -> tuple[int, Ar
     return found
 
 
-def _flat_front_cm2(skin: Skin) -> float:
+def _flat_front_cm2(skin: Skin, crown: Crown) -> float:
     """Area of the largest plane piece in the front of the face: a field of view or a plane that cut it off."""
     points = skin.vertices_ras_mm
-    top = float(np.percentile(points[:, 2], 99.9))
-    low, high = np.percentile(points[points[:, 2] > top - 150.0, :2], [2, 98], axis=0)
-    keep = (points[:, 1] > high[1] - 15) & (points[:, 2] < top - 90) & (points[:, 2] > top - 230)
-    keep &= np.abs(points[:, 0] - (low[0] + high[0]) / 2) < 60
+    top = crown.top_mm
+    keep = (points[:, 1] > crown.high_mm[1] - 15) & (points[:, 2] < top - 90) & (points[:, 2] > top - 230)
+    keep &= np.abs(points[:, 0] - crown.middle_mm[0]) < 60
     index = np.nonzero(keep)[0]
     if len(index) < _LEAST_ON_PLANE:
         return 0.0
@@ -147,7 +142,7 @@ def _check_intensities(
     modality: Modality, span: tuple[float, float], level: float, cleaned: Cleaned
 ) -> Iterator[Finding]:
     low, high = span
-    every = (slice(None, None, 2), slice(None, None, 2), slice(None, None, 6))  # some slices tell as well
+    every = (slice(None, None, 2), slice(None, None, 2), slice(None, None, 10))  # some slices tell as well
     hollow = _hollow(cleaned.tissue[every] & cleaned.solid[every])
     if modality is Modality.CT and low > -500:
         yield Finding("not_hu", "unfit", f"intensities are not HU: the lowest is {low:g}, air is -1000", low)
@@ -177,7 +172,7 @@ def _missing(end_mm: float) -> str:
 def _check_face(skin: Skin, outline: _Outline, cut_cm2: dict[str, float], *, cut_area_cm2: float) -> Iterator[Finding]:
     headless = cut_cm2["top"] > 20  # the top of the head is outside: lengths below it say nothing
     end_mm = outline.face_end_mm
-    flat_cm2 = _flat_front_cm2(skin)
+    flat_cm2 = _flat_front_cm2(skin, outline.crown)
     least_mm = _CUT_CHIN_MM if outline.open_end else _CHIN_MM
     if outline.open_end if headless else end_mm < least_mm:
         where = "the uppermost slice" if headless else "the top of the head"
@@ -194,6 +189,7 @@ def _check_face(skin: Skin, outline: _Outline, cut_cm2: dict[str, float], *, cut
 def _check_head(skin: Skin, cleaned: Cleaned, *, settings: SurfaceSettings, altered: bool) -> Iterator[Finding]:
     lattice, solid = cleaned.lattice, cleaned.solid
     outline, cut_cm2 = _outline(skin.vertices_ras_mm), _cut_cm2(lattice, solid)
+    width_mm, length_mm = outline.crown.size_mm
     head_cm3 = np.count_nonzero(solid) * lattice.voxel_mm**3 / 1000
     whole = max(cut_cm2.values()) <= settings.cut_area_cm2 and not outline.open_end
     brain = whole and head_cm3 < _BRAIN_CM3 and outline.face_end_mm < _BRAIN_FRONT_MM
@@ -201,8 +197,8 @@ def _check_head(skin: Skin, cleaned: Cleaned, *, settings: SurfaceSettings, alte
         text = f"the largest piece above level {skin.level:g} has {head_cm3:.0f} cm3: no whole head"
         yield Finding("small_surface", "unfit", text, head_cm3)
     for length, (least, most), name in (
-        (outline.width_mm, _WIDTH_MM, "wide"),
-        (outline.length_mm, _LENGTH_MM, "long from back to front"),
+        (width_mm, _WIDTH_MM, "wide"),
+        (length_mm, _LENGTH_MM, "long from back to front"),
     ):
         if not least < length < most:
             text = f"it is {length:.0f} mm {name}: not a head, or more than a head"

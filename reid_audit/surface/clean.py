@@ -89,22 +89,18 @@ def clean(lattice: Lattice, level: float, *, air: float, settings: SurfaceSettin
     skin is, so that no surface of the head is moved. An empty ``solid`` means that nothing was above the level.
     """
     # The first axis of a field is contiguous; masks have it last, where it is fast.
-    coarse = halve((lattice.field > level).T)
+    tissue = (lattice.field > level).T
+    coarse = halve(tissue)
     coarse_mm = 2 * lattice.voxel_mm
     head, cut_cm3 = _cut_sheets(coarse, coarse_mm, settings) if cut else (largest(coarse), 0.0)
     radius = max(1, round(settings.closing_mm / coarse_mm))
     if head.any():
         reach = radius + 2  # as far as outer air is looked for
-        box = [
-            (max(0, low - reach), min(n, high + reach)) for (low, high), n in zip(extent(head), head.shape, strict=True)
-        ]
-        head = head[tuple(slice(*span) for span in box)]
-        lattice = lattice.crop(
-            [(2 * low, min(2 * high, n)) for (low, high), n in zip(box[::-1], lattice.field.shape, strict=True)]
-        )
+        box = [slice(max(0, low - reach), high + reach) for low, high in extent(head)]
+        fine = [slice(2 * span.start, min(2 * span.stop, n)) for span, n in zip(box, tissue.shape, strict=True)]
+        head, tissue, lattice = head[tuple(box)], tissue[tuple(fine)], lattice.crop(fine[::-1])
     zone = _outer_zone(head, radius)
 
-    tissue = (lattice.field > level).T
     head_tissue = tissue & double(dilate(head, 1), tissue.shape)
     outside = world_piece(~head_tissue & double(zone, tissue.shape))
     solid = largest(~outside, every=4)  # a head is far larger than what comes next

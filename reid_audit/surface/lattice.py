@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
@@ -13,6 +14,9 @@ from reid_audit.surface.level import CT_WINDOW_HU, binned, no_surface
 from reid_audit.surface.masks import dilate, erode, extent, largest
 from reid_audit.surface.settings import SurfaceSettings
 
+Matrix = NDArray[np.float32]
+
+_NOTHING = 1e-6
 _MARGIN_MM = 12.0  # around the head: more than the Gaussian and the closing reach
 
 
@@ -36,15 +40,15 @@ class Lattice:
     voxel_mm: float
     ends_view: tuple[tuple[bool, bool], ...]
 
-    def crop(self, box: list[tuple[int, int]]) -> Lattice:
-        """Leave the voxels from a first to before a last along each axis."""
+    def crop(self, box: Sequence[slice]) -> Lattice:
+        """Leave what lies between a first and a last voxel along each axis."""
         matrix = self.voxel_to_ras_mm.copy()
-        matrix[:3, 3] = (matrix @ [*(low for low, _ in box), 1.0])[:3]
+        matrix[:3, 3] = (matrix @ [*(span.start for span in box), 1.0])[:3]
         ends = tuple(
-            (first and low == 0, last and high == n)
-            for (first, last), (low, high), n in zip(self.ends_view, box, self.field.shape, strict=True)
+            (first and span.start == 0, last and span.stop == n)
+            for (first, last), span, n in zip(self.ends_view, box, self.field.shape, strict=True)
         )
-        return Lattice(self.field[tuple(slice(*span) for span in box)], matrix, self.voxel_mm, ends)
+        return Lattice(self.field[tuple(box)], matrix, self.voxel_mm, ends)
 
 
 def _head_box(volume: Volume, level: float, settings: SurfaceSettings) -> list[tuple[int, int]]:
@@ -71,7 +75,7 @@ def _head_box(volume: Volume, level: float, settings: SurfaceSettings) -> list[t
     return box
 
 
-def _sampling(n: int, at: NDArray[np.float64], *, sigma: float, order: int) -> NDArray[np.float32]:
+def _sampling(n: int, at: NDArray[np.float64], *, sigma: float, order: int) -> Matrix:
     """Matrix that smooths ``n`` voxels by a Gaussian of ``sigma`` voxels and interpolates them ``at`` these places.
 
     The Gaussian is of finite support, so that what a defacer changed elsewhere does not move the skin.
@@ -85,27 +89,36 @@ def _sampling(n: int, at: NDArray[np.float64], *, sigma: float, order: int) -> N
         linear: NDArray[np.float64] = (1 - part) * smooth[low] + part * smooth[low + 1]
         return linear.astype(np.float32)
     columns = [map_coordinates(column, [at], order=order, mode="mirror") for column in smooth.T]
-    return np.stack(columns, axis=1).astype(np.float32)
+    cubic = np.stack(columns, axis=1).astype(np.float32)
+    cubic[np.abs(cubic) < _NOTHING] = 0  # a spline sees every voxel, and those far away for nothing
+    return cubic
 
 
-def _sample_axis(values: NDArray[np.float32], matrix: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Apply a matrix along one axis of an array whose last axis is contiguous.
+def _bands(matrix: Matrix, rows: int) -> Iterator[tuple[slice, slice, Matrix]]:
+    """So many rows of a matrix at a time: which, the columns that they see, and what stands there."""
+    for start in range(0, len(matrix), rows):
+        band = matrix[start : start + rows]
+        seen = np.nonzero(band.any(axis=0))[0]
+        columns = slice(int(seen[0]), int(seen[-1]) + 1)
+        yield slice(start, start + len(band)), columns, np.ascontiguousarray(band[:, columns])
 
-    Some rows at a time, and of the voxels only those that they see: a fifth of the time of a filter and a resampling.
+
+def _sample(values: NDArray[np.float32], window: tuple[float, float], matrices: list[Matrix]) -> NDArray[np.float32]:
+    """Clip to the window and apply one matrix along each axis; the last axis is contiguous.
+
+    Slab by slab, so that what lies between two matrices stays in the cache, and of the voxels only those that a row
+    sees: a third of the time of filters and a resampling of the whole.
     """
-    shape = (*values.shape[:axis], len(matrix), *values.shape[axis + 1 :])
-    sampled = np.empty(shape, dtype=np.float32)
-    for start in range(0, len(matrix), 16):
-        rows = matrix[start : start + 16]
-        seen = np.nonzero(rows.any(axis=0))[0]
-        span = slice(seen[0], seen[-1] + 1)
-        rows, to = np.ascontiguousarray(rows[:, span]), slice(start, start + len(rows))
-        if axis == 0:
-            np.matmul(rows, values[span].reshape(len(rows[0]), -1), out=sampled[to].reshape(len(rows), -1))
-        elif axis == 1:
-            np.matmul(rows, values[:, span], out=sampled[:, to])
-        else:
-            np.matmul(values[:, :, span], rows.T, out=sampled[:, :, to])
+    sampled = np.empty([len(matrix) for matrix in matrices], dtype=np.float32)
+    across, along = (list(_bands(matrix, 16)) for matrix in matrices[1:])
+    for to, seen, band in _bands(matrices[0], 8):
+        slab = np.clip(values[seen], *window, order="C")
+        first = (band @ slab.reshape(len(slab), -1)).reshape(len(band), *slab.shape[1:])
+        second = np.empty((len(band), sampled.shape[1], slab.shape[2]), dtype=np.float32)
+        for rows, columns, weights in across:
+            np.matmul(weights, first[:, columns], out=second[:, rows])
+        for rows, columns, weights in along:
+            np.matmul(second[:, :, columns], weights.T, out=sampled[to, :, rows])
     return sampled
 
 
@@ -122,20 +135,9 @@ def sample_head(volume: Volume, level: float, settings: SurfaceSettings) -> Latt
     """
     box = _head_box(volume, level, settings)
     spacing = volume.spacing_mm
-    crop = volume.intensity[tuple(slice(low, high + 1) for low, high in box)].T
-    part = np.empty(crop.shape, dtype=np.float32)  # the first axis of the volume is contiguous: here the last
-    if volume.modality is Modality.CT:
-        low_hu, high_hu = CT_WINDOW_HU
-        np.clip(crop, low_hu, max(high_hu, level + 500.0), out=part)
-    else:
-        part[...] = crop
-
     order = 3 if max(spacing) > 1.5 * settings.voxel_mm else 1  # cubic between slices: linear leaves flats and steps
-    first: list[float] = []
-    steps: list[float] = []
-    ends: list[tuple[bool, bool]] = []
-    grid = list(zip(box, volume.intensity.shape, spacing, strict=True))
-    for axis, ((low, high), n, s) in enumerate(grid[::-1]):
+    first, steps, ends, matrices = [], [], [], []
+    for (low, high), n, s in zip(box, volume.intensity.shape, spacing, strict=True):
         total = max(2, round((n - 1) * s / settings.voxel_mm) + 1)
         step = (n - 1) / (total - 1)  # in voxels; the first and last slice are lattice points
         start = floor(ceil(low / step - 1e-9) / 2) * 2 if low else 0  # even: blocks of two points keep their place too
@@ -147,12 +149,16 @@ def sample_head(volume: Volume, level: float, settings: SurfaceSettings) -> Latt
             sigma=settings.smoothing_mm / s if s < 2 * settings.smoothing_mm else 0.0,
             order=order,
         )
-        part = _sample_axis(part, matrix, axis)
-        first.insert(0, start * step)
-        steps.insert(0, step)
-        ends.insert(0, (start == 0, stop == total - 1))
+        matrices.append(matrix)
+        first.append(start * step)
+        steps.append(step)
+        ends.append((start == 0, stop == total - 1))
+    is_ct = volume.modality is Modality.CT
+    window = (CT_WINDOW_HU[0], max(CT_WINDOW_HU[1], level + 500.0)) if is_ct else (-np.inf, np.inf)
+    crop = volume.intensity[tuple(slice(low, high + 1) for low, high in box)]
+    field = _sample(crop.T, window, matrices[::-1]).T  # the first axis of a volume is contiguous
     voxel_to_ras_mm = volume.voxel_to_ras_mm.astype(np.float64).copy()
     voxel_to_ras_mm[:3, 3] = (voxel_to_ras_mm @ [*first, 1.0])[:3]
     voxel_to_ras_mm[:3, :3] *= steps
     voxel_mm = float(abs(np.linalg.det(voxel_to_ras_mm[:3, :3])) ** (1 / 3))
-    return Lattice(part.T, voxel_to_ras_mm, voxel_mm, tuple(ends))
+    return Lattice(field, voxel_to_ras_mm, voxel_mm, tuple(ends))

@@ -38,7 +38,7 @@ from reid_audit.utility.read import read_structures
 from reid_audit.utility.run import Utility, measure_utility
 from reid_audit.utility.segmentation import Agreement, compare_masks, compare_structures
 from reid_audit.utility.skin import FacialSkin, depths_of_change_mm, distance_to_face_mm, find_facial_skin
-from reid_audit.utility.store import prepare_utility_folder, read_utility, write_utility
+from reid_audit.utility.store import UTILITY_FILE, read_utility, write_utility
 from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
 from reid_audit.utility.tradeoff import pareto_front, trade_offs, with_utility
@@ -46,6 +46,7 @@ from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 
 __all__ = [
     "METRICS",
+    "UTILITY_FILE",
     "Agreement",
     "CaseUtility",
     "ChangeComponent",
@@ -88,7 +89,6 @@ __all__ = [
     "metric_of",
     "normalised_repeatability",
     "pareto_front",
-    "prepare_utility_folder",
     "read_dose",
     "read_label_names",
     "read_model_scores",

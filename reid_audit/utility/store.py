@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from functools import lru_cache
@@ -13,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from reid_audit.records import InputError, UtilityValue
+from reid_audit.records import InputError, UtilityValue, prepare_folder, write_private
 from reid_audit.utility.measures import Measure
 from reid_audit.utility.run import Utility
 
@@ -25,15 +24,6 @@ CASES_FILE = "utility_cases.csv"
 @lru_cache(maxsize=1)
 def _adapter() -> TypeAdapter[Utility]:
     return TypeAdapter(Utility)
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file for its owner alone, by way of a temporary neighbour."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        file.write(text)
-    temporary.replace(path)
 
 
 def _cell(value: Any) -> Any:
@@ -51,22 +41,6 @@ def _table(kind: type, rows: Iterable[Any]) -> str:
     return buffer.getvalue()
 
 
-def prepare_utility_folder(folder: Path, *, overwrite: bool = False) -> None:
-    """Make the folder for a result, and refuse one that holds a result already.
-
-    Raises
-    ------
-    InputError
-        ``folder`` is a file, cannot be made, or holds a result and ``overwrite`` is False.
-    """
-    if (folder / UTILITY_FILE).exists() and not overwrite:
-        raise InputError(f"{folder.name} holds a {UTILITY_FILE} already; give another folder or --overwrite")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder.name} cannot be made into a folder for the result: {error.strerror}") from error
-
-
 def write_utility(utility: Utility, folder: Path, *, overwrite: bool = False) -> Path:
     """Write ``utility.json``, ``utility.csv`` (a row per value) and ``utility_cases.csv`` (a row per measure).
 
@@ -80,13 +54,13 @@ def write_utility(utility: Utility, folder: Path, *, overwrite: bool = False) ->
     Raises
     ------
     InputError
-        See `prepare_utility_folder`.
+        ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False.
     """
-    prepare_utility_folder(folder, overwrite=overwrite)
+    prepare_folder(folder, UTILITY_FILE, overwrite=overwrite)
     measures: Sequence[Measure] = [m for case in utility.cases for m in case.measures]
-    _write_private(folder / VALUES_FILE, _table(UtilityValue, utility.values))
-    _write_private(folder / CASES_FILE, _table(Measure, measures))
-    _write_private(folder / UTILITY_FILE, _adapter().dump_json(utility, indent=1).decode() + "\n")
+    write_private(folder / VALUES_FILE, _table(UtilityValue, utility.values))
+    write_private(folder / CASES_FILE, _table(Measure, measures))
+    write_private(folder / UTILITY_FILE, _adapter().dump_json(utility, indent=1).decode() + "\n")
     return folder / UTILITY_FILE
 
 

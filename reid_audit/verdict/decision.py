@@ -50,8 +50,8 @@ def decide(
         what the others show is for a human: at most REVIEW.
     policy : Policy
     findings : iterable of Check
-        What other rooms found and what concerns every condition: an original in the release (FAIL), unread scans
-        (INCOMPLETE), a calibration used under other settings (REVIEW).
+        What other rooms found: an original in the release (FAIL), unread scans (INCOMPLETE), a calibration used under
+        other settings (REVIEW). One with a ``condition`` is that defacer's, and no other's; the rest concern all.
     external : Calibration, optional
         The calibration, if another cohort set it: its control then stands in where nobody has two original visits,
         for at most REVIEW.
@@ -59,7 +59,8 @@ def decide(
     Returns
     -------
     Verdict
-        Never PASS where a number is NaN, a control failed, or there is nothing to judge.
+        Never PASS where a number is NaN, a control failed, or there is nothing to judge. A finding on a defacer that
+        no attacker was tried on stands among the shared checks: it counts in the whole, and against no other defacer.
 
     Raises
     ------
@@ -71,7 +72,9 @@ def decide(
         raise InputError(
             f"the evidence has level {evidence.level} and the policy {policy.level}; assess with level={policy.level}"
         )
-    shared = list(findings)
+    judged = tuple(dict.fromkeys(one.condition for one in evidence.attacks))
+    found = list(findings)
+    shared = [finding for finding in found if finding.condition not in judged]
     sighted: dict[str, bool] = {}
     for control in evidence.controls:
         checks = check_control(control, policy, external)
@@ -84,15 +87,15 @@ def decide(
         shared.append(Check("conditions", Decision.INCOMPLETE, "There is no defaced scan to judge."))
     people = max((control.fta.subjects for control in evidence.controls), default=0)
     conditions = []
-    for condition in dict.fromkeys(one.condition for one in evidence.attacks):
+    for condition in judged:
         attacks = [one for one in evidence.attacks if one.condition == condition]
-        own: list[Check] = []
+        own = [finding for finding in found if finding.condition == condition]
         for one in attacks:
             checks = check_attack(one, policy, sighted=sighted.get(one.attack, sighted.get("naive", False)))
             own += checks if binds(one.attack, policy) else [show_beside(check) for check in checks]
         own += check_coverage(attacks, policy, people=people)
         own += [check_crossed(one, policy) for one in evidence.crossed if one.condition == condition]
-        decision = worst(check.decision for check in (*shared, *own))
+        decision = worst(check.decision for check in (*shared, *own) if check.condition in ("", condition))
         conditions.append(ConditionVerdict(condition, decision, tuple(own)))
     overall = worst([*(c.decision for c in shared), *(c.decision for c in conditions)])
     return Verdict(overall, tuple(conditions), tuple(shared), policy)

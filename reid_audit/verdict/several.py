@@ -29,9 +29,8 @@ def _sign(encoder: str, check: Check) -> Check:
     return replace(check, text=f"{encoder}{joint}{check.text}", encoder=encoder)
 
 
-def _join_shared(verdicts: Mapping[str, Verdict]) -> list[Check]:
+def _join(checks: Mapping[str, tuple[Check, ...]]) -> list[Check]:
     """Put what all recognisers say alike once, and the rest under the name of each."""
-    checks = {encoder: verdict.checks for encoder, verdict in verdicts.items()}
     first = next(iter(checks.values()))
     alike = [check for check in first if all(_same(check, mine) for mine in checks.values())]
     rest = [
@@ -46,6 +45,13 @@ def _join_shared(verdicts: Mapping[str, Verdict]) -> list[Check]:
 
 def _same(check: Check, others: tuple[Check, ...]) -> bool:
     return not check.attack and any((check.name, check.text) == (other.name, other.text) for other in others)
+
+
+def _join_own(checks: Mapping[str, tuple[Check, ...]]) -> list[Check]:
+    """Join the checks on one defacer: findings on its scans may be alike, each rule was applied to other distances."""
+    findings = {encoder: tuple(check for check in mine if check.condition) for encoder, mine in checks.items()}
+    rules = [_sign(encoder, check) for encoder, mine in checks.items() for check in mine if not check.condition]
+    return _join(findings) + rules
 
 
 def _count_looks(verdicts: Mapping[str, Verdict], level: float) -> Check:
@@ -95,15 +101,16 @@ def join_verdicts(verdicts: Mapping[str, Verdict]) -> Verdict:
             ConditionVerdict(
                 name,
                 decision,
-                tuple(_sign(encoder, check) for encoder, one in mine.items() for check in one.checks),
+                tuple(_join_own({encoder: one.checks for encoder, one in mine.items()})),
                 encoders=tuple(encoder for encoder, one in mine.items() if one.decision is decision),
             )
         )
     decision = worst(verdict.decision for verdict in verdicts.values())
+    shared = _join({encoder: verdict.checks for encoder, verdict in verdicts.items()})
     return Verdict(
         decision,
         tuple(conditions),
-        (*_join_shared(verdicts), _count_looks(verdicts, first.policy.level)),
+        (*shared, _count_looks(verdicts, first.policy.level)),
         first.policy,
         encoders=tuple(encoder for encoder, verdict in verdicts.items() if verdict.decision is decision),
     )

@@ -16,8 +16,8 @@ HU
 What is refused, with an `InputError` that names the file and the rule: no file; an empty, damaged or unknown file; more
 than one volume; colour or complex values; one slice; a constant image; half or more of the values not finite; spacings
 outside [0.05, 20] mm; a singular affine; over 4 GiB, declared or unpacked (the environment variable REID_AUDIT_MAX_GIB
-sets another limit); a DICOM folder with several series, missing slices or uneven gaps; a CT that is not in HU. Messages
-carry no folder and no DICOM identifier.
+sets another limit); a DICOM folder with several series or missing slices; a CT that is not in HU. Messages carry no
+folder and no DICOM identifier. A DICOM stack of uneven gaps is interpolated to even ones, and a note says so.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Modality
+from reid_audit.volume.gaps import check_gaps, even_out
 from reid_audit.volume.header import (
     IMAGE_CLASSES,
     DeflatedError,
@@ -153,27 +154,6 @@ def _one_series(slices: list[_Slice], folder: str) -> list[_Slice]:
     return sorted(slices, key=lambda one: float(one.position_lps_mm @ normal))
 
 
-def _check_gaps(slices: list[_Slice], folder: str) -> list[str]:
-    """Refuse a stack with missing, repeated or unevenly spaced slices; note small unevenness."""
-    positions = np.stack([one.position_lps_mm for one in slices])
-    gaps_mm = np.diff(positions @ np.cross(*slices[0].orientation))
-    usual_mm = float(np.median(gaps_mm))
-    if gaps_mm.min() < 0.01 * max(usual_mm, 1e-3):
-        raise InputError(f"{folder}: several slices lie at one position (echoes, time points?); leave one stack")
-    missing = int(np.round(gaps_mm / usual_mm - 1).clip(min=0).sum())
-    if missing:
-        found = f"gaps from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
-        raise InputError(
-            f"{folder}: about {missing} of {len(slices) + missing} slices are missing ({found}); complete it"
-        )
-    even = np.linspace(positions[0], positions[-1], len(slices))
-    off = float(np.linalg.norm(positions - even, axis=1).max()) / usual_mm
-    if off > 0.1:
-        found = f"from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
-        raise InputError(f"{folder}: the gaps between its slices are uneven, {found}; resample it to even slices")
-    return [f"uneven slice gaps: up to {off:.0%} of a gap off an even stack"] if off > 0.01 else []
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Stack:
     """The files of one series in the order of their places, not of their names.
@@ -186,6 +166,10 @@ class Stack:
     shape: tuple[int, int, int]
     modality: Modality
     notes: tuple[str, ...]
+
+
+def _places(slices: list[_Slice]) -> NDArray[np.float64]:
+    return np.stack([one.position_lps_mm for one in slices])
 
 
 def _pixel_digest(one: _Slice, folder: str) -> bytes:
@@ -245,14 +229,17 @@ def _gather(folder: Path, name: str, series: str) -> tuple[list[_Slice], list[st
     return planes or slices, notes
 
 
-def _stack_up(slices: list[_Slice], name: str, notes: Iterable[str] = ()) -> tuple[list[_Slice], Stack]:
-    """Order the slices of one series, leave out copies, and say where they lie."""
+def _stack_up(slices: list[_Slice], name: str, notes: Iterable[str] = (), *, even: bool) -> tuple[list[_Slice], Stack]:
+    """Order the slices of one series, leave out copies, and say where they lie.
+
+    `even` asks that each slice lies where the affine says; else at least the first and the last one do.
+    """
     if not slices:
         raise InputError(f"{name}: there is no DICOM image of CT or MR; give the files of one series")
     slices, copies = _drop_copies(_one_series(slices, name), name)
     first, n = slices[0], len(slices)
     check_declared(name, (*first.grid, n), None)
-    noted = [*notes, *copies, *_check_gaps(slices, name)]
+    noted = [*notes, *copies, *check_gaps(_places(slices), np.cross(*first.orientation), name, even=even)]
     if any(one.claims_no_face for one in slices):
         noted.append("the header claims that the face was removed: a claim, not a measurement")
     step_mm = (slices[-1].position_lps_mm - first.position_lps_mm) / (n - 1)
@@ -280,7 +267,7 @@ def find_stack(files: Iterable[Path], name: str) -> Stack:
     """
     with quiet():
         found = [_read_slice(path, name) for path in files]
-        return _stack_up([one for one in found if one is not None], name)[1]
+        return _stack_up([one for one in found if one is not None], name, even=True)[1]
 
 
 def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
@@ -289,7 +276,7 @@ def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
 
     name = name or folder.name
     found, notes = _gather(folder, name, series)
-    slices, stack = _stack_up(found, name, notes)
+    slices, stack = _stack_up(found, name, notes, even=False)
     try:
         with quiet_itk():
             image = sitk.ReadImage([str(path) for path in stack.files], sitk.sitkFloat32)
@@ -299,7 +286,11 @@ def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
     if values.shape != stack.shape[::-1]:
         raise InputError(f"{name}: the pixels do not have the size that the headers declare; copy the series again")
     notes = [*stack.notes, *_mend_padding(values, slices)]
-    return Stored(values.T, stack.voxel_to_ras_mm, modality=stack.modality, notes=tuple(notes))
+    values, evened = even_out(values, _places(slices))
+    voxel_to_ras_mm = stack.voxel_to_ras_mm.copy()
+    voxel_to_ras_mm[:3, 2] *= (stack.shape[2] - 1) / (len(values) - 1)
+    notes += evened
+    return Stored(values.T, voxel_to_ras_mm, modality=stack.modality, notes=tuple(notes))
 
 
 def _mend_padding(values: NDArray[np.float32], slices: list[_Slice]) -> list[str]:

@@ -86,7 +86,8 @@ def run_naive(path: Path, encoder: object) -> tuple[dict[str, float], int]:
     image = nibabel.load(path)
     values = image.get_fdata()
     clock.append(time.perf_counter())
-    vertices, faces, _, _ = marching_cubes(gaussian(values, 1.0, preserve_range=True), LEVEL_HU)
+    smooth = gaussian(values, 1.0, preserve_range=True)
+    vertices, faces, _, _ = marching_cubes(smooth, LEVEL_HU, gradient_direction="ascent")  # seen from outside
     mesh = trimesh.Trimesh(nibabel.affines.apply_affine(image.affine, vertices), faces)
     mesh = max(mesh.split(only_watertight=False), key=lambda piece: len(piece.faces))
     clock.append(time.perf_counter())
