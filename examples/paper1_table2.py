@@ -23,8 +23,8 @@ ethmoid
 Without the second, the detector takes edges of the cut for eyes and puts eyes and nose a third of the eyes' distance
 too high. Own defaced scans are then farther away than strangers, which is "different" too (p = 3e-5). So it is with a
 MobileFaceNet even here (p = 1e-4): it aligns the face by these landmarks and pays more for them. The third test tells
-where a cropped picture lies, not whether it can be linked: in every one of these runs the permutation test finds the
-link (p = 0.0001), naive attackers put 9 to 15 of 40 patients first, and aligned ones 28 to 38.
+where a cropped picture lies, not whether it can be linked: with both recognisers and both seeds the permutation test
+finds the link (p = 0.0001), the naive attacker puts 9 to 15 of 40 patients first, the aligned one 28 to 38.
 """
 
 from __future__ import annotations
