@@ -11,7 +11,8 @@ what an attacker asks: is a defaced scan nearer to its own patient's other scan 
 Conditions
 ----------
 With dlib all three tests end as in the paper, p = 0.12 for the third with 40 patients of seed 0 (of seed 1 0.91, from
-the same cut on NIfTI). Two things had to be as in real heads. Both were set by measuring these, not by the outcome:
+the same cut on NIfTI). Two things had to be as in real heads. They were looked for because the third test came out
+otherwise; how large they are was set by measuring real heads:
 
 variety 1.5
     Strangers are then as far apart as five heads from label maps with simulated visits. Mean distance with dlib 0.085
