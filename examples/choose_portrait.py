@@ -20,8 +20,11 @@ from reid_audit.match import cosine_distances
 from reid_audit.phantom import make_phantom
 from reid_audit.records import Modality, Skin, View, Volume
 from reid_audit.render import Light, Lighting, find_frontal_view, frontal_view, make_renderer, turn_view
-from reid_audit.surface import extract_skin
+from reid_audit.surface import SurfaceSettings, extract_skin
 from reid_audit.volume import read_labels
+
+LATTICES_MM = (1.0, 1.6, 2.0)
+"""Working lattices beside the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Choice:
     nod_deg: float = 0.0
     distance_mm: float | None = None
     faced: bool = True
+    lattice_mm: float | None = None
 
     def view(self, skin: Skin, faced: View) -> View:
         """Move the camera; the opening follows the distance, so that the head keeps its size."""
@@ -71,17 +75,18 @@ CHOICES = (
     Choice("turned by 30 degrees", turn_deg=30.0),
     Choice("10 degrees from above", nod_deg=10.0),
     Choice("10 degrees from below", nod_deg=-10.0),
+    *(Choice(f"lattice of {mm:g} mm", lattice_mm=mm) for mm in LATTICES_MM),
 )
 
 
-def phantom_skins(people: int) -> Iterator[tuple[int, int, Skin]]:
-    """Person, visit and skin of synthetic heads."""
+def make_phantoms(people: int) -> Iterator[tuple[int, int, Volume]]:
+    """Person, visit and volume of synthetic heads."""
     for person in range(people):
         for visit in (1, 2):
-            yield person, visit, extract_skin(make_phantom(person, visit, pose_sd_deg=6.8).volume)
+            yield person, visit, make_phantom(person, visit, pose_sd_deg=6.8).volume
 
 
-def label_skins(folder: Path) -> Iterator[tuple[int, int, Skin]]:
+def read_heads(folder: Path) -> Iterator[tuple[int, int, Volume]]:
     """Two CT visits of each label map: turned by up to 8 degrees about each axis, with noise."""
     from scipy.spatial.transform import Rotation
 
@@ -92,16 +97,22 @@ def label_skins(folder: Path) -> Iterator[tuple[int, int, Skin]]:
             turn = np.eye(4)
             turn[:3, :3] = Rotation.from_euler("xyz", rng.uniform(-8, 8, 3), degrees=True).as_matrix()
             hu = np.where(labels > 0, 40, -1000) + rng.normal(0, 20, labels.shape)
-            yield person, visit, extract_skin(Volume(hu.astype(np.float32), turn @ affine, Modality.CT, path.name))
+            yield person, visit, Volume(hu.astype(np.float32), turn @ affine, Modality.CT, path.name)
 
 
-def try_all(skins: list[tuple[int, int, Skin]]) -> str:
-    """Portray all skins in every way, print a row for each and return the table in Markdown."""
+def try_all(heads: Iterator[tuple[int, int, Volume]]) -> str:
+    """Portray all heads in every way, print a row for each and return the table in Markdown."""
     encoder = make_encoder("dlib")
-    faced = [find_frontal_view(skin) for _, _, skin in skins]
+    lattices = {name: SurfaceSettings(voxel_mm=name) for name in LATTICES_MM} | {None: SurfaceSettings()}
+    skins_of: dict[float | None, list[tuple[int, int, Skin]]] = {name: [] for name in lattices}
+    for person, visit, volume in heads:
+        for name, surface in lattices.items():
+            skins_of[name].append((person, visit, extract_skin(volume, settings=surface)))
+    faced_of = {name: [find_frontal_view(skin) for _, _, skin in skins] for name, skins in skins_of.items()}
     rows = ["| portrait | face found | score | AUC | found first |", "|---|---|---|---|---|"]
     with make_renderer() as renderer:
         for choice in CHOICES:
+            skins, faced = skins_of[choice.lattice_mm], faced_of[choice.lattice_mm]
             faces = [
                 encoder.encode(renderer.render(skin, choice.view(skin, view), lighting=choice.lighting))
                 for (_, _, skin), view in zip(skins, faced, strict=True)
@@ -134,14 +145,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="Markdown file for the table of the synthetic heads")
     options = parser.parse_args()
     print(f"{options.people} synthetic people, 2 visits, CT, turned by up to 15 degrees; encoder dlib")
-    table = try_all(list(phantom_skins(options.people)))
+    table = try_all(make_phantoms(options.people))
     if options.out:
         text = f"{options.people} synthetic people, 2 CT visits each, turned by up to 15 degrees; encoder dlib.\n"
         text += "Written by `examples/choose_portrait.py`.\n\n"
         options.out.write_text(f"# Choices about the portrait\n\n{text}{table}\n", encoding="utf-8")
     if options.labels:
         print(f"label maps in {options.labels.name}")
-        try_all(list(label_skins(options.labels)))
+        try_all(read_heads(options.labels))
 
 
 if __name__ == "__main__":

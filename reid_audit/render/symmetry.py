@@ -20,9 +20,14 @@ _ONE_SIDED_CM2 = 10.0
 
 
 def _thin(points: Array, normals: Array) -> tuple[Array, Array]:
+    if not len(points):
+        return points, normals
     cells = np.floor(points / _CELL_MM).astype(np.int64)
     cells -= cells.min(axis=0)
-    _, first = np.unique((cells[:, 0] * 4096 + cells[:, 1]) * 4096 + cells[:, 2], return_index=True)
+    shape = tuple(cells.max(axis=0) + 1)
+    first = np.full(np.prod(shape), -1)
+    first[np.ravel_multi_index(tuple(cells.T), shape)[::-1]] = np.arange(len(points))[::-1]  # the last written stays
+    first = first[first >= 0]
     return points[first], normals[first]
 
 

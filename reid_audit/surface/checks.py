@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from reid_audit.records import Crown, Finding, Modality, Skin, Volume, measure_crown
 from reid_audit.surface.clean import Cleaned
 from reid_audit.surface.lattice import Lattice
+from reid_audit.surface.level import span_of
 from reid_audit.surface.masks import Mask
 from reid_audit.surface.settings import SurfaceSettings
 
@@ -39,6 +40,7 @@ _FORWARD = tuple(
 )
 _HOLLOW = 0.3  # share of air within a skull without its contents is about one half, within a head below 0.13
 _BONE_HU = 150.0
+_NO_AIR_HU = -500.0  # the lowest value of a CT in HU lies below it
 _BRAIN_CM3 = 2000.0
 _BRAIN_FRONT_MM = 150.0  # the frontal lobe ends above it
 _WIDTH_MM, _LENGTH_MM, _LARGEST_CM3 = (100.0, 210.0), (130.0, 270.0), 9000.0
@@ -138,24 +140,24 @@ def _hollow(tissue: Mask) -> float:
     return 1 - float(tissue.sum()) / enclosed if enclosed else 0.0
 
 
-def _check_intensities(
-    modality: Modality, span: tuple[float, float], level: float, cleaned: Cleaned
-) -> Iterator[Finding]:
-    low, high = span
+def _check_intensities(volume: Volume, level: float, cleaned: Cleaned) -> Iterator[Finding]:
+    is_ct = volume.modality is Modality.CT
     every = (slice(None, None, 2), slice(None, None, 2), slice(None, None, 10))  # some slices tell as well
     hollow = _hollow(cleaned.tissue[every] & cleaned.solid[every])
-    if modality is Modality.CT and low > -500:
+    field = cleaned.lattice.field[every]
+    if is_ct and field.min() > _NO_AIR_HU and (low := span_of(volume)[0]) > _NO_AIR_HU:
         yield Finding("not_hu", "unfit", f"intensities are not HU: the lowest is {low:g}, air is -1000", low)
-    elif modality is Modality.CT and level > _BONE_HU:
+    elif is_ct and level > _BONE_HU:
         yield Finding("bone_only", "unfit", f"level {level:g} HU is that of bone, skin begins at -300", level)
     elif hollow > _HOLLOW:
         text = f"{hollow:.0%} of what it encloses is not above level {level:g}: a skull and no skin"
-        if modality is Modality.CT:
+        if is_ct:
             yield Finding("bone_only", "unfit", text, hollow)
         else:
+            low, high = span_of(volume)
             text += f", as in a CT that is not in HU (intensities are {low:g} to {high:g})"
             yield Finding("not_hu", "unfit", text, hollow)
-    around = cleaned.lattice.field[every][~cleaned.solid[every]][::4]
+    around = field[~cleaned.solid[every]][::4]
     if around.size:
         middle = float(np.median(around))
         noise = 1.4826 * float(np.median(np.abs(around - middle)))
@@ -239,7 +241,6 @@ def check_skin(
     volume: Volume,
     cleaned: Cleaned,
     *,
-    span: tuple[float, float],
     settings: SurfaceSettings,
     altered: bool,
 ) -> tuple[Finding, ...]:
@@ -251,8 +252,6 @@ def check_skin(
         At least one vertex.
     volume, cleaned : Volume, Cleaned
         What it was made from.
-    span : (float, float)
-        Least and largest intensity of the volume.
     settings : SurfaceSettings
     altered : bool
         Whether a defacer has worked on the scan: a face that is not whole is no finding then.
@@ -264,7 +263,7 @@ def check_skin(
         Warnings: ``mirrored``, ``level_doubtful``, ``thick_slices``, ``cut_front``, ``cut_top``, ``cut_bottom``.
         Information: ``couch_removed``, ``cut_left``, ``cut_right``, ``cut_back``.
     """
-    found = [*_check_intensities(volume.modality, span, skin.level, cleaned), *_check_axes(volume)]
+    found = [*_check_intensities(volume, skin.level, cleaned), *_check_axes(volume)]
     no_skin = not {finding.code for finding in found}.isdisjoint(("not_hu", "bone_only"))  # so nothing about a face
     found += _check_head(skin, cleaned, settings=settings, altered=altered or no_skin)
     if cleaned.cut_cm3 > 0:

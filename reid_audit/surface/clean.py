@@ -42,8 +42,8 @@ def _cut_sheets(tissue: Mask, voxel_mm: float, settings: SurfaceSettings) -> tup
     from scipy.ndimage import distance_transform_edt, maximum
 
     radius = max(1, round(settings.opening_mm / voxel_mm))
-    core = largest(dilate(erode(tissue, radius), radius))
-    whole = largest(tissue)
+    core = largest(dilate(erode(tissue, radius), radius), every=4)
+    whole = largest(tissue, every=4)
     if core.sum() < 0.5 * whole.sum():  # no solid head inside: a shell, which opening would destroy
         return whole, 0.0
     near = dilate(core, 1) & tissue

@@ -11,7 +11,7 @@ from reid_audit.surface.checks import check_skin
 from reid_audit.surface.clean import clean
 from reid_audit.surface.isosurface import mesh_level
 from reid_audit.surface.lattice import sample_head
-from reid_audit.surface.level import air_of, find_level, look_over, no_surface
+from reid_audit.surface.level import air_of, find_level, no_surface, without_nan
 from reid_audit.surface.settings import SurfaceSettings
 
 
@@ -48,12 +48,15 @@ def extract_skin(
         msg = f"{volume.source}: a head has at least 2 voxels along each axis, got shape {volume.intensity.shape}"
         raise InputError(msg)
     level = find_level(volume) if level is None else float(level)
-    volume, low, high = look_over(volume)
-    if not low < level < high:
+    lattice = sample_head(volume, level, settings)
+    if not np.isfinite(lattice.field.min()):  # one value that is not finite shows wherever it was looked at
+        volume = replace(volume, intensity=without_nan(volume.intensity, air_of(volume)))
+        lattice = sample_head(volume, level, settings)
+    if not lattice.field.min() < level:
         raise no_surface(volume, level)
     air = min(air_of(volume), level - 1.0)
     cut = volume.modality is Modality.CT and settings.opening_mm > 0
-    cleaned = clean(sample_head(volume, level, settings), level, air=air, settings=settings, cut=cut)
+    cleaned = clean(lattice, level, air=air, settings=settings, cut=cut)
     if not cleaned.solid.any():
         raise no_surface(volume, level)
     vertices, faces, normals = mesh_level(cleaned.field, level)
@@ -64,5 +67,5 @@ def extract_skin(
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), np.float32(1e-12))
     vertices -= 1  # the rim
     skin = Skin(vertices_ras_mm=vertices @ matrix[:3, :3].T + matrix[:3, 3], faces=faces, normals=outward, level=level)
-    checks = check_skin(skin, volume, cleaned, span=(low, high), settings=settings, altered=altered)
+    checks = check_skin(skin, volume, cleaned, settings=settings, altered=altered)
     return replace(skin, checks=checks)

@@ -126,7 +126,7 @@ def sample_head(volume: Volume, level: float, settings: SurfaceSettings) -> Latt
     """Crop to the head, smooth, sample at the working spacing.
 
     Lattice points lie at the same places of a volume whatever the crop, so that a defaced scan and its original, which
-    share a grid, have equal meshes wherever their voxels are equal. All values must be finite.
+    share a grid, have equal meshes wherever their voxels are equal. What is not finite makes its surroundings so.
 
     Raises
     ------

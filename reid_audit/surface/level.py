@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from math import floor, isfinite, isnan, nan
+from math import floor, isnan, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,14 +44,6 @@ def span_of(volume: Volume) -> tuple[float, float]:
         return low, high
     finite = volume.intensity[np.isfinite(volume.intensity)]
     return (float(finite.min()), float(finite.max())) if finite.size else (float("nan"), float("nan"))
-
-
-def look_over(volume: Volume) -> tuple[Volume, float, float]:
-    """Give the volume with air for what is not finite, and its least and largest finite intensity."""
-    low, high = (float(end) for end in (volume.intensity.min(), volume.intensity.max()))
-    if isfinite(low) and isfinite(high):  # one that is not would be one of the two
-        return volume, low, high
-    return replace(volume, intensity=without_nan(volume.intensity, air_of(volume))), *span_of(volume)
 
 
 def no_surface(volume: Volume, level: float) -> InputError:
