@@ -51,7 +51,7 @@ def _cut_sheets(tissue: Mask, voxel_mm: float, settings: SurfaceSettings) -> tup
     voxels = np.bincount(hanging.ravel(), minlength=count + 1)
     cm3 = voxels * voxel_mm**3 / 1000.0
     touching = np.zeros(len(cm3), dtype=bool)
-    touching[hanging[dilate(near, 1)]] = True
+    touching[hanging[dilate(near, 2)]] = True  # a thin contact may be lost at this resolution
     touching[0] = False
     foreign = touching & (cm3 > settings.piece_cm3)
     if foreign.any():
