@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from reid_audit.records import InputError, Modality, Skin, Volume
 from reid_audit.surface import CT_LEVEL_HU, SurfaceSettings, candidate_levels, extract_skin, find_level, refine_level
+from reid_audit.surface.masks import dilate, erode, largest
 from reid_audit.volume import read_volume
 
 AIR, TISSUE = -1000.0, 40.0
@@ -426,3 +427,21 @@ def test_real_mr_heads_have_the_size_of_heads(name):
     assert not codes(skin) & {"level_doubtful", "small_surface", "cut_front", "cut_bottom"}
     assert mesh_of(skin).is_watertight
     assert len(skin.faces) < 400_000
+
+
+def test_the_largest_piece_is_found_where_the_planes_that_tell_it_are_empty():
+    mask = np.zeros((6, 8, 8), dtype=bool)
+    mask[1:4, 1:3, 1:3] = mask[2, 5:7, 5:7] = True  # planes 0 and 4 hold nothing
+    expected = mask.copy()
+    expected[2, 5:7, 5:7] = False
+    np.testing.assert_array_equal(largest(mask, every=4), expected)
+    np.testing.assert_array_equal(largest(mask), expected)
+
+
+def test_a_ball_grows_as_its_radius_says():
+    mask = np.zeros((9, 9, 9), dtype=bool)
+    mask[4, 4, 4] = True
+    at = np.linalg.norm(np.indices(mask.shape) - 4, axis=0)
+    for radius in (1, 2, 3):
+        np.testing.assert_array_equal(dilate(mask, radius), at < radius + 0.5)
+    np.testing.assert_array_equal(erode(dilate(mask, 2), 2), mask)

@@ -49,7 +49,7 @@ def extract_skin(
         raise InputError(msg)
     level = find_level(volume) if level is None else float(level)
     lattice = sample_head(volume, level, settings)
-    if not np.isfinite(lattice.field.min()):  # one value that is not finite shows wherever it was looked at
+    if not np.isfinite([lattice.field.min(), lattice.field.max()]).all():
         volume = replace(volume, intensity=without_nan(volume.intensity, air_of(volume)))
         lattice = sample_head(volume, level, settings)
     if not lattice.field.min() < level:

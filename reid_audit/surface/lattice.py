@@ -16,7 +16,7 @@ from reid_audit.surface.settings import SurfaceSettings
 
 Matrix = NDArray[np.float32]
 
-_NOTHING = 1e-6
+_NOTHING = 1e-6  # of a voxel's value
 _MARGIN_MM = 12.0  # around the head: more than the Gaussian and the closing reach
 
 
@@ -90,7 +90,7 @@ def _sampling(n: int, at: NDArray[np.float64], *, sigma: float, order: int) -> M
         return linear.astype(np.float32)
     columns = [map_coordinates(column, [at], order=order, mode="mirror") for column in smooth.T]
     cubic = np.stack(columns, axis=1).astype(np.float32)
-    cubic[np.abs(cubic) < _NOTHING] = 0  # a spline sees every voxel, and those far away for nothing
+    cubic[np.abs(cubic) < _NOTHING] = 0  # a spline sees every voxel, far ones by next to nothing
     return cubic
 
 

@@ -54,8 +54,10 @@ def largest(mask: Mask, *, every: int = 1) -> Mask:
     labels, count = pieces(mask)
     if count < 2:
         return mask
-    sizes = np.bincount(labels[::every].ravel())
+    sizes = np.bincount(labels[::every].ravel(), minlength=count + 1)
     sizes[0] = 0
+    if not sizes.any():  # all of them lie between those planes
+        return largest(mask)
     piece: Mask = labels == sizes.argmax()
     return piece
 
