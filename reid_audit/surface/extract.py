@@ -49,10 +49,12 @@ def extract_skin(
         raise InputError(msg)
     level = find_level(volume) if level is None else float(level)
     lattice = sample_head(volume, level, settings)
-    if not np.isfinite([lattice.field.min(), lattice.field.max()]).all():
+    low, high = lattice.field.min(), lattice.field.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
         volume = replace(volume, intensity=without_nan(volume.intensity, air_of(volume)))
         lattice = sample_head(volume, level, settings)
-    if not lattice.field.min() < level:
+        low = lattice.field.min()
+    if not low < level:
         raise no_surface(volume, level)
     air = min(air_of(volume), level - 1.0)
     cut = volume.modality is Modality.CT and settings.opening_mm > 0

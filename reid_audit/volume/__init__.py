@@ -75,7 +75,7 @@ def _as_float32(view: NDArray[Any]) -> NDArray[np.float32]:
     return out
 
 
-def _span(values: NDArray[np.float32]) -> tuple[float, float]:
+def _span(values: NDArray[Any]) -> tuple[float, float]:
     """Least and largest value; NaN where one of them is."""
     return float(values.min()), float(values.max())
 
@@ -121,7 +121,8 @@ def _finish(stored: Stored, name: str, modality: Modality | None) -> Volume:
         values *= np.float32(stored.slope)
     if stored.intercept != 0.0:
         values += np.float32(stored.intercept)
-    low, high = _span(values)
+    as_stored = stored.slope == 1.0 and stored.intercept == 0.0 and view.dtype.itemsize <= 2  # exact, and read faster
+    low, high = _span(view if as_stored else values)
     finite = None if isfinite(low) and isfinite(high) else np.isfinite(values)
     missing = 0.0 if finite is None else 1.0 - np.count_nonzero(finite) / values.size
     if missing >= _MAX_NOT_FINITE:
