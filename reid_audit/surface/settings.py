@@ -15,7 +15,7 @@ class SurfaceSettings:
         Standard deviation of the Gaussian on the image before the surface is taken.
     voxel_mm : float
         Edge of the working lattice; finer images are sampled down to it and thicker slices up to it (cubic B-spline).
-        The smoothing leaves nothing that a finer one would show: see the last rows of ``examples/portrait_choices.md``.
+        A finer one shows little more: see the last rows of ``examples/portrait_choices.md``.
     closing_mm : float
         Radius of the ball that tells outer air from cavities: a nostril narrower than twice this is closed.
     opening_mm : float
