@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import SHARED
 
 from reid_audit import (
     DEFAULT_ATTACKS,
@@ -19,8 +20,6 @@ from reid_audit import (
 from reid_audit.audit import Engines
 from reid_audit.dataset import Cohort
 from reid_audit.records import FaceRecord
-
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
 @pytest.fixture(scope="session")

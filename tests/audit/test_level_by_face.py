@@ -4,10 +4,10 @@ import runpy
 import sys
 from dataclasses import replace
 from math import isnan, nan
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import EXAMPLES
 
 from reid_audit import Settings, examine_scan, start_engines
 from reid_audit.face import make_encoder
@@ -17,7 +17,6 @@ from reid_audit.render import find_frontal_view, make_renderer
 from reid_audit.surface import SurfaceSettings, extract_skin, find_level, refine_level
 from reid_audit.volume import write_volume
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 COARSE = SurfaceSettings(voxel_mm=2.0)
 
 

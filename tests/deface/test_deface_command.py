@@ -10,6 +10,7 @@ from types import ModuleType
 import numpy as np
 import pydicom
 import pytest
+from places import EXAMPLES
 
 from reid_audit import (
     InputError,
@@ -148,7 +149,7 @@ def test_a_label_map_is_cut_from_the_command_line(
 
 
 def load_example() -> ModuleType:
-    path = Path(__file__).resolve().parents[1] / "examples" / "paper1_table2.py"
+    path = EXAMPLES / "paper1_table2.py"
     spec = importlib.util.spec_from_file_location("paper1_table2", path)
     assert spec is not None
     assert spec.loader is not None

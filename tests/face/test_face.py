@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stand_ins
+from places import TESTS
 from scipy import ndimage
 from skimage import data
 
@@ -641,7 +642,7 @@ def run_python(code: str, home: Path) -> subprocess.CompletedProcess:
     # Without the variables by which onnxruntime would keep its telemetry to itself on its own.
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_", "CI", "GITHUB_"))}
     environment = {**kept, "DEEPFACE_HOME": str(home), "HOME": str(home), "USERPROFILE": str(home)}
-    paths = [str(Path(__file__).resolve().parent), str(Path(face.__file__).resolve().parents[2])]
+    paths = [str(TESTS), str(Path(face.__file__).resolve().parents[2])]
     return subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}\n" + code],
         env=environment,

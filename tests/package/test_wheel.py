@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
+from places import ROOT
 
 
 def _run(*command: str | Path, cwd: Path, timeout_s: int = 900) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import TESTS
 from scipy import stats
 
 import reid_audit.match.gallery as gallery
@@ -176,7 +177,7 @@ def test_histograms_and_quantiles_refuse_what_they_cannot_give() -> None:
 
 
 def test_the_benchmark_runs() -> None:
-    program = Path(__file__).parent / "benchmarks" / "bench_gallery.py"
+    program = TESTS / "benchmarks" / "bench_gallery.py"
     words = [sys.executable, str(program), "--people", "300", "--length", "32", "--faiss"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

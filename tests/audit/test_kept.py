@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import TESTS
 
 import reid_audit.audit.acquire as acquire_room
 import reid_audit.audit.kept as kept_room
@@ -426,7 +427,7 @@ def test_a_cluster_of_this_machine_says_where_its_dashboard_is(tmp_path: Path) -
 @pytest.mark.slow
 def test_the_benchmark_of_the_work_runs() -> None:
     """Its bounds are for a quiet machine; here it must run and tell all of them."""
-    program = Path(__file__).parent / "benchmarks" / "bench_work.py"
+    program = TESTS / "benchmarks" / "bench_work.py"
     words = [sys.executable, str(program), "--scans", "2", "--more", "4", "--voxel-mm", "4"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.stderr == ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from places import EXAMPLES
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "compare_attacks.py"
+EXAMPLE = EXAMPLES / "compare_attacks.py"
 
 
 @pytest.fixture

@@ -12,12 +12,12 @@ from typing import Any
 
 import nbformat
 import pytest
+from places import EXAMPLES
 from results import make_result
 
 from reid_audit import Decision, InputError, write_result, write_scores
 from reid_audit.notebook import Audit, read_audit, weigh
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
 

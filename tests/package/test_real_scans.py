@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from places import EXAMPLES
 
 from reid_audit import Settings, Status, render_scan, result_from_json
 from reid_audit.cli import main
@@ -34,7 +35,7 @@ def test_label_map_people_are_audited_to_a_verdict_with_complete_accounting(
     import subprocess
     import sys
 
-    script = Path(__file__).resolve().parents[1] / "examples" / "simulate_visits.py"
+    script = EXAMPLES / "simulate_visits.py"
     labels = shared / "data" / "synthseg_labels"
     subprocess.run([sys.executable, script, labels, tmp_path / "cohort"], check=True, capture_output=True)
     code = main(["score", str(tmp_path / "cohort" / "manifest.csv"), "-o", str(tmp_path / "out"), "--encoder", "dlib"])

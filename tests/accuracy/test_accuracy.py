@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from pydantic import TypeAdapter
 from scipy.stats import mannwhitneyu
 
@@ -52,7 +53,6 @@ from reid_audit.records import (
 from reid_audit.stats import mann_whitney, wilcoxon
 
 nan = math.nan
-SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 FINGERPRINT = Fingerprint("toy", "0" * 64, "toy", "raycast", "frontal", "default", "CT")
 
 

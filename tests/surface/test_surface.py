@@ -1,13 +1,13 @@
 """Solids whose surface is known by hand: spheres, shells, boxes, a couch."""
 
 from itertools import permutations, product
-from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from scipy.spatial import cKDTree
 
 from reid_audit.records import InputError, Modality, Skin, Volume
@@ -417,7 +417,7 @@ def test_a_defaced_scan_has_the_mesh_of_its_original_where_its_voxels_are_equal(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mr_dicom_philips", "mr_dicom_decubitus/HFS", "mr_dicom_decubitus/HFP"])
 def test_real_mr_heads_have_the_size_of_heads(name):
-    folder = Path(__file__).resolve().parents[1].parent / "shared" / "data" / name
+    folder = SHARED / "data" / name
     if not folder.is_dir():
         pytest.skip(f"{name} needs ../shared/data")
     skin = extract_skin(read_volume(folder))

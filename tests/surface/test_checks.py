@@ -1,10 +1,10 @@
 """Scans that must not be scored silently, and scans that must not be accused."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import SHARED
 from scipy.spatial.transform import Rotation
 
 from reid_audit.phantom import LABELS, make_phantom
@@ -12,7 +12,7 @@ from reid_audit.records import Modality, Volume
 from reid_audit.surface import SurfaceSettings, check_added_surface, extract_skin, measure_relief
 from reid_audit.volume import read_labels, read_volume
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+DATA = SHARED / "data"
 COARSE = SurfaceSettings(voxel_mm=2.0)
 UNFIT = {"not_hu", "bone_only", "small_surface", "not_a_head", "skull_stripped", "face_incomplete"}
 
@@ -191,7 +191,7 @@ def test_a_mask_over_the_face_is_found_with_its_thickness(phantom, original):
 
 
 def skin_of(name):
-    path = SHARED / name
+    path = DATA / name
     if not path.exists():
         pytest.skip(f"{name} needs ../shared/data")
     return extract_skin(read_volume(path))
@@ -221,7 +221,7 @@ def test_public_scans_with_a_face_are_fit(name):
 @pytest.mark.parametrize("angles_deg", [(0, 0, 0), (10, -8, 12)])
 @pytest.mark.parametrize("number", range(1, 11))
 def test_label_maps_of_whole_and_of_cut_faces(number, angles_deg):
-    path = SHARED / "synthseg_labels" / f"training_seg_{number:02d}.nii.gz"
+    path = DATA / "synthseg_labels" / f"training_seg_{number:02d}.nii.gz"
     if not path.exists():
         pytest.skip(f"{path.name} needs ../shared/data")
     labels, affine = read_labels(path)

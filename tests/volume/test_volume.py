@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from nibabel.orientations import apply_orientation, inv_ornt_aff, ornt_transform
+from places import SHARED
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, RTDoseStorage, generate_uid
 
@@ -27,7 +28,7 @@ from reid_audit.records import InputError, Modality, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from reid_audit.volume.dicom import find_stack
 
-SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+DATA = SHARED / "data"
 
 AFFINE = np.array([[1.0, 0, 0, -10], [0, 2, 0, -20], [0, 0, 3, -30], [0, 0, 0, 1]])
 
@@ -683,7 +684,7 @@ def test_another_grid_is_refused(other, message):
 
 
 def real(name: str) -> Path:
-    path = SHARED / name
+    path = DATA / name
     if not path.exists():
         pytest.skip(f"needs ../shared/data/{name}")
     return path

@@ -1,13 +1,13 @@
 """The other recognisers of DeepFace, ONNX files of the user's own, and several encoders on one detection."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import stand_ins
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import SHARED
 from skimage import data
 
 from reid_audit import face, weights
@@ -17,7 +17,7 @@ from reid_audit.face._models import RECOGNISERS
 from reid_audit.face._parts import Detection, FaceEncoder, SharedDetector
 from reid_audit.records import EngineError, InputError, Portrait, Status, View, WeightsError
 
-MOBILEFACENET = Path(__file__).resolve().parents[1].parent / "shared" / "reference" / "mobilefacenet.onnx"
+MOBILEFACENET = SHARED / "reference" / "mobilefacenet.onnx"
 TEMPLATE = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import EXAMPLES, TESTS
 from rt_files import write_rtdose, write_rtstruct
 
 from reid_audit import (
@@ -402,7 +403,7 @@ def _load(path: Path):
 
 
 def test_the_benchmark_runs_in_a_small_form() -> None:
-    found = _load(Path(__file__).parent / "benchmarks" / "bench_utility.py").run(size=48, structures=4, naive=1)
+    found = _load(TESTS / "benchmarks" / "bench_utility.py").run(size=48, structures=4, naive=1)
     assert found["measures"] > 60
     assert found["times_faster"] > 1
 
@@ -411,7 +412,7 @@ def test_the_benchmark_runs_in_a_small_form() -> None:
 def test_the_example_prints_the_tables_of_the_papers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    example = _load(Path(__file__).parents[1] / "examples" / "utility_tables.py")
+    example = _load(EXAMPLES / "utility_tables.py")
     monkeypatch.chdir(tmp_path)
     argv = ["utility_tables.py", "--subjects", "2", "--spacing", "4", "--without-risk", "--workers", "1"]
     monkeypatch.setattr("sys.argv", argv)

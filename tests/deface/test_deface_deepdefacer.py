@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import TESTS
 
 from reid_audit import Modality, make_phantom, read_volume, write_labels, write_volume
 from reid_audit.cli import main
@@ -22,7 +23,7 @@ from reid_audit.records import DefaceStatus
 S = DefaceStatus
 # What the tool imports, which is less than it asks for: `sklearn` of that name cannot be installed any more. Made by
 # uv pip compile --no-deps --python-version 3.11 --generate-hashes --no-header --no-annotate, from the names it holds.
-REQUIREMENTS = Path(__file__).with_name("deepdefacer.requirements.txt")
+REQUIREMENTS = TESTS / "deepdefacer.requirements.txt"
 DEEPDEFACER = "deepdefacer==2.1.2 --hash=sha256:6dda7723cf006bcc157f746e348287f5d1dd361f764a74b830cbcc3afafdbe28"
 
 # SimpleITK 2 lost a method that the tool calls; in Python 3.8 with SimpleITK 1.2.4 nothing has to be put back.

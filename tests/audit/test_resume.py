@@ -13,12 +13,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from places import TESTS
 from resumed_run import COARSE, describe, write_small_cohort
 
 from reid_audit import acquire_faces, read_manifest, start_engines
 
 SCANS = 9
-PROGRAM = Path(__file__).with_name("resumed_run.py")
+PROGRAM = TESTS / "resumed_run.py"
 
 pytestmark = pytest.mark.slow
 
