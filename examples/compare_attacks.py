@@ -8,8 +8,8 @@ Each person is scanned twice, both visits are defaced in six ways (one of which 
 all of them. The heads are synthetic, so that the table may be shown.
 
 What `attacks.md` shows. By matches of the naive attacker the eye-plane cut and blurs of 5 and 10 mm are safe: nobody of
-ten. Filling in the cut matches four; aligned finds 14 of 20 searches first, and the parrot, who defaces his gallery
-too, finds everybody behind a blur of 5 or 10 mm. On untouched scans no attacker is weaker than naive. Crossed landmarks
+ten. Filling in the cut matches four; aligned finds 14 of 20 searches first, and the defaced gallery
+finds everybody behind a blur of 5 or 10 mm. On untouched scans no attacker is weaker than naive. Crossed landmarks
 find the owner of the pixels.
 """
 

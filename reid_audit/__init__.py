@@ -16,7 +16,7 @@ from .accuracy import (
     assess,
     calibrate,
     check_fingerprint,
-    list_people,
+    list_subjects,
     read_calibration,
     read_calibrations,
     write_calibration,
@@ -138,7 +138,7 @@ from .report import (
     write_comparison,
     write_result,
 )
-from .stats import people_needed
+from .stats import subjects_needed
 from .surface import SurfaceSettings, extract_skin, find_level, write_mesh
 from .utility import (
     Utility,
@@ -253,7 +253,7 @@ __all__ = [
     "import_weights",
     "judge_scores",
     "list_defacers",
-    "list_people",
+    "list_subjects",
     "list_weights",
     "local_executor",
     "make_command_tool",
@@ -265,7 +265,6 @@ __all__ = [
     "measure_utility",
     "pareto_front",
     "parse_makers",
-    "people_needed",
     "plan_run",
     "rank_defacers",
     "read_calibration",
@@ -294,6 +293,7 @@ __all__ = [
     "save_png",
     "search_gallery",
     "start_engines",
+    "subjects_needed",
     "summarise_defacing",
     "summarise_pairs",
     "summarise_quality",

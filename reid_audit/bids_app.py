@@ -22,7 +22,7 @@ from pathlib import Path
 
 from .attack import ATTACKS, check_attacks
 from .audit import Progress, Settings, acquire_faces, audit_cohort, start_engines
-from .audit.kept import KeptFaces
+from .audit.face_cache import FaceCache
 from .dataset import Cohort, read_description
 from .records import AuditResult, Calibration, FaceRecord, InputError, Policy, write_private
 from .report import result_to_html, result_to_json, write_bids
@@ -164,7 +164,7 @@ def run_participants(
         attacks=wanted,
         executor=executor,
         progress=progress,
-        kept=KeptFaces(store, (engines,)),
+        kept=FaceCache(store, (engines,)),
     )
     _write_description(bids_dir, out_dir)
     write_private(out_dir / "faces.json", json.dumps(_COLUMNS, indent=2) + "\n")

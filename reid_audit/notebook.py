@@ -96,13 +96,13 @@ class Audit:
             rows.append(row | {"chance1": chance, "verdict": word})
 
         for control in self.result.evidence.controls:
-            own, strangers = control_at(control, threshold)
-            parts: dict[str, Rate | Estimate] = {"matched": own, "strangers": strangers, "rank1": control.search.rank1}
+            own, non_mated = control_at(control, threshold)
+            parts: dict[str, Rate | Estimate] = {"matched": own, "strangers": non_mated, "rank1": control.search.rank1}
             parts |= {"linkability": control.auc, "unacquired": control.fta}
             add("original", control.attack, control.subjects, parts, control.search.chance1, "")
         for one in self.result.evidence.attacks:
             match = match_at(one, threshold)
-            parts = {"matched": match.counted, "strangers": match.strangers, "rank1": one.search.rank1}
+            parts = {"matched": match.counted, "strangers": match.non_mated, "rank1": one.search.rank1}
             parts |= {"linkability": one.linkability, "unacquired": one.fta}
             add(one.condition, one.attack, one.subjects, parts, one.search.chance1, decisions[one.condition])
         return pd.DataFrame(rows)

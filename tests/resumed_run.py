@@ -29,7 +29,7 @@ from reid_audit import (
     write_manifest,
     write_volume,
 )
-from reid_audit.audit import KeptFaces
+from reid_audit.audit import FaceCache
 from reid_audit.phantom import make_phantom
 from reid_audit.records import ORIGINAL, FaceRecord
 from reid_audit.work import digest_of
@@ -85,7 +85,7 @@ def main() -> None:
             settings=engines.settings,
             attacks=("naive", "aligned", "registered"),
             executor=executor,
-            kept=KeptFaces(Store(options.store), (engines,)),
+            kept=FaceCache(Store(options.store), (engines,)),
         )
     kept = sum(line.endswith("from the store") for line in lines)
     sys.stdout.write(json.dumps({"faces": describe(records), "computed": len(lines) - kept, "kept": kept}) + "\n")

@@ -37,7 +37,7 @@ from reid_audit.accuracy.curves import (
     thin,
 )
 from reid_audit.accuracy.evidence import assess
-from reid_audit.accuracy.people import list_people
+from reid_audit.accuracy.people import list_subjects
 from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
 
 __all__ = [
@@ -54,7 +54,7 @@ __all__ = [
     "find_fmr",
     "find_worst",
     "find_youden",
-    "list_people",
+    "list_subjects",
     "measure_d_prime",
     "measure_roc",
     "probit",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.accuracy.compared import PHOTOS, Attempt, Originals
-from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_people
+from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_subjects
 from reid_audit.accuracy.search import Searches, measure_search
 from reid_audit.records import (
     AttackEvidence,
@@ -27,9 +27,9 @@ from reid_audit.stats import (
     bounded_below,
     mann_whitney,
     mean_of_pairs,
-    people_rate,
     permute_identities,
     rate_of_pairs,
+    subject_rate,
     wilcoxon,
 )
 
@@ -41,7 +41,7 @@ def offered(calibration: Calibration) -> list[Threshold]:
 
 def count_unacquired(acquired: Acquisition, sessions: int, level: float) -> Rate:
     """Return the FTA over scans."""
-    return people_rate(~acquired.seen, acquired.key // max(sessions, 1), level=level)[0]
+    return subject_rate(~acquired.seen, acquired.key // max(sessions, 1), level=level)[0]
 
 
 # --- match rates ---
@@ -49,10 +49,10 @@ def count_unacquired(acquired: Acquisition, sessions: int, level: float) -> Rate
 
 def measure_matches(attempt: Attempt, threshold: Threshold, *, level: float) -> MatchRates:
     """Measure how often defaced scans match their own person, three ways, and strangers beside it."""
-    t, own, strangers = threshold.distance, attempt.own, attempt.strangers
+    t, own, non_mated = threshold.distance, attempt.own, attempt.non_mated
     who, seen, hit = own.probe, ~np.isnan(own.distance), own.distance < t
     was = attempt.before < t
-    people = find_people(who)
+    people = find_subjects(who)
     matched = np.isin(people, who[hit])
 
     def share_below(end: float) -> float:
@@ -61,12 +61,12 @@ def measure_matches(attempt: Attempt, threshold: Threshold, *, level: float) -> 
     return MatchRates(
         threshold=threshold.name,
         distance=t,
-        counted=people_rate(hit, who, level=level)[0],
-        acquired=people_rate(hit[seen], who[seen], level=level)[0],
-        worst=people_rate(np.isnan(attempt.filled) | (attempt.filled < t), who, level=level)[0],
-        people=people_rate(matched, people, level=level)[0],
-        strangers=rate_of_pairs(strangers.distance < t, strangers.probe, strangers.reference, level=level),
-        still_matched=people_rate(hit[was], who[was], level=level)[0],
+        counted=subject_rate(hit, who, level=level)[0],
+        acquired=subject_rate(hit[seen], who[seen], level=level)[0],
+        worst=subject_rate(np.isnan(attempt.filled) | (attempt.filled < t), who, level=level)[0],
+        people=subject_rate(matched, people, level=level)[0],
+        non_mated=rate_of_pairs(non_mated.distance < t, non_mated.probe, non_mated.reference, level=level),
+        still_matched=subject_rate(hit[was], who[was], level=level)[0],
         at_low=share_below(threshold.low),
         at_high=share_below(threshold.high),
         reason="" if len(who) else f"there are no {attempt.group.value} comparisons with an acquired reference",
@@ -76,28 +76,28 @@ def measure_matches(attempt: Attempt, threshold: Threshold, *, level: float) -> 
 # --- linkability ---
 
 
-def measure_linkability(own: Pairs, strangers: Pairs, *, level: float, missing: str) -> Estimate:
+def measure_linkability(own: Pairs, non_mated: Pairs, *, level: float, missing: str) -> Estimate:
     """Measure the AUC of own against strangers' comparisons; ``missing`` is the reason where there are none."""
-    found = auc_of_pairs(own.distance, own.probe, strangers.distance, strangers.probe, strangers.reference, level=level)
+    found = auc_of_pairs(own.distance, own.probe, non_mated.distance, non_mated.probe, non_mated.reference, level=level)
     return replace(found, reason=missing) if math.isnan(found.value) else found
 
 
 def _measure_within(searches: Searches, level: float) -> Estimate:
     """AUC within each search. Ties, and probes that were not acquired, count one half."""
     inside = searches.of >= 0
-    strangers = searches.strangers if inside.all() else searches.strangers.keep(inside)
+    non_mated = searches.non_mated if inside.all() else searches.non_mated.keep(inside)
     mate = searches.mate[searches.of[inside]]
-    nearer = 0.5 + 0.5 * (mate < strangers.distance) - 0.5 * (mate > strangers.distance)
-    found = mean_of_pairs(nearer, strangers.probe, strangers.reference, level=level)
+    nearer = 0.5 + 0.5 * (mate < non_mated.distance) - 0.5 * (mate > non_mated.distance)
+    found = mean_of_pairs(nearer, non_mated.probe, non_mated.reference, level=level)
     return replace(found, reason="no probe has both a mate and a stranger") if math.isnan(found.value) else found
 
 
 def _measure_parrot(table: Scores, attempt: Attempt, level: float) -> Estimate:
-    own, strangers = (
+    own, non_mated = (
         table.select(group, attempt.attack, attempt.condition)
         for group in (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
     )
-    return measure_linkability(own, strangers, level=level, missing="nobody has two defaced visits")
+    return measure_linkability(own, non_mated, level=level, missing="nobody has two defaced visits")
 
 
 # --- tests ---
@@ -109,16 +109,16 @@ def _by_person(values: NDArray[np.float64], subject: NDArray[np.intp]) -> NDArra
     return np.asarray(np.bincount(subject, values)[count > 0] / count[count > 0])
 
 
-def _identity_blocks(own: Pairs, strangers: Pairs) -> list[NDArray[np.float64]]:
+def _identity_blocks(own: Pairs, non_mated: Pairs) -> list[NDArray[np.float64]]:
     """One (n, n) matrix per pair of sessions, over the people who have an own comparison."""
-    people = find_people(own.probe)
-    if not len(people) or not len(strangers.distance):
+    people = find_subjects(own.probe)
+    if not len(people) or not len(non_mated.distance):
         return []
-    size = 1 + int(max(p.max(initial=0) for p in (own.probe, strangers.probe, strangers.reference)))
+    size = 1 + int(max(p.max(initial=0) for p in (own.probe, non_mated.probe, non_mated.reference)))
     place = np.full(size + 1, -1)  # the last entry answers for unknown people, whose code is -1
     place[people] = np.arange(len(people))
     blocks: dict[tuple[int, int], NDArray[np.float64]] = {}
-    for pairs in (own, strangers):
+    for pairs in (own, non_mated):
         row, column = place[pairs.probe], place[pairs.reference]
         stride = int(pairs.reference_session.max()) + 1
         visits = pairs.probe_session * stride + pairs.reference_session
@@ -144,7 +144,7 @@ def _test(
     against = f"{group} vs {Group.DEFACED_DIFFERENT.value}"
     tests = (
         mann_whitney(own.distance, different.distance, compared=f"{group} vs different", subjects=people),
-        mann_whitney(own.distance, attempt.strangers.distance, compared=against, subjects=people),
+        mann_whitney(own.distance, attempt.non_mated.distance, compared=against, subjects=people),
         mann_whitney(
             attempt.before[both],
             own.distance[both],
@@ -157,7 +157,7 @@ def _test(
             compared=f"same vs {group}",
         ),
         permute_identities(
-            _identity_blocks(own, attempt.strangers), rng=rng, permutations=permutations, compared=against
+            _identity_blocks(own, attempt.non_mated), rng=rng, permutations=permutations, compared=against
         ),
         bounded_below(linkability, margin, compared=against),
     )
@@ -187,7 +187,7 @@ def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
         notes.append("compared with the very scan that was defaced, which flatters the attacker: nobody has two visits")
     if not len(attempt.own.distance):
         notes.append(f"match rates: there are no {attempt.group.value} comparisons with an acquired reference")
-    if not len(attempt.strangers.distance):
+    if not len(attempt.non_mated.distance):
         notes.append("linkability: there are no defaced_different comparisons")
     if attempt.lost:
         notes.append(f"{attempt.lost} comparisons left out because the original reference gave no face")
@@ -218,8 +218,8 @@ def assess_attempt(
     youden = next((t for t in thresholds if t.name == "youden"), None)
     group = attempt.group.value
     missing = f"there are no {group} or no defaced_different comparisons"
-    linkability = measure_linkability(attempt.own, attempt.strangers, level=level, missing=missing)
-    seen = attempt.own.acquired(), attempt.strangers.acquired()
+    linkability = measure_linkability(attempt.own, attempt.non_mated, level=level, missing=missing)
+    seen = attempt.own.acquired(), attempt.non_mated.acquired()
     return AttackEvidence(
         condition=attempt.condition,
         attack=attempt.attack,
@@ -244,7 +244,7 @@ def assess_attempt(
             level=level,
             missing=f"there are no {group} or no different comparisons with a face",
         ),
-        parrot=_measure_parrot(table, attempt, level),
+        defaced_gallery=_measure_parrot(table, attempt, level),
         tests=_test(attempt, originals.different, linkability, rng=rng, permutations=permutations, margin=margin),
         notes=_note(attempt, calibration),
     )
@@ -258,7 +258,7 @@ def assess_control(originals: Originals, calibration: Calibration, attack: str, 
     rates = tuple(
         (
             t.name,
-            people_rate(same.distance < t.distance, same.probe, level=level)[0],
+            subject_rate(same.distance < t.distance, same.probe, level=level)[0],
             rate_of_pairs(seen.distance < t.distance, seen.probe, seen.reference, level=level),
         )
         for t in thresholds

@@ -8,16 +8,16 @@ from itertools import combinations
 
 import numpy as np
 
-from reid_audit.records import PersonEvidence, TestResult
+from reid_audit.records import SubjectEvidence, TestResult
 from reid_audit.stats import adjust, mcnemar, wilcoxon
 
 
-def compare_pairwise(people: Iterable[PersonEvidence]) -> tuple[TestResult, ...]:
+def compare_pairwise(people: Iterable[SubjectEvidence]) -> tuple[TestResult, ...]:
     """Test each two defacers on the people whom both defaced, under each attacker.
 
     Parameters
     ----------
-    people : iterable of PersonEvidence
+    people : iterable of SubjectEvidence
         Of several conditions and attacks; one row per person, condition and attack.
 
     Returns
@@ -28,7 +28,7 @@ def compare_pairwise(people: Iterable[PersonEvidence]) -> tuple[TestResult, ...]
         left out and shows in ``n``). ``p_adjusted`` is Benjamini-Hochberg over all of them. Ranks and not distances,
         because a defacer that moves all distances alike hides nobody. Empty for fewer than two defacers.
     """
-    tables: dict[str, dict[str, dict[str, PersonEvidence]]] = {}
+    tables: dict[str, dict[str, dict[str, SubjectEvidence]]] = {}
     for person in people:
         tables.setdefault(person.attack, {}).setdefault(person.condition, {})[person.subject] = person
     tests: list[TestResult] = []

@@ -20,8 +20,8 @@ from reid_audit.accuracy.curves import (
     measure_roc,
     thin,
 )
-from reid_audit.accuracy.pairs import Pairs, Scores, find_people
-from reid_audit.accuracy.sizes import size_thresholds
+from reid_audit.accuracy.pairs import Pairs, Scores, find_subjects
+from reid_audit.accuracy.stability import measure_stability
 from reid_audit.records import (
     Calibration,
     Fingerprint,
@@ -31,7 +31,7 @@ from reid_audit.records import (
     ScoreTable,
     Threshold,
 )
-from reid_audit.stats import auc_of_pairs, draw_subjects, people_rate, rate_of_pairs, redraw_curves
+from reid_audit.stats import auc_of_pairs, draw_subjects, rate_of_pairs, redraw_curves, subject_rate
 
 _FOLDS = 5
 _GRID = 2048
@@ -74,7 +74,7 @@ def _bootstrap(
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals of the Youden and EER thresholds; people are redrawn, and both ends of a pair follow."""
     unknown = dict.fromkeys(points.distance, (math.nan, math.nan))
-    people = find_people(same.probe, different.probe, different.reference)
+    people = find_subjects(same.probe, different.probe, different.reference)
     if len(people) < 3 or not draws or not _all_named(same, different):
         return unknown
     place = np.full(int(people[-1]) + 1, -1)
@@ -126,7 +126,7 @@ class _HeldOut(NamedTuple):
 
 def _hold_out(same: Pairs, different: Pairs, *, seed: int) -> _HeldOut | None:
     """Choose thresholds without a fold of people and judge them on pairs whose both ends are in the fold."""
-    people = find_people(same.probe, different.probe, different.reference)
+    people = find_subjects(same.probe, different.probe, different.reference)
     if len(people) < 2 * _FOLDS or not _all_named(same, different):
         return None
     fold = np.full(int(people[-1]) + 1, -1)
@@ -213,18 +213,18 @@ def calibrate(
                 distance=distance,
                 low=low,
                 high=high,
-                tmr=people_rate((same.distance < distance)[chosen], same.probe[chosen], level=level)[0],
+                tmr=subject_rate((same.distance < distance)[chosen], same.probe[chosen], level=level)[0],
                 fmr=fmr,
-                tmr_held_out=people_rate(held.same_hit[name], held.same.probe, level=level)[0]
+                tmr_held_out=subject_rate(held.same_hit[name], held.same.probe, level=level)[0]
                 if held is not None and out
-                else people_rate([], [], level=level)[0],
+                else subject_rate([], [], level=level)[0],
                 fmr_held_out=rate_of_pairs(held.other_hit[name], held.other.probe, held.other.reference, level=level)
                 if held is not None and out
                 else rate_of_pairs([], [], [], level=level),
                 reason=points.reason[name],
             )
         )
-    people = len(find_people(all_same.probe, all_different.probe, all_different.reference))
+    people = len(find_subjects(all_same.probe, all_different.probe, all_different.reference))
     unacquired = sum(int(np.isnan(p.distance).sum()) for p in (all_same, all_different))
     notes = [f"{t.name}: {t.reason}" for t in thresholds if t.reason]
     if held is None:
@@ -248,7 +248,7 @@ def calibrate(
         seed=seed,
         draws=draws,
         notes=tuple(notes),
-        by_size=size_thresholds(same, different, seed=seed) if draws and _all_named(same, different) else (),
+        stability=measure_stability(same, different, seed=seed) if draws and _all_named(same, different) else (),
     )
 
 

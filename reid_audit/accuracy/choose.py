@@ -32,7 +32,7 @@ from reid_audit.accuracy.compared import find_originals
 from reid_audit.accuracy.curves import FMR_POINTS, find_fmr, measure_roc
 from reid_audit.accuracy.pairs import Scores
 from reid_audit.records import Estimate, InputError, Rate, Real, ScoreTable, TestResult, prepare_folder
-from reid_audit.stats import auc_of_pairs, kruskal, people_rate
+from reid_audit.stats import auc_of_pairs, kruskal, subject_rate
 
 CHANCE = 0.5
 """AUC of an attacker who guesses."""
@@ -144,7 +144,7 @@ def score_encoder(
     overlap = 1 - float(np.max(roc.tmr - roc.fmr)) if roc.threshold.size else math.nan
     threshold, reason = find_fmr(other.distance, FMR_POINTS["fmr1"])
     judged = slice(None) if not math.isnan(threshold) else slice(0)
-    tmr, _, _ = people_rate(same.distance[judged] < threshold, same.probe[judged], level=level)
+    tmr, _, _ = subject_rate(same.distance[judged] < threshold, same.probe[judged], level=level)
     auc = auc_of_pairs(same.distance, same.probe, different.distance, different.probe, different.reference, level=level)
     subjects = len(np.unique(same.probe))
     return EncoderScore(

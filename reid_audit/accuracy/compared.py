@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_acquired, find_people, scan_keys
+from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_acquired, find_subjects, scan_keys
 from reid_audit.accuracy.search import Searches, search_gallery
 from reid_audit.records import Group
 
@@ -52,7 +52,7 @@ class Originals:
     @property
     def people(self) -> int:
         """People with two original visits."""
-        return len(find_people(self.same.probe))
+        return len(find_subjects(self.same.probe))
 
 
 def find_originals(table: Scores, attack: str) -> Originals:
@@ -65,10 +65,10 @@ def find_originals(table: Scores, attack: str) -> Originals:
             pairs = table.select(group, attack, condition)
             ends.append((scan_keys(pairs, sessions)[1], pairs.distance))
     acquired = find_acquired(ends)
-    own, strangers = (
+    own, non_mated = (
         pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (same, different.joined(different.flipped()))
     )
-    searches = search_gallery(own, strangers, sessions, any_reference_session=True)
+    searches = search_gallery(own, non_mated, sessions, any_reference_session=True)
     return Originals(same, different, acquired, searches, sessions)
 
 
@@ -104,7 +104,7 @@ class Attempt:
     attack: str
     group: Group
     own: Pairs
-    strangers: Pairs
+    non_mated: Pairs
     before: NDArray[np.float64]
     filled: NDArray[np.float64]
     acquired: Acquisition
@@ -115,7 +115,7 @@ class Attempt:
     @property
     def people(self) -> int:
         """People with a comparison with their own original."""
-        return len(find_people(self.own.probe))
+        return len(find_subjects(self.own.probe))
 
 
 def find_attempt(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
@@ -127,9 +127,9 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
     across = len(groups[Group.DEFACED_SAME].distance) > 0
     group = Group.DEFACED_SAME if across or not len(groups[Group.DEFACED_SAME_SCAN].distance) else _DEFACED[2]
     acquired = find_acquired([(scan_keys(p, sessions)[0], p.distance) for p in groups.values()])
-    theirs, strangers = groups[group], groups[Group.DEFACED_DIFFERENT]
+    theirs, non_mated = groups[group], groups[Group.DEFACED_DIFFERENT]
     own = theirs.keep(_can_be_found(theirs, originals.acquired, sessions))
-    strangers = strangers.keep(_can_be_found(strangers, originals.acquired, sessions))
+    non_mated = non_mated.keep(_can_be_found(non_mated, originals.acquired, sessions))
     filled = own.distance
     if attack != ALIGNED:
         filled = _fill(own, table.select(group, ALIGNED, condition), len(table.subjects), sessions)
@@ -138,11 +138,11 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
         attack,
         group,
         own,
-        strangers,
+        non_mated,
         before=_find_before(own, originals.same, sessions),
         filled=filled,
         acquired=acquired,
-        searches=search_gallery(own, strangers, sessions),
+        searches=search_gallery(own, non_mated, sessions),
         lost=len(theirs.distance) - len(own.distance),
         sessions=sessions,
     )
@@ -151,10 +151,10 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
 def _find_parrot(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
     """Collect the comparisons of an attacker whose gallery is defaced too: references are defaced visits."""
     sessions = originals.sessions
-    theirs, strangers = (table.select(group, attack, condition) for group in _BOTH_DEFACED)
-    ends = [(key, pairs.distance) for pairs in (theirs, strangers) for key in scan_keys(pairs, sessions)]
+    theirs, non_mated = (table.select(group, attack, condition) for group in _BOTH_DEFACED)
+    ends = [(key, pairs.distance) for pairs in (theirs, non_mated) for key in scan_keys(pairs, sessions)]
     acquired = find_acquired(ends)
-    own, others = (pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (theirs, strangers))
+    own, others = (pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (theirs, non_mated))
     return Attempt(
         condition,
         attack,

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from reid_audit.accuracy.calibration import choose_calibration
 from reid_audit.accuracy.compared import Originals, find_attempt, find_originals
-from reid_audit.accuracy.pairs import Scores, find_people
+from reid_audit.accuracy.pairs import Scores, find_subjects
 from reid_audit.accuracy.search import Searches
-from reid_audit.records import Calibration, Group, PersonEvidence, ScoreTable
+from reid_audit.records import Calibration, Group, ScoreTable, SubjectEvidence
 
 
 def _best(values: NDArray[np.float64], subject: NDArray[np.intp], n: int) -> NDArray[np.float64]:
@@ -27,7 +27,9 @@ def _ranks(searches: Searches, n: int) -> NDArray[np.float64]:
     return _best(searches.rank, searches.subject, n)
 
 
-def list_people(scores: ScoreTable, calibration: Calibration | Mapping[str, Calibration]) -> tuple[PersonEvidence, ...]:
+def list_subjects(
+    scores: ScoreTable, calibration: Calibration | Mapping[str, Calibration]
+) -> tuple[SubjectEvidence, ...]:
     """List each person's nearest own comparison and best rank before and after each defacer, by each attacker.
 
     Parameters
@@ -39,13 +41,13 @@ def list_people(scores: ScoreTable, calibration: Calibration | Mapping[str, Cali
 
     Returns
     -------
-    tuple of PersonEvidence
+    tuple of SubjectEvidence
         Per condition and attack the easiest to find first: by rank, then by distance; people without a face last.
     """
     table = Scores(scores)
     n, sessions = len(table.subjects), max(len(table.sessions), 1)
     controls: dict[str, Originals] = {}
-    found: list[PersonEvidence] = []
+    found: list[SubjectEvidence] = []
     for condition, attack in table.evaluated():
         if attack not in controls:
             controls[attack] = find_originals(table, attack)
@@ -59,10 +61,10 @@ def list_people(scores: ScoreTable, calibration: Calibration | Mapping[str, Cali
         rank_before, rank_after = _ranks(originals.searches, n), _ranks(attempt.searches, n)
         scanned, seen = attempt.acquired.key // sessions, attempt.acquired.seen
         missed = np.bincount(scanned[~seen], minlength=n)
-        people = find_people(scanned)
+        people = find_subjects(scanned)
         order = sorted(people.tolist(), key=lambda i: (*np.nan_to_num([rank_after[i], after[i]], nan=np.inf), i))
         found += [
-            PersonEvidence(
+            SubjectEvidence(
                 subject=table.subjects[i],
                 condition=condition,
                 attack=attack,

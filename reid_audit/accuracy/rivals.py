@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reid_audit.accuracy.compared import ALIGNED, Attempt
 from reid_audit.records import AttackEvidence, CrossedEvidence, Group, LeakGap, Rate, WorstCase
-from reid_audit.stats import Compared, auc_of_pairs, gap_of_auc, gap_of_rates, people_rate
+from reid_audit.stats import Compared, auc_of_pairs, gap_of_auc, gap_of_rates, subject_rate
 
 REGISTERED = "registered"
 
@@ -20,8 +20,8 @@ REGISTERED = "registered"
 
 
 def _compared(attempt: Attempt) -> Compared:
-    own, strangers = attempt.own, attempt.strangers
-    return Compared(own.distance, own.probe, strangers.distance, strangers.probe, strangers.reference)
+    own, non_mated = attempt.own, attempt.non_mated
+    return Compared(own.distance, own.probe, non_mated.distance, non_mated.probe, non_mated.reference)
 
 
 def measure_leak(aligned: Attempt, registered: Attempt, *, level: float) -> LeakGap:
@@ -88,13 +88,13 @@ def assess_crossings(
     others = np.concatenate([empty, *(c.distance[t] for c, t in zip(crossings, third, strict=True))])
     met = np.concatenate([empty, *(c.reference[t] for c, t in zip(crossings, third, strict=True))]).astype(np.intp)
     times = [int(t.sum()) for t in third]
-    landmarks_first, at_least, _ = people_rate(to_landmarks <= least, landmarks, level=level)
+    landmarks_first, at_least, _ = subject_rate(to_landmarks <= least, landmarks, level=level)
     return CrossedEvidence(
         condition=condition,
         group=group,
         probes=len(crossings),
         chance=float(np.mean([1 / len(c.reference) for c in crossings])) if crossings else math.nan,
-        pixels_first=people_rate(to_pixels <= least, pixels, level=level)[0],
+        pixels_first=subject_rate(to_pixels <= least, pixels, level=level)[0],
         landmarks_first=landmarks_first,
         pixels_auc=auc_of_pairs(to_pixels, pixels, others, np.repeat(pixels, times), met, level=level),
         landmarks_auc=auc_of_pairs(to_landmarks, landmarks, others, np.repeat(landmarks, times), met, level=level),

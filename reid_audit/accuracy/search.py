@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from reid_audit.accuracy.curves import extrapolate_fpir
 from reid_audit.accuracy.pairs import Pairs
 from reid_audit.records import SearchRates
-from reid_audit.stats import people_rate
+from reid_audit.stats import subject_rate
 
 _EXTRAPOLATED = (100, 1_000, 10_000, 100_000)
 _CMC_STEPS = 100
@@ -39,7 +39,7 @@ class Searches(NamedTuple):
     closer: NDArray[np.intp]
     gallery: NDArray[np.intp]
     of: NDArray[np.int64]
-    strangers: Pairs
+    non_mated: Pairs
 
     @property
     def rank(self) -> NDArray[np.float64]:
@@ -47,12 +47,12 @@ class Searches(NamedTuple):
         return np.where(np.isnan(self.mate), np.nan, self.closer + 1.0)
 
 
-def _no_search(strangers: Pairs) -> Searches:
+def _no_search(non_mated: Pairs) -> Searches:
     none = np.zeros(0, dtype=np.intp)
-    return Searches(none, np.zeros(0), none, none, np.full(len(strangers.distance), -1, dtype=np.int64), strangers)
+    return Searches(none, np.zeros(0), none, none, np.full(len(non_mated.distance), -1, dtype=np.int64), non_mated)
 
 
-def search_gallery(own: Pairs, strangers: Pairs, sessions: int, *, any_reference_session: bool = False) -> Searches:
+def search_gallery(own: Pairs, non_mated: Pairs, sessions: int, *, any_reference_session: bool = False) -> Searches:
     """Look every probe of ``own`` up among its mate and the references of ``strangers``.
 
     Both must hold comparisons with acquired references only. With ``any_reference_session`` the strangers of a
@@ -68,25 +68,25 @@ def search_gallery(own: Pairs, strangers: Pairs, sessions: int, *, any_reference
     own = own.keep(named)
     wanted, at = np.unique(key(own), return_index=True)  # one search per probe and gallery
     if not len(at):
-        return _no_search(strangers)
-    theirs = key(strangers)
+        return _no_search(non_mated)
+    theirs = key(non_mated)
     place = np.minimum(np.searchsorted(wanted, theirs), len(wanted) - 1)
-    found = (wanted[place] == theirs) & (strangers.probe >= 0)
+    found = (wanted[place] == theirs) & (non_mated.probe >= 0)
     met = np.bincount(place[found], minlength=len(wanted)) > 0  # without a stranger there is no search
     if not met.any():
-        return _no_search(strangers)
+        return _no_search(non_mated)
     of, at = np.where(found, (np.cumsum(met) - 1)[place], -1), at[met]
     mate, n = own.distance[at], len(at)
     inside = of >= 0
-    nearer = strangers.distance < mate[of]  # NaN on either side: not nearer
+    nearer = non_mated.distance < mate[of]  # NaN on either side: not nearer
     closer = np.bincount(of[inside & nearer], minlength=n)
     gallery = 1 + np.bincount(of[inside], minlength=n)
-    return Searches(own.probe[at], mate, closer, gallery, of, strangers)
+    return Searches(own.probe[at], mate, closer, gallery, of, non_mated)
 
 
 def nobody(reason: str, level: float) -> SearchRates:
     """Search rates of a cohort that allows no search."""
-    rate, _, _ = people_rate([], [], level=level)
+    rate, _, _ = subject_rate([], [], level=level)
     nan = math.nan
     return SearchRates(0, rate, rate, nan, nan, nan, (), (), nan, nan, (), reason=reason)
 
@@ -106,15 +106,15 @@ def measure_search(searches: Searches, *, threshold: float, fmr: float, level: f
     if not n:
         return nobody("no probe has both a mate and a stranger in the gallery", level)
     rank = searches.rank
-    rank1, at_least, at_most = people_rate(rank <= 1, searches.subject, level=level)
-    rank5, _, _ = people_rate(rank <= 5, searches.subject, level=level)
+    rank1, at_least, at_most = subject_rate(rank <= 1, searches.subject, level=level)
+    rank5, _, _ = subject_rate(rank <= 5, searches.subject, level=level)
     largest = int(searches.gallery.max())
     steps = np.unique(np.round(np.geomspace(1, largest, _CMC_STEPS)).astype(int))
     ranks = np.sort(rank[~np.isnan(rank)])
     cmc = np.searchsorted(ranks, steps, "right") / n
     fpir = tpir = math.nan
     if not math.isnan(threshold):
-        returned = searches.of[(searches.of >= 0) & (searches.strangers.distance < threshold)]
+        returned = searches.of[(searches.of >= 0) & (searches.non_mated.distance < threshold)]
         fpir = float((np.bincount(returned, minlength=n) > 0).mean())
         tpir = float(((rank <= 1) & (searches.mate < threshold)).mean())
     known = not math.isnan(fmr)

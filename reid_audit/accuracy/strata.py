@@ -10,9 +10,9 @@ import numpy as np
 
 from reid_audit.accuracy.attempts import measure_matches, offered
 from reid_audit.accuracy.compared import Attempt
-from reid_audit.accuracy.pairs import find_people
+from reid_audit.accuracy.pairs import find_subjects
 from reid_audit.records import Calibration, StratumEvidence
-from reid_audit.stats import people_rate
+from reid_audit.stats import subject_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def assess_strata(
     People without a value form no stratum, and then the others cannot be had by subtraction either.
     """
     found = []
-    there = find_people(attempt.own.probe)
+    there = find_subjects(attempt.own.probe)
     for column in strata.columns:
         known = strata[column].dropna()
         label = dict(zip(known.index.astype(str), known.astype(str).str.strip(), strict=True))
@@ -58,7 +58,7 @@ def assess_strata(
             part = replace(
                 attempt,
                 own=attempt.own.keep(rows),
-                strangers=attempt.strangers.keep(mine[attempt.strangers.probe]),
+                non_mated=attempt.non_mated.keep(mine[attempt.non_mated.probe]),
                 before=attempt.before[rows],
                 filled=attempt.filled[rows],
             )
@@ -68,11 +68,11 @@ def assess_strata(
                     *where,
                     suppressed=False,
                     subjects=size,
-                    fta=people_rate(
+                    fta=subject_rate(
                         ~attempt.acquired.seen[scans], attempt.acquired.key[scans] // attempt.sessions, level=level
                     )[0],
                     matches=tuple(measure_matches(part, t, level=level) for t in offered(calibration)),
-                    rank1=people_rate(
+                    rank1=subject_rate(
                         attempt.searches.rank[searched] <= 1, attempt.searches.subject[searched], level=level
                     )[0],
                 )

@@ -20,7 +20,7 @@ multiview
 fillin
     What was cut away is filled with an average head, laid onto what is left, before the detector looks (Schwarz 2021).
     Camera and place come from the filled head; nothing of the original is used but its skin level.
-parrot
+defaced_gallery
     The gallery is defaced too: defaced visits are compared with defaced visits. Only where people have two of them.
 photos
     The gallery is photographs instead of scans (the population-to-sample attack of Schwarz 2019). Only with a gallery.
@@ -32,17 +32,17 @@ Originals stay as they are under every attacker but multiview: it is the release
 """
 
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
-from reid_audit.attack.names import ATTACKS, CROSSED, DEFAULT_ATTACKS, PARROT, PHOTOS, check_attacks
+from reid_audit.attack.names import ATTACKS, CROSSED, DEFACED_GALLERY, DEFAULT_ATTACKS, PHOTOS, check_attacks
 from reid_audit.attack.places import average_places, choose_crossings, faces_of_attack
 from reid_audit.attack.views import MULTIVIEW_MEAN, MULTIVIEW_MIN, average_views, keep_nearest, list_views, see_from
 
 __all__ = [
     "ATTACKS",
     "CROSSED",
+    "DEFACED_GALLERY",
     "DEFAULT_ATTACKS",
     "MULTIVIEW_MEAN",
     "MULTIVIEW_MIN",
-    "PARROT",
     "PHOTOS",
     "HeadShape",
     "Laid",

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from reid_audit.records import InputError
 
-PARROT = "parrot"
+DEFACED_GALLERY = "defaced_gallery"
 PHOTOS = "photos"
 CROSSED = "crossed"
 
-ATTACKS = ("naive", "aligned", "registered", "multiview", "fillin", PARROT)
+ATTACKS = ("naive", "aligned", "registered", "multiview", "fillin", DEFACED_GALLERY)
 """Names of the attackers."""
 
 DEFAULT_ATTACKS = ("naive", "aligned", "registered")

@@ -9,8 +9,8 @@ from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with
 from reid_audit.audit.choose import choose_model, time_face
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.eyes import find_eyes
+from reid_audit.audit.face_cache import FaceCache
 from reid_audit.audit.judge import check_scans, judge_scores
-from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.moves import Hints
 from reid_audit.audit.plan import RunPlan, plan_faces, plan_run
 from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
@@ -20,8 +20,8 @@ from reid_audit.audit.several import join_results
 
 __all__ = [
     "Engines",
+    "FaceCache",
     "Hints",
-    "KeptFaces",
     "Partner",
     "Progress",
     "RunPlan",

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from reid_audit.attack import average_places, choose_crossings
-from reid_audit.audit.kept import KeptFaces, check_engines_here
+from reid_audit.audit.face_cache import FaceCache, check_engines_here
 from reid_audit.audit.moves import Hints
 from reid_audit.audit.scan import Partner, examine_scan_with_each
 from reid_audit.audit.settings import Settings
@@ -41,7 +41,7 @@ def acquire_faces(
     attacks: Sequence[str] = ("naive",),
     executor: Executor | None = None,
     progress: Progress | None = None,
-    kept: KeptFaces | None = None,
+    kept: FaceCache | None = None,
 ) -> list[FaceRecord]:
     """Take every scan of a cohort from its file to its face, originals first.
 
@@ -55,7 +55,7 @@ def acquire_faces(
     executor : concurrent.futures.Executor, optional
         Where the tasks run; in this process by default.
     progress : callable, optional
-    kept : KeptFaces, optional
+    kept : FaceCache, optional
         Faces that an earlier run finished; each new one joins them as soon as it is there.
 
     Returns
@@ -83,7 +83,7 @@ def acquire_faces_with_each(
     attacks: Sequence[str] = ("naive",),
     executor: Executor | None = None,
     progress: Progress | None = None,
-    kept: KeptFaces | None = None,
+    kept: FaceCache | None = None,
 ) -> list[list[FaceRecord]]:
     """Take every scan of a cohort to a face per recogniser; a scan is still one task, and is drawn once for all.
 
@@ -178,7 +178,7 @@ def look_up(
     jobs: Sequence[Job],
     found: Sequence[dict[str, FaceRecord]],
     *,
-    kept: KeptFaces | None,
+    kept: FaceCache | None,
     attacks: Sequence[str],
 ) -> tuple[dict[str, list[str | None]], dict[str, list[int]]]:
     """Put what an earlier run finished into ``found``.

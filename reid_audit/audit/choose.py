@@ -13,8 +13,8 @@ from reid_audit.accuracy.choose import EncoderChoice, EncoderScore, choose_encod
 from reid_audit.audit.acquire import Progress, acquire_faces_with_each
 from reid_audit.audit.run import require_control
 from reid_audit.audit.settings import Settings, start_engines_of_each
+from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.audit.sitting import Sitting
-from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.dataset import Cohort
 from reid_audit.face import make_encoder, name_encoder
 from reid_audit.match import compare
@@ -24,7 +24,7 @@ from reid_audit.render import make_renderer
 TIMED_PORTRAITS = 5
 
 
-@undisturbed()
+@contain_side_effects()
 def choose_model(
     cohort: Cohort,
     encoders: Sequence[str],

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from reid_audit.accuracy import Crossing, assess_crossings
 from reid_audit.attack import (
     CROSSED,
+    DEFACED_GALLERY,
     MULTIVIEW_MEAN,
     MULTIVIEW_MIN,
-    PARROT,
     average_views,
     choose_crossings,
     faces_of_attack,
@@ -41,18 +41,20 @@ def compare_attacks(records: Sequence[FaceRecord], attacks: Sequence[str]) -> Sc
     Returns
     -------
     ScoreTable
-        Originals are the same under naive, aligned, registered, fillin and parrot, and their comparisons stand once,
-        under naive. A multi-view attacker sees originals as it sees defaced scans: those comparisons are its own. The
-        parrot has rows only where people have two defaced visits.
+        Originals are the same under all but the multi-view attackers, and their comparisons stand once, under naive.
+        A multi-view attacker sees originals as it sees defaced scans: those comparisons are its own. The
+        defaced_gallery has rows only where people have two defaced visits.
     """
     naive = compare(records)
     tables = [naive]
     for attack in attacks:
         if attack == "multiview":
             tables += _compare_views(records)
-        elif attack == PARROT:
+        elif attack == DEFACED_GALLERY:
             both = naive.frame[naive.frame["group"].isin(_BOTH_DEFACED)]
-            tables.append(ScoreTable(both.assign(attack=both["attack"].cat.rename_categories({"naive": PARROT}))))
+            tables.append(
+                ScoreTable(both.assign(attack=both["attack"].cat.rename_categories({"naive": DEFACED_GALLERY})))
+            )
         elif attack != "naive":
             table = compare(faces_of_attack(records, attack), attack=attack)
             tables.append(ScoreTable(table.frame[~table.frame["group"].isin(_ORIGINALS)]))

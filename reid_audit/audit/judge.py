@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reid_audit.accuracy import assess, calibrate, compare_pairwise, find_worst, list_people
+from reid_audit.accuracy import assess, calibrate, compare_pairwise, find_worst, list_subjects
 from reid_audit.audit.settings import software_versions
-from reid_audit.audit.undisturbed import undisturbed
+from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort
 from reid_audit.records import (
     ORIGINAL,
@@ -183,7 +183,7 @@ def _calibrate_rivals(
 _ELSEWHERE = Fingerprint("elsewhere", "", "", "", "", "", "")
 
 
-@undisturbed()
+@contain_side_effects()
 def judge_scores(
     scores: ScoreTable,
     *,
@@ -239,7 +239,7 @@ def judge_scores(
         )
     thresholds = {"naive": calibration, **own}
     evidence = assess(scores, thresholds, seed=seed, strata=strata, level=policy.level, margin=policy.max_linkability)
-    people = list_people(scores, thresholds)
+    people = list_subjects(scores, thresholds)
     evidence = replace(
         evidence,
         family=(*evidence.family, *compare_pairwise(people)),

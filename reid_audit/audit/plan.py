@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from reid_audit.attack import DEFAULT_ATTACKS, check_attacks
 from reid_audit.audit.acquire import list_defaced, list_originals, look_up
-from reid_audit.audit.kept import KeptFaces
+from reid_audit.audit.face_cache import FaceCache
 from reid_audit.audit.settings import Settings, start_engines_of_each
-from reid_audit.dataset import Cohort, take_people
+from reid_audit.dataset import Cohort, take_subjects
 from reid_audit.records import FaceRecord
 from reid_audit.work import Store
 
@@ -63,12 +63,12 @@ def plan_run(
         What would end the run before it began.
     """
     started, attacks = start_engines_of_each(settings, encoders or (settings.encoder,)), check_attacks(attacks)
-    kept = None if store is None else KeptFaces(store, started)
-    return plan_faces(take_people(cohort, limit), recognisers=len(started), attacks=attacks, kept=kept)
+    kept = None if store is None else FaceCache(store, started)
+    return plan_faces(take_subjects(cohort, limit), recognisers=len(started), attacks=attacks, kept=kept)
 
 
 def plan_faces(
-    cohort: Cohort, *, recognisers: int = 1, attacks: Sequence[str] = ("naive",), kept: KeptFaces | None = None
+    cohort: Cohort, *, recognisers: int = 1, attacks: Sequence[str] = ("naive",), kept: FaceCache | None = None
 ) -> RunPlan:
     """Tell what `acquire_faces_with_each` would do with the same arguments."""
     found: list[dict[str, FaceRecord]] = [{} for _ in range(recognisers)]

@@ -8,17 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
-from reid_audit.attack import DEFAULT_ATTACKS, PARROT, check_attacks
+from reid_audit.attack import DEFACED_GALLERY, DEFAULT_ATTACKS, check_attacks
 from reid_audit.audit.acquire import Progress, acquire_faces_with_each
 from reid_audit.audit.compare import compare_attacks, measure_crossings
+from reid_audit.audit.face_cache import FaceCache
 from reid_audit.audit.judge import check_scans, describe_scans, judge_scores
-from reid_audit.audit.kept import KeptFaces
 from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
 from reid_audit.audit.portraits import prepare_portraits, write_portraits
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
 from reid_audit.audit.several import join_results, join_tables
-from reid_audit.audit.undisturbed import undisturbed
-from reid_audit.dataset import Cohort, take_people
+from reid_audit.audit.side_effects import contain_side_effects
+from reid_audit.dataset import Cohort, take_subjects
 from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     ORIGINAL,
@@ -104,7 +104,7 @@ def calibrate_cohort(
     return calibrations[0], records[0], notices
 
 
-@undisturbed()
+@contain_side_effects()
 def calibrate_encoders(
     cohort: Cohort,
     encoders: Sequence[str],
@@ -142,7 +142,7 @@ def calibrate_encoders(
     InputError
         As `calibrate_cohort`, or where two recognisers have one name.
     """
-    originals = take_people(replace(cohort, scans=cohort.originals), limit)
+    originals = take_subjects(replace(cohort, scans=cohort.originals), limit)
     require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
     started = start_engines_of_each(settings, encoders)
     faces = acquire_faces_with_each(
@@ -150,7 +150,7 @@ def calibrate_encoders(
         settings=[engines.settings for engines in started],
         executor=executor,
         progress=progress,
-        kept=None if store is None else KeptFaces(store, started),
+        kept=None if store is None else FaceCache(store, started),
     )
     calibrations = []
     for engines, records in zip(started, faces, strict=True):
@@ -162,7 +162,7 @@ def calibrate_encoders(
     return tuple(calibrations), faces, notices
 
 
-@undisturbed()
+@contain_side_effects()
 def audit_cohort(
     cohort: Cohort,
     *,
@@ -233,7 +233,7 @@ def audit_cohort(
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
     everybody = len(cohort.subjects)
-    cohort = take_people(cohort, limit)
+    cohort = take_subjects(cohort, limit)
     if calibration is None:
         require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
     if portraits is not None:
@@ -247,7 +247,7 @@ def audit_cohort(
         attacks=attacks,
         executor=executor,
         progress=progress,
-        kept=None if store is None else KeptFaces(store, started),
+        kept=None if store is None else FaceCache(store, started),
     )
     pictures = _examine_gallery(gallery, started, executor, progress)
     kept: tuple[str, ...] = ()
@@ -301,10 +301,10 @@ def audit_cohort(
 
 
 def _say_not_run(attacks: Sequence[str], result: AuditResult) -> tuple[str, ...]:
-    """Say so where the parrot was asked for and had nothing to compare."""
-    if PARROT not in attacks or any(one.attack == PARROT for one in result.evidence.attacks):
+    """Say so where the defaced gallery was asked for and had nothing to compare."""
+    if DEFACED_GALLERY not in attacks or any(one.attack == DEFACED_GALLERY for one in result.evidence.attacks):
         return ()
-    return ("The parrot attacker was not run: it needs people with two visits that one defacer has defaced.",)
+    return ("The defaced gallery attacker was not run: it needs people with two visits that one defacer has defaced.",)
 
 
 def _examine_gallery(

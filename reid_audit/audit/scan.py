@@ -11,8 +11,8 @@ from pathlib import Path
 
 from reid_audit.audit.moves import Hints, look_around, make_moves
 from reid_audit.audit.settings import Settings
+from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.audit.sitting import Sitting
-from reid_audit.audit.undisturbed import undisturbed
 from reid_audit.face import Encoder, make_encoder, make_encoders
 from reid_audit.records import (
     ORIGINAL,
@@ -248,7 +248,7 @@ def _examine(
     return replace(done, attacks=moves)
 
 
-@undisturbed()
+@contain_side_effects()
 def render_scan(
     path: Path,
     *,

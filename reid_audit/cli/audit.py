@@ -270,7 +270,7 @@ def plan(
     """
     table = Table("people who match after defacing", "people needed")
     for matches in range(most_matches + 1):
-        table.add_row(str(matches), str(reid_audit.people_needed(max_rate, confidence, matches)))
+        table.add_row(str(matches), str(reid_audit.subjects_needed(max_rate, confidence, matches)))
     out.print(table)
     out.print(
         f"So many matches among so many people bound the match rate below {max_rate:.3g} "

@@ -86,7 +86,7 @@ def say_result(result: AuditResult) -> None:
             match = match_at(attack, name)
             matched = [
                 ("  matched after defacing", rate_text(match.counted)),
-                ("  different people matched", rate_text(match.strangers)),
+                ("  different people matched", rate_text(match.non_mated)),
             ]
             say_block(
                 f"  {attack.attack} attacker",

@@ -40,7 +40,7 @@ from __future__ import annotations
 from reid_audit.dataset.bids import read_description as read_description
 from reid_audit.dataset.cohort import Cohort as Cohort
 from reid_audit.dataset.cohort import split_strata as split_strata
-from reid_audit.dataset.cohort import take_people as take_people
+from reid_audit.dataset.cohort import take_subjects as take_subjects
 from reid_audit.dataset.found import Aside as Aside
 from reid_audit.dataset.found import Choice as Choice
 from reid_audit.dataset.found import Inventory as Inventory

@@ -192,7 +192,7 @@ def split_strata(cohort: Cohort, column: str) -> dict[str, Cohort]:
     return parts
 
 
-def take_people(cohort: Cohort, count: int | None) -> Cohort:
+def take_subjects(cohort: Cohort, count: int | None) -> Cohort:
     """Return the part of a cohort with its first people, in natural order; None = everybody.
 
     Raises

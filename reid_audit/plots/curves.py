@@ -7,16 +7,16 @@ from itertools import accumulate
 from typing import Any
 
 from reid_audit.plots.canvas import INK, QUIET, colour, line, marker, say_nothing, shorten, show_legend
-from reid_audit.records import AttackEvidence, Calibration, ControlEvidence, Distribution, SizedThreshold
+from reid_audit.records import AttackEvidence, Calibration, ControlEvidence, Distribution, ThresholdStability
 
 _DET_TICKS = (0.001, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95)
 _DET_ENDS = 0.0005
 
 
-def _left_over(own: Distribution, strangers: Distribution) -> tuple[list[float], list[float]]:
+def _left_over(own: Distribution, non_mated: Distribution) -> tuple[list[float], list[float]]:
     """Cumulative shares (FMR, TMR) at the histogram's edges. A comparison without a distance never matches."""
     shares = []
-    for each in (strangers, own):
+    for each in (non_mated, own):
         total = sum(each.counts) + each.missing
         shares.append([0.0, *(count / total for count in accumulate(each.counts))] if total else [])
     return shares[0], shares[1]
@@ -48,8 +48,8 @@ def draw_roc(axes: Any, calibration: Calibration, *, after: Sequence[Leftover] =
         drawstyle="steps-post",
         label=f"originals (AUC {calibration.auc.value:.3f})",
     )
-    for index, (name, own, strangers) in enumerate(after):
-        fmr, tmr = _left_over(own, strangers)
+    for index, (name, own, non_mated) in enumerate(after):
+        fmr, tmr = _left_over(own, non_mated)
         if fmr and tmr:
             axes.plot(fmr, tmr, color=colour(index), linestyle=line(index), linewidth=1.4, label=shorten(name))
     for index, point in enumerate(p for p in calibration.thresholds if p.distance == p.distance):
@@ -83,8 +83,8 @@ def draw_det(axes: Any, calibration: Calibration, *, after: Sequence[Leftover] =
         return
     missed = [1 - tmr for tmr in calibration.roc.tmr]
     axes.plot(deviate(calibration.roc.fmr), deviate(missed), color=INK, linewidth=1.6, label="originals")
-    for index, (name, own, strangers) in enumerate(after):
-        fmr, tmr = _left_over(own, strangers)
+    for index, (name, own, non_mated) in enumerate(after):
+        fmr, tmr = _left_over(own, non_mated)
         if fmr and tmr:
             axes.plot(
                 deviate(fmr),
@@ -155,13 +155,13 @@ def draw_cmc(axes: Any, searches: Sequence[tuple[str, ControlEvidence | AttackEv
     show_legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=7)
 
 
-def draw_threshold_by_size(axes: Any, points: Sequence[SizedThreshold], *, name: str = "youden") -> None:
+def draw_threshold_by_size(axes: Any, points: Sequence[ThresholdStability], *, name: str = "youden") -> None:
     """Draw the threshold that random smaller cohorts of the same people would have set, and that of everybody.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-    points : sequence of SizedThreshold
+    points : sequence of ThresholdStability
     name : str
         Which threshold; others are left out.
     """

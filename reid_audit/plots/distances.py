@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reid_audit.plots.canvas import INK, QUIET, say_nothing, show_legend
-from reid_audit.records import Distribution, Group, PersonEvidence
+from reid_audit.records import Distribution, Group, SubjectEvidence
 
 COLOURS = {
     Group.SAME: "#0072B2",
@@ -67,13 +67,13 @@ def draw_distributions(axes: Any, distributions: Sequence[Distribution], *, thre
     show_legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2, fontsize=7.5)
 
 
-def draw_pairs(axes: Any, pairs: Sequence[PersonEvidence], *, threshold: float | None = None) -> None:
+def draw_pairs(axes: Any, pairs: Sequence[SubjectEvidence], *, threshold: float | None = None) -> None:
     """Draw each person's distance before and after defacing, joined by a line, over whisker boxes (paper 1, Figure 4B).
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-    pairs : sequence of PersonEvidence
+    pairs : sequence of SubjectEvidence
         Of one condition and attack. People with a missing side are not drawn and are counted in the title; of more
         than 200 every n-th line is drawn, and the boxes are still those of all.
     threshold : float, optional

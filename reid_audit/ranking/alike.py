@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
-from reid_audit.records import AuditResult, CalibrationError, Fingerprint, InputError, PersonEvidence
+from reid_audit.records import AuditResult, CalibrationError, Fingerprint, InputError, SubjectEvidence
 
 _SAME = 1e-9
 """Two distances that differ less are one: JSON keeps every digit."""
@@ -73,13 +73,13 @@ def name_attack(result: AuditResult, one: AuditResult, attack: str) -> str:
     return f"{one.fingerprint.encoder}, {attack}" if result.recognisers else attack
 
 
-def merge_people(results: Sequence[AuditResult]) -> tuple[list[PersonEvidence], int]:
+def merge_people(results: Sequence[AuditResult]) -> tuple[list[SubjectEvidence], int]:
     """Join the people of all results; a label means one person only where his originals gave the same distance.
 
     Returns the people, and how many labels stand for another person than in an earlier result: they are kept apart.
     """
     before: dict[tuple[str, str], float] = {}
-    merged: list[PersonEvidence] = []
+    merged: list[SubjectEvidence] = []
     others: set[tuple[int, str]] = set()
     for place, result in enumerate(results):
         people = [
@@ -92,12 +92,12 @@ def merge_people(results: Sequence[AuditResult]) -> tuple[list[PersonEvidence], 
             p.distance_before == p.distance_before and _equal(p.distance_before, before[p.attack, p.subject])
             for p in shared
         )
-        strangers = {
+        non_mated = {
             p.subject for p in shared if not agreed or not _equal(p.distance_before, before[p.attack, p.subject])
         }
-        others |= {(place, subject) for subject in strangers}
+        others |= {(place, subject) for subject in non_mated}
         for person in people:
-            if person.subject in strangers:
+            if person.subject in non_mated:
                 person = replace(person, subject=f"{person.subject} ({place + 1})")
             before.setdefault((person.attack, person.subject), person.distance_before)
             merged.append(person)

@@ -35,7 +35,6 @@ from reid_audit.records.cost import (
     UtilityValue,
     summarise_defacing,
 )
-from reid_audit.records.crown import Crown, measure_crown
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -56,16 +55,17 @@ from reid_audit.records.evidence import (
     Fingerprint,
     LeakGap,
     MatchRates,
-    PersonEvidence,
     SearchRates,
-    SizedThreshold,
     StratumEvidence,
+    SubjectEvidence,
     TestResult,
     Threshold,
+    ThresholdStability,
     WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.files import prepare_folder, write_private
+from reid_audit.records.head_box import HeadBox, measure_head_box
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
 from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
@@ -84,7 +84,6 @@ __all__ = [
     "ConditionVerdict",
     "ControlEvidence",
     "CrossedEvidence",
-    "Crown",
     "Curve",
     "Decision",
     "DefaceRun",
@@ -101,12 +100,12 @@ __all__ = [
     "Fingerprint",
     "Grid",
     "Group",
+    "HeadBox",
     "InputError",
     "LeakGap",
     "MatchRates",
     "Modality",
     "PairCount",
-    "PersonEvidence",
     "Policy",
     "Portrait",
     "Rate",
@@ -119,13 +118,14 @@ __all__ = [
     "ScanRow",
     "ScoreTable",
     "SearchRates",
-    "SizedThreshold",
     "Skin",
     "Status",
     "StoreError",
     "StratumEvidence",
+    "SubjectEvidence",
     "TestResult",
     "Threshold",
+    "ThresholdStability",
     "TradeOff",
     "UtilityValue",
     "Verdict",
@@ -133,7 +133,7 @@ __all__ = [
     "Volume",
     "WeightsError",
     "WorstCase",
-    "measure_crown",
+    "measure_head_box",
     "name_series",
     "natural_key",
     "prepare_folder",

@@ -130,7 +130,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class SizedThreshold:
+class ThresholdStability:
     """The threshold that smaller cohorts of the same people would have given.
 
     Attributes
@@ -167,7 +167,7 @@ class Calibration:
         Distance of the two means in pooled standard deviations.
     attack : str
         Whose same and different comparisons were used.
-    by_size : tuple of SizedThreshold
+    stability : tuple of ThresholdStability
         How the threshold settles as the cohort grows; empty for few people.
     """
 
@@ -185,7 +185,7 @@ class Calibration:
     seed: int = 0
     draws: int = 0
     notes: tuple[str, ...] = ()
-    by_size: tuple[SizedThreshold, ...] = ()
+    stability: tuple[ThresholdStability, ...] = ()
     schema_version: int = 1
 
     def threshold(self, name: str) -> Threshold:
@@ -269,7 +269,7 @@ class MatchRates:
     acquired: Rate
     worst: Rate
     people: Rate
-    strangers: Rate
+    non_mated: Rate
     still_matched: Rate
     at_low: Real = float("nan")
     at_high: Real = float("nan")
@@ -310,14 +310,14 @@ class AttackEvidence:
     condition, attack : str
     group : Group
         ``defaced_same``, or ``defaced_same_scan`` where nobody has two visits: that flatters the attacker.
-        ``defaced_defaced_same`` for the parrot, whose gallery is defaced too.
+        ``defaced_defaced_same`` for the defaced gallery, whose gallery is defaced too.
     subjects : int
         People with such a comparison.
     fta : Rate
         Defaced scans without a vector.
     matches : tuple of MatchRates
-        One per threshold that the calibration offers; none for the parrot, whose distances no threshold of originals
-        fits.
+        One per threshold that the calibration offers; none for the defaced gallery, whose distances fit no threshold
+        of originals.
     search : SearchRates
     linkability : Estimate
         AUC of own against other people's originals, over all pairs; a scan without a face counts one half.
@@ -328,7 +328,7 @@ class AttackEvidence:
         distances were all shifted together.
     auc_vs_different : Estimate
         Against original strangers, as the literature does. A shift of every distance hides linkage from it.
-    parrot : Estimate
+    defaced_gallery : Estimate
         AUC where the gallery is defaced too; NaN where there is none.
     tests : tuple of TestResult
     notes : tuple of str
@@ -346,7 +346,7 @@ class AttackEvidence:
     linkability_acquired: Estimate
     search_auc: Estimate
     auc_vs_different: Estimate
-    parrot: Estimate
+    defaced_gallery: Estimate
     tests: tuple[TestResult, ...]
     notes: tuple[str, ...] = ()
 
@@ -374,7 +374,7 @@ class StratumEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonEvidence:
+class SubjectEvidence:
     """How easily one person is found before and after one defacer. Personal: for the steward, not for publication."""
 
     subject: str
@@ -443,7 +443,7 @@ class CrossedEvidence:
 class WorstCase:
     """The strongest of the attackers on one defacer, for each measure, chosen among ``tried`` and not corrected for it.
 
-    Each measure names its attacker, ``""`` where none measured it; parrot and control are not among the matches.
+    Each measure names its attacker, ``""`` where none measured it; defaced_gallery and control have no matches.
     """
 
     condition: str

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reid_audit.records.cost import DefaceRun, UtilityValue
-from reid_audit.records.evidence import Calibration, Evidence, Fingerprint, PersonEvidence
+from reid_audit.records.evidence import Calibration, Evidence, Fingerprint, SubjectEvidence
 from reid_audit.records.faces import Status
 from reid_audit.records.scans import Finding
 from reid_audit.records.scores import Group, Real
@@ -86,7 +86,7 @@ class AuditResult:
     scans : tuple of ScanRow
         Every scan of the manifest, in its order.
     pairs : tuple of PairCount
-    people : tuple of PersonEvidence
+    people : tuple of SubjectEvidence
         Personal: for the steward, not for publication.
     defacing : tuple of DefaceRun
         How the defacers ran, where that is known.
@@ -112,7 +112,7 @@ class AuditResult:
     weights: Mapping[str, str]
     scans: tuple[ScanRow, ...]
     pairs: tuple[PairCount, ...]
-    people: tuple[PersonEvidence, ...]
+    people: tuple[SubjectEvidence, ...]
     distributions: tuple[Distribution, ...]
     defacing: tuple[DefaceRun, ...] = ()
     utility: tuple[UtilityValue, ...] = ()

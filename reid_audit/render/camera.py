@@ -8,7 +8,7 @@ from math import cos, radians, sin, tan
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import RenderError, Skin, View, measure_crown
+from reid_audit.records import RenderError, Skin, View, measure_head_box
 
 _EYES_BELOW_TOP_MM = 115.0
 
@@ -75,8 +75,8 @@ def target_of(skin: Skin, axes: NDArray[np.float64] | None = None) -> tuple[floa
         msg = "no view: the skin has no vertices"
         raise RenderError(msg)
     along = vertices if axes is None else vertices @ axes.T.astype(np.float32)
-    crown = measure_crown(along)
-    target = np.array([*crown.middle_mm, crown.top_mm - _EYES_BELOW_TOP_MM])
+    head_box = measure_head_box(along)
+    target = np.array([*head_box.middle_mm, head_box.top_mm - _EYES_BELOW_TOP_MM])
     x, y, z = (round(float(value), 3) for value in (target if axes is None else target @ axes))
     return x, y, z
 

@@ -119,8 +119,8 @@ def _lay(start: float, points: Array, normals: Array) -> tuple[float, float]:
         residual = ((laid - points[nearest]) * n).sum(axis=1)
         weight = weigh(residual, distance, scale)
         turning = np.array([[-sin(pitch), -cos(pitch)], [cos(pitch), -sin(pitch)]])
-        by_pitch, by_size = (size * mean @ turning.T * n).sum(axis=1), (mean @ turn.T * n).sum(axis=1)
-        jacobian = np.stack([by_pitch, n[:, 0], n[:, 1], by_size], axis=1)
+        by_pitch, stability = (size * mean @ turning.T * n).sum(axis=1), (mean @ turn.T * n).sum(axis=1)
+        jacobian = np.stack([by_pitch, n[:, 0], n[:, 1], stability], axis=1)
         matrix = jacobian.T @ (weight[:, None] * jacobian) + 1e-9 * np.eye(4)
         vector = jacobian.T @ (weight * residual)
         for k, pull, spread in ((0, pitch, _PITCH_SPREAD), (3, size - 1, _SIZE_SPREAD)):

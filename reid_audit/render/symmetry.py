@@ -7,7 +7,7 @@ from math import cos, radians
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, Skin, measure_crown
+from reid_audit.records import Finding, Skin, measure_head_box
 
 Array = NDArray[np.float64]
 
@@ -34,8 +34,8 @@ def _thin(points: Array, normals: Array) -> tuple[Array, Array]:
 def _front(skin: Skin) -> tuple[Array, Array]:
     """Points of the front half of the head and their normals, about one per 5 mm cell."""
     points = skin.vertices_ras_mm
-    crown = measure_crown(points)
-    keep = (points[:, 2] > crown.top_mm - _FACE_BELOW_TOP_MM) & (points[:, 1] > crown.middle_mm[1])
+    head_box = measure_head_box(points)
+    keep = (points[:, 2] > head_box.top_mm - _FACE_BELOW_TOP_MM) & (points[:, 1] > head_box.middle_mm[1])
     return _thin(points[keep].astype(np.float64), skin.normals[keep].astype(np.float64))
 
 

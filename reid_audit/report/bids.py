@@ -100,9 +100,9 @@ def _rates_of(result: AuditResult) -> list[tuple[object, ...]]:
         rows.append((condition, attack, measure, rate.value, rate.low, rate.high, *counts, rate.method))
 
     for control in result.evidence.controls:
-        own, strangers = control_at(control, threshold)
+        own, non_mated = control_at(control, threshold)
         add(ORIGINAL, control.attack, f"own person matched at {threshold}", own)
-        add(ORIGINAL, control.attack, f"strangers matched at {threshold}", strangers)
+        add(ORIGINAL, control.attack, f"strangers matched at {threshold}", non_mated)
         add(ORIGINAL, control.attack, "own person found first", control.search.rank1)
         add(ORIGINAL, control.attack, "no vector", control.fta)
         auc = control.auc
@@ -112,7 +112,7 @@ def _rates_of(result: AuditResult) -> list[tuple[object, ...]]:
     for one in result.evidence.attacks:
         match = match_at(one, threshold)
         add(one.condition, one.attack, f"own person matched at {threshold}", match.counted)
-        add(one.condition, one.attack, f"strangers matched at {threshold}", match.strangers)
+        add(one.condition, one.attack, f"strangers matched at {threshold}", match.non_mated)
         add(one.condition, one.attack, "own person found first", one.search.rank1)
         add(one.condition, one.attack, "no vector", one.fta)
         auc = one.linkability

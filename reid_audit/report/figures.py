@@ -74,9 +74,9 @@ def _worst_attacks(result: AuditResult) -> list[AttackEvidence]:
 def _left_over(result: AuditResult) -> list[tuple[str, Distribution, Distribution]]:
     found = []
     for one in _worst_attacks(result)[:_MOST_CURVES]:
-        own, strangers = _binned(result, one, one.group), _binned(result, one, Group.DEFACED_DIFFERENT)
-        if own is not None and strangers is not None:
-            found.append((_name(one), own, strangers))
+        own, non_mated = _binned(result, one, one.group), _binned(result, one, Group.DEFACED_DIFFERENT)
+        if own is not None and non_mated is not None:
+            found.append((_name(one), own, non_mated))
     return found
 
 
@@ -143,7 +143,7 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
 
     def settle(axes: list[Any]) -> None:
         plots.draw_cmc(axes[0], searched)
-        plots.draw_threshold_by_size(axes[1], result.calibration.by_size)
+        plots.draw_threshold_by_size(axes[1], result.calibration.stability)
 
     yield Figure(
         "search",
@@ -182,7 +182,7 @@ def draw_attack(result: AuditResult, attack: AttackEvidence) -> Figure:
         f"{attack.condition}, {attack.attack} attacker. Left: distances of all comparisons. Right: each person before "
         "and after defacing.",
         f"Distances for {attack.condition} under the {attack.attack} attacker: matched after defacing "
-        f"{rate_text(match.counted)}; strangers {rate_text(match.strangers)}.",
+        f"{rate_text(match.counted)}; strangers {rate_text(match.non_mated)}.",
         2,
         both,
         height_inches=4.0,

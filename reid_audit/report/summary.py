@@ -66,7 +66,7 @@ def _row(attack: AttackEvidence, threshold: str, decision: Decision, encoder: st
         escape(attack.condition),
         escape(f"{encoder}, {attack.attack}" if encoder else attack.attack),
         rate_text(match.people),
-        rate_text(match.strangers),
+        rate_text(match.non_mated),
         f"{rate_text(attack.search.rank1)}; chance {percent(attack.search.chance1)}",
         _auc(attack.linkability),
         rate_text(attack.fta),
@@ -151,11 +151,11 @@ def result_to_markdown(result: AuditResult) -> str:
     whole = result.recognisers or (result,)
     pairs = [(one, control) for one in whole for control in one.evidence.controls]
     for part, control in pairs:
-        own, strangers = control_at(control, threshold)
+        own, non_mated = control_at(control, threshold)
         who = f"{escape(part.fingerprint.encoder)}, " if result.recognisers else ""
         lines += [
             f"Before defacing (control, {who}{escape(control.attack)} attacker): own person matched {_share(own)}; "
-            f"strangers matched {_share(strangers)}; own person found first {rate_text(control.search.rank1)}, "
+            f"strangers matched {_share(non_mated)}; own person found first {rate_text(control.search.rank1)}, "
             f"by chance {percent(control.search.chance1)}; AUC {_auc(control.auc)}; "
             f"no vector from {rate_text(control.fta)}.",
             "",

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
-    PersonEvidence,
     ScanRow,
     Status,
+    SubjectEvidence,
     natural_key,
 )
 from reid_audit.report.words import STATUS_TEXT
@@ -26,7 +26,7 @@ _ACQUIRED = (Status.OK, Status.MANY_FACES, Status.LOW_CONFIDENCE)
 # --- several recognisers ---
 
 
-def list_everybody(result: AuditResult) -> list[PersonEvidence]:
+def list_everybody(result: AuditResult) -> list[SubjectEvidence]:
     """List the people as each recogniser found them; of several, an attacker is named after its recogniser."""
     if not result.recognisers:
         return list(result.people)
@@ -55,7 +55,7 @@ class ScanRisk:
     matched: bool = False
 
 
-def _ease(person: PersonEvidence) -> tuple[float, float]:
+def _ease(person: SubjectEvidence) -> tuple[float, float]:
     """Sort key: the easiest to find first, who has no rank last."""
     rank, distance = person.rank_after, person.distance_after
     return (math.inf if math.isnan(rank) else rank, math.inf if math.isnan(distance) else distance)
@@ -67,7 +67,7 @@ def list_risks(result: AuditResult) -> list[ScanRisk]:
     Of several recognisers each scan shows what the one that finds it best found.
     A result of distances alone has no scans: then there is a row per person and defacer.
     """
-    people: dict[tuple[str, str], list[PersonEvidence]] = {}
+    people: dict[tuple[str, str], list[SubjectEvidence]] = {}
     for person in list_everybody(result):
         people.setdefault((person.subject, person.condition), []).append(person)
     scans: Iterable[ScanRow] = result.scans or (

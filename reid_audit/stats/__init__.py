@@ -40,9 +40,9 @@ from reid_audit.stats.intervals import (
     auc_of_pairs,
     clopper_pearson,
     mean_of_pairs,
-    people_needed,
-    people_rate,
     rate_of_pairs,
+    subject_rate,
+    subjects_needed,
 )
 from reid_audit.stats.paired import mean_of_people, mean_per_person, paired_t
 from reid_audit.stats.significance import (
@@ -72,10 +72,10 @@ __all__ = [
     "mean_of_people",
     "mean_per_person",
     "paired_t",
-    "people_needed",
-    "people_rate",
     "permute_identities",
     "rate_of_pairs",
     "redraw_curves",
+    "subject_rate",
+    "subjects_needed",
     "wilcoxon",
 ]

@@ -80,7 +80,7 @@ def effective_trials(subject: NDArray[np.intp]) -> float:
     return float(share.sum() ** 2 / (share**2).sum()) if share.size else 0.0
 
 
-def people_rate(hit: ArrayLike, subject: ArrayLike, *, level: float = 0.95) -> tuple[Rate, float, float]:
+def subject_rate(hit: ArrayLike, subject: ArrayLike, *, level: float = 0.95) -> tuple[Rate, float, float]:
     """Proportion over trials that belong to people, one or several each.
 
     Parameters
@@ -365,7 +365,7 @@ def _own_against_own_pairs(
 # --- how many people ---
 
 
-def people_needed(max_rate: float, confidence: float = 0.95, matches: int = 0) -> int:
+def subjects_needed(max_rate: float, confidence: float = 0.95, matches: int = 0) -> int:
     """Smallest number of people such that this many matches still bound the match rate at ``max_rate``.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Finding, InputError, Relief, Skin, measure_crown
+from reid_audit.records import Finding, InputError, Relief, Skin, measure_head_box
 
 _CELL_MM = 2.0
 _LEAST_MM = 3.0
@@ -34,9 +34,9 @@ def measure_relief(original: Skin) -> Relief:
     if not len(original.vertices_ras_mm):
         raise InputError("added surface: the original has no skin to compare with")
     points = original.vertices_ras_mm
-    crown = measure_crown(points)
-    across, middle = crown.middle_mm
-    low = np.array([across - _HALF_WIDTH_MM, crown.top_mm - _FACE_MM[1]])
+    head_box = measure_head_box(points)
+    across, middle = head_box.middle_mm
+    low = np.array([across - _HALF_WIDTH_MM, head_box.top_mm - _FACE_MM[1]])
     shape = (round(2 * _HALF_WIDTH_MM / _CELL_MM), round((_FACE_MM[1] - _FACE_MM[0]) / _CELL_MM))
     foremost = _relief(points, low, shape).astype(np.float32)
     return Relief(foremost, (float(low[0]), float(low[1])), middle)

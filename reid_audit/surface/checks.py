@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Crown, Finding, Modality, Skin, Volume, measure_crown
+from reid_audit.records import Finding, HeadBox, Modality, Skin, Volume, measure_head_box
 from reid_audit.surface.clean import Cleaned
 from reid_audit.surface.lattice import Lattice
 from reid_audit.surface.level import span_of
@@ -52,21 +52,21 @@ class _Outline:
 
     Attributes
     ----------
-    crown : Crown
+    head_box : HeadBox
     face_end_mm : float
         Where the face ends, below the top: at the chin, or where the scan ends.
     open_end : bool
         Whether the face goes on down to where the surface ends: no chin is seen from below.
     """
 
-    crown: Crown
+    head_box: HeadBox
     face_end_mm: float
     open_end: bool
 
 
 def _outline(points: NDArray[np.float32]) -> _Outline:
-    crown = measure_crown(points)
-    top, middle = crown.top_mm, crown.middle_mm
+    head_box = measure_head_box(points)
+    top, middle = head_box.top_mm, head_box.middle_mm
     front = points[(np.abs(points[:, 0] - middle[0]) < 15) & (points[:, 1] > middle[1] - 30)]
     rows = np.maximum(((top - front[:, 2]) / 2).astype(int), 0)
     foremost = np.full(int(rows.max(initial=0)) + 1, -np.inf)
@@ -75,7 +75,7 @@ def _outline(points: NDArray[np.float32]) -> _Outline:
     face = foremost > foremost[min(30, start) :].max() - _FACE_DEPTH_MM
     ends = np.nonzero(~face[start:])[0]
     end = start + int(ends[0]) if len(ends) else len(face)
-    return _Outline(crown, 2.0 * end, end > len(face) - 2)
+    return _Outline(head_box, 2.0 * end, end > len(face) - 2)
 
 
 def _on_plane(points: Array, normals: Array, centre: Array, normal: Array) -> Mask:
@@ -102,12 +102,12 @@ def _fit_plane(points: Array, normals: Array, direction: Array) -> tuple[int, Ar
     return found
 
 
-def _flat_front_cm2(skin: Skin, crown: Crown) -> float:
+def _flat_front_cm2(skin: Skin, head_box: HeadBox) -> float:
     """Area of the largest plane piece in the front of the face: a field of view or a plane that cut it off."""
     points = skin.vertices_ras_mm
-    top = crown.top_mm
-    keep = (points[:, 1] > crown.high_mm[1] - 15) & (points[:, 2] < top - 90) & (points[:, 2] > top - 230)
-    keep &= np.abs(points[:, 0] - crown.middle_mm[0]) < 60
+    top = head_box.top_mm
+    keep = (points[:, 1] > head_box.high_mm[1] - 15) & (points[:, 2] < top - 90) & (points[:, 2] > top - 230)
+    keep &= np.abs(points[:, 0] - head_box.middle_mm[0]) < 60
     index = np.nonzero(keep)[0]
     if len(index) < _LEAST_ON_PLANE:
         return 0.0
@@ -174,7 +174,7 @@ def _missing(end_mm: float) -> str:
 def _check_face(skin: Skin, outline: _Outline, cut_cm2: dict[str, float], *, cut_area_cm2: float) -> Iterator[Finding]:
     headless = cut_cm2["top"] > 20  # the top of the head is outside: lengths below it say nothing
     end_mm = outline.face_end_mm
-    flat_cm2 = _flat_front_cm2(skin, outline.crown)
+    flat_cm2 = _flat_front_cm2(skin, outline.head_box)
     least_mm = _CUT_CHIN_MM if outline.open_end else _CHIN_MM
     if outline.open_end if headless else end_mm < least_mm:
         where = "the uppermost slice" if headless else "the top of the head"
@@ -191,7 +191,7 @@ def _check_face(skin: Skin, outline: _Outline, cut_cm2: dict[str, float], *, cut
 def _check_head(skin: Skin, cleaned: Cleaned, *, settings: SurfaceSettings, altered: bool) -> Iterator[Finding]:
     lattice, solid = cleaned.lattice, cleaned.solid
     outline, cut_cm2 = _outline(skin.vertices_ras_mm), _cut_cm2(lattice, solid)
-    width_mm, length_mm = outline.crown.size_mm
+    width_mm, length_mm = outline.head_box.size_mm
     head_cm3 = np.count_nonzero(solid) * lattice.voxel_mm**3 / 1000
     whole = max(cut_cm2.values()) <= settings.cut_area_cm2 and not outline.open_end
     brain = whole and head_cm3 < _BRAIN_CM3 and outline.face_end_mm < _BRAIN_FRONT_MM

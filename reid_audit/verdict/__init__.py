@@ -22,7 +22,7 @@ attacker or a small cohort proves is FAIL, not INCOMPLETE. Two exceptions: under
 originals a match rate (its threshold means nothing) and rank-1 (its ranks may be ties, which go to the attacker) are
 INCOMPLETE where they would be FAIL. NaN never passes.
 
-A gallery that is defaced too (parrot) has no limit in the policy: where it is shown to link more than
+A gallery that is defaced too (defaced_gallery) has no limit in the policy: where it is shown to link more than
 ``max_linkability``, a human must look.
 
 Where no face was found

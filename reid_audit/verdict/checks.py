@@ -18,7 +18,7 @@ from reid_audit.records import (
     Policy,
     Rate,
 )
-from reid_audit.stats import clopper_pearson, people_needed
+from reid_audit.stats import clopper_pearson, subjects_needed
 
 _MAX_IDENTICAL = 0.10
 """Share of own pairs of originals that may be one scan twice before the control counts as not measured."""
@@ -77,11 +77,11 @@ def _check_match(evidence: AttackEvidence, policy: Policy) -> Check:
     shown = f"{evidence.attack}: {rate.successes} of {rate.trials} people matched after defacing"
     text = _explain(decision, shown, low, high, f"{limit:.3g}", policy.level)
     if decision is Decision.REVIEW and rate.value < limit < 1:
-        people = people_needed(limit, policy.level, rate.successes)
+        people = subjects_needed(limit, policy.level, rate.successes)
         text += f" {people} people with no more matches would settle it."
-    if decision is not Decision.PASS and found.strangers.trials:
-        strangers = found.strangers
-        text += f" Strangers matched in {strangers.successes} of {strangers.trials} comparisons."
+    if decision is not Decision.PASS and found.non_mated.trials:
+        non_mated = found.non_mated
+        text += f" Strangers matched in {non_mated.successes} of {non_mated.trials} comparisons."
     return Check(name, decision, text, rate.value, low if decision is Decision.FAIL else high, limit, evidence.attack)
 
 
@@ -149,14 +149,17 @@ def check_attack(evidence: AttackEvidence, policy: Policy, *, sighted: bool) -> 
     ]
     if not sighted:
         checks = [_doubt(check) if check.name in _NEEDS_SIGHT else check for check in checks]
-    if not defaced_gallery and evidence.parrot.at_least > policy.max_linkability:  # False for NaN
+    if not defaced_gallery and evidence.defaced_gallery.at_least > policy.max_linkability:  # False for NaN
         text = (
             f"{evidence.attack}: defaced scans of one person are nearer to each other than to strangers' with "
-            f"probability {evidence.parrot.value:.3g}; at least {evidence.parrot.at_least:.3g} at {policy.level:.0%} "
-            "confidence. An attacker who defaces his own gallery can use this."
+            f"probability {evidence.defaced_gallery.value:.3g}; at least "
+            f"{evidence.defaced_gallery.at_least:.3g} at {policy.level:.0%} confidence. "
+            "An attacker who defaces his own gallery can use this."
         )
-        value, bound = evidence.parrot.value, evidence.parrot.at_least
-        checks.append(Check("parrot", Decision.REVIEW, text, value, bound, policy.max_linkability, evidence.attack))
+        value, bound = evidence.defaced_gallery.value, evidence.defaced_gallery.at_least
+        checks.append(
+            Check("defaced_gallery", Decision.REVIEW, text, value, bound, policy.max_linkability, evidence.attack)
+        )
     if evidence.group is Group.DEFACED_SAME_SCAN and any(c.decision is not Decision.PASS for c in checks):
         text = f"{evidence.attack}: compared with the very scan that was defaced, which flatters the attacker."
         checks.append(Check("same_scan", Decision.PASS, text, attack=evidence.attack))

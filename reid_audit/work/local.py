@@ -171,7 +171,7 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
     if plan.count == 1:
         yield SerialExecutor()
         return
-    strangers = set(multiprocessing.active_children())
+    non_mated = set(multiprocessing.active_children())
     pool = None
     try:
         pool = MendingPool(partial(_start_processes, plan.count), plan.count)
@@ -179,7 +179,7 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
     except BaseException as error:
         if pool is not None:
             pool.close()
-        _terminate_all_but(strangers)
+        _terminate_all_but(non_mated)
         if isinstance(error, BrokenProcessPool):
             raise EngineError(
                 f"{plan.count} worker processes could not be started, as a rule because memory is short; "
@@ -191,13 +191,13 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _terminate_all_but(strangers: Iterable[object]) -> None:
-    for process in set(multiprocessing.active_children()).difference(strangers):
+def _terminate_all_but(non_mated: Iterable[object]) -> None:
+    for process in set(multiprocessing.active_children()).difference(non_mated):
         process.terminate()
 
 
 def _start_processes(count: int) -> ProcessPoolExecutor:
-    strangers = set(multiprocessing.active_children())
+    non_mated = set(multiprocessing.active_children())
     # Spawned, not forked: OpenGL contexts and ONNX sessions do not survive a fork.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare_worker)
@@ -208,7 +208,7 @@ def _start_processes(count: int) -> ProcessPoolExecutor:
             for future in started:
                 future.result()
     except BaseException:
-        _terminate_all_but(strangers)
+        _terminate_all_but(non_mated)
         pool.shutdown(wait=True, cancel_futures=True)  # else its thread may still be ending when the program does
         raise
     return pool

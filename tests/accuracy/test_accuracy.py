@@ -26,7 +26,7 @@ from reid_audit.accuracy import (
     find_eer,
     find_fmr,
     find_youden,
-    list_people,
+    list_subjects,
     measure_d_prime,
     measure_roc,
     probit,
@@ -354,7 +354,7 @@ def test_a_match_needs_less_than_the_threshold() -> None:
     match = attack.match("youden")
     assert (match.counted.successes, match.people.successes, match.worst.successes) == (2, 2, 2)  # b is at it
     assert (match.still_matched.successes, match.still_matched.trials) == (1, 2)  # c did not match before
-    assert match.strangers.successes == 0
+    assert match.non_mated.successes == 0
     assert attack.search.rank1.value == 1
     assert (attack.search.tpir, attack.search.fpir) == (pytest.approx(2 / 3), 0)
 
@@ -513,11 +513,11 @@ def test_one_visit_rests_on_the_same_scan_and_says_so() -> None:
 def test_a_cohort_that_lacks_a_group_gives_nan_and_a_reason(rows: list[tuple[object, ...]]) -> None:
     evidence, calibration = make_evidence(make_table(rows))
     for attack in evidence.attacks:
-        for estimate in (attack.linkability, attack.search_auc, attack.auc_vs_different, attack.parrot):
+        for estimate in (attack.linkability, attack.search_auc, attack.auc_vs_different, attack.defaced_gallery):
             assert not math.isnan(estimate.at_most) or estimate.reason
         for test in attack.tests:
             assert not math.isnan(test.p) or test.reason or test.name == "equivalence"
-    assert list_people(make_table(rows), calibration) is not None
+    assert list_subjects(make_table(rows), calibration) is not None
 
 
 def test_rows_that_no_evidence_would_count_are_refused() -> None:
@@ -557,7 +557,7 @@ def test_each_attacker_stands_alone() -> None:
     assert marks == {("cut", "naive"), ("cut", "aligned")}
     assert evidence.attack("cut", "aligned").linkability.value > 0.9 > evidence.attack("cut").linkability.value
     with pytest.raises(KeyError, match="cut/naive"):
-        evidence.attack("cut", "parrot")
+        evidence.attack("cut", "defaced_gallery")
     with pytest.raises(InputError, match="no calibration for the attack 'naive'"):
         assess(naive, {"aligned": calibration}, seed=0)
 
@@ -602,9 +602,9 @@ def test_evidence_survives_json() -> None:
 
 
 def test_a_defaced_gallery_is_measured_too() -> None:
-    parrot = make_evidence(compare(make_faces(20, {"cut": 0.5})))[0].attack("cut").parrot
-    assert parrot.value > 0.9
-    assert parrot.subjects == 20
+    defaced_gallery = make_evidence(compare(make_faces(20, {"cut": 0.5})))[0].attack("cut").defaced_gallery
+    assert defaced_gallery.value > 0.9
+    assert defaced_gallery.subjects == 20
 
 
 def test_small_strata_are_suppressed() -> None:
@@ -637,7 +637,7 @@ def test_who_is_easiest_to_find() -> None:
     ]
     table = compare(mixed)
     calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
-    people = list_people(table, calibration)
+    people = list_subjects(table, calibration)
     assert len(people) == 12
     assert (people[0].subject, people[0].rank_after, people[0].matched_after) == ("p7", 1, True)
     assert (people[-1].subject, people[-1].unacquired, people[-1].matched_after) == ("p5", 2, False)

@@ -154,17 +154,21 @@ def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
         for visit in ("1", "2"):
             for condition in (ORIGINAL, "cut"):
                 records.append(_seen(f"p{person}", visit, condition, tuple(own + 0.1 * rng.normal(size=16))))
-    result = judge_scores(compare_attacks(records, ("naive", "parrot")), source="made up", draws=50)
-    parrot = result.evidence.attack("cut", "parrot")
-    assert parrot.group is Group.DEFACED_DEFACED_SAME
-    assert (parrot.search.rank1.successes, parrot.linkability.value, parrot.matches) == (12, 1.0, ())
-    assert parrot.linkability.value == result.evidence.attack("cut").parrot.value
+    result = judge_scores(compare_attacks(records, ("naive", "defaced_gallery")), source="made up", draws=50)
+    defaced_gallery = result.evidence.attack("cut", "defaced_gallery")
+    assert defaced_gallery.group is Group.DEFACED_DEFACED_SAME
+    assert (defaced_gallery.search.rank1.successes, defaced_gallery.linkability.value, defaced_gallery.matches) == (
+        12,
+        1.0,
+        (),
+    )
+    assert defaced_gallery.linkability.value == result.evidence.attack("cut").defaced_gallery.value
     (verdict,) = result.verdict.conditions
-    assert "match_rate" not in {check.name for check in verdict.checks if check.attack == "parrot"}
-    assert result.evidence.worst[0].tried == ("naive", "parrot")
-    assert not any(person.matched_after for person in result.people if person.attack == "parrot")
+    assert "match_rate" not in {check.name for check in verdict.checks if check.attack == "defaced_gallery"}
+    assert result.evidence.worst[0].tried == ("naive", "defaced_gallery")
+    assert not any(person.matched_after for person in result.people if person.attack == "defaced_gallery")
     once = [record for record in records if (record.scan.condition, record.scan.session) != ("cut", "2")]
-    assert set(compare_attacks(once, ("naive", "parrot")).frame["attack"]) == {"naive"}
+    assert set(compare_attacks(once, ("naive", "defaced_gallery")).frame["attack"]) == {"naive"}
 
 
 def _cross(*, reads_pixels: bool) -> list[FaceRecord]:

@@ -16,7 +16,7 @@ import pytest
 from places import TESTS
 
 import reid_audit.audit.acquire as acquire_room
-import reid_audit.audit.kept as kept_room
+import reid_audit.audit.face_cache as kept_room
 from reid_audit import (
     Cohort,
     Decision,
@@ -36,10 +36,10 @@ from reid_audit import (
     read_manifest,
     write_manifest,
 )
-from reid_audit.audit import Engines, KeptFaces, acquire_faces_with_each, plan_faces
+from reid_audit.audit import Engines, FaceCache, acquire_faces_with_each, plan_faces
 from reid_audit.cli import main
 from reid_audit.cli.options import _LinesOfProgress
-from reid_audit.dataset import take_people
+from reid_audit.dataset import take_subjects
 from reid_audit.records import ORIGINAL, Grid
 from reid_audit.work import local as local_room
 from reid_audit.work import local_executor, plan_workers
@@ -94,7 +94,7 @@ def cohort(tmp_path: Path) -> Cohort:
 
 
 def _acquire(cohort: Cohort, folder: Path, *, engines: Engines = ENGINES, attacks=("naive",), **more) -> list:
-    kept = KeptFaces(Store(folder / "store"), (engines,))
+    kept = FaceCache(Store(folder / "store"), (engines,))
     return acquire_faces(cohort, settings=engines.settings, attacks=attacks, kept=kept, **more)
 
 
@@ -173,7 +173,7 @@ def test_one_more_recogniser_looks_alone(cohort: Cohort, tmp_path: Path, examine
     examine.asked.clear()
     other = replace(ENGINES, settings=replace(ENGINES.settings, encoder="ArcFace"))
     both = (ENGINES.settings, other.settings)
-    kept = KeptFaces(Store(tmp_path / "store"), (ENGINES, other))
+    kept = FaceCache(Store(tmp_path / "store"), (ENGINES, other))
     found = acquire_faces_with_each(cohort, settings=both, kept=kept)
     assert sorted(examine.asked) == sorted(scan.key for scan in cohort.scans)
     assert _same(found[0], first)
@@ -273,7 +273,7 @@ def test_a_worker_with_other_engines_is_refused(monkeypatch: pytest.MonkeyPatch)
 def test_a_plan_tells_what_would_be_done(
     cohort: Cohort, tmp_path: Path, examine: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = KeptFaces(Store(tmp_path / "store"), (ENGINES,))
+    kept = FaceCache(Store(tmp_path / "store"), (ENGINES,))
     plan = plan_faces(cohort, kept=kept)
     assert (plan.originals, plan.originals_kept, plan.defaced, plan.defaced_kept) == (6, 0, 6, 0)
     assert plan.to_do == 12
@@ -294,14 +294,14 @@ def test_a_plan_tells_what_would_be_done(
 
 
 def test_the_first_people_are_a_cohort(cohort: Cohort) -> None:
-    part = take_people(cohort, 2)
+    part = take_subjects(cohort, 2)
     assert part.subjects == ("p0", "p1")
     assert len(part.scans) == 8
     assert list(part.strata.index) == ["p0", "p1"]
-    assert take_people(cohort, None) is cohort
-    assert take_people(cohort, 3) is cohort
+    assert take_subjects(cohort, None) is cohort
+    assert take_subjects(cohort, 3) is cohort
     with pytest.raises(InputError, match="--limit must be at least 1"):
-        take_people(cohort, 0)
+        take_subjects(cohort, 0)
 
 
 @pytest.mark.slow

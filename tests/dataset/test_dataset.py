@@ -187,21 +187,21 @@ def test_pairs_of_three_people_two_visits_one_defacer_on_the_first():
 
 def test_a_missing_visit_is_named():
     got = cohort("a/1/original", "a/2/original", "b/1/original", "a/1/cut", "b/1/cut")
-    same, different, attack, strangers, *_ = got.pair_accounting()
+    same, different, attack, non_mated, *_ = got.pair_accounting()
     assert (same.possible, same.missing, same.reasons) == (1, 1, ("no original in session 2: b",))
     assert (different.possible, different.missing, different.reasons) == (1, 0, ())
     assert (attack.possible, attack.missing) == (1, 1)
-    assert (strangers.possible, strangers.missing) == (1, 1)  # b/1/cut -> a/2/original alone
+    assert (non_mated.possible, non_mated.missing) == (1, 1)  # b/1/cut -> a/2/original alone
 
 
 def test_one_visit_falls_back_on_the_same_session():
     got = cohort("a/1/original", "b/1/original", "a/1/cut", "b/1/cut")
-    same, _, attack, strangers, same_scan, *_ = got.pair_accounting()
+    same, _, attack, non_mated, same_scan, *_ = got.pair_accounting()
     assert (same.possible, same.missing) == (0, 0)
     assert "second visit" in same.reasons[0]
     assert (attack.possible, attack.missing) == (0, 0)
-    assert (strangers.possible, strangers.missing) == (2, 0)
-    assert "same session is used" in strangers.reasons[0]
+    assert (non_mated.possible, non_mated.missing) == (2, 0)
+    assert "same session is used" in non_mated.reasons[0]
     assert (same_scan.possible, same_scan.missing) == (2, 0)
 
 

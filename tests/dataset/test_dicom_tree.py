@@ -28,7 +28,7 @@ from reid_audit import (
     start_engines,
     take_inventory,
 )
-from reid_audit.audit import KeptFaces
+from reid_audit.audit import FaceCache
 from reid_audit.cli import main
 from reid_audit.dataset.pseudonym import pseudonym_of, read_salt
 from reid_audit.phantom import LABELS
@@ -151,7 +151,7 @@ def test_a_kept_face_belongs_to_one_series_of_its_folder(tmp_path, salt):
         write_series(tmp_path / "flat", first_name=k * 20, **named)
     cohort = read_cohort(tmp_path / "flat", salt_file=salt)
     engines = start_engines(Settings(encoder="dlib"))
-    kept = KeptFaces(Store(tmp_path / "store"), (engines,))
+    kept = FaceCache(Store(tmp_path / "store"), (engines,))
     kept.read_files(cohort.scans, executor=SerialExecutor())
     keys = {kept.key_of(0, scan) for scan in cohort.scans}
     assert None not in keys

@@ -12,7 +12,7 @@ from results import FINGERPRINT, make_result, make_scores
 from reid_audit import AuditResult, CalibrationError, Decision, InputError, judge_scores, rank_defacers, write_result
 from reid_audit.accuracy import compare_pairwise
 from reid_audit.cli import main
-from reid_audit.records import Check, DefaceRun, DefaceStatus, PersonEvidence, UtilityValue
+from reid_audit.records import Check, DefaceRun, DefaceStatus, SubjectEvidence, UtilityValue
 from reid_audit.stats import mcnemar
 from reid_audit.verdict import decide
 
@@ -64,9 +64,9 @@ def test_runs_of_one_fingerprint_are_paired_by_person(apart: list[AuditResult]) 
 
 
 def test_other_people_under_the_same_labels_are_not_paired(apart: list[AuditResult]) -> None:
-    strangers = _result({"wipe": 60.0}, seed=9)
-    strangers = replace(strangers, calibration=apart[0].calibration)  # one calibration file for both
-    comparison = rank_defacers([apart[0], strangers])
+    non_mated = _result({"wipe": 60.0}, seed=9)
+    non_mated = replace(non_mated, calibration=apart[0].calibration)  # one calibration file for both
+    comparison = rank_defacers([apart[0], non_mated])
     assert "24 subject labels stand for people whose originals gave other distances" in comparison.notes[0]
     assert all(test.subjects == 0 for test in comparison.tests)
     assert all(math.isnan(test.p) for test in comparison.tests)
@@ -135,8 +135,8 @@ def test_mcnemar_by_hand() -> None:
         mcnemar([True, False], [True])
 
 
-def _person(subject: str, condition: str, rank: float, *, matched: bool = False) -> PersonEvidence:
-    return PersonEvidence(subject, condition, "naive", 0.1, 0.5, 1.0, rank, True, matched, 0)
+def _person(subject: str, condition: str, rank: float, *, matched: bool = False) -> SubjectEvidence:
+    return SubjectEvidence(subject, condition, "naive", 0.1, 0.5, 1.0, rank, True, matched, 0)
 
 
 def test_pairwise_tests_take_only_shared_people_and_count_the_faceless() -> None:

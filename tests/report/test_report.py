@@ -345,13 +345,13 @@ def test_score_files_give_back_every_comparison(told: tuple[AuditResult, ScoreTa
     lines = [line.split(" ") for text in files.values() for line in text.splitlines()]
     assert len(lines) == len(scores.frame)
     assert {len(line) for line in lines} == {columns}
-    own, strangers = [], []
+    own, non_mated = [], []
     for line in (line.split(" ") for line in files["defaced-blur-naive.scores"].splitlines()):
-        (own if line[0] == line[-3] else strangers).append(float(line[-1]))
+        (own if line[0] == line[-3] else non_mated).append(float(line[-1]))
     threshold = result.calibration.threshold("youden").distance
     match = result.evidence.attack("blur").match("youden")
     assert sum(-score < threshold for score in own) == match.counted.successes
-    assert (len(own), len(strangers)) == (match.counted.trials, match.strangers.trials)
+    assert (len(own), len(non_mated)) == (match.counted.trials, match.non_mated.trials)
     with pytest.raises(ValueError, match="4 or 5"):
         format_bob(scores, columns=3)
 

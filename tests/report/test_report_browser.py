@@ -15,7 +15,7 @@ from results import make_result
 
 from reid_audit import AuditResult, result_to_html, write_comparison, write_result
 from reid_audit.ranking import rank_defacers
-from reid_audit.records import Finding, PersonEvidence, ScanRow, Status
+from reid_audit.records import Finding, ScanRow, Status, SubjectEvidence
 
 pytestmark = pytest.mark.slow
 
@@ -201,7 +201,7 @@ def _enlarge(result: AuditResult, scans: int) -> AuditResult:
             status = Status.OK if rng.random() < 0.9 else Status.NO_FACE
             rows.append(ScanRow(name, "1", condition, file, status, "", 0.9, -300.0, note if i % 9 == 0 else (), 9.5))
         people += [
-            PersonEvidence(name, c, a, 0.2, float(rng.random()), 1.0, float(rng.integers(1, scans)), True, False, 0)
+            SubjectEvidence(name, c, a, 0.2, float(rng.random()), 1.0, float(rng.integers(1, scans)), True, False, 0)
             for c in conditions
             for a in attacks
         ]

@@ -28,11 +28,11 @@ from reid_audit.stats import (
     kruskal,
     mann_whitney,
     mean_of_pairs,
-    people_needed,
-    people_rate,
     permute_identities,
     rate_of_pairs,
     redraw_curves,
+    subject_rate,
+    subjects_needed,
     wilcoxon,
 )
 
@@ -66,7 +66,7 @@ def test_clopper_pearson_agrees_with_two_libraries(trials: int, data: st.DataObj
 def test_no_trials_give_nan_and_not_zero() -> None:
     rate = clopper_pearson(0, 0)
     assert all(math.isnan(x) for x in (rate.value, rate.low, rate.high))
-    rate, at_least, at_most = people_rate([], [])
+    rate, at_least, at_most = subject_rate([], [])
     assert all(math.isnan(x) for x in (rate.value, rate.low, rate.high, at_least, at_most))
 
 
@@ -77,23 +77,23 @@ def test_impossible_counts_and_levels_are_refused(successes: int, trials: int, l
 
 
 def test_one_trial_a_person_is_clopper_pearson() -> None:
-    rate, at_least, at_most = people_rate([True, False, False, False], [3, 1, 2, 0])
+    rate, at_least, at_most = subject_rate([True, False, False, False], [3, 1, 2, 0])
     assert rate == clopper_pearson(1, 4)
     one_sided = clopper_pearson(1, 4, level=0.90)
     assert (at_least, at_most) == pytest.approx((one_sided.low, one_sided.high))
 
 
 def test_ten_scans_of_two_people_are_evidence_on_two_people() -> None:
-    rate, _, _ = people_rate([False] * 10, [0] * 5 + [1] * 5)
+    rate, _, _ = subject_rate([False] * 10, [0] * 5 + [1] * 5)
     assert (rate.trials, rate.subjects) == (10, 2)
     assert rate.high == pytest.approx(clopper_pearson(0, 2).high)
 
 
 def test_unequal_numbers_of_scans_count_for_less_than_the_people() -> None:
     # Kish: (9 + 1 + 1)^2 / (81 + 1 + 1) = 1.458 effective trials for three people.
-    rate, _, _ = people_rate([False] * 11, [0] * 9 + [1, 2])
+    rate, _, _ = subject_rate([False] * 11, [0] * 9 + [1, 2])
     assert rate.high == pytest.approx(1 - 0.025 ** (83 / 121))
-    full, _, _ = people_rate([True] * 11, [0] * 9 + [1, 2])
+    full, _, _ = subject_rate([True] * 11, [0] * 9 + [1, 2])
     assert full.high == 1.0
     assert full.low == pytest.approx(1 - rate.high)
 
@@ -357,7 +357,7 @@ def test_one_acquired_probe_among_many_still_has_an_interval() -> None:
 
 @pytest.mark.parametrize(("rate", "matches", "people"), [(0.10, 0, 29), (0.05, 0, 59), (0.01, 0, 299), (0.10, 1, 46)])
 def test_people_needed(rate: float, matches: int, people: int) -> None:
-    assert people_needed(rate, 0.95, matches) == people
+    assert subjects_needed(rate, 0.95, matches) == people
     assert clopper_pearson(matches, people, level=0.90).high <= rate
     assert clopper_pearson(matches, people - 1, level=0.90).high > rate
 
@@ -365,7 +365,7 @@ def test_people_needed(rate: float, matches: int, people: int) -> None:
 @pytest.mark.parametrize(("rate", "confidence", "matches"), [(0, 0.95, 0), (1, 0.95, 0), (0.1, 1, 0), (0.1, 0.95, -1)])
 def test_people_needed_refuses_nonsense(rate: float, confidence: float, matches: int) -> None:
     with pytest.raises(InputError):
-        people_needed(rate, confidence, matches)
+        subjects_needed(rate, confidence, matches)
 
 
 # --- Monte Carlo: does the interval hold what it says? ---
@@ -420,7 +420,7 @@ def test_intervals_cover(people: int, gap: float, threshold: float) -> None:
         inside["at_most"] += auc.at_most >= world.auc
         fmr = rate_of_pairs(other < threshold, world.p, world.r)
         inside["fmr"] += fmr.low <= world.fmr <= fmr.high
-        tmr, _, _ = people_rate(own < threshold, names)
+        tmr, _, _ = subject_rate(own < threshold, names)
         inside["tmr"] += tmr.low <= world.tmr <= tmr.high
         naive = clopper_pearson(int((other < threshold).sum()), len(other))
         inside["pairs"] += naive.low <= world.fmr <= naive.high

@@ -311,7 +311,7 @@ def test_a_defaced_gallery_that_links_needs_a_human() -> None:
     ]
     verdict = _decide(compare(turned))
     assert verdict.decision is Decision.REVIEW
-    assert "defaces his own gallery" in _check(verdict, "parrot").text
+    assert "defaces his own gallery" in _check(verdict, "defaced_gallery").text
     assert _check(verdict, "linkability").decision is Decision.PASS
 
 

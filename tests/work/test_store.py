@@ -293,7 +293,7 @@ def test_a_damaged_entry_is_noticed_dropped_and_made_again(
 
 def test_an_entry_that_is_whole_and_no_face_is_made_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    faces = kept_room.KeptFaces(store, ())
+    faces = kept_room.FaceCache(store, ())
     store.put(_key(), b"not an archive")
     scan = _record().scan
     assert faces.find(scan, _key()) is None

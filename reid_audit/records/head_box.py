@@ -11,7 +11,7 @@ _HEIGHT_MM = 150.0
 
 
 @dataclass(frozen=True, slots=True)
-class Crown:
+class HeadBox:
     """The box of the upper 150 mm of a head, in the frame of its points.
 
     Attributes
@@ -48,7 +48,7 @@ def _percentiles(values: NDArray[np.float32], shares: tuple[float, ...]) -> list
     return [float(value) for value in ordered[below] + (places - below) * (ordered[above] - ordered[below])]
 
 
-def measure_crown(points_mm: NDArray[np.float32]) -> Crown:
+def measure_head_box(points_mm: NDArray[np.float32]) -> HeadBox:
     """Measure the upper part of a head.
 
     Parameters
@@ -59,4 +59,4 @@ def measure_crown(points_mm: NDArray[np.float32]) -> Crown:
     (top,) = _percentiles(points_mm[:, 2], (99.9,))
     upper = points_mm[:, 2] > top - _HEIGHT_MM
     across, along = (_percentiles(points_mm[upper, axis], (2.0, 98.0)) for axis in (0, 1))
-    return Crown(top, (across[0], along[0]), (across[1], along[1]))
+    return HeadBox(top, (across[0], along[0]), (across[1], along[1]))

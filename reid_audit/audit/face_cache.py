@@ -86,7 +86,7 @@ def _statuses(value: object) -> Iterator[Status]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KeptFaces:
+class FaceCache:
     """The part of a store that fits one run.
 
     Attributes

@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from reid_audit.accuracy.curves import find_youden, measure_roc
-from reid_audit.accuracy.pairs import Pairs, find_people
-from reid_audit.records import SizedThreshold
+from reid_audit.accuracy.pairs import Pairs, find_subjects
+from reid_audit.records import ThresholdStability
 
 _SIZES = (5, 7, 10, 15, 20, 30, 50, 70, 100)
 _MOST = 200
 _DRAWS = 50
 
 
-def size_thresholds(same: Pairs, different: Pairs, *, seed: int, draws: int = _DRAWS) -> tuple[SizedThreshold, ...]:
+def measure_stability(
+    same: Pairs, different: Pairs, *, seed: int, draws: int = _DRAWS
+) -> tuple[ThresholdStability, ...]:
     """Find the Youden threshold of random smaller cohorts.
 
     Parameters
@@ -26,12 +28,12 @@ def size_thresholds(same: Pairs, different: Pairs, *, seed: int, draws: int = _D
 
     Returns
     -------
-    tuple of SizedThreshold
+    tuple of ThresholdStability
         Sizes up to half of the people, then everybody (at most 200), without a spread: draws of nearly everybody are
         nearly alike, which would look as if the threshold had settled. Empty under ten people.
     """
     rng = np.random.default_rng(seed)
-    people = find_people(same.probe, different.probe, different.reference)
+    people = find_subjects(same.probe, different.probe, different.reference)
     if len(people) < 10:
         return ()
     if len(people) > _MOST:  # pairs grow with the square of people; a part of them shows the same curve
@@ -53,5 +55,5 @@ def size_thresholds(same: Pairs, different: Pairs, *, seed: int, draws: int = _D
         spread = np.quantile(seen, [0.025, 0.5, 0.975]) if seen.size else np.full(3, np.nan)
         if size == len(people):
             spread[[0, 2]] = np.nan
-        found.append(SizedThreshold("youden", size, float(spread[1]), float(spread[0]), float(spread[2])))
+        found.append(ThresholdStability("youden", size, float(spread[1]), float(spread[0]), float(spread[2])))
     return tuple(found)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def contain_side_effects() -> Iterator[None]:
     """Undo what libraries do to warning filters and environment when they are first imported; also a decorator.
 
     scikit-learn sets OpenMP's variables; scikit-learn, statsmodels and what nibabel imports add filters. Both are the
