@@ -60,7 +60,8 @@ AttackOption = Annotated[
         "--attack",
         help="Attackers, with commas: naive (always runs), aligned, registered, multiview, fillin, defaced_gallery. "
         "multiview draws seven portraits of every scan, also of originals: some three times as long in all. "
-        "fillin meshes every defaced scan twice: some one and a half times. defaced_gallery costs nothing and needs two defaced visits.",
+        "fillin meshes every defaced scan twice: some one and a half times. "
+        "defaced_gallery costs nothing and needs two defaced visits.",
     ),
 ]
 ManifestArgument = Annotated[
