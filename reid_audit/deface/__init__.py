@@ -29,7 +29,7 @@ from .label_map import DefacedLabels, deface_files, deface_labels, read_label_na
 from .names import list_defacers, make_defacer, reference_defacers
 from .protocol import Defaced, Defacer, apply_defacer
 from .quality import DefacingQuality, QualitySummary, examine_defacing, summarise_quality
-from .reface import AverageReface
+from .reface import AverageReface, DrawnReface
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval
 from .run import ToolRun, check_output, run_tool
 from .runs import DEFACING_FILE, read_defacing, write_defacing
@@ -48,6 +48,7 @@ __all__ = [
     "DefacedStudy",
     "Defacer",
     "DefacingQuality",
+    "DrawnReface",
     "EyePlaneCut",
     "FaceBlur",
     "FaceBox",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reid_audit.deface.protocol import Defacer
-from reid_audit.deface.reface import AverageReface
+from reid_audit.deface.reface import AverageReface, DrawnReface
 from reid_audit.deface.reference import EyePlaneCut, FaceBlur, FaceRemoval
 from reid_audit.deface.simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
 from reid_audit.records import InputError
@@ -19,6 +19,7 @@ def list_defacers() -> tuple[Defacer, ...]:
         ShellBlur(),
         SkinNoise(),
         AverageReface(),
+        DrawnReface(),
         QuickShear(),
         EyePlaneCut(),
         FaceBlur(),

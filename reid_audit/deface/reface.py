@@ -1,20 +1,83 @@
-"""The face of the average head in place of one's own: a reference for mri_reface and its like."""
+"""Another face in place of one's own, laid on by its skin: a reference for mri_reface and its like."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.deface.frame import depth_mm, head_coordinates
+from reid_audit.deface.frame import depth_mm, find_face_frame, head_coordinates
 from reid_audit.deface.reference import Labels, brain_of
 from reid_audit.deface.simple import blend, find_face
-from reid_audit.records import Volume
+from reid_audit.phantom import make_average_head, make_phantom
+from reid_audit.records import Modality, Volume
 
-_DEEP_MM = 16.0  # below the average skin: eyes and lips, and no brain
+_DEEP_MM = 16.0  # below both skins: eyes and lips, and no brain
 _FADE_MM = 6.0
+_VOXEL_MM = 1.5
+_POPULATION = 20_000  # seed of the synthetic people whose faces are laid on; no phantom of a test or demo has it
+
+
+class _Donor(NamedTuple):
+    """The head whose face is laid on."""
+
+    intensity: NDArray[np.float32]
+    depth_mm: NDArray[np.float32]  # signed distance to the skin, negative inside
+    head_to_voxel: NDArray[np.float64]
+
+
+@lru_cache(maxsize=2)
+def _average(modality: Modality) -> _Donor:
+    head = make_average_head(modality, spacing_mm=_VOXEL_MM)
+    return _Donor(head.intensity, head.skin_mm, np.linalg.inv(head.voxel_to_head_mm))
+
+
+@lru_cache(maxsize=2)
+def _draw(identity: int, modality: Modality) -> _Donor:
+    """Make a synthetic person who faces the front, and lay the average head on the skin."""
+    volume = make_phantom(
+        identity, modality=modality, seed=_POPULATION, spacing_mm=_VOXEL_MM, pose_sd_deg=0.0, shift_sd_mm=0.0
+    ).volume
+    frame = find_face_frame(volume)
+    depth = depth_mm(volume.intensity, volume.spacing_mm, frame.level)
+    return _Donor(volume.intensity, depth, np.linalg.inv(frame.ras_to_head_mm @ volume.voxel_to_ras_mm))
+
+
+def _lay(volume: Volume, donor: _Donor, brain: NDArray[np.bool_]) -> Volume:
+    """Put the donor's face on the scan: air where it is smaller than the scan's own, flesh where it is larger."""
+    from scipy.ndimage import map_coordinates
+
+    frame, box, share = find_face(volume)
+    x, y, z = head_coordinates(frame, volume, box)
+    m = donor.head_to_voxel
+    index = [m[a, 0] * x + m[a, 1] * y + m[a, 2] * z + m[a, 3] for a in range(3)]
+    other = map_coordinates(donor.intensity, index, order=1, mode="nearest")
+    other_depth = map_coordinates(donor.depth_mm, index, order=1, mode="nearest")
+    part = volume.intensity[box]
+    depth = depth_mm(part, volume.spacing_mm, frame.level)
+    if not volume.is_hu:
+        other = _as_bright(other, part, (other_depth < -2) & (depth < -2) & (share > 0.5), air=part[depth > 5])
+    # Both skins are left behind: what lies deep below either stays.
+    share *= np.clip((np.maximum(depth, other_depth) + _DEEP_MM + _FADE_MM) / _FADE_MM, 0.0, 1.0)
+    share[brain[box]] = 0.0
+    return blend(volume, box, share, other)
+
+
+def _as_bright(
+    other: NDArray[np.float32], own: NDArray[np.float32], flesh: NDArray[np.bool_], *, air: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Scale intensities so that the medians of air and flesh are those of the scan."""
+    dark = float(np.median(air)) if air.size else 0.0
+    if not flesh.any():
+        return other
+    bright, donor_bright = float(np.median(own[flesh])), float(np.median(other[flesh]))
+    scaled: NDArray[np.float32] = (dark + other * ((bright - dark) / max(donor_bright, 1e-6))).astype(np.float32)
+    return scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,35 +94,27 @@ class AverageReface:
 
     def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume with the average face. See `reid_audit.deface.apply_defacer`."""
-        from scipy.ndimage import map_coordinates
-
-        from reid_audit.phantom import make_average_head
-
-        average = make_average_head(volume.modality, spacing_mm=1.5)
-        frame, box, share = find_face(volume)
-        x, y, z = head_coordinates(frame, volume, box)
-        to_voxel = np.linalg.inv(average.voxel_to_head_mm)
-        index = [to_voxel[a, a] * at + to_voxel[a, 3] for a, at in enumerate((x, y, z))]
-        index = [np.broadcast_to(at, x.shape) for at in index]
-        other = map_coordinates(average.intensity, index, order=1, mode="nearest")
-        other_depth = map_coordinates(average.skin_mm, index, order=1, mode="nearest")
-        part = volume.intensity[box]
-        depth = depth_mm(part, volume.spacing_mm, frame.level)
-        if not volume.is_hu:
-            other = _as_bright(other, part, (other_depth < -2) & (depth < -2) & (share > 0.5), air=part[depth > 5])
-        # Both skins are left behind: what lies deep below either stays.
-        share *= np.clip((np.maximum(depth, other_depth) + _DEEP_MM + _FADE_MM) / _FADE_MM, 0.0, 1.0)
-        share[brain_of(labels[box], label_values)] = 0.0
-        return blend(volume, box, share, other)
+        return _lay(volume, _average(volume.modality), brain_of(labels, label_values))
 
 
-def _as_bright(
-    other: NDArray[np.float32], own: NDArray[np.float32], flesh: NDArray[np.bool_], *, air: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """Scale intensities so that the medians of air and flesh are those of the scan."""
-    dark = float(np.median(air)) if air.size else 0.0
-    if not flesh.any():
-        return other
-    bright, theirs = float(np.median(own[flesh])), float(np.median(other[flesh]))
-    scaled: NDArray[np.float32] = (dark + other * ((bright - dark) / max(theirs, 1e-6))).astype(np.float32)
-    return scaled
+@dataclass(frozen=True, slots=True)
+class DrawnReface:
+    """The face of a synthetic person, another one for each scan, replaces the scan's own.
+
+    Parameters
+    ----------
+    people : int
+        How many synthetic people the faces are drawn from. Who it is hangs on the scan's voxels alone: the same scan
+        gets the same face, two visits of a person get two.
+    """
+
+    people: int = 1000
+    name: str = "drawn-reface"
+    description: str = "replaces the face from chin to brow by that of a synthetic person drawn for each scan"
+    needs: tuple[str, ...] = ()
+
+    def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
+        """Return the volume with another face. See `reid_audit.deface.apply_defacer`."""
+        digest = hashlib.sha256(np.ascontiguousarray(volume.intensity).data).digest()
+        identity = int.from_bytes(digest[:8], "big") % self.people
+        return _lay(volume, _draw(identity, volume.modality), brain_of(labels, label_values))
