@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ class _Donor(NamedTuple):
 
     intensity: NDArray[np.float32]
     depth_mm: NDArray[np.float32]  # signed distance to the skin, negative inside
-    head_to_voxel: NDArray[np.float64]
+    head_to_voxel: NDArray[np.floating[Any]]
 
 
 @lru_cache(maxsize=2)
