@@ -38,12 +38,12 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 from __future__ import annotations
 
 from reid_audit.dataset.bids import read_description as read_description
+from reid_audit.dataset.candidates import Aside as Aside
+from reid_audit.dataset.candidates import Choice as Choice
+from reid_audit.dataset.candidates import Inventory as Inventory
 from reid_audit.dataset.cohort import Cohort as Cohort
 from reid_audit.dataset.cohort import split_strata as split_strata
 from reid_audit.dataset.cohort import take_subjects as take_subjects
-from reid_audit.dataset.found import Aside as Aside
-from reid_audit.dataset.found import Choice as Choice
-from reid_audit.dataset.found import Inventory as Inventory
 from reid_audit.dataset.gallery import read_gallery as read_gallery
 from reid_audit.dataset.inventory import read_cohort as read_cohort
 from reid_audit.dataset.inventory import take_inventory as take_inventory

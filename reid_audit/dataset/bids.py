@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition, show_name
 from reid_audit.dataset.cohort import listed
-from reid_audit.dataset.found import Choice, Found, Ledger, check_condition, show_name
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import ORIGINAL, InputError, Modality, natural_key
 
@@ -60,12 +60,12 @@ def read_description(root: Path) -> dict[str, object]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_bytes())
+        table = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise InputError(f"{path.name}: is not readable JSON; correct it") from error
-    if not isinstance(found, dict):
+    if not isinstance(table, dict):
         raise InputError(f"{path.name}: is not a JSON object; correct it")
-    return found
+    return table
 
 
 def _stem(name: str) -> str | None:
@@ -78,7 +78,7 @@ def _kind(name: str) -> str:
     return f".{ending}" if ending and len(ending) < 12 and ending.isprintable() else "other"
 
 
-def _identify(path: Path, root: Path, condition: str, ledger: Ledger) -> Found | None:
+def _identify(path: Path, root: Path, condition: str, ledger: Ledger) -> Candidate | None:
     """Tell from its name what an image is; None = it is set aside."""
     name, shown = path.name, show_name(path, root)
     stem = _stem(name)
@@ -110,24 +110,24 @@ def _identify(path: Path, root: Path, condition: str, ledger: Ledger) -> Found |
         ledger.add(match["suffix"], "resampled to another space: not on its original's voxel grid", shown)
         return None
     suffix, modality = SUFFIXES[match["suffix"]]
-    return Found(subject, session, condition, suffix, modality, path, entities=entities)
+    return Candidate(subject, session, condition, suffix, modality, path, entities=entities)
 
 
 def _judged() -> tuple[str, ...]:
     return tuple(dict.fromkeys(suffix for suffix, _ in SUFFIXES.values()))
 
 
-def _read_tree(root: Path, condition: str, ledger: Ledger, *, allow_outside: bool) -> list[Found]:
+def _read_tree(root: Path, condition: str, ledger: Ledger, *, allow_outside: bool) -> list[Candidate]:
     """Find the images in the ``sub-*`` folders of one dataset."""
     names = sorted(name for name in os.listdir(root) if name.startswith("sub-") and os.path.isdir(root / name))
     without = [path for path in root.iterdir() if path.is_dir() and path.name not in names]
-    found = []
+    candidates = []
     for path in list_files(root, ledger, allow_outside=allow_outside, without=without):
         if path.parent == root:
             continue  # the dataset's own tables and texts
-        one = _identify(path, root, condition, ledger)
-        found += [one] if one is not None else []
-    return found
+        image = _identify(path, root, condition, ledger)
+        candidates += [image] if image is not None else []
+    return candidates
 
 
 def _list_derivatives(root: Path, choice: Choice, ledger: Ledger) -> dict[str, Path]:
@@ -145,12 +145,12 @@ def _list_derivatives(root: Path, choice: Choice, ledger: Ledger) -> dict[str, P
     return there
 
 
-def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool) -> tuple[list[Found], list[str]]:
+def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool) -> tuple[list[Candidate], list[str]]:
     """Find the images of a BIDS dataset, of its derivatives and of the trees that were declared to be conditions.
 
     Returns
     -------
-    found : list of Found
+    found : list of Candidate
         Before anything is chosen among them, sorted.
     notes : list of str
 
@@ -171,30 +171,31 @@ def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool
     twice = [name for name, _ in trees if [other for other, _ in trees].count(name) > 1]
     if twice:
         raise InputError(f"condition {twice[0]!r} is there twice; give the other one another name")
-    found: list[Found] = []
+    candidates: list[Candidate] = []
     for condition, path in trees:
         if not path.is_dir():
             raise InputError(f"{path.name}: there is no such folder; correct --condition {condition}=PATH")
-        mine = _read_tree(path, condition, ledger, allow_outside=allow_outside)
-        if not mine and condition != ORIGINAL:
+        images = _read_tree(path, condition, ledger, allow_outside=allow_outside)
+        if not images and condition != ORIGINAL:
             ledger.add("derivative", "holds no image that is judged", condition)
-        found += mine
-    if not any(one.condition == ORIGINAL for one in found):
+        candidates += images
+    if not any(image.condition == ORIGINAL for image in candidates):
         raise InputError(f"{root.name}: holds no raw image of a head ({', '.join(_judged())}); is it a BIDS dataset?")
-    return _settle_sessions(found, ledger), notes
+    return _settle_sessions(candidates, ledger), notes
 
 
-def _settle_sessions(found: Sequence[Found], ledger: Ledger) -> list[Found]:
+def _settle_sessions(candidates: Sequence[Candidate], ledger: Ledger) -> list[Candidate]:
     """Give images without ``ses-`` the session 1, unless other images have one: then nobody knows which it was."""
-    with_session = any(one.session for one in found)
+    with_session = any(image.session for image in candidates)
     settled = []
-    for one in found:
-        if one.session or not with_session:
-            settled.append(replace(one, session=one.session or NO_SESSION))
+    for image in candidates:
+        if image.session or not with_session:
+            settled.append(replace(image, session=image.session or NO_SESSION))
         else:
-            ledger.add(one.suffix, "has no ses- entity, where other images have one", one.path.name)
+            ledger.add(image.suffix, "has no ses- entity, where other images have one", image.path.name)
     return sorted(
-        settled, key=lambda one: (natural_key(one.subject), natural_key(one.session), one.condition, one.path.name)
+        settled,
+        key=lambda image: (natural_key(image.subject), natural_key(image.session), image.condition, image.path.name),
     )
 
 

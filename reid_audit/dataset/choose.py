@@ -7,33 +7,35 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from reid_audit.dataset.candidates import Candidate, Choice, Ledger
 from reid_audit.dataset.cohort import listed
-from reid_audit.dataset.found import Choice, Found, Ledger
 from reid_audit.records import ORIGINAL, natural_key
 
 
-def keep_asked(found: Iterable[Found], choice: Choice, ledger: Ledger) -> list[Found]:
+def keep_asked(candidates: Iterable[Candidate], choice: Choice, ledger: Ledger) -> list[Candidate]:
     """Leave out what other entities were asked for."""
     kept = []
-    for one in found:
+    for image in candidates:
         unlike = [
             f"{key}={pattern}"
             for key, pattern in choice.where
-            if not fnmatchcase(one.entities.get(key, "").lower(), pattern.lower())
+            if not fnmatchcase(image.entities.get(key, "").lower(), pattern.lower())
         ]
         if unlike:
-            ledger.add(one.suffix, f"not {' and '.join(unlike)}, as was asked for")
+            ledger.add(image.suffix, f"not {' and '.join(unlike)}, as was asked for")
         else:
-            kept.append(one)
+            kept.append(image)
     return kept
 
 
-def keep_one_suffix(found: Sequence[Found], choice: Choice, ledger: Ledger) -> tuple[list[Found], list[str]]:
+def keep_one_suffix(
+    candidates: Sequence[Candidate], choice: Choice, ledger: Ledger
+) -> tuple[list[Candidate], list[str]]:
     """Keep one kind of image, or ask which: what is compared must be alike."""
     counts: dict[str, int] = defaultdict(int)
-    for one in found:
-        if one.condition == ORIGINAL:
-            counts[one.suffix] += 1
+    for image in candidates:
+        if image.condition == ORIGINAL:
+            counts[image.suffix] += 1
     suffix = next((name for name in counts if name.lower() == choice.suffix.lower()), "")
     if not choice.suffix and len(counts) == 1:
         suffix = next(iter(counts))
@@ -42,18 +44,18 @@ def keep_one_suffix(found: Sequence[Found], choice: Choice, ledger: Ledger) -> t
         if choice.suffix:
             return [], [f"No original is {choice.suffix}; there are {there}: choose with --suffix."]
         return [], [f"Which images? The originals are {there}: choose one kind with --suffix."]
-    for one in found:
-        if one.suffix != suffix:
-            ledger.add(one.suffix, f"another kind of image than {suffix}", one.path.name)
-    return [one for one in found if one.suffix == suffix], []
+    for image in candidates:
+        if image.suffix != suffix:
+            ledger.add(image.suffix, f"another kind of image than {suffix}", image.path.name)
+    return [image for image in candidates if image.suffix == suffix], []
 
 
 Key = tuple[str, str, str]
 
 
 def settle(
-    found: Sequence[Found], choice: Choice, ledger: Ledger, *, run_is: str
-) -> tuple[list[Found], list[str], list[str]]:
+    candidates: Sequence[Candidate], choice: Choice, ledger: Ledger, *, run_is: str
+) -> tuple[list[Candidate], list[str], list[str]]:
     """Choose one image for each person, visit and condition.
 
     Originals are settled first. A defaced image must be that of the original which was chosen: of the same series, or
@@ -62,7 +64,7 @@ def settle(
 
     Parameters
     ----------
-    found : sequence of Found
+    found : sequence of Candidate
         Of one suffix, with sessions.
     choice : Choice
     ledger : Ledger
@@ -71,16 +73,16 @@ def settle(
 
     Returns
     -------
-    chosen : list of Found
+    chosen : list of Candidate
     questions : list of str
     notes : list of str
     """
     if choice.run.lower() == "all":
-        found = _runs_as_visits(found, ledger)
-    groups: dict[Key, list[Found]] = defaultdict(list)
-    for one in found:
-        groups[one.subject, one.session, one.condition].append(one)
-    chosen: dict[Key, Found] = {}
+        candidates = _runs_as_visits(candidates, ledger)
+    groups: dict[Key, list[Candidate]] = defaultdict(list)
+    for image in candidates:
+        groups[image.subject, image.session, image.condition].append(image)
+    chosen: dict[Key, Candidate] = {}
     asked = _Asked(run_is)
     for key, several in sorted(groups.items(), key=lambda item: item[0][2] != ORIGINAL):
         original = chosen.get((key[0], key[1], ORIGINAL))
@@ -99,54 +101,62 @@ def settle(
     return [chosen[key] for key in order], asked.close(), notes
 
 
-def _runs_as_visits(found: Sequence[Found], ledger: Ledger) -> list[Found]:
+def _runs_as_visits(candidates: Sequence[Candidate], ledger: Ledger) -> list[Candidate]:
     """Make every run a visit of its own, called e.g. ``2r1``. A defaced image of no such run is set aside."""
-    visits = {(one.subject, one.session) for one in found if one.condition == ORIGINAL}
-    runs = {(one.subject, one.session, one.run) for one in found if one.condition == ORIGINAL}
+    visits = {(image.subject, image.session) for image in candidates if image.condition == ORIGINAL}
+    runs = {(image.subject, image.session, image.run) for image in candidates if image.condition == ORIGINAL}
     kept = []
-    for one in found:
-        if (one.subject, one.session) in visits and (one.subject, one.session, one.run) not in runs:
-            ledger.add(one.suffix, "is of no run of its visit's originals", one.path.name if not one.series else "")
+    for image in candidates:
+        if (image.subject, image.session) in visits and (image.subject, image.session, image.run) not in runs:
+            ledger.add(
+                image.suffix, "is of no run of its visit's originals", image.path.name if not image.series else ""
+            )
         else:
-            kept.append(replace(one, session=f"{one.session}r{one.run}") if one.run else one)
+            kept.append(replace(image, session=f"{image.session}r{image.run}") if image.run else image)
     return kept
 
 
-def _keep_own(several: Sequence[Found], original: Found | None, twins: int, ledger: Ledger) -> list[Found]:
+def _keep_own(several: Sequence[Candidate], original: Candidate | None, twins: int, ledger: Ledger) -> list[Candidate]:
     """Keep those images under a condition that were made of the chosen original."""
     if original is None:
         return list(several)  # a defaced scan without an original: the audit counts it, and says so
-    same = [one for one in several if one.series and one.series == original.series]
+    same = [image for image in several if image.series and image.series == original.series]
     if same:
         return same
     if original.series and twins == 1 and len(several) == 1:
         return list(several)  # defacers number their series anew
     kept = []
-    for one in several:
+    for image in several:
         # A defacer may add entities (desc-defaced); its original's it must keep, where these tell originals apart.
-        if all(one.entities.get(key, "" if twins > 1 else value) == value for key, value in _telling(original).items()):
-            kept.append(one)
+        if all(
+            image.entities.get(key, "" if twins > 1 else value) == value for key, value in _telling(original).items()
+        ):
+            kept.append(image)
         else:
-            ledger.add(one.suffix, "its original was not chosen", one.path.name if not one.series else "")
+            ledger.add(image.suffix, "its original was not chosen", image.path.name if not image.series else "")
     return kept
 
 
-def _telling(one: Found) -> Mapping[str, str]:
+def _telling(image: Candidate) -> Mapping[str, str]:
     """Give the entities that name the image itself, not how it was described."""
-    return {"SeriesNumber": one.run} if one.series else one.entities
+    return {"SeriesNumber": image.run} if image.series else image.entities
 
 
-def _pick(several: Sequence[Found], choice: Choice, ledger: Ledger, asked: _Asked) -> Found | None:
+def _pick(several: Sequence[Candidate], choice: Choice, ledger: Ledger, asked: _Asked) -> Candidate | None:
     """Choose by run; None = it must be asked."""
     if len(several) > 1 and choice.run and choice.run.lower() != "all":
-        runs = sorted({one.run for one in several}, key=natural_key)
+        runs = sorted({image.run for image in several}, key=natural_key)
         wanted = runs[0] if choice.run.lower() == "first" else choice.run
         same_run = [
-            one for one in several if one.run == wanted or (one.run.isdecimal() and one.run.lstrip("0") == wanted)
+            image
+            for image in several
+            if image.run == wanted or (image.run.isdecimal() and image.run.lstrip("0") == wanted)
         ]
-        for one in several:
-            if one not in same_run:
-                ledger.add(one.suffix, f"another run than --run {choice.run}", one.path.name if not one.series else "")
+        for image in several:
+            if image not in same_run:
+                ledger.add(
+                    image.suffix, f"another run than --run {choice.run}", image.path.name if not image.series else ""
+                )
         several = same_run
     if len(several) == 1:
         return several[0]
@@ -162,69 +172,69 @@ class _Asked:
 
     def __init__(self, run_is: str) -> None:
         self._run_is = run_is
-        self._groups: dict[tuple[str, ...], list[Sequence[Found]]] = defaultdict(list)
+        self._groups: dict[tuple[str, ...], list[Sequence[Candidate]]] = defaultdict(list)
 
-    def about(self, several: Sequence[Found]) -> None:
-        keys = sorted({key for one in several for key in one.entities})
-        unlike = [key for key in keys if len({one.entities.get(key, "") for one in several}) > 1]
+    def about(self, several: Sequence[Candidate]) -> None:
+        keys = sorted({key for image in several for key in image.entities})
+        unlike = [key for key in keys if len({image.entities.get(key, "") for image in several}) > 1]
         self._groups[several[0].condition, *unlike].append(several)
 
     def close(self) -> list[str]:
         return [self._ask(condition, keys, groups) for (condition, *keys), groups in self._groups.items()]
 
-    def _ask(self, condition: str, keys: Sequence[str], groups: Sequence[Sequence[Found]]) -> str:
+    def _ask(self, condition: str, keys: Sequence[str], groups: Sequence[Sequence[Candidate]]) -> str:
         first = groups[0]
         many = f"{len(groups)} visits hold" if len(groups) > 1 else "One visit holds"
         where = f"{many} several {first[0].suffix} images under the condition {condition!r}, e.g. {first[0].visit}"
         if not keys:
-            what = listed(one.path.name for one in first) if not first[0].series else f"{len(first)} series"
+            what = listed(image.path.name for image in first) if not first[0].series else f"{len(first)} series"
             return f"{where}: two files for one scan ({what}). Which one? Remove the other, or write a manifest."
         if self._run_is in keys:
-            numbers = listed(sorted((one.run or "none" for one in first), key=natural_key))
+            numbers = listed(sorted((image.run or "none" for image in first), key=natural_key))
             others = [key for key in keys if key != self._run_is]
             more = f", or by {listed(others)} with --where {others[0]}=PATTERN" if others else ""
             return (
                 f"{where}: {self._run_is} {numbers}. Which one? --run first, --run NUMBER, --run all (each counts as a "
                 f"visit){more}."
             )
-        values = {key: sorted({one.entities.get(key, "") or "none" for one in first}) for key in keys}
+        values = {key: sorted({image.entities.get(key, "") or "none" for image in first}) for key in keys}
         shown = (
-            "; ".join(f"{key} {listed(found)}" for key, found in values.items())
+            "; ".join(f"{key} {listed(candidates)}" for key, candidates in values.items())
             if not first[0].series
             else listed(keys)
         )
         return f"{where}, which differ in {shown}. Which one? --where {keys[0]}=PATTERN."
 
 
-def number_visits(found: Sequence[Found], ledger: Ledger) -> tuple[list[Found], list[str]]:
+def number_visits(candidates: Sequence[Candidate], ledger: Ledger) -> tuple[list[Candidate], list[str]]:
     """Give the visits of each person in a DICOM tree the sessions 1, 2 ... in the order of the originals' study dates.
 
     What a condition's tree holds belongs to the visit of the same study, or of the only study of the same day; else
     its visit is not known, and it is set aside.
     """
     began: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)  # subject -> study -> its date and time
-    for one in found:
-        if one.condition == ORIGINAL:
-            date, time, uid = one.study
-            began[one.subject][uid] = min(began[one.subject].get(uid, (date, time)), (date, time))
-    studies = {who: sorted(mine, key=lambda uid: (*mine[uid], uid)) for who, mine in began.items()}
+    for image in candidates:
+        if image.condition == ORIGINAL:
+            date, time, uid = image.study
+            began[image.subject][uid] = min(began[image.subject].get(uid, (date, time)), (date, time))
+    studies = {who: sorted(images, key=lambda uid: (*images[uid], uid)) for who, images in began.items()}
     notes = []
-    undated = sum(len({when for when in mine.values() if when[0]}) < len(mine) > 1 for mine in began.values())
+    undated = sum(len({when for when in images.values() if when[0]}) < len(images) > 1 for images in began.values())
     if undated:
         notes.append(f"visits of {undated} people share a date and time, or have none: their order is arbitrary")
     by_day, settled = 0, []
-    for one in found:
-        visits = studies.get(one.subject, [])
-        at = [k for k, uid in enumerate(visits) if uid == one.study[2]]
-        if not at and one.study[0]:
-            at = [k for k, uid in enumerate(visits) if began[one.subject][uid][0] == one.study[0]]
+    for image in candidates:
+        visits = studies.get(image.subject, [])
+        at = [k for k, uid in enumerate(visits) if uid == image.study[2]]
+        if not at and image.study[0]:
+            at = [k for k, uid in enumerate(visits) if began[image.subject][uid][0] == image.study[0]]
             by_day += len(at) == 1
         if len(at) == 1:
-            settled.append(replace(one, session=str(at[0] + 1)))
+            settled.append(replace(image, session=str(at[0] + 1)))
         elif visits:
-            ledger.add(one.suffix, f"under {one.condition!r}: is of no study of the originals; write a manifest")
+            ledger.add(image.suffix, f"under {image.condition!r}: is of no study of the originals; write a manifest")
         else:
-            ledger.add(one.suffix, f"under {one.condition!r}: no original has its PatientID; write a manifest")
+            ledger.add(image.suffix, f"under {image.condition!r}: no original has its PatientID; write a manifest")
     if by_day:
         notes.append(f"{by_day} series under a condition were matched to their visit by the day, not by the study")
     return settled, notes

@@ -62,8 +62,8 @@ class Cohort:
     @property
     def conditions(self) -> tuple[str, ...]:
         """``"original"`` (if there is one), then the defacers in natural order."""
-        found = {scan.condition for scan in self.scans}
-        return tuple(sorted(found, key=lambda c: (c != ORIGINAL, natural_key(c))))
+        names = {scan.condition for scan in self.scans}
+        return tuple(sorted(names, key=lambda c: (c != ORIGINAL, natural_key(c))))
 
     @property
     def originals(self) -> tuple[ScanRef, ...]:
@@ -151,10 +151,12 @@ def _account(cohort: Cohort) -> tuple[PairCount, ...]:
         tally(Group.DIFFERENT, ORIGINAL, [(first, first) for first in list(visits.values())[:1]], uses=[ORIGINAL]),
     ]
     for condition in (c for c in scanned if c != ORIGINAL):
-        mine, uses = scanned[condition], [condition, ORIGINAL]
-        across = [(probe, reference) for a, probe in mine.items() for b, reference in visits.items() if a != b]
-        within = [(probe, visits[a]) for a, probe in mine.items() if a in visits]
-        twice = list(combinations(mine.values(), 2))
+        scans_by_session, uses = scanned[condition], [condition, ORIGINAL]
+        across = [
+            (probe, reference) for a, probe in scans_by_session.items() for b, reference in visits.items() if a != b
+        ]
+        within = [(probe, visits[a]) for a, probe in scans_by_session.items() if a in visits]
+        twice = list(combinations(scans_by_session.values(), 2))
         linked = _count(Group.DEFACED_SAME, across) > 0
         note = "" if linked or not within else "nobody has a second visit: the same session is used instead"
         counts += [

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_audit.dataset.found import Choice, Found, Ledger, check_condition
+from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition
 from reid_audit.dataset.pseudonym import pseudonym_of
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import ORIGINAL, InputError, Modality, name_series
@@ -114,32 +114,32 @@ def _read_files(
             ledger.add("DICOMDIR", "a table of contents")
             continue
         try:
-            one = _read(path)
+            image = _read(path)
         except OSError as error:
             ledger.add("file", f"cannot be opened ({error.strerror})")
             continue
         except damaged:
             ledger.add("DICOM file", "its header is damaged, or packed (deflated)")
             continue
-        if one is None:
+        if image is None:
             ledger.add("file", "no DICOM file")
-        elif one.modality not in list(Modality):
-            ledger.add(one.modality or "DICOM file", _KINDS.get(one.modality, "no CT or MR"))
-        elif not one.is_image:
-            ledger.add(one.modality, "a picture made of images (secondary capture?), no image of the scanner")
-        elif not (one.patient and one.study[2] and one.series):
-            ledger.add(one.modality, "lacks a PatientID, study or series: whose it is cannot be told")
+        elif image.modality not in list(Modality):
+            ledger.add(image.modality or "DICOM file", _KINDS.get(image.modality, "no CT or MR"))
+        elif not image.is_image:
+            ledger.add(image.modality, "a picture made of images (secondary capture?), no image of the scanner")
+        elif not (image.patient and image.study[2] and image.series):
+            ledger.add(image.modality, "lacks a PatientID, study or series: whose it is cannot be told")
         else:
-            series[one.series].append(one)
+            series[image.series].append(image)
     return series
 
 
 def _series_to_found(
     files: list[_File], condition: str, salt: bytes, ledger: Ledger
-) -> tuple[Found | None, str, list[str]]:
+) -> tuple[Candidate | None, str, list[str]]:
     """Judge one series. Returns the candidate, or a question about it, and notes in the form of what was noticed."""
     first, modality, notes = files[0], files[0].modality, []
-    planes = [one for one in files if not one.is_scout]
+    planes = [image for image in files if not image.is_scout]
     if not planes:
         ledger.add(f"{modality} series", "a scout (localizer), by its image type")
         return None, "", []
@@ -147,31 +147,31 @@ def _series_to_found(
         ledger.add(
             f"{modality} image", "a scout (localizer) within a series, by its image type", "", len(files) - len(planes)
         )
-    if any(one.is_multiframe for one in planes):
+    if any(image.is_multiframe for image in planes):
         ledger.add(f"{modality} series", "multi-frame DICOM; convert it to NIfTI first, e.g. with dcm2niix")
         return None, "", []
-    who = {(one.patient, one.study[2], one.modality) for one in planes}
+    who = {(image.patient, image.study[2], image.modality) for image in planes}
     if len(who) > 1:
         ledger.add(f"{modality} series", "its files disagree about patient, study or modality")
         return None, "", []
-    folders = Counter(one.folder for one in planes)
+    folders = Counter(image.folder for image in planes)
     if len(folders) > 1:
-        if len({one.instance for one in planes}) < len(planes):
+        if len({image.instance for image in planes}) < len(planes):
             return None, "copies", []
         ledger.add(f"{modality} series", "its slices lie in several folders; put them into one")
         return None, "", []
-    if any(len(one.orientation) != 6 or len(one.position_mm) != 3 for one in planes):
+    if any(len(image.orientation) != 6 or len(image.position_mm) != 3 for image in planes):
         ledger.add(f"{modality} series", "an image lacks its position or orientation")
         return None, "", []
-    if len({tuple(np.round(one.orientation, 2) + 0.0) for one in planes}) > 1:
+    if len({tuple(np.round(image.orientation, 2) + 0.0) for image in planes}) > 1:
         ledger.add(f"{modality} series", "its slices lie in several orientations (a scout?)")
         return None, "", []
-    places = Counter(one.position_mm for one in planes)
+    places = Counter(image.position_mm for image in planes)
     repeated = len(planes) - len(places)
     if len(places) < LEAST_SLICES:
         ledger.add(f"{modality} series", f"has fewer than {LEAST_SLICES} slices: a scout or a key image")
         return None, "", []
-    if repeated > len(places) // 2 and len({one.instance for one in planes}) > len(places):
+    if repeated > len(places) // 2 and len({image.instance for image in planes}) > len(places):
         ledger.add(f"{modality} series", "several images at each place: echoes or time points; split it")
         return None, "", []
     if repeated:
@@ -182,9 +182,9 @@ def _series_to_found(
             "",
             repeated,
         )
-    if any(one.claims_no_face for one in planes):
+    if any(image.claims_no_face for image in planes):
         notes.append("claims")
-    found = Found(
+    candidate = Candidate(
         subject=pseudonym_of(first.patient, salt),
         session="",
         condition=condition,
@@ -195,7 +195,7 @@ def _series_to_found(
         entities=dict(first.describing),
         study=first.study,
     )
-    return found, "", notes
+    return candidate, "", notes
 
 
 def read_dicom_tree(
@@ -206,12 +206,12 @@ def read_dicom_tree(
     salt: bytes,
     allow_outside: bool,
     progress: Callable[[str, int, int], None] | None = None,
-) -> tuple[list[Found], list[str], list[str]]:
+) -> tuple[list[Candidate], list[str], list[str]]:
     """Find the series of CT and MR images of a tree, and of the trees that were declared to be conditions.
 
     Returns
     -------
-    found : list of Found
+    found : list of Candidate
         Without sessions: `reid_audit.dataset.choose.number_visits` gives them.
     questions, notes : list of str
 
@@ -224,7 +224,7 @@ def read_dicom_tree(
     real = [path.resolve() for _, path in trees]
     if len({name for name, _ in trees}) < len(trees) or len(set(real)) < len(trees):
         raise InputError("--condition: each condition needs a name and a folder of its own")
-    found: list[Found] = []
+    candidates: list[Candidate] = []
     questions, counts = [], Counter[str]()
     people: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
     for condition, path in trees:
@@ -232,24 +232,26 @@ def read_dicom_tree(
         paths = list_files(path, ledger, allow_outside=allow_outside, without=others)
         copies = 0
         for files in _read_files(paths, ledger, progress).values():
-            one, question, notes = _series_to_found(files, condition, salt, ledger)
+            image, question, notes = _series_to_found(files, condition, salt, ledger)
             copies += question == "copies"
             counts.update(f"{note} {condition}" for note in notes)
-            if one is not None:
-                found.append(one)
-                people[one.subject].update(file.person for file in files)
+            if image is not None:
+                candidates.append(image)
+                people[image.subject].update(file.person for file in files)
         if copies:
             questions.append(
                 f"{copies} series under the condition {condition!r} are there twice, in folders of their own. Are the "
                 "second ones defaced? Declare their folder with --condition NAME=PATH, or leave one of each."
             )
-    return found, questions + _doubt_people(people), _notes(found, counts, trees)
+    return candidates, questions + _doubt_people(people), _notes(candidates, counts, trees)
 
 
 def _doubt_people(people: dict[str, set[tuple[str, str, str]]]) -> list[str]:
     """Ask about a PatientID that two people seem to share: their scans would be compared as one person's."""
     shared = [
-        who for who, known in people.items() if any(len({one[k] for one in known if one[k]}) > 1 for k in range(3))
+        who
+        for who, known in people.items()
+        if any(len({image[k] for image in known if image[k]}) > 1 for k in range(3))
     ]
     if not shared:
         return []
@@ -259,7 +261,7 @@ def _doubt_people(people: dict[str, set[tuple[str, str, str]]]) -> list[str]:
     ]
 
 
-def _notes(found: Sequence[Found], counts: Counter[str], trees: Sequence[tuple[str, Path]]) -> list[str]:
+def _notes(candidates: Sequence[Candidate], counts: Counter[str], trees: Sequence[tuple[str, Path]]) -> list[str]:
     notes = []
     for condition, _ in trees:
         if counts[f"duplicates {condition}"]:
@@ -270,6 +272,6 @@ def _notes(found: Sequence[Found], counts: Counter[str], trees: Sequence[tuple[s
     if counts[f"claims {ORIGINAL}"]:
         n = counts[f"claims {ORIGINAL}"]
         notes.append(f"the headers of {n} original series claim that the face was removed: are they originals?")
-    if len(found) > 1 and len({one.subject for one in found}) == 1:
+    if len(candidates) > 1 and len({image.subject for image in candidates}) == 1:
         notes.append("every series has the same PatientID: was it overwritten when identifiers were removed?")
     return notes

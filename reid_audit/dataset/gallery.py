@@ -16,12 +16,12 @@ PHOTOGRAPH = "photograph"
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
-def _numbered(found: Iterable[tuple[str, Path]], known: Collection[str]) -> tuple[ScanRef, ...]:
+def _numbered(candidates: Iterable[tuple[str, Path]], known: Collection[str]) -> tuple[ScanRef, ...]:
     """Give each person's photographs the sessions 1, 2, ..., and strangers a number: a file may bear a real name."""
     count: dict[str, int] = {}
     non_mated: dict[str, str] = {}
     photos = []
-    for owner, path in found:
+    for owner, path in candidates:
         subject = owner if owner in known else non_mated.setdefault(owner, f"stranger {len(non_mated) + 1}")
         count[subject] = count.get(subject, 0) + 1
         photos.append(ScanRef(subject, str(count[subject]), PHOTOGRAPH, path))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reid_audit.dataset.bids import looks_like_bids, read_bids, read_participants
+from reid_audit.dataset.candidates import Candidate, Choice, Inventory, Ledger
 from reid_audit.dataset.choose import keep_asked, keep_one_suffix, number_visits, settle
 from reid_audit.dataset.cohort import Cohort, listed
 from reid_audit.dataset.dicom_tree import read_dicom_tree
-from reid_audit.dataset.found import Choice, Found, Inventory, Ledger
 from reid_audit.dataset.manifest import read_manifest
 from reid_audit.dataset.pseudonym import read_salt
 from reid_audit.records import ORIGINAL, InputError, ScanRef, natural_key
@@ -104,15 +104,15 @@ def _of_manifest(path: Path, choice: Choice, *, layout: str, allow_outside: bool
     return Inventory("manifest", cohort.source, cohort, (), (), (*notes, *_doubt(cohort)))
 
 
-def _scan_of(one: Found) -> ScanRef:
-    return ScanRef(one.subject, one.session, one.condition, one.path, one.modality, one.series)
+def _scan_of(image: Candidate) -> ScanRef:
+    return ScanRef(image.subject, image.session, image.condition, image.path, image.modality, image.series)
 
 
 def _finish(
     layout: str,
     source: str,
     ledger: Ledger,
-    chosen: Sequence[Found],
+    chosen: Sequence[Candidate],
     questions: Sequence[str],
     notes: Sequence[str],
     strata: pd.DataFrame | None = None,
@@ -121,10 +121,10 @@ def _finish(
 
     cohort = None
     if not questions:
-        if not any(one.condition == ORIGINAL for one in chosen):
+        if not any(image.condition == ORIGINAL for image in chosen):
             aside = listed((f"{entry.what}: {entry.reason} ({entry.count})" for entry in ledger.close()), most=4)
             raise InputError(f"{source}: no original scan is left. Set aside: {aside or 'nothing'}.")
-        people = sorted({one.subject for one in chosen}, key=natural_key)
+        people = sorted({image.subject for image in chosen}, key=natural_key)
         table = pd.DataFrame(index=pd.Index([], name="subject")) if strata is None else strata
         unlisted = [who for who in people if who not in table.index]
         if len(table.columns) and unlisted:
@@ -133,7 +133,7 @@ def _finish(
         if idle:
             notes = [*notes, f"participants.tsv lists {len(idle)} people without a scan: {listed(map(str, idle))}"]
         table = table.reindex(pd.Index(people, name="subject"), fill_value="")
-        cohort = Cohort(tuple(_scan_of(one) for one in chosen), table, source)
+        cohort = Cohort(tuple(_scan_of(image) for image in chosen), table, source)
         notes = [*notes, *_doubt(cohort)]
     return Inventory(layout, source, cohort, tuple(questions), ledger.close(), tuple(notes))
 
@@ -145,7 +145,7 @@ def _doubt(cohort: Cohort) -> list[str]:
         notes.append(
             "no defaced scan was found: enough for `calibrate`; declare defaced trees with --condition NAME=PATH"
         )
-    alone = [one.key for one in cohort.scans if cohort.partner_of(one) is None]
+    alone = [image.key for image in cohort.scans if cohort.partner_of(image) is None]
     if alone:
         notes.append(f"{len(alone)} defaced scans have no original of their visit: {listed(alone)}")
     return notes
@@ -154,9 +154,9 @@ def _doubt(cohort: Cohort) -> list[str]:
 def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
     root = path if path.name else path.resolve()
     ledger = Ledger()
-    found, notes = read_bids(root, choice, ledger, allow_outside=allow_outside)
+    candidates, notes = read_bids(root, choice, ledger, allow_outside=allow_outside)
     strata, more = read_participants(root)
-    kept = keep_asked(found, choice, ledger)
+    kept = keep_asked(candidates, choice, ledger)
     kept, questions = keep_one_suffix(kept, choice, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="run")
     return _finish("BIDS", root.name, ledger, chosen, [*questions, *asked], [*notes, *more, *told], strata)
@@ -174,13 +174,13 @@ def _of_dicom(
         raise InputError("--derivative is for BIDS datasets; declare defaced DICOM trees with --condition NAME=PATH")
     ledger = Ledger(names=False)
     with quiet():
-        found, questions, notes = read_dicom_tree(
+        candidates, questions, notes = read_dicom_tree(
             path, choice, ledger, salt=salt, allow_outside=allow_outside, progress=progress
         )
     source = "DICOM tree"
-    if not found and not questions:
+    if not candidates and not questions:
         return _finish("DICOM", source, ledger, [], questions, notes)
-    kept = keep_asked(found, choice, ledger)
+    kept = keep_asked(candidates, choice, ledger)
     kept, which = keep_one_suffix(kept, choice, ledger)
     kept, order = number_visits(kept, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber")

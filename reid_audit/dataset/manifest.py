@@ -58,15 +58,17 @@ def _read_table(path: Path) -> tuple[pd.DataFrame, list[int]]:
 
 
 def _check_columns(name: str, table: pd.DataFrame) -> None:
-    found = list(table.columns)
-    missing = [column for column in _REQUIRED if column not in found]
+    columns = list(table.columns)
+    missing = [column for column in _REQUIRED if column not in columns]
     if missing:
-        raise InputError(f"{name}: lacks the column {listed(missing)}; found {listed(found, most=10)}; {_HEADER_HINT}")
-    repeated = sorted({column for column in found if found.count(column) > 1})
+        raise InputError(
+            f"{name}: lacks the column {listed(missing)}; found {listed(columns, most=10)}; {_HEADER_HINT}"
+        )
+    repeated = sorted({column for column in columns if columns.count(column) > 1})
     if repeated:
         raise InputError(f"{name}: column {listed(repr(c) for c in repeated)} occurs twice; give each column one name")
-    if "" in found:
-        raise InputError(f"{name}: column {found.index('') + 1} has no name; name or remove it")
+    if "" in columns:
+        raise InputError(f"{name}: column {columns.index('') + 1} has no name; name or remove it")
     if table.empty:
         raise InputError(f"{name}: holds no scan, only a header; add one line per scan")
 
@@ -86,8 +88,8 @@ def _check_cells(name: str, table: pd.DataFrame, lines: list[int]) -> None:
     if alike:
         raise InputError(f"{name}: condition {alike[0]!r} must be spelled {ORIGINAL!r}")
     if ORIGINAL not in conditions:
-        found = listed(conditions)
-        raise InputError(f"{name}: no scan has the condition {ORIGINAL!r} (found {found}); originals are the control")
+        known = listed(conditions)
+        raise InputError(f"{name}: no scan has the condition {ORIGINAL!r} (found {known}); originals are the control")
     for line, cell in zip(lines, table.get("modality", [""] * len(lines)), strict=True):
         if cell and cell.upper() not in set(Modality):
             raise InputError(f"{name}, line {line}: modality {cell!r} must be CT or MR, or empty")
@@ -158,12 +160,12 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> Cohort:
     _check_unique(name, "a scan", ["/".join(row) for row in table[list(_REQUIRED[:3])].to_numpy()], lines)
     places = [_place(name, line, cell, allow_outside) for line, cell in zip(lines, table["path"], strict=True)]
     series = [str(cell) for cell in table.get("series", [""] * len(lines))]
-    files = [f"{place}, series {one}" if one else place for place, one in zip(places, series, strict=True)]
+    files = [f"{place}, series {uid}" if uid else place for place, uid in zip(places, series, strict=True)]
     _check_unique(name, "a path", files, lines)
     modalities = [Modality(cell.upper()) if cell else None for cell in table.get("modality", [""] * len(lines))]
     scans = tuple(
-        ScanRef(str(row.subject), str(row.session), str(row.condition), path.parent / place, modality, one)
-        for row, place, modality, one in zip(table.itertuples(), places, modalities, series, strict=True)
+        ScanRef(str(row.subject), str(row.session), str(row.condition), path.parent / place, modality, uid)
+        for row, place, modality, uid in zip(table.itertuples(), places, modalities, series, strict=True)
     )
     return Cohort(scans, _gather_strata(name, table), name)
 

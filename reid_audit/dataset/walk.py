@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from reid_audit.dataset.found import Ledger, show_name
+from reid_audit.dataset.candidates import Ledger, show_name
 from reid_audit.records import InputError
 
 

@@ -14,7 +14,7 @@ MOST_EXAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Candidate:
     """An image that may become a scan of the cohort.
 
     Attributes
