@@ -53,8 +53,8 @@ class RetinaFaceDetector:
     def detect(self, portrait: Portrait) -> tuple[Detection, ...]:
         """Candidates with a score above the floor, surest first."""
         canvas, border = on_canvas(portrait)
-        found = load_engine().retinaface.detect_faces(canvas, threshold=FLOOR_SCORE, model=self._model)
-        return tuple(self._describe(face, border) for face in found.values())
+        faces = load_engine().retinaface.detect_faces(canvas, threshold=FLOOR_SCORE, model=self._model)
+        return tuple(self._describe(face, border) for face in faces.values())
 
     def _describe(self, face: Mapping[str, Any], border: NDArray[np.int64]) -> Detection:
         left, top, right, bottom = (np.reshape(face["facial_area"], (2, 2)) - border).ravel().tolist()

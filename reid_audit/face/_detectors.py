@@ -228,8 +228,8 @@ class CascadeDetector(_DeepFaceDetector):
 
     def _look(self, canvas: NDArray[np.uint8], border: NDArray[np.int64]) -> Iterable[Detection]:
         # DeepFace's own numbers. Its class wraps this call in `except: pass`.
-        found, _, scores = self._eyes.model["face_detector"].detectMultiScale3(canvas, 1.1, 10, outputRejectLevels=True)
-        for (left, top, width, height), score in zip(found, np.ravel(scores), strict=True):
+        boxes, _, scores = self._eyes.model["face_detector"].detectMultiScale3(canvas, 1.1, 10, outputRejectLevels=True)
+        for (left, top, width, height), score in zip(boxes, np.ravel(scores), strict=True):
             box = (int(left), int(top), int(left + width), int(top + height))
             yield _describe(box, _find_eyes(self._eyes, canvas, box), float(score), border)
 

@@ -184,12 +184,12 @@ def build(make: Callable[[Engine], Any], *paths: Path, package: str = "") -> Any
         If a package is missing or broke.
     """
     engine = load_engine()
-    found = {path.name: path for path in paths}
+    by_name = {path.name: path for path in paths}
 
     def local_only(file_name: str, *_: object, **__: object) -> str:
-        if file_name not in found:
-            raise WeightsError(f"DeepFace asked for {file_name} while {', '.join(found) or 'no file'} was loaded")
-        return str(found[file_name])
+        if file_name not in by_name:
+            raise WeightsError(f"DeepFace asked for {file_name} while {', '.join(by_name) or 'no file'} was loaded")
+        return str(by_name[file_name])
 
     onnxruntime = engine.runtime.onnxruntime
     with (
@@ -206,7 +206,7 @@ def build(make: Callable[[Engine], Any], *paths: Path, package: str = "") -> Any
         except (ImportError, MemoryError) as error:
             mend = f": pip install {package}" if package else ""
             raise EngineError(
-                f"{', '.join(found) or package} cannot be loaded ({type(error).__name__}: {error}){mend}"
+                f"{', '.join(by_name) or package} cannot be loaded ({type(error).__name__}: {error}){mend}"
             ) from error
         except Exception as error:  # onnxruntime's errors share no other base
             cause = error.__cause__ or error
@@ -215,7 +215,7 @@ def build(make: Callable[[Engine], Any], *paths: Path, package: str = "") -> Any
                     f"{package} cannot be used ({type(cause).__name__}: {cause}): pip install {package}, "
                     "or choose --detector dlib"
                 ) from error
-            raise damaged(" and ".join(found), cause) from error
+            raise damaged(" and ".join(by_name), cause) from error
 
 
 def damaged(name: str, cause: BaseException) -> WeightsError:

@@ -142,18 +142,18 @@ def choose_face(
     others : tuple of Detection
         Second faces, surest first, by the rule at the top of this module.
     """
-    best = max(detections, key=lambda found: found.score)
-    plausible = [found for found in detections if found.score >= max(sure_score, SECOND_FACE_SCORE * best.score)]
+    best = max(detections, key=lambda face: face.score)
+    plausible = [face for face in detections if face.score >= max(sure_score, SECOND_FACE_SCORE * best.score)]
     if not plausible:
         return best, ()
     middle = np.array(size_px[::-1]) / 2
-    kept = max(plausible, key=lambda found: found.width_px - float(np.linalg.norm(found.centre_px - middle)))
+    kept = max(plausible, key=lambda face: face.width_px - float(np.linalg.norm(face.centre_px - middle)))
     others = [
-        found
-        for found in plausible
-        if not kept.holds(found.centre_px) and found.width_px >= SECOND_FACE_WIDTH * kept.width_px
+        face
+        for face in plausible
+        if not kept.holds(face.centre_px) and face.width_px >= SECOND_FACE_WIDTH * kept.width_px
     ]
-    return kept, tuple(sorted(others, key=lambda found: -found.score))
+    return kept, tuple(sorted(others, key=lambda face: -face.score))
 
 
 class SharedDetector:

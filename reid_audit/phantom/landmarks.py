@@ -122,11 +122,11 @@ def locate_landmarks(
         seed, identity, visit, modality=modality, spacing_mm=None, pose_sd_deg=pose_sd_deg, shift_sd_mm=shift_sd_mm
     )
     matrix = head_to_ras(person, at_visit)
-    found = {}
+    points_ras_mm = {}
     for name, point in _in_head_frame(person, find_anchors(person, at_visit)).items():
         # The warp moves the frame under the shape: what it carries to `point` came from there, minus the shift.
         away = (point - person.warp_centres_mm) / WARP_SIGMA_MM
         weight = np.exp(-0.5 * (away**2).sum(axis=1))
         point = point - weight @ person.warp_shifts_mm
-        found[name] = matrix[:3, :3] @ point + matrix[:3, 3]
-    return found
+        points_ras_mm[name] = matrix[:3, :3] @ point + matrix[:3, 3]
+    return points_ras_mm

@@ -62,15 +62,15 @@ def _points(scan: PhantomScan) -> NDArray[np.float64]:
 
 def _eye_centres(scan: PhantomScan) -> dict[str, Target]:
     """Return centre (RAS mm) and radius of each eye."""
-    found = {}
+    eyes = {}
     for side, label in (("R", "eye_right"), ("L", "eye_left")):
         where = np.argwhere(scan.labels == LABELS[label])
         if not len(where):
             raise InputError(f"scan: its label map holds no {label}; a structure set is drawn around the eyes")
         matrix = scan.volume.voxel_to_ras_mm
         volume_mm3 = len(where) * float(np.prod(scan.volume.spacing_mm))
-        found[side] = matrix[:3, :3] @ where.mean(axis=0) + matrix[:3, 3], float(np.cbrt(3 * volume_mm3 / 4 / np.pi))
-    return found
+        eyes[side] = matrix[:3, :3] @ where.mean(axis=0) + matrix[:3, 3], float(np.cbrt(3 * volume_mm3 / 4 / np.pi))
+    return eyes
 
 
 def _ellipsoid(points: NDArray[np.float64], centre: NDArray[np.float64], radii: Sequence[float]) -> Mask:

@@ -31,7 +31,7 @@ def pick_on_skin(skin: Skin, view: View, points_px: NDArray[np.float64]) -> NDAr
     rays = np.linalg.solve(matrix, np.column_stack([points, np.ones(len(points))]).T).T
     corners = (skin.vertices_ras_mm - camera.position_ras_mm)[skin.faces]
     a, along, across = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    found = np.full((len(points), 3), np.nan)
+    points_ras_mm = np.full((len(points), 3), np.nan)
     for n, ray in enumerate(rays):  # Moeller & Trumbore 1997, doi:10.1080/10867651.1997.10487468
         p = np.cross(ray, across)
         determinant = np.einsum("ij,ij->i", along, p)
@@ -43,5 +43,5 @@ def pick_on_skin(skin: Skin, view: View, points_px: NDArray[np.float64]) -> NDAr
         distance = np.einsum("ij,ij->i", across, q) / determinant
         met = ~flat & (u >= 0) & (v >= 0) & (u + v <= 1) & (distance > 0)
         if met.any():
-            found[n] = camera.position_ras_mm + distance[met].min() * ray
-    return found
+            points_ras_mm[n] = camera.position_ras_mm + distance[met].min() * ray
+    return points_ras_mm

@@ -156,9 +156,9 @@ def find_head_pose(skin: Skin) -> HeadPose:
     pitch, share = 0.0, 0.0
     if len(points) > 20:
         for start in _PITCH_STARTS_DEG:
-            found = _lay(radians(start), points, normals)
-            if found[1] > share + _CLEARLY_MORE:
-                pitch, share = found
+            fit = _lay(radians(start), points, normals)
+            if fit[1] > share + _CLEARLY_MORE:
+                pitch, share = fit
             if share > 1 - _CLEARLY_MORE:
                 break
     if share < _LEAST_ON_PROFILE:

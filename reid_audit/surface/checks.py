@@ -87,7 +87,7 @@ def _fit_plane(points: Array, normals: Array, direction: Array) -> tuple[int, Ar
     """Fit a plane to what lies foremost in a direction: how many points it has, its centre and normal."""
     height = points @ direction
     plane = height > height.max() - 2.5
-    found = (0, np.zeros(3), direction)
+    flattest = (0, np.zeros(3), direction)
     for _ in range(8):
         if plane.sum() < _LEAST_ON_PLANE:
             break
@@ -95,11 +95,11 @@ def _fit_plane(points: Array, normals: Array, direction: Array) -> tuple[int, Ar
         normal = np.linalg.eigh(np.cov((points[plane] - centre).T))[1][:, 0]
         normal *= np.sign(normal[1])
         grown = _on_plane(points, normals, centre, normal)
-        found = (int(grown.sum()), centre, normal)
+        flattest = (int(grown.sum()), centre, normal)
         if np.array_equal(grown, plane):
             break
         plane = grown
-    return found
+    return flattest
 
 
 def _flat_front_cm2(skin: Skin, head_box: HeadBox) -> float:
@@ -263,14 +263,14 @@ def check_skin(
         Warnings: ``mirrored``, ``level_doubtful``, ``thick_slices``, ``cut_front``, ``cut_top``, ``cut_bottom``.
         Information: ``couch_removed``, ``cut_left``, ``cut_right``, ``cut_back``.
     """
-    found = [*_check_intensities(volume, skin.level, cleaned), *_check_axes(volume)]
-    no_skin = not {finding.code for finding in found}.isdisjoint(("not_hu", "bone_only"))  # so nothing about a face
-    found += _check_head(skin, cleaned, settings=settings, altered=altered or no_skin)
+    findings = [*_check_intensities(volume, skin.level, cleaned), *_check_axes(volume)]
+    no_skin = not {finding.code for finding in findings}.isdisjoint(("not_hu", "bone_only"))  # so nothing about a face
+    findings += _check_head(skin, cleaned, settings=settings, altered=altered or no_skin)
     if cleaned.cut_cm3 > 0:
         text = f"{cleaned.cut_cm3:.0f} cm3 that hung on the head were cut off"
-        found.append(Finding("couch_removed", "info", text, cleaned.cut_cm3))
+        findings.append(Finding("couch_removed", "info", text, cleaned.cut_cm3))
     thickest = max(volume.spacing_mm)
     if thickest >= settings.thick_slice_mm:
         text = f"slices lie {thickest:.1f} mm apart: the face is coarse"
-        found.append(Finding("thick_slices", "warning", text, thickest))
-    return tuple(found)
+        findings.append(Finding("thick_slices", "warning", text, thickest))
+    return tuple(findings)

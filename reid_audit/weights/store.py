@@ -63,7 +63,7 @@ class WeightsFile:
 
 def _state(record: ModelFile, *, read: bool) -> WeightsFile:
     path = local.path_of(record)
-    found = WeightsFile(
+    file = WeightsFile(
         name=record.name,
         file_name=record.file_name,
         licence=record.licence,
@@ -75,16 +75,16 @@ def _state(record: ModelFile, *, read: bool) -> WeightsFile:
         pinned=record.sha256 is not None,
     )
     if not path.is_file():
-        return found
-    found = replace(found, state=State.PRESENT, path=path, size_bytes=path.stat().st_size)
+        return file
+    file = replace(file, state=State.PRESENT, path=path, size_bytes=path.stat().st_size)
     try:
         if read:
             local.verify(record.name)
-        elif found.size_bytes == 0 or (record.size_bytes or found.size_bytes) != found.size_bytes:
+        elif file.size_bytes == 0 or (record.size_bytes or file.size_bytes) != file.size_bytes:
             local.verify(record.name)  # fails before it reads the file, with the reason
     except WeightsError as error:
-        return replace(found, state=State.WRONG, reason=str(error))
-    return found
+        return replace(file, state=State.WRONG, reason=str(error))
+    return file
 
 
 def list_weights() -> tuple[WeightsFile, ...]:
@@ -121,14 +121,14 @@ def verify_weights(names: Iterable[str] | None = None, *, record: bool = True) -
         If the recorded digests cannot be read or written.
     """
     known = [local.model_file(name) for name in names] if names is not None else list(MODEL_FILES.values())
-    found = []
-    for one in known:
-        now = _state(one, read=True)
+    files = []
+    for model in known:
+        now = _state(model, read=True)
         if record and now.state is State.PRESENT and now.sha256 is None and now.path is not None:
-            write_digest(one, local.sha256_of(now.path))
-            now = _state(one, read=True)
-        found.append(now)
-    return tuple(found)
+            write_digest(model, local.sha256_of(now.path))
+            now = _state(model, read=True)
+        files.append(now)
+    return tuple(files)
 
 
 # --- putting files in ---

@@ -38,14 +38,14 @@ def digest_of(*values: object) -> str:
 
 def digest_of_program(package: Path, rooms: Iterable[str]) -> str:
     """Return the SHA-256 of the files of some rooms of a package: a changed program is another program."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for room in sorted(rooms):
         whole = package / room
         files = [file for file in whole.rglob("*") if file.is_file() and file.suffix != ".pyc"]
         for file in sorted(files) if whole.is_dir() else [whole.with_suffix(".py")]:
-            found.update(file.relative_to(package).as_posix().encode() + b"\0")
-            found.update(hashlib.sha256(file.read_bytes()).digest())
-    return found.hexdigest()
+            digest.update(file.relative_to(package).as_posix().encode() + b"\0")
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def _files_of(path: Path) -> list[Path] | None:

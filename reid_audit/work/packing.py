@@ -101,10 +101,10 @@ def unpack(payload: bytes, kind: type[T]) -> T:
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as members:
             arrays = {name: members[name] for name in members.files}
-        found: T = _build(json.loads(arrays.pop(_TREE).tobytes()), kind, arrays)
+        record: T = _build(json.loads(arrays.pop(_TREE).tobytes()), kind, arrays)
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(f"these bytes are no {kind.__name__}") from error
-    return found
+    return record
 
 
 @cache
@@ -119,7 +119,7 @@ def _build(tree: Any, hint: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     if origin in (types.UnionType, Union):
         if tree is None:
             return None
-        (hint,) = (one for one in inner if one is not type(None))
+        (hint,) = (part for part in inner if part is not type(None))
         return _build(tree, hint, arrays)
     if origin is np.ndarray:
         return arrays[tree]

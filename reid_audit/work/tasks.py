@@ -62,12 +62,12 @@ def run_all(
                 done(results[-1])
         return results
     tasks = {executor.submit(task, *each): each for each in arguments}
-    found: dict[Future[R], R] = {}
+    by_future: dict[Future[R], R] = {}
     try:
         for future in as_completed(tasks):
             error = future.exception()
             if error is None:
-                found[future] = future.result()
+                by_future[future] = future.result()
             elif not _is_lost(error):
                 raise error
             elif lost is None:
@@ -76,10 +76,10 @@ def run_all(
                     "--workers and run the same command again: what was finished is in the store"
                 ) from error
             else:
-                found[future] = lost(*tasks[future])
+                by_future[future] = lost(*tasks[future])
             if done is not None:
-                done(found[future])
-        return [found[future] for future in tasks]
+                done(by_future[future])
+        return [by_future[future] for future in tasks]
     finally:
         for future in tasks:
             future.cancel()

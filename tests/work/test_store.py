@@ -31,7 +31,7 @@ from reid_audit import (
     StoreError,
     View,
 )
-from reid_audit.audit import kept as kept_room
+from reid_audit.audit import face_cache
 from reid_audit.cli import main
 from reid_audit.records import Grid
 from reid_audit.work import digest_files, digest_of, digest_of_program, digest_of_state, pack, unpack
@@ -242,7 +242,7 @@ def test_every_room_that_a_scan_goes_through_is_part_of_the_key() -> None:
                 place = package.joinpath(*node.module.split(".")[1:])
                 waiting += sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
     assert len(seen) > 5
-    assert seen <= set(kept_room.ROOMS)
+    assert seen <= set(face_cache.ROOMS)
 
 
 # --- the store ---
@@ -293,7 +293,7 @@ def test_a_damaged_entry_is_noticed_dropped_and_made_again(
 
 def test_an_entry_that_is_whole_and_no_face_is_made_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    faces = kept_room.FaceCache(store, ())
+    faces = face_cache.FaceCache(store, ())
     store.put(_key(), b"not an archive")
     scan = _record().scan
     assert faces.find(scan, _key()) is None
