@@ -1,4 +1,4 @@
-"""What the statistics of paper 1 say, recomputed from the distances that its authors printed.
+"""What the statistics of O'Sullivan-Steben 2025 say, recomputed from the distances that its authors printed.
 
 O'Sullivan-Steben et al. (2025) judged an eye-plane defacer by the cosine distances of 70 patients before and after, and
 printed the distances of 68 of them in their public notebook. Given those as a CSV (columns group, sex, index,

@@ -1,4 +1,4 @@
-"""Table 2 of paper 1 on synthetic patients: the published way of judging a defacer, and what it does not see.
+"""Table 2 of O'Sullivan-Steben 2025 on synthetic patients: the published way of judging, and what it does not see.
 
 Each synthetic patient has two planning CTs. The first, with its structure set and dose, is defaced by the eye-plane
 defacer as O'Sullivan-Steben et al. (2025) describe it, DICOM in and DICOM out; then both are audited::
@@ -55,7 +55,7 @@ from reid_audit.records import AttackEvidence, AuditResult, Group, TestResult
 from reid_audit.report import estimate_text, rank1_text, rate_text, test_text
 from reid_audit.work import run_all
 
-ALPHA = 0.005  # paper 1, II.C.4
+ALPHA = 0.005  # O'Sullivan-Steben 2025, II.C.4
 DEFACED = "eye-plane"
 VARIETY = 1.5
 POSITIONS = ("HFS", "HFP", "FFS", "FFP")
@@ -77,7 +77,7 @@ def scan_patient(
 
 
 def say_test(test: TestResult, *, expect_different: bool) -> str:
-    """Return one line of the table: the test, and whether it ends as paper 1 expects."""
+    """Return one line of the table: the test, and whether it ends as O'Sullivan-Steben 2025 expects."""
     different = test.p < ALPHA
     found = "differ" if different else "indistinguishable"
     expected = "as expected" if different is expect_different else "NOT as expected"
@@ -113,7 +113,7 @@ def say_distances(scores: pd.DataFrame) -> list[str]:
 
 
 def say_table(result: AuditResult) -> list[str]:
-    """Return Table 2 as paper 1 has it, and below it what the linkability tests say."""
+    """Return Table 2 as O'Sullivan-Steben 2025 has it, and below it what the linkability tests say."""
     control = next(c for c in result.evidence.controls if c.attack == "naive")
     naive = result.evidence.attack(DEFACED)
     tmr, fmr = control.rate("youden")
@@ -124,7 +124,7 @@ def say_table(result: AuditResult) -> list[str]:
         ("defaced_same vs different", "mann_whitney", False),
     )
     lines = [f"Before defacing: {rate_text(tmr)} matched, different patients {rate_text(fmr)}.", ""]
-    lines += [f"Table 2 of paper 1 (different = p < {ALPHA}), naive attacker:"]
+    lines += [f"Table 2 of O'Sullivan-Steben 2025 (different = p < {ALPHA}), naive attacker:"]
     lines += [say_test(tests[compared, name], expect_different=differ) for compared, name, differ in expected]
     lines += ["", "What the linkability tests say:"]
     return lines + [line for attack in result.evidence.attacks for line in say_attack(attack)]

@@ -3,9 +3,9 @@
     python examples/utility_tables.py --subjects 20
 
 Makes the heads, defaces the first visit, segments every scan with a small model, lays a dose over it, and prints what
-each paper printed: which voxels are left and the train x test matrix (paper 0: Sahlsten 2023), Dice by position
-against the cut and the places of target volumes (1: O'Sullivan-Steben 2025), intensities, depth and dose (2:
-DeIdentifier against mri_reface), repeatability and the trade-off against re-identification risk (3: Molchanova 2023).
+each paper printed: which voxels are left and the train x test matrix (Sahlsten 2023), Dice by position against the
+cut and the places of target volumes (O'Sullivan-Steben 2025), intensities, depth and dose (Ammar 2025), repeatability
+and the trade-off against re-identification risk (Molchanova 2023). docs/references.md has the papers.
 
 The model stands in for a segmentation network. It learns from training scans which smoothed intensities each structure
 has, and takes the voxels with such intensities in and closely around the place where the structure is known to be. So
@@ -180,7 +180,7 @@ def segment_scan(scan: ScanRef, folder: Path, models: Mapping[str, Ranges]) -> l
             write_labels(found, volume.voxel_to_ras_mm, folder / "segmentations" / scan.path.name)
         for value in ranges:
             dice = compare_masks(found == value, truth == value, spacing_mm=volume.spacing_mm).dice
-            empty = not (found == value).any()  # paper 0 leaves empty outputs out
+            empty = not (found == value).any()  # Sahlsten 2023 leaves empty outputs out
             rows.append((trained_on, scan.condition, scan.subject, NAMES[value], math.nan if empty else dice))
     return rows
 
@@ -232,20 +232,20 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
             progress=progress,
         )
     say_findings(found)
-    heading("Paper 0: voxels that are left, structures lost, train x test")
+    heading("Sahlsten 2023: voxels that are left, structures lost, train x test")
     say_structures(found, "Voxels of the original's structures", VOXELS)
     say_matrix(found)
-    heading("Paper 1: Dice by position against the cut, places of target volumes")
+    heading("O'Sullivan-Steben 2025: Dice by position against the cut, places of target volumes")
     say_places(found)
     say_targets(found)
-    heading("Paper 2: segmentations, intensities, depth, dose, defacers compared")
+    heading("Ammar 2025: segmentations, intensities, depth, dose, defacers compared")
     say_structures(found, "Segmentations before and after", SEGMENTATION)
     say_scans(found, "Intensities by tissue, after - before", TISSUE, tissues=True)
     say_scans(found, "The scan as a whole", SCAN, tissues=False)
     say_changes(found)
     say_structures(found, "Dose in cGy", DOSE)
     say_comparisons(found)
-    heading("Paper 3: repeatability of volumes, trade-off")
+    heading("Molchanova 2023: repeatability of volumes, trade-off")
     say_volumes(found)
     if not options.without_risk:
         with local_executor(options.workers) as executor, show_progress() as progress:

@@ -104,7 +104,7 @@ def say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: 
 
 
 def say_changes(utility: Utility) -> None:
-    """Print into what connected regions the changes fall, and of what kind they are (paper 4)."""
+    """Print into what connected regions the changes fall, and of what kind they are (Nohel 2025)."""
     rows = []
     for condition in _conditions(utility):
         regions = [part for case in utility.cases if case.condition == condition for part in case.components]
@@ -118,7 +118,7 @@ def say_changes(utility: Utility) -> None:
 
 
 def say_places(utility: Utility) -> None:
-    """Print Dice by where the structures lie against the change (paper 1)."""
+    """Print Dice by where the structures lie against the change (O'Sullivan-Steben 2025)."""
     rows = []
     for row in utility.places:
         span = (
@@ -133,7 +133,7 @@ def say_places(utility: Utility) -> None:
 
 
 def say_volumes(utility: Utility) -> None:
-    """Print bias, limits of agreement and repeatability of the volumes (paper 3)."""
+    """Print bias, limits of agreement and repeatability of the volumes (Molchanova 2023)."""
     rows = []
     for row in utility.volumes:
         unit = row.unit or "scaled"
@@ -146,7 +146,7 @@ def say_volumes(utility: Utility) -> None:
 
 
 def say_targets(utility: Utility) -> None:
-    """Print where the planning target volumes lie against the change (paper 1)."""
+    """Print where the planning target volumes lie against the change (O'Sullivan-Steben 2025)."""
     rows = []
     for condition in _conditions(utility):
         counts = count_targets(utility.cases, condition)
@@ -158,7 +158,7 @@ def say_targets(utility: Utility) -> None:
 
 
 def say_comparisons(utility: Utility) -> None:
-    """Print the comparisons of two defacers that differ (paper 2)."""
+    """Print the comparisons of two defacers that differ (Ammar 2025)."""
     clear = [c for c in utility.comparisons if c.t.p_adjusted <= _ALPHA or c.wilcoxon.p_adjusted <= _ALPHA]
     if not utility.comparisons:
         return
@@ -204,7 +204,7 @@ def say_matrix(utility: Utility) -> None:
 
 
 def say_trade_off(points: Sequence[TradeOff]) -> None:
-    """Print risk and cost of each defacer, and which no other one beats in both (paper 3)."""
+    """Print risk and cost of each defacer, and which no other one beats in both (Molchanova 2023)."""
     front = pareto_front(points)
     rows = []
     for point in points:

@@ -6,8 +6,8 @@ defacer
     Anything that takes a volume with its label map and gives back a volume on the same grid, with the mask of the
     voxels that it changed.
 image axes
-    i, j, k of a `Volume` grow to the right, front and top. The reference defacers cut along them, as paper 1 cuts
-    along the slices of the scan, and not along the axes of a tilted head.
+    i, j, k of a `Volume` grow to the right, front and top. The reference defacers cut along them, as
+    O'Sullivan-Steben 2025 cuts along the slices of the scan, and not along the axes of a tilted head.
 study
     A scan as radiotherapy keeps it in DICOM: a CT series, an RT structure set with its contours, and RT doses. The body
     contour and the dose show the face as the scan does, so that all three are defaced together (`deface_study`).

@@ -1,4 +1,4 @@
-"""The eye-plane defacer of paper 1 for a radiotherapy study: CT series, structure set and dose, in DICOM.
+"""The eye-plane defacer for a radiotherapy study: CT series, structure set and dose, in DICOM.
 
 Defined after O'Sullivan-Steben 2025, II.A-B. From the lowest slice that shows an eye up to the top, everything in
 front of the eyes' centre becomes air; voxels of targets (PTV, CTV, GTV) and brain stay. Eyes, lenses, corneas and

@@ -1,4 +1,4 @@
-"""The cut of paper 1 (O'Sullivan-Steben 2025, II.A-B): where it lies, and which voxels it takes.
+"""The cut of O'Sullivan-Steben 2025 (II.A-B): where it lies, and which voxels it takes.
 
 Words
 -----

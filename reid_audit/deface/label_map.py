@@ -1,4 +1,4 @@
-"""The eye-plane cut on a volume with a label map: what paper 1 does to a study, for NIfTI and its like."""
+"""The eye-plane cut on a volume with a label map: O'Sullivan-Steben 2025 for NIfTI and its like."""
 
 from __future__ import annotations
 

@@ -56,5 +56,5 @@ def make_defacer(word: str) -> Defacer | None:
 
 
 def reference_defacers() -> tuple[Defacer, ...]:
-    """Return the three defacers of the demo: the cut of paper 1, a light blur, and the removal of the whole face."""
+    """Return the three defacers of the demo: the eye-plane cut, a light blur, and the removal of the whole face."""
     return EyePlaneCut(), FaceBlur(), FaceRemoval()

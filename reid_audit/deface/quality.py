@@ -15,7 +15,7 @@ removed
 covered
     As much of a part's skin lies so far below what was put before it.
 impacted depth
-    From the foremost point of the original's skin straight back to the deepest altered voxel (paper 2's definition);
+    From the foremost point of the original's skin straight back to the deepest altered voxel (Ammar 2025's definition);
     also how deep below the nearest skin the altered voxels lie.
 """
 

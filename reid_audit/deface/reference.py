@@ -68,7 +68,7 @@ def brain_of(labels: Labels, label_values: Mapping[str, int]) -> NDArray[np.bool
 
 @dataclass(frozen=True, slots=True)
 class EyePlaneCut:
-    """The defacer of paper 1 (O'Sullivan-Steben 2025, II.A) for one volume with eye labels.
+    """The defacer of O'Sullivan-Steben 2025 (II.A) for one volume with eye labels.
 
     Everything above the lowest slice of the eyes and in front of the eyes' centre becomes air; brain voxels are kept.
     Nose, mouth and chin stay.

@@ -4,11 +4,11 @@ Each function draws on the Axes that it is given, so that a notebook can arrange
 figure into text for a page or a file. Where there is nothing to draw the Axes say so.
 
 =================================== ====================================================================================
-`draw_distributions`, `draw_pairs`  distances per group; each person before and after defacing (paper 1, Figure 4)
+`draw_distributions`, `draw_pairs`  distances per group; each subject before and after defacing
 `draw_roc`, `draw_det`              what originals allow, with the operating points, and what defaced scans leave
 `draw_cmc`                          mates among the first r, with chance
 `draw_match_rates`, `draw_attacks`  match rates per defacer; what each attacker reaches, with intervals
-`draw_tradeoff`                     risk against cost (after paper 3, Figure 5)
+`draw_tradeoff`                     risk against cost (after Molchanova 2023, Figure 5)
 `draw_bland_altman`                 a measure before and after, case by case
 `draw_threshold_by_size`            how much a threshold depends on the number of people who set it
 =================================== ====================================================================================

@@ -25,7 +25,7 @@ def draw_tradeoff(
     structure: str = "all",
     position: str = "all",
 ) -> None:
-    """Draw what each defacer leaves linkable against what it cost, with both intervals (after paper 3, Figure 5).
+    """Draw what each defacer leaves linkable against what it cost, with both intervals (Molchanova 2023, Figure 5).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Distances: how they lie per group, and how each person's distance changed (paper 1, Figure 4)."""
+"""Distances: how they lie per group, and how each person's distance changed (O'Sullivan-Steben 2025, Figure 4)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_LINES = 200
 
 
 def draw_distributions(axes: Any, distributions: Sequence[Distribution], *, threshold: float | None = None) -> None:
-    """Draw the share of comparisons per distance, one outline per group (paper 1, Figure 4A).
+    """Draw the share of comparisons per distance, one outline per group (O'Sullivan-Steben 2025, Figure 4A).
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def draw_distributions(axes: Any, distributions: Sequence[Distribution], *, thre
 
 
 def draw_pairs(axes: Any, pairs: Sequence[SubjectEvidence], *, threshold: float | None = None) -> None:
-    """Draw each person's distance before and after defacing, joined by a line, over whisker boxes (paper 1, Figure 4B).
+    """Draw each subject's distance before and after defacing over whisker boxes (O'Sullivan-Steben 2025, Figure 4B).
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ def mean_of_people(values: ArrayLike, subject: ArrayLike, *, is_share: bool = Fa
 
 
 def paired_t(before: ArrayLike, after: ArrayLike, *, compared: str = "", subjects: int | None = None) -> TestResult:
-    """Two-sided paired t-test (paper 2); pairs with a NaN are left out.
+    """Two-sided paired t-test (Ammar 2025); pairs with a NaN are left out.
 
     ``statistic`` is t of after minus before; ``effect`` the mean difference over its standard deviation (Cohen's d_z).
 

@@ -204,8 +204,8 @@ def measure_scan(
         Segmentations of the original and of the defaced scan, on the scan's grid. With ``before`` alone only the
         integrity of its voxels (and of its dose) is measured; without it the scan as a whole.
     dose_before, dose_after : Dose, optional
-        Without ``dose_after`` the dose before is taken for both, in the structures before and after (paper 2); without
-        a segmentation after either, there is nothing to compare.
+        Without ``dose_after`` the dose before is taken for both, in the structures before and after (Ammar 2025);
+        without a segmentation after either, there is nothing to compare.
     settings : UtilitySettings
 
     Raises

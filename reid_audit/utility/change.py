@@ -212,7 +212,7 @@ def map_difference(original: Volume, defaced: Volume) -> Volume:
 def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> tuple[TissueChange, ...]:
     """Summarise the differences by tissue: air, soft tissue, bone and all in CT, all alone in MR.
 
-    The mean of the differences of air is its shift; mri_reface moved it by -90 HU in paper 2.
+    The mean of the differences of air is its shift; mri_reface moved it by -90 HU in Ammar 2025.
     """
     before, after = original.intensity, defaced.intensity
     tissues = [("all", np.ones(1, dtype=bool))]
@@ -252,10 +252,11 @@ def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> t
 
 
 class Place(StrEnum):
-    """Where a structure lies against the change (paper 1, for PTVs).
+    """Where a structure lies against the change (O'Sullivan-Steben 2025, for PTVs).
 
     ``kept``: none of its voxels changed, but the head was cut in front of and behind it in some row along j: the
-    defacer spared it. Paper 1, whose defacer spares target volumes, counts these as overlapping the removed region.
+    defacer spared it. O'Sullivan-Steben 2025, whose defacer spares target volumes, counts these as overlapping the
+    removed region.
     ``elsewhere``: on slices without a change, between slices with one.
     """
 

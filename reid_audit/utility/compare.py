@@ -1,4 +1,4 @@
-"""Defacers against each other, metric by metric and structure by structure (paper 2)."""
+"""Defacers against each other, metric by metric and structure by structure (Ammar 2025)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMPARED = ("dice", "surface_dice", "hd95", "msd", "preserved", "dose_d0.01cc_ab
 
 @dataclass(frozen=True, slots=True)
 class DefacerComparison:
-    """Two defacers in one metric of one structure, paired by person (paper 2).
+    """Two defacers in one metric of one structure, paired by person (Ammar 2025).
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class DefacerComparison:
 
 
 def compare_defacers(cases: Sequence[CaseUtility]) -> tuple[DefacerComparison, ...]:
-    """Compare every two defacers in each metric of `COMPARED` and each structure, paired by person (paper 2)."""
+    """Compare every two defacers in each metric of `COMPARED` and each structure, paired by person (Ammar 2025)."""
     table = tabulate(cases)
     conditions = list(dict.fromkeys(table["condition"]))
     found: list[DefacerComparison] = []

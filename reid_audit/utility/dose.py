@@ -3,7 +3,7 @@
 Words
 -----
 D(V)
-    The smallest dose in the hottest volume V of a structure: D0.01cc is that of its hottest 10 mm3 (paper 2).
+    The smallest dose in the hottest volume V of a structure: D0.01cc is that of its hottest 10 mm3 (Ammar 2025).
 DVH
     Share of a structure's volume that gets at least a dose.
 

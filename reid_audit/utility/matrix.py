@@ -1,4 +1,4 @@
-"""Models trained and tested on original and defaced data: the matrix of paper 0's Table 2, from a table of scores."""
+"""Models trained and tested on original and defaced data: Table 2 of Sahlsten 2023, from a table of scores."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MatrixCell:
     mean, sd : float
         NaN without scores.
     scores, undefined : int
-        Rows with a score, and rows without (an empty output): left out of the mean as in paper 0, and counted.
+        Rows with a score, and rows without (an empty output): left out of the mean as in Sahlsten 2023, and counted.
     mean_with_empty : float
         With 0 for each empty output: what remains of a mean that gains by failing. For scores of which more is better.
     """

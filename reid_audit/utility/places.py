@@ -1,4 +1,4 @@
-"""Where structures lie against the change, and what that means for a metric: the tables of paper 1."""
+"""Where structures lie against the change, and what that means for a metric: the tables of O'Sullivan-Steben 2025."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlaceSummary:
-    """A metric of one structure at one place against the change (paper 1), over the cases in which it lies there.
+    """A metric of one structure at one place against the change, over the cases in which it lies there.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class PlaceSummary:
 
 
 def summarize_places(cases: Sequence[CaseUtility], metric: str = "dice") -> tuple[PlaceSummary, ...]:
-    """Summarise a metric by where the structures lie against the change, as paper 1 does for Dice.
+    """Summarise a metric by where the structures lie against the change, as O'Sullivan-Steben 2025 does for Dice.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def is_target(name: str) -> bool:
 
 
 def count_targets(cases: tuple[CaseUtility, ...], condition: str) -> dict[str, int]:
-    """Count the planning target volumes of one defacer by their place against the change (paper 1)."""
+    """Count the planning target volumes of one defacer by their place against the change (O'Sullivan-Steben 2025)."""
     counts = dict.fromkeys((place.value for place in Place), 0)
     for case in cases:
         for place in case.places:

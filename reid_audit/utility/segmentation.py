@@ -1,18 +1,18 @@
 """Two segmentations of one structure: overlap, surface agreement, distances and volumes on physical spacing.
 
 =============== ============================================================================================
-dice            2 |A and B| / (|A| + |B|) (papers 0, 1). Both empty: NaN. One empty: 0.
+dice            2 |A and B| / (|A| + |B|) (Sahlsten 2023, O'Sullivan-Steben 2025). Both empty: NaN. One empty: 0.
 surface_dice    Share of both surfaces, by area, that lies within the tolerance of the other one (Nikolov 2018;
-                paper 2 at 2 mm). A distance of exactly the tolerance is within. Both empty: NaN. One empty: 0.
-hd95_mm         The larger of the two directed 95th percentiles over surface voxels: 95HD of paper 0's appendix,
-                and HD95 of paper 2 and MONAI. Percentiles interpolate linearly.
-mean_hd95_mm    The mean of the two: MHD95 of paper 0's appendix.
+                Ammar 2025 at 2 mm). A distance of exactly the tolerance is within. Both empty: NaN. One empty: 0.
+hd95_mm         The larger of the two directed 95th percentiles over surface voxels: 95HD of Sahlsten 2023's appendix,
+                and HD95 of Ammar 2025 and MONAI. Percentiles interpolate linearly.
+mean_hd95_mm    The mean of the two: MHD95 of Sahlsten 2023's appendix.
 hd_mm           The larger of the two maxima over surface voxels (Hausdorff).
-msd_mm          Mean of the two mean directed distances over surface voxels (paper 0).
+msd_mm          Mean of the two mean directed distances over surface voxels (Sahlsten 2023).
 =============== ============================================================================================
 
-The four distances are NaN where one of the two is empty: there is no distance to nothing. Paper 0 leaves such cases
-out of its means; so does a mean here, and their number stands beside it.
+The four distances are NaN where one of the two is empty: there is no distance to nothing. Sahlsten 2023 leaves such
+cases out of its means; so does a mean here, and their number stands beside it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from reid_audit.utility.surfaces import (
 )
 
 TOLERANCE_MM = 2.0
-"""Of the surface Dice, as in paper 2."""
+"""Of the surface Dice, as in Ammar 2025."""
 
 _SLACK_MM = 1e-9
 """A distance that equals the tolerance may come out a rounding error larger."""

@@ -13,7 +13,7 @@ from reid_audit.utility.surfaces import Spacing, find_surface_voxels
 
 SKIN_HU = -300.0
 NEAR_FACE_MM = 5.0
-"""Within this distance of the facial skin a structure lies on the face (paper 2)."""
+"""Within this distance of the facial skin a structure lies on the face (Ammar 2025)."""
 
 _HEAD_MM = 260.0
 """From the crown of a large head to below its chin: what lies lower is neck, shoulders and chest."""
@@ -111,7 +111,7 @@ def distance_to_face_mm(structure: Structure, skin: FacialSkin) -> float:
 
 
 def depths_of_change_mm(changed: NDArray[np.bool_], skin: FacialSkin) -> NDArray[np.float64]:
-    """Depth of the deepest changed voxel behind the facial skin, along j, for each row that has one (paper 2).
+    """Depth of the deepest changed voxel behind the facial skin, along j, for each row that has one (Ammar 2025).
 
     Parameters
     ----------

@@ -174,7 +174,7 @@ def _ncr_value(cases: Sequence[CaseUtility], condition: str) -> UtilityValue:
 
 
 def summarize_volumes(cases: Sequence[CaseUtility]) -> tuple[Repeatability, ...]:
-    """Bland-Altman and CR of each structure under each defacer, and nCR of all together (paper 3, Table 4)."""
+    """Bland-Altman and CR of each structure under each defacer, and nCR of all together (Molchanova 2023, Table 4)."""
     rows = []
     for condition in dict.fromkeys(case.condition for case in cases):
         volumes, _ = _volumes_of(cases, condition)

@@ -4,7 +4,7 @@ Words
 -----
 surface voxel
     A voxel of the mask that shares a face with a voxel outside of it. What lies beyond the edge of the image is
-    outside. This is the surface of paper 0, of ITK's contour filters and of MONAI.
+    outside. This is the surface of Sahlsten 2023, of ITK's contour filters and of MONAI.
 surfel
     A corner between eight voxels of which some, not all, belong to the mask. Its area is that of classic marching
     cubes through the eight; this is the surface of Nikolov et al. 2018 (arXiv:1809.04430), whose surface Dice weighs

@@ -1,4 +1,4 @@
-"""Risk against cost: the points of paper 3's trade-off plot, and which defacers no other one beats in both."""
+"""Risk against cost: the points of Molchanova 2023's trade-off plot, and which defacers no other one beats in both."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pareto_front(points: Sequence[TradeOff]) -> tuple[TradeOff, ...]:
 
 
 def mean_inverse_distance(result: AuditResult, condition: str, attack: str = "naive") -> tuple[float, float]:
-    """Risk as paper 3 has it: mean and standard deviation over people of 1 / distance to the own original.
+    """Risk as Molchanova 2023 has it: mean and standard deviation over people of 1 / distance to the own original.
 
     A person without a distance counts 1 / 2, the inverse of the largest cosine distance: the attacker learned nothing.
     A distance of 0 makes the risk infinite. NaN where the result lists nobody for this defacer and attacker.

@@ -1,4 +1,4 @@
-"""Volumes before and after: bias, limits of agreement, coefficient of repeatability, and its normalised form (paper 3).
+"""Volumes before and after: bias, limits of agreement, repeatability and its normalised form (Molchanova 2023).
 
 ================ ===========================================================================================
 difference       Volume after minus before.

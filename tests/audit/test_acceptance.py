@@ -52,7 +52,7 @@ def test_the_eye_plane_cut_looks_safe_the_published_way_and_does_not_pass(
     result: AuditResult,
 ) -> None:
     attack = result.evidence.attack("eye-plane")
-    assert attack.match("youden").counted.value <= 0.10  # what paper 1 looks at
+    assert attack.match("youden").counted.value <= 0.10  # what O'Sullivan-Steben 2025 looks at
     assert attack.search.rank1.low > attack.search.chance1
     assert attack.linkability.low > 0.5
     decisions = {each.condition: each.decision for each in result.verdict.conditions}
