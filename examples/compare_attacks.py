@@ -124,7 +124,7 @@ def tabulate(result: AuditResult) -> Sequence[str]:
         )
     order = {defacer.name: place for place, defacer in enumerate(DEFACERS)}
     for one in sorted(result.evidence.attacks, key=lambda one: order[one.condition]):
-        people = one.match("youden").people if one.matches else None
+        people = one.match("youden").subjects if one.matches else None
         matched = "" if people is None else f"{people.successes}/{people.trials}"
         rank1, link = one.search.rank1, one.linkability
         rows.append(

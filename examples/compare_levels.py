@@ -128,7 +128,7 @@ def by_hand(scan: ScanRef, volume: Volume, settings: Settings) -> tuple[float, F
 def tell(record: FaceRecord) -> str:
     """Say what became of a scan."""
     codes = ", ".join(finding.code for finding in record.findings if finding.severity != "info")
-    level = "none" if record.level is None else f"{record.level:.4g}"
+    level = "none" if record.skin_level is None else f"{record.skin_level:.4g}"
     return f"{record.face.status}, level {level}, confidence {record.face.confidence:.2f} [{codes}]"
 
 

@@ -39,7 +39,7 @@ _COLUMNS: Mapping[str, Mapping[str, object]] = {
     "status": {"Description": "How far the scan came; ok = a face was found and measured"},
     "reason": {"Description": "One sentence where the status is not ok"},
     "confidence": {"Description": "The detector's own score"},
-    "level": {"Description": "Intensity of the skin's isosurface, in the scan's own units"},
+    "skin_level": {"Description": "Intensity of the skin's isosurface, in the scan's own units"},
     "findings": {"Description": "Codes of what was noticed"},
 }
 
@@ -111,7 +111,15 @@ def _faces_table(records: Sequence[FaceRecord]) -> str:
     for record in records:
         codes = ", ".join(finding.code for finding in record.findings)
         scan, face = record.scan, record.face
-        row = (scan.session, scan.condition, scan.label, face.status.value, face.reason, face.confidence, record.level)
+        row = (
+            scan.session,
+            scan.condition,
+            scan.label,
+            face.status.value,
+            face.reason,
+            face.confidence,
+            record.skin_level,
+        )
         lines.append("\t".join(_cell(value) for value in (*row, codes)))
     return "\n".join(lines) + "\n"
 

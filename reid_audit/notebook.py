@@ -112,7 +112,7 @@ class Audit:
         """Each person per defacer and attacker: distances and ranks before and after. Personal."""
         import pandas as pd
 
-        rows = [[getattr(person, name) for name in PEOPLE_COLUMNS] for person in self.result.people]
+        rows = [[getattr(person, name) for name in PEOPLE_COLUMNS] for person in self.result.subjects]
         return pd.DataFrame(rows, columns=list(PEOPLE_COLUMNS))
 
     @property

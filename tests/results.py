@@ -62,7 +62,7 @@ def make_faces(
                 )
                 findings = (Finding("reader", "info", "mirrored affine"),) if rng.random() < 0.1 else ()
                 scan = ScanRef(name, visit, condition, Path(f"/data/private/{condition}/{name}_{visit}.nii.gz"))
-                made.append(FaceRecord(scan, face, level=-300.0, findings=findings, seconds={"read": 1.5}))
+                made.append(FaceRecord(scan, face, skin_level=-300.0, findings=findings, seconds={"read": 1.5}))
     return made
 
 

@@ -39,15 +39,15 @@ def offered(calibration: Calibration) -> list[Threshold]:
     return [t for t in calibration.thresholds if not math.isnan(t.distance)]
 
 
-def count_unacquired(acquired: Acquisition, sessions: int, level: float) -> Rate:
+def count_unacquired(acquired: Acquisition, sessions: int, confidence: float) -> Rate:
     """Return the FTA over scans."""
-    return subject_rate(~acquired.seen, acquired.key // max(sessions, 1), level=level)[0]
+    return subject_rate(~acquired.seen, acquired.key // max(sessions, 1), confidence=confidence)[0]
 
 
 # --- match rates ---
 
 
-def measure_matches(attempt: Attempt, threshold: Threshold, *, level: float) -> MatchRates:
+def measure_matches(attempt: Attempt, threshold: Threshold, *, confidence: float) -> MatchRates:
     """Measure how often defaced scans match their own person, three ways, and strangers beside it."""
     t, own, non_mated = threshold.distance, attempt.own, attempt.non_mated
     who, seen, hit = own.probe, ~np.isnan(own.distance), own.distance < t
@@ -61,12 +61,12 @@ def measure_matches(attempt: Attempt, threshold: Threshold, *, level: float) -> 
     return MatchRates(
         threshold=threshold.name,
         distance=t,
-        counted=subject_rate(hit, who, level=level)[0],
-        acquired=subject_rate(hit[seen], who[seen], level=level)[0],
-        worst=subject_rate(np.isnan(attempt.filled) | (attempt.filled < t), who, level=level)[0],
-        people=subject_rate(matched, people, level=level)[0],
-        non_mated=rate_of_pairs(non_mated.distance < t, non_mated.probe, non_mated.reference, level=level),
-        still_matched=subject_rate(hit[was], who[was], level=level)[0],
+        counted=subject_rate(hit, who, confidence=confidence)[0],
+        acquired=subject_rate(hit[seen], who[seen], confidence=confidence)[0],
+        worst=subject_rate(np.isnan(attempt.filled) | (attempt.filled < t), who, confidence=confidence)[0],
+        subjects=subject_rate(matched, people, confidence=confidence)[0],
+        non_mated=rate_of_pairs(non_mated.distance < t, non_mated.probe, non_mated.reference, confidence=confidence),
+        still_matched=subject_rate(hit[was], who[was], confidence=confidence)[0],
         at_low=share_below(threshold.low),
         at_high=share_below(threshold.high),
         reason="" if len(who) else f"there are no {attempt.group.value} comparisons with an acquired reference",
@@ -76,28 +76,30 @@ def measure_matches(attempt: Attempt, threshold: Threshold, *, level: float) -> 
 # --- linkability ---
 
 
-def measure_linkability(own: Pairs, non_mated: Pairs, *, level: float, missing: str) -> Estimate:
+def measure_linkability(own: Pairs, non_mated: Pairs, *, confidence: float, missing: str) -> Estimate:
     """Measure the AUC of own against strangers' comparisons; ``missing`` is the reason where there are none."""
-    found = auc_of_pairs(own.distance, own.probe, non_mated.distance, non_mated.probe, non_mated.reference, level=level)
+    found = auc_of_pairs(
+        own.distance, own.probe, non_mated.distance, non_mated.probe, non_mated.reference, confidence=confidence
+    )
     return replace(found, reason=missing) if math.isnan(found.value) else found
 
 
-def _measure_within(searches: Searches, level: float) -> Estimate:
+def _measure_within(searches: Searches, confidence: float) -> Estimate:
     """AUC within each search. Ties, and probes that were not acquired, count one half."""
     inside = searches.of >= 0
     non_mated = searches.non_mated if inside.all() else searches.non_mated.keep(inside)
     mate = searches.mate[searches.of[inside]]
     nearer = 0.5 + 0.5 * (mate < non_mated.distance) - 0.5 * (mate > non_mated.distance)
-    found = mean_of_pairs(nearer, non_mated.probe, non_mated.reference, level=level)
+    found = mean_of_pairs(nearer, non_mated.probe, non_mated.reference, confidence=confidence)
     return replace(found, reason="no probe has both a mate and a stranger") if math.isnan(found.value) else found
 
 
-def _measure_parrot(table: Scores, attempt: Attempt, level: float) -> Estimate:
+def _measure_parrot(table: Scores, attempt: Attempt, confidence: float) -> Estimate:
     own, non_mated = (
         table.select(group, attempt.attack, attempt.condition)
         for group in (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
     )
-    return measure_linkability(own, non_mated, level=level, missing="nobody has two defaced visits")
+    return measure_linkability(own, non_mated, confidence=confidence, missing="nobody has two defaced visits")
 
 
 # --- tests ---
@@ -210,7 +212,7 @@ def assess_attempt(
     *,
     rng: np.random.Generator,
     permutations: int,
-    level: float,
+    confidence: float,
     margin: float,
 ) -> AttackEvidence:
     """Measure one attacker's attempt on one defacer."""
@@ -218,39 +220,41 @@ def assess_attempt(
     youden = next((t for t in thresholds if t.name == "youden"), None)
     group = attempt.group.value
     missing = f"there are no {group} or no defaced_different comparisons"
-    linkability = measure_linkability(attempt.own, attempt.non_mated, level=level, missing=missing)
+    linkability = measure_linkability(attempt.own, attempt.non_mated, confidence=confidence, missing=missing)
     seen = attempt.own.acquired(), attempt.non_mated.acquired()
     return AttackEvidence(
         condition=attempt.condition,
         attack=attempt.attack,
         group=attempt.group,
         subjects=attempt.people,
-        fta=count_unacquired(attempt.acquired, attempt.sessions, level),
+        fta=count_unacquired(attempt.acquired, attempt.sessions, confidence),
         matches=()
         if attempt.group is Group.DEFACED_DEFACED_SAME
-        else tuple(measure_matches(attempt, t, level=level) for t in thresholds),
+        else tuple(measure_matches(attempt, t, confidence=confidence) for t in thresholds),
         search=measure_search(
             attempt.searches,
             threshold=youden.distance if youden else math.nan,
             fmr=youden.fmr.value if youden else math.nan,
-            level=level,
+            confidence=confidence,
         ),
         linkability=linkability,
-        linkability_acquired=measure_linkability(*seen, level=level, missing=f"{missing} with a face"),
-        search_auc=_measure_within(attempt.searches, level),
+        linkability_acquired=measure_linkability(*seen, confidence=confidence, missing=f"{missing} with a face"),
+        search_auc=_measure_within(attempt.searches, confidence),
         auc_vs_different=measure_linkability(
             seen[0],
             originals.different.acquired(),
-            level=level,
+            confidence=confidence,
             missing=f"there are no {group} or no different comparisons with a face",
         ),
-        defaced_gallery=_measure_parrot(table, attempt, level),
+        defaced_gallery=_measure_parrot(table, attempt, confidence),
         tests=_test(attempt, originals.different, linkability, rng=rng, permutations=permutations, margin=margin),
         notes=_note(attempt, calibration),
     )
 
 
-def assess_control(originals: Originals, calibration: Calibration, attack: str, *, level: float) -> ControlEvidence:
+def assess_control(
+    originals: Originals, calibration: Calibration, attack: str, *, confidence: float
+) -> ControlEvidence:
     """Measure what the attacker can do with originals. A same comparison without a face is no match here."""
     same, different = originals.same, originals.different
     seen = different.acquired()
@@ -258,8 +262,8 @@ def assess_control(originals: Originals, calibration: Calibration, attack: str, 
     rates = tuple(
         (
             t.name,
-            subject_rate(same.distance < t.distance, same.probe, level=level)[0],
-            rate_of_pairs(seen.distance < t.distance, seen.probe, seen.reference, level=level),
+            subject_rate(same.distance < t.distance, same.probe, confidence=confidence)[0],
+            rate_of_pairs(seen.distance < t.distance, seen.probe, seen.reference, confidence=confidence),
         )
         for t in thresholds
     )
@@ -276,15 +280,18 @@ def assess_control(originals: Originals, calibration: Calibration, attack: str, 
         subjects=originals.people,
         rates=rates,
         auc=measure_linkability(
-            same.acquired(), seen, level=level, missing="there are no same or no different comparisons with a face"
+            same.acquired(),
+            seen,
+            confidence=confidence,
+            missing="there are no same or no different comparisons with a face",
         ),
         search=measure_search(
             originals.searches,
             threshold=next((t.distance for t in thresholds if t.name == "youden"), math.nan),
             fmr=next((fmr.value for name, _, fmr in rates if name == "youden"), math.nan),
-            level=level,
+            confidence=confidence,
         ),
-        fta=count_unacquired(originals.acquired, originals.sessions, level),
+        fta=count_unacquired(originals.acquired, originals.sessions, confidence),
         tests=(
             mann_whitney(same.distance, different.distance, compared="same vs different", subjects=originals.people),
         ),

@@ -70,7 +70,7 @@ def _all_named(same: Pairs, different: Pairs) -> bool:
 
 
 def _bootstrap(
-    same: Pairs, different: Pairs, points: _Points, *, seed: int, draws: int, level: float
+    same: Pairs, different: Pairs, points: _Points, *, seed: int, draws: int, confidence: float
 ) -> dict[str, tuple[float, float]]:
     """Percentile intervals of the Youden and EER thresholds; people are redrawn, and both ends of a pair follow."""
     unknown = dict.fromkeys(points.distance, (math.nan, math.nan))
@@ -97,7 +97,7 @@ def _bootstrap(
         gain = np.round(tmr - fmr, 9)
         found["youden"].append(grid[len(grid) - 1 - int(np.argmax(gain[::-1]))])
         found["eer"].append(grid[int(np.argmin(np.abs(fmr - (1 - tmr))))])
-    tails = ((1 - level) / 2, (1 + level) / 2)
+    tails = ((1 - confidence) / 2, (1 + confidence) / 2)
     return {
         name: (float(low), float(high))
         for name, values in found.items()
@@ -155,7 +155,7 @@ def calibrate(
     fingerprint: Fingerprint,
     seed: int,
     draws: int = 2000,
-    level: float = 0.95,
+    confidence: float = 0.95,
     attack: str = "naive",
 ) -> Calibration:
     """Choose thresholds from the same and different comparisons of originals.
@@ -169,7 +169,7 @@ def calibrate(
         Of the redrawn people and of the folds.
     draws : int
         Bootstrap draws for the thresholds' intervals.
-    level : float
+    confidence : float
     attack : str
         Whose originals; those of ``"naive"`` where that attacker leaves originals as they are.
 
@@ -194,7 +194,7 @@ def calibrate(
     same, different = all_same.acquired(), all_different.acquired()
     roc = measure_roc(same.distance, different.distance)
     points = _find_points(same.distance, different.distance, roc)
-    spans = _bootstrap(same, different, points, seed=seed, draws=draws, level=level)
+    spans = _bootstrap(same, different, points, seed=seed, draws=draws, confidence=confidence)
     held = _hold_out(same, different, seed=seed)
     thresholds = []
     for name, distance in points.distance.items():
@@ -202,7 +202,10 @@ def calibrate(
         chosen = slice(None) if offered else slice(0)
         out = held is not None and offered and name in held.same_hit
         fmr = rate_of_pairs(
-            (different.distance < distance)[chosen], different.probe[chosen], different.reference[chosen], level=level
+            (different.distance < distance)[chosen],
+            different.probe[chosen],
+            different.reference[chosen],
+            confidence=confidence,
         )
         low, high = spans.get(name, (math.nan, math.nan))
         if name in FMR_POINTS:
@@ -213,14 +216,16 @@ def calibrate(
                 distance=distance,
                 low=low,
                 high=high,
-                tmr=subject_rate((same.distance < distance)[chosen], same.probe[chosen], level=level)[0],
+                tmr=subject_rate((same.distance < distance)[chosen], same.probe[chosen], confidence=confidence)[0],
                 fmr=fmr,
-                tmr_held_out=subject_rate(held.same_hit[name], held.same.probe, level=level)[0]
+                tmr_held_out=subject_rate(held.same_hit[name], held.same.probe, confidence=confidence)[0]
                 if held is not None and out
-                else subject_rate([], [], level=level)[0],
-                fmr_held_out=rate_of_pairs(held.other_hit[name], held.other.probe, held.other.reference, level=level)
+                else subject_rate([], [], confidence=confidence)[0],
+                fmr_held_out=rate_of_pairs(
+                    held.other_hit[name], held.other.probe, held.other.reference, confidence=confidence
+                )
                 if held is not None and out
-                else rate_of_pairs([], [], [], level=level),
+                else rate_of_pairs([], [], [], confidence=confidence),
                 reason=points.reason[name],
             )
         )
@@ -235,7 +240,7 @@ def calibrate(
         fingerprint=fingerprint,
         thresholds=tuple(thresholds),
         auc=auc_of_pairs(
-            same.distance, same.probe, different.distance, different.probe, different.reference, level=level
+            same.distance, same.probe, different.distance, different.probe, different.reference, confidence=confidence
         ),
         eer=find_eer(roc)[0],
         d_prime=measure_d_prime(same.distance, different.distance),

@@ -114,7 +114,7 @@ class EncoderChoice:
 
 
 def score_encoder(
-    encoder: str, scores: ScoreTable, *, attack: str = "naive", seconds: float = math.nan, level: float = 0.95
+    encoder: str, scores: ScoreTable, *, attack: str = "naive", seconds: float = math.nan, confidence: float = 0.95
 ) -> EncoderScore:
     """Measure how well one recogniser tells the people of a cohort apart.
 
@@ -128,7 +128,7 @@ def score_encoder(
         Whose comparisons.
     seconds : float
         Time per face, if it was measured.
-    level : float
+    confidence : float
         Confidence of the intervals.
 
     Returns
@@ -144,8 +144,10 @@ def score_encoder(
     overlap = 1 - float(np.max(roc.tmr - roc.fmr)) if roc.threshold.size else math.nan
     threshold, reason = find_fmr(other.distance, FMR_POINTS["fmr1"])
     judged = slice(None) if not math.isnan(threshold) else slice(0)
-    tmr, _, _ = subject_rate(same.distance[judged] < threshold, same.probe[judged], level=level)
-    auc = auc_of_pairs(same.distance, same.probe, different.distance, different.probe, different.reference, level=level)
+    tmr, _, _ = subject_rate(same.distance[judged] < threshold, same.probe[judged], confidence=confidence)
+    auc = auc_of_pairs(
+        same.distance, same.probe, different.distance, different.probe, different.reference, confidence=confidence
+    )
     subjects = len(np.unique(same.probe))
     return EncoderScore(
         encoder=encoder,
@@ -157,7 +159,7 @@ def score_encoder(
         auc=auc,
         threshold=threshold,
         tmr=tmr,
-        fta=count_unacquired(originals.acquired, originals.sessions, level),
+        fta=count_unacquired(originals.acquired, originals.sessions, confidence),
         seconds=seconds,
         reason=auc.reason or reason,
     )
@@ -198,7 +200,10 @@ def choose_encoder(scores: Iterable[EncoderScore]) -> EncoderChoice:
         return EncoderChoice(ordered, "", (), "every one of them is a stand-in made for tests, which means nothing")
     best = ordered[0].auc
     if not best.at_least > CHANCE:
-        why = best.reason or f"AUC {best.value:.3f}, at least {best.at_least:.3f} at a confidence of {best.level:.0%}"
+        why = (
+            best.reason
+            or f"AUC {best.value:.3f}, at least {best.at_least:.3f} at a confidence of {best.confidence:.0%}"
+        )
         return EncoderChoice(ordered, "", (), f"no recogniser tells these people apart: {why}")
     equals = tuple(score.encoder for score in ordered[1:] if score.auc.value >= best.low and not score.stand_in)
     reason = f"{names[0]} separates same from different best (AUC {best.value:.3f})"

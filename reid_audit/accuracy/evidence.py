@@ -51,7 +51,7 @@ def assess(
     seed: int,
     strata: pd.DataFrame | None = None,
     permutations: int = 9999,
-    level: float = 0.95,
+    confidence: float = 0.95,
     margin: float = 0.60,
     min_cell: int = 10,
 ) -> Evidence:
@@ -68,7 +68,7 @@ def assess(
         Index = subject labels; each column (sex, age band, site, scanner ...) divides the people. Empty cells are in
         no stratum.
     permutations : int
-    level : float
+    confidence : float
         Of every interval, and of every one-sided bound.
     margin : float
         Of the equivalence test of linkability.
@@ -97,7 +97,7 @@ def assess(
         chosen = choose_calibration(calibration, attack)
         originals = find_originals(table, attack)
         if attack == "naive" or "naive" not in names or table.has_originals(attack):
-            controls.append(assess_control(originals, chosen, attack, level=level))
+            controls.append(assess_control(originals, chosen, attack, confidence=confidence))
         own = {}
         for condition in (c for c, by in evaluated if by == attack):
             attempt = find_attempt(table, originals, condition, attack)
@@ -111,12 +111,12 @@ def assess(
                     chosen,
                     rng=np.random.default_rng(seed),
                     permutations=permutations,
-                    level=level,
+                    confidence=confidence,
                     margin=margin,
                 )
             )
             if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
-                cells += assess_strata(attempt, chosen, strata, table.subjects, minimum=min_cell, level=level)
+                cells += assess_strata(attempt, chosen, strata, table.subjects, minimum=min_cell, confidence=confidence)
         if len(own) > 1:
             people = max(one.subjects for one in attacks if one.attack == attack)
             test = kruskal(list(own.values()), compared=" vs ".join(own), subjects=people)
@@ -129,7 +129,7 @@ def assess(
         family=adjust(family),
         seed=seed,
         draws=permutations,
-        level=level,
+        confidence=confidence,
         notes=notes,
-        leaks=tuple(gap for tried in attempts.values() if (gap := find_leak(tried, level=level)) is not None),
+        leaks=tuple(gap for tried in attempts.values() if (gap := find_leak(tried, confidence=confidence)) is not None),
     )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import ENCODER_COLUMN, ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable
+from reid_audit.records import ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable
 
 
 class Pairs(NamedTuple):
@@ -65,12 +65,13 @@ class Scores:
         import pandas as pd
 
         frame = table.frame
-        missing = [c for c in SCORE_COLUMNS if c not in frame]
+        missing = [c for c in SCORE_COLUMNS if c not in frame and c != "encoder"]
         if missing:
             raise InputError(f"a score table needs the column {missing[0]!r}; it has {list(frame.columns)}")
-        if ENCODER_COLUMN in frame and frame[ENCODER_COLUMN].nunique() > 1:
-            names = ", ".join(str(name) for name in frame[ENCODER_COLUMN].unique())
-            raise InputError(f"distances of several recognisers are not judged as one: keep the rows of one of {names}")
+        encoders = [str(name) for name in frame["encoder"].unique()] if "encoder" in frame else []
+        if len(encoders) > 1:
+            raise InputError(f"distances of several encoders are not judged as one: keep those of {encoders}")
+        self.encoder = encoders[0] if encoders else ""
         try:
             self._distance = frame["distance"].to_numpy(np.float64)
         except (TypeError, ValueError) as error:

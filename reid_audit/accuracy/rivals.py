@@ -24,20 +24,22 @@ def _compared(attempt: Attempt) -> Compared:
     return Compared(own.distance, own.probe, non_mated.distance, non_mated.probe, non_mated.reference)
 
 
-def measure_leak(aligned: Attempt, registered: Attempt, *, level: float) -> LeakGap:
+def measure_leak(aligned: Attempt, registered: Attempt, *, confidence: float) -> LeakGap:
     """Measure how much more the aligned attacker finds than the registered one, on the same people."""
     first, second = aligned.searches, registered.searches
     return LeakGap(
         condition=aligned.condition,
-        rank1=gap_of_rates(first.rank <= 1, first.subject, second.rank <= 1, second.subject, level=level),
-        linkability=gap_of_auc(_compared(aligned), _compared(registered), level=level),
+        rank1=gap_of_rates(first.rank <= 1, first.subject, second.rank <= 1, second.subject, confidence=confidence),
+        linkability=gap_of_auc(_compared(aligned), _compared(registered), confidence=confidence),
     )
 
 
-def find_leak(attempts: Sequence[Attempt], *, level: float) -> LeakGap | None:
+def find_leak(attempts: Sequence[Attempt], *, confidence: float) -> LeakGap | None:
     """Return the leak gap of one defacer; None where one of the two attackers was not run."""
     by = {attempt.attack: attempt for attempt in attempts}
-    return measure_leak(by[ALIGNED], by[REGISTERED], level=level) if {ALIGNED, REGISTERED} <= set(by) else None
+    return (
+        measure_leak(by[ALIGNED], by[REGISTERED], confidence=confidence) if {ALIGNED, REGISTERED} <= set(by) else None
+    )
 
 
 # --- the crossed control ---
@@ -63,7 +65,7 @@ class Crossing(NamedTuple):
 
 
 def assess_crossings(
-    condition: str, crossings: Sequence[Crossing], *, group: Group, level: float = 0.95
+    condition: str, crossings: Sequence[Crossing], *, group: Group, confidence: float = 0.95
 ) -> CrossedEvidence:
     """Measure whether crossed portraits are nearest to the owner of their pixels or to that of their landmarks.
 
@@ -88,16 +90,18 @@ def assess_crossings(
     others = np.concatenate([empty, *(c.distance[t] for c, t in zip(crossings, third, strict=True))])
     met = np.concatenate([empty, *(c.reference[t] for c, t in zip(crossings, third, strict=True))]).astype(np.intp)
     times = [int(t.sum()) for t in third]
-    landmarks_first, at_least, _ = subject_rate(to_landmarks <= least, landmarks, level=level)
+    landmarks_first, at_least, _ = subject_rate(to_landmarks <= least, landmarks, confidence=confidence)
     return CrossedEvidence(
         condition=condition,
         group=group,
         probes=len(crossings),
         chance=float(np.mean([1 / len(c.reference) for c in crossings])) if crossings else math.nan,
-        pixels_first=subject_rate(to_pixels <= least, pixels, level=level)[0],
+        pixels_first=subject_rate(to_pixels <= least, pixels, confidence=confidence)[0],
         landmarks_first=landmarks_first,
-        pixels_auc=auc_of_pairs(to_pixels, pixels, others, np.repeat(pixels, times), met, level=level),
-        landmarks_auc=auc_of_pairs(to_landmarks, landmarks, others, np.repeat(landmarks, times), met, level=level),
+        pixels_auc=auc_of_pairs(to_pixels, pixels, others, np.repeat(pixels, times), met, confidence=confidence),
+        landmarks_auc=auc_of_pairs(
+            to_landmarks, landmarks, others, np.repeat(landmarks, times), met, confidence=confidence
+        ),
         landmarks_at_least=at_least,
     )
 
@@ -110,7 +114,7 @@ def find_worst(condition: str, attacks: Sequence[AttackEvidence], threshold: str
     unknown = Rate(math.nan, math.nan, math.nan, 0, 0, 0)
 
     def match_of(one: AttackEvidence) -> Rate:
-        return next((m.people for m in one.matches if m.threshold == threshold), unknown)
+        return next((m.subjects for m in one.matches if m.threshold == threshold), unknown)
 
     def most(values: Sequence[float]) -> int | None:
         known = [k for k, value in enumerate(values) if not math.isnan(value)]

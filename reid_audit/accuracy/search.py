@@ -84,14 +84,14 @@ def search_gallery(own: Pairs, non_mated: Pairs, sessions: int, *, any_reference
     return Searches(own.probe[at], mate, closer, gallery, of, non_mated)
 
 
-def nobody(reason: str, level: float) -> SearchRates:
+def nobody(reason: str, confidence: float) -> SearchRates:
     """Search rates of a cohort that allows no search."""
-    rate, _, _ = subject_rate([], [], level=level)
+    rate, _, _ = subject_rate([], [], confidence=confidence)
     nan = math.nan
     return SearchRates(0, rate, rate, nan, nan, nan, (), (), nan, nan, (), reason=reason)
 
 
-def measure_search(searches: Searches, *, threshold: float, fmr: float, level: float = 0.95) -> SearchRates:
+def measure_search(searches: Searches, *, threshold: float, fmr: float, confidence: float = 0.95) -> SearchRates:
     """Turn searches into rates.
 
     Parameters
@@ -104,10 +104,10 @@ def measure_search(searches: Searches, *, threshold: float, fmr: float, level: f
     """
     n = len(searches.subject)
     if not n:
-        return nobody("no probe has both a mate and a stranger in the gallery", level)
+        return nobody("no probe has both a mate and a stranger in the gallery", confidence)
     rank = searches.rank
-    rank1, at_least, at_most = subject_rate(rank <= 1, searches.subject, level=level)
-    rank5, _, _ = subject_rate(rank <= 5, searches.subject, level=level)
+    rank1, at_least, at_most = subject_rate(rank <= 1, searches.subject, confidence=confidence)
+    rank5, _, _ = subject_rate(rank <= 5, searches.subject, confidence=confidence)
     largest = int(searches.gallery.max())
     steps = np.unique(np.round(np.geomspace(1, largest, _CMC_STEPS)).astype(int))
     ranks = np.sort(rank[~np.isnan(rank)])

@@ -34,7 +34,7 @@ def assess_strata(
     subjects: list[str],
     *,
     minimum: int,
-    level: float,
+    confidence: float,
 ) -> list[StratumEvidence]:
     """Measure each value of each column; a stratum's searches run against everybody's references.
 
@@ -69,11 +69,13 @@ def assess_strata(
                     suppressed=False,
                     subjects=size,
                     fta=subject_rate(
-                        ~attempt.acquired.seen[scans], attempt.acquired.key[scans] // attempt.sessions, level=level
+                        ~attempt.acquired.seen[scans],
+                        attempt.acquired.key[scans] // attempt.sessions,
+                        confidence=confidence,
                     )[0],
-                    matches=tuple(measure_matches(part, t, level=level) for t in offered(calibration)),
+                    matches=tuple(measure_matches(part, t, confidence=confidence) for t in offered(calibration)),
                     rank1=subject_rate(
-                        attempt.searches.rank[searched] <= 1, attempt.searches.subject[searched], level=level
+                        attempt.searches.rank[searched] <= 1, attempt.searches.subject[searched], confidence=confidence
                     )[0],
                 )
             )

@@ -246,7 +246,7 @@ def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> 
     record = None if original is None else found.get(original.key)
     if record is None or record.view is None or record.grid is None:
         return None
-    return Partner(record.level, record.view, record.grid, record.face, record.relief)
+    return Partner(record.skin_level, record.view, record.grid, record.face, record.relief)
 
 
 def _explain(cohort: Cohort, record: FaceRecord, found: Mapping[str, FaceRecord]) -> FaceRecord:

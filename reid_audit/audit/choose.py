@@ -30,7 +30,7 @@ def choose_model(
     encoders: Sequence[str],
     *,
     settings: Settings = Settings(),
-    level: float = 0.95,
+    confidence: float = 0.95,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> EncoderChoice:
@@ -44,7 +44,7 @@ def choose_model(
         As for `reid_audit.make_encoders`.
     settings : Settings
         Its encoder is not used.
-    level : float
+    confidence : float
         Confidence of the intervals.
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
@@ -76,7 +76,7 @@ def choose_model(
             progress("comparing", len(scores), len(started))
         name = name_encoder(engines.settings.encoder)
         seconds = time_face(engines.settings, portraits)
-        score = score_encoder(name, compare(records), seconds=seconds, level=level)
+        score = score_encoder(name, compare(records), seconds=seconds, confidence=confidence)
         scores.append(replace(score, stand_in=engines.identity.get("stand_in") == "true"))
     if progress is not None:
         progress("comparing", len(started), len(started))
@@ -93,7 +93,7 @@ def draw_again(
         for record in islice((one for one in records if one.face.acquired), portraits):
             if record.view is not None:
                 sitting = Sitting(record.scan, settings, renderer)
-                drawn.append(sitting.draw(sitting.extract(record.level), record.view))
+                drawn.append(sitting.draw(sitting.extract(record.skin_level), record.view))
     return drawn
 
 

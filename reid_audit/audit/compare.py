@@ -85,14 +85,14 @@ def _search(
     return Crossing(*owners, subject, cosine_distances(probe[None], gallery.vectors[where])[0])
 
 
-def measure_crossings(records: Sequence[FaceRecord], *, level: float = 0.95) -> tuple[CrossedEvidence, ...]:
+def measure_crossings(records: Sequence[FaceRecord], *, confidence: float = 0.95) -> tuple[CrossedEvidence, ...]:
     """Look every crossed portrait up among the originals: the control of the aligned attacker.
 
     Parameters
     ----------
     records : sequence of FaceRecord
         Of a run with the aligned attacker.
-    level : float
+    confidence : float
 
     Returns
     -------
@@ -127,5 +127,5 @@ def measure_crossings(records: Sequence[FaceRecord], *, level: float = 0.95) -> 
                 if crossing is not None:
                     (within if session == record.scan.session else across).append(crossing)
         group = Group.DEFACED_SAME if across else Group.DEFACED_SAME_SCAN
-        found.append(assess_crossings(condition, across or within, group=group, level=level))
+        found.append(assess_crossings(condition, across or within, group=group, confidence=confidence))
     return tuple(found)

@@ -49,7 +49,7 @@ def describe_scans(records: Iterable[FaceRecord]) -> tuple[ScanRow, ...]:
             status=record.face.status,
             reason=record.face.reason,
             confidence=record.face.confidence,
-            level=record.level,
+            skin_level=record.skin_level,
             findings=record.findings,
             seconds=sum(record.seconds.values()),
         )
@@ -166,7 +166,7 @@ def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
 
 
 def _calibrate_rivals(
-    scores: ScoreTable, calibration: Calibration, *, fingerprint: Fingerprint, seed: int, draws: int, level: float
+    scores: ScoreTable, calibration: Calibration, *, fingerprint: Fingerprint, seed: int, draws: int, confidence: float
 ) -> dict[str, Calibration]:
     """Find thresholds for each attacker that compares originals in a way of its own (multi-view, photographs)."""
     frame = scores.frame
@@ -175,7 +175,7 @@ def _calibrate_rivals(
         str(name) for name in dict.fromkeys(frame["attack"][originals]) if name not in ("naive", calibration.attack)
     ]
     return {
-        name: calibrate(scores, fingerprint=fingerprint, seed=seed, draws=draws, level=level, attack=name)
+        name: calibrate(scores, fingerprint=fingerprint, seed=seed, draws=draws, confidence=confidence, attack=name)
         for name in rivals
     }
 
@@ -226,19 +226,23 @@ def judge_scores(
     notices = []
     external = calibration
     if calibration is None:
-        calibration = calibrate(scores, fingerprint=fingerprint, seed=seed, draws=draws, level=policy.level)
+        calibration = calibrate(scores, fingerprint=fingerprint, seed=seed, draws=draws, confidence=policy.confidence)
         notices.append(
             "Thresholds were chosen on the originals of this cohort, and judged on the same people; "
             "the rates on held-out people stand beside them."
         )
-    own = _calibrate_rivals(scores, calibration, fingerprint=fingerprint, seed=seed, draws=draws, level=policy.level)
+    own = _calibrate_rivals(
+        scores, calibration, fingerprint=fingerprint, seed=seed, draws=draws, confidence=policy.confidence
+    )
     if own:
         notices.append(
             f"Thresholds of {', '.join(own)} come from this cohort's originals, compared in the same way as its "
             "defaced scans: those of the naive attacker would not fit their distances."
         )
     thresholds = {"naive": calibration, **own}
-    evidence = assess(scores, thresholds, seed=seed, strata=strata, level=policy.level, margin=policy.max_linkability)
+    evidence = assess(
+        scores, thresholds, seed=seed, strata=strata, confidence=policy.confidence, margin=policy.max_linkability
+    )
     people = list_subjects(scores, thresholds)
     evidence = replace(
         evidence,
@@ -264,6 +268,6 @@ def judge_scores(
         weights={},
         scans=(),
         pairs=(),
-        people=people,
+        subjects=people,
         distributions=_distributions(scores),
     )

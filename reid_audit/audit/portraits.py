@@ -40,12 +40,12 @@ def prepare_portraits(folder: Path) -> Path:
 
 def _draw(record: FaceRecord, number: int, folder: Path, settings: Settings) -> tuple[int, str]:
     """Draw one scan again at the level and through the camera that its record holds; return its number and file."""
-    if record.view is None or record.level != record.level:
+    if record.view is None or record.skin_level != record.skin_level:
         return number, ""
     try:
         volume = read_volume(record.scan.path, modality=record.scan.modality)
         skin = extract_skin(
-            volume, level=record.level, settings=settings.surface, altered=record.scan.condition != ORIGINAL
+            volume, level=record.skin_level, settings=settings.surface, altered=record.scan.condition != ORIGINAL
         )
         portrait = renderer_of(settings.renderer).render(skin, record.view, lighting=settings.lighting)
     except (InputError, RenderError, EngineError):  # said already in the scan's own status, or the file is gone

@@ -16,7 +16,7 @@ from reid_audit.audit.judge import check_scans, describe_scans, judge_scores
 from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
 from reid_audit.audit.portraits import prepare_portraits, write_portraits
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
-from reid_audit.audit.several import join_results, join_tables
+from reid_audit.audit.several import join_results
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, take_subjects
 from reid_audit.match import compare, merge_scores
@@ -275,7 +275,7 @@ def audit_cohort(
             calibration=own,
             policy=policy,
             findings=findings,
-            crossed=measure_crossings(records, level=policy.level),
+            crossed=measure_crossings(records, confidence=policy.confidence),
             strata=cohort.strata,
             seed=seed,
             draws=draws,
@@ -296,8 +296,7 @@ def audit_cohort(
         progress("evidence", len(started), len(started))
     if len(results) == 1:
         return results[0], tables[0]
-    names = [result.fingerprint.encoder for result in results]
-    return join_results(results), join_tables(dict(zip(names, tables, strict=True)))
+    return join_results(results), merge_scores(tables)
 
 
 def _say_not_run(attacks: Sequence[str], result: AuditResult) -> tuple[str, ...]:

@@ -213,7 +213,7 @@ def _examine(
     findings = notes + skin.checks
     if partner is not None and partner.relief is not None:
         findings += check_added_surface(partner.relief, skin)
-    done = replace(done, level=skin.level, findings=findings)
+    done = replace(done, skin_level=skin.level, findings=findings)
     try:
         with _timed(seconds, "portrait"):
             view = find_frontal_view(skin) if partner is None else partner.view
@@ -233,7 +233,7 @@ def _examine(
                 (skin, view), portrait, face = sought, other, seen
     except (RenderError, EngineError) as error:
         return stopped(Status.RENDER_FAILED, error)
-    done = replace(done, level=skin.level, face=face, view=view)
+    done = replace(done, skin_level=skin.level, face=face, view=view)
     if scan.condition == ORIGINAL:
         findings = notes + skin.checks + check_one_sided(skin)
         done = replace(done, findings=findings, relief=measure_relief(skin))

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from reid_audit.match import merge_scores
-from reid_audit.records import ENCODER_COLUMN, AuditResult, InputError, ScoreTable
+from reid_audit.records import AuditResult, InputError
 from reid_audit.verdict import join_verdicts
 
 
@@ -76,17 +73,3 @@ def join_results(results: Sequence[AuditResult]) -> AuditResult:
     )
     told = dict.fromkeys(notice for one in results for notice in one.notices)
     return replace(joined, notices=(_tell(joined, shown.fingerprint.encoder), *told))
-
-
-def join_tables(tables: Mapping[str, ScoreTable]) -> ScoreTable:
-    """Join what several recognisers found, by their names, into one table to write down.
-
-    Distances of two recognisers have nothing to do with each other: `reid_audit.records.ENCODER_COLUMN` tells them
-    apart, and no table that holds several is judged.
-    """
-    import pandas as pd
-
-    joined = merge_scores(tables.values()).frame
-    codes = np.repeat(np.arange(len(tables)), [len(table.frame) for table in tables.values()])
-    joined[ENCODER_COLUMN] = pd.Categorical.from_codes(codes, categories=list(tables))
-    return ScoreTable(joined)

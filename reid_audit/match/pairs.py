@@ -90,10 +90,8 @@ def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str]) -> I
             yield from _cross(both, condition, (a, b), scans[condition, a], scans[condition, b])
 
 
-def _check_room(scans: dict[tuple[str, str], _Scans]) -> None:
-    """Raise before the table is begun where it would not fit into memory."""
-    import psutil
-
+def _count_rows(scans: dict[tuple[str, str], _Scans]) -> int:
+    """Count the comparisons that `_pair_up` can give at most."""
     people = {where: len(part.subject) for where, part in scans.items()}
     originals = {session: n for (condition, session), n in people.items() if condition == ORIGINAL}
     rows = max(originals.values(), default=0) ** 2 // 2
@@ -101,6 +99,13 @@ def _check_room(scans: dict[tuple[str, str], _Scans]) -> None:
         if condition != ORIGINAL:
             others = [m for (other, at), m in people.items() if other == condition and at != session]
             rows += n * sum(m for at, m in originals.items() if at != session) + n * sum(others) // 2
+    return rows
+
+
+def _check_room(rows: int) -> None:
+    """Raise before the table is begun where it would not fit into memory."""
+    import psutil
+
     free = psutil.virtual_memory().available
     if rows * _ROW_BYTES > free:
         raise InputError(
@@ -110,16 +115,23 @@ def _check_room(scans: dict[tuple[str, str], _Scans]) -> None:
         )
 
 
-def _gather(faces: Iterable[FaceRecord]) -> tuple[list[str], list[str], dict[tuple[str, str], _Scans]]:
+class _Cohort(NamedTuple):
+    """The faces of one encoder."""
+
+    subjects: list[str]
+    sessions: list[str]
+    scans: dict[tuple[str, str], _Scans]
+
+
+def _gather(faces: Iterable[FaceRecord]) -> _Cohort:
     records: dict[str, FaceRecord] = {}
     for record in faces:
         key = record.scan.key
         if key in records:
-            raise InputError(f"scan {key} occurs twice; each subject/session/condition must be there once")
+            raise InputError(
+                f"scan {key} occurs twice; each subject/session/condition must be there once for an encoder"
+            )
         records[key] = record
-    encoders = sorted({r.face.encoder for r in records.values() if r.face.acquired})
-    if len(encoders) > 1:
-        raise InputError(f"faces of one table must come from one encoder; got {', '.join(encoders)}")
     lengths = sorted({len(r.face.vector) for r in records.values() if r.face.vector is not None})
     if len(lengths) > 1:
         raise InputError(f"vectors must be equally long; got {lengths} numbers")
@@ -137,12 +149,14 @@ def _gather(faces: Iterable[FaceRecord]) -> tuple[list[str], list[str], dict[tup
     for where, rows in grouped.items():
         rows.sort(key=lambda row: row[0])
         scans[where] = _Scans(np.array([s for s, _ in rows]), np.stack([v for _, v in rows]))
-    return subjects, sessions, scans
+    return _Cohort(subjects, sessions, scans)
 
 
-def _tabulate(blocks: list[_Block], subjects: list[str], sessions: list[str], attack: str) -> ScoreTable:
+def _tabulate(cohort: _Cohort, attack: str, encoder: str) -> ScoreTable:
     import pandas as pd
 
+    subjects, sessions, scans = cohort
+    blocks = [block for block in _pair_up(scans, sessions) if len(block.distance)]
     length = [len(b.distance) for b in blocks]
 
     def repeat(labels: list[str], categories: Sequence[str]) -> pd.Categorical:
@@ -161,6 +175,7 @@ def _tabulate(blocks: list[_Block], subjects: list[str], sessions: list[str], at
         "group": repeat([b.group.value for b in blocks], [g.value for g in Group]),
         "condition": repeat([b.condition for b in blocks], conditions),
         "attack": repeat([attack] * len(blocks), [attack]),
+        "encoder": repeat([encoder] * len(blocks), [encoder]),
         "probe_subject": people([b.probe for b in blocks]),
         "probe_session": repeat([b.probe_session for b in blocks], sessions),
         "reference_subject": people([b.reference for b in blocks]),
@@ -176,29 +191,32 @@ def compare(faces: Iterable[FaceRecord], *, attack: str = "naive") -> ScoreTable
     Parameters
     ----------
     faces : iterable of FaceRecord
-        One per subject, session and condition, in any order; unacquired ones too. One encoder.
+        One per subject, session, condition and encoder, in any order; unacquired ones too.
     attack : str
         Name of the attacker whose faces these are; written into every row.
 
     Returns
     -------
     ScoreTable
-        No rows where the faces allow no pair. The order of ``faces`` does not matter.
+        No rows where the faces allow no pair. Encoders follow each other as they first occur in ``faces``, whose order
+        does not matter else; faces of two encoders are never compared.
 
     Raises
     ------
     InputError
-        A scan occurs twice, encoders or vector lengths are mixed, a vector is zero or not finite, or the table would
-        not fit into memory.
+        A scan occurs twice for an encoder, whose vectors differ in length; a vector is zero or not finite; or the
+        table would not fit into memory.
     """
-    subjects, sessions, scans = _gather(faces)
-    _check_room(scans)
-    blocks = [block for block in _pair_up(scans, sessions) if len(block.distance)]
-    return _tabulate(blocks, subjects, sessions, attack)
+    by_encoder: dict[str, list[FaceRecord]] = {}
+    for record in faces:
+        by_encoder.setdefault(record.face.encoder, []).append(record)
+    cohorts = {encoder: _gather(records) for encoder, records in by_encoder.items()}
+    _check_room(sum(_count_rows(cohort.scans) for cohort in cohorts.values()))
+    return merge_scores([_tabulate(cohort, attack, encoder) for encoder, cohort in cohorts.items()])
 
 
 def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
-    """Join the tables of several attackers or defacers into one. No row is dropped or made one with another.
+    """Join the tables of several attackers, defacers or encoders into one. No row is dropped or made one with another.
 
     Comparisons of originals under an attacker that leaves originals as they are (aligned, fill-in) may be left out
     of that attacker's table: the evidence falls back on those of ``"naive"``.
@@ -207,8 +225,10 @@ def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
     from pandas.api.types import union_categoricals
 
     frames = [table.frame for table in tables]
+    if len(frames) == 1:
+        return ScoreTable(frames[0])
     if not frames:
-        return _tabulate([], [], [], "naive")
+        return _tabulate(_Cohort([], [], {}), "naive", "")
     joined = {
         column: np.concatenate([f[column].to_numpy(np.float64) for f in frames])
         if column == "distance"

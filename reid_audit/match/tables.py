@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import ENCODER_COLUMN, ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable, natural_key
+from reid_audit.records import ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,10 +33,11 @@ def read_scores(path: Path) -> ScoreTable:
     path : Path
         CSV (or TSV by its ending) with a header. Columns: ``group`` (a `Group` value), ``distance`` or
         ``cosine_distance`` (empty or NaN = not acquired); optionally ``condition`` ("original" for same and
-        different, else "defaced"), ``attack`` ("naive"), ``probe_subject`` and ``reference_subject`` or, for pairs
-        of one person, ``subject``; ``probe_session``, ``reference_session`` ("1" and "2"). Without subject columns
-        an ``index`` names the person of same and defaced_same rows, together with a ``sex`` column if there is
-        one; pairs of two people then stay without names, and no interval can be given for their rates.
+        different, else "defaced"), ``attack`` ("naive"), ``encoder`` ("": one that is not named),
+        ``probe_subject`` and ``reference_subject`` or, for mated pairs, ``subject``; ``probe_session``,
+        ``reference_session`` ("1" and "2"). Without subject columns an ``index`` names the subject of same and
+        defaced_same rows, together with a ``sex`` column if there is one; non-mated pairs then stay without names, and
+        no interval can be given for their rates.
 
     Returns
     -------
@@ -47,17 +48,11 @@ def read_scores(path: Path) -> ScoreTable:
     ------
     InputError
         The file cannot be read, lacks a column, names an unknown group, holds a distance that is not a number in
-        [0, 2], or distances of several recognisers.
+        [0, 2].
     """
     import pandas as pd
 
     raw = _read_cells(path)
-    if ENCODER_COLUMN in raw and raw[ENCODER_COLUMN].nunique() > 1:
-        names = ", ".join(raw[ENCODER_COLUMN].unique())
-        raise InputError(
-            f"{path.name} holds the distances of several recognisers ({names}), which are not judged as one: keep the "
-            f"rows of one value of the column {ENCODER_COLUMN}"
-        )
     name = next((c for c in ("distance", "cosine_distance") if c in raw), None)
     if name is None or "group" not in raw:
         raise InputError(f"{path.name} needs the columns group and distance (or cosine_distance); has {list(raw)}")
@@ -105,6 +100,7 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
         "group": pd.Categorical(group, categories=[g.value for g in Group]),
         "condition": pd.Categorical(column("condition", np.where(original, ORIGINAL, "defaced"))),
         "attack": pd.Categorical(column("attack", "naive")),
+        "encoder": pd.Categorical(column("encoder", "")),
         "probe_subject": pd.Categorical(subjects[0], categories=named),
         "probe_session": pd.Categorical(column("probe_session", "1")),
         "reference_subject": pd.Categorical(subjects[1], categories=named),
@@ -114,7 +110,7 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
     return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS)))
 
 
-_NOT_STRATA = {*SCORE_COLUMNS, ENCODER_COLUMN, "cosine_distance", "subject", "index"}
+_NOT_STRATA = {*SCORE_COLUMNS, "cosine_distance", "subject", "index"}
 
 
 def read_score_strata(path: Path) -> pd.DataFrame:
@@ -150,9 +146,5 @@ def read_score_strata(path: Path) -> pd.DataFrame:
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:
-    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back.
-
-    A table of several recognisers begins with `ENCODER_COLUMN`.
-    """
-    first = [ENCODER_COLUMN] if ENCODER_COLUMN in table.frame else []
-    table.frame.to_csv(path, index=False, columns=[*first, *SCORE_COLUMNS])
+    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back."""
+    table.frame.to_csv(path, index=False, columns=list(SCORE_COLUMNS))

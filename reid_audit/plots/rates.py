@@ -69,7 +69,7 @@ def draw_match_rates(
             _bar(axes, _offset(names, control.attack), tmr, names.index(control.attack), None)
     shown: set[str] = set()
     for one in attacks:
-        found = next((match.people for match in one.matches if match.threshold == threshold), None)
+        found = next((match.subjects for match in one.matches if match.threshold == threshold), None)
         y = len(first) + conditions.index(one.condition) + _offset(names, one.attack)
         if found is None:
             axes.text(0.01, y, "not measured", va="center", fontsize="x-small", color=QUIET)

@@ -85,7 +85,7 @@ def merge_people(results: Sequence[AuditResult]) -> tuple[list[SubjectEvidence],
         people = [
             replace(person, attack=name_attack(result, one, person.attack))
             for one in whole(result)
-            for person in one.people
+            for person in one.subjects
         ]
         shared = [p for p in people if (p.attack, p.subject) in before]
         agreed = any(

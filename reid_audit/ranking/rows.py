@@ -50,7 +50,7 @@ def _describe(
         subjects=min(one.subjects for one in attacks),
         worst_attack=worst.attack if worst else "",
         linkability=worst.linkability if worst else Estimate(math.nan, reason="no attacker gave a distance"),
-        matched=_largest(m.people for one in attacks for m in one.matches if m.threshold == threshold),
+        matched=_largest(m.subjects for one in attacks for m in one.matches if m.threshold == threshold),
         rank1=finder.search.rank1,
         chance1=finder.search.chance1,
         unacquired=min(

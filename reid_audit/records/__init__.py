@@ -68,11 +68,10 @@ from reid_audit.records.files import prepare_folder, write_private
 from reid_audit.records.head_box import HeadBox, measure_head_box
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
-from reid_audit.records.scores import ENCODER_COLUMN, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
+from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict
 
 __all__ = [
-    "ENCODER_COLUMN",
     "ORIGINAL",
     "SCORE_COLUMNS",
     "AttackEvidence",

@@ -16,9 +16,9 @@ class Estimate:
     value : float
         NaN where it could not be measured; ``reason`` then says why.
     low, high : float
-        Ends of the two-sided interval at ``level``.
+        Ends of the two-sided interval at ``confidence``.
     at_least, at_most : float
-        One-sided bounds, each at ``level``: what a policy compares with its limit.
+        One-sided bounds, each at ``confidence``: what a policy compares with its limit.
     subjects : int
         People whom the estimate rests on.
     """
@@ -29,7 +29,7 @@ class Estimate:
     at_least: Real = float("nan")
     at_most: Real = float("nan")
     subjects: int = 0
-    level: float = 0.95
+    confidence: float = 0.95
     method: str = ""
     reason: str = ""
 
@@ -76,6 +76,7 @@ class TestResult:
     condition: str = ""
     attack: str = ""
     reason: str = ""
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class SearchRates:
     fpir_extrapolated : tuple of (gallery size, FPIR)
         1 - (1 - FMR)^N, an extrapolation that takes comparisons for independent.
     rank1_at_least, rank1_at_most : float
-        One-sided bounds of rank-1, each at the rate's level.
+        One-sided bounds of rank-1, each at the rate's confidence.
     """
 
     gallery: int
@@ -253,10 +254,10 @@ class MatchRates:
         Only those with a distance.
     worst : Rate
         No face = what the aligned attacker got; without one, a match.
-    people : Rate
-        People with at least one match, of all people: what a policy limits.
-    strangers : Rate
-        Defaced scans against other people, no face = no match: the control of the attack.
+    subjects : Rate
+        Subjects with at least one match, of all subjects: what a policy limits.
+    non_mated : Rate
+        Defaced scans against other subjects, no face = no match: the control of the attack.
     still_matched : Rate
         Among comparisons that matched before defacing, those that still do.
     at_low, at_high : float
@@ -268,7 +269,7 @@ class MatchRates:
     counted: Rate
     acquired: Rate
     worst: Rate
-    people: Rate
+    subjects: Rate
     non_mated: Rate
     still_matched: Rate
     at_low: Real = float("nan")
@@ -292,6 +293,7 @@ class ControlEvidence:
     tests: tuple[TestResult, ...]
     notes: tuple[str, ...] = ()
     identical: int = 0
+    encoder: str = ""
 
     def rate(self, name: str) -> tuple[Rate, Rate]:
         """Return (TMR, FMR) at that threshold. KeyError names those that exist."""
@@ -349,6 +351,7 @@ class AttackEvidence:
     defaced_gallery: Estimate
     tests: tuple[TestResult, ...]
     notes: tuple[str, ...] = ()
+    encoder: str = ""
 
     def match(self, name: str) -> MatchRates:
         """Return the match rates at that threshold. KeyError names those that exist."""
@@ -371,6 +374,7 @@ class StratumEvidence:
     fta: Rate | None
     matches: tuple[MatchRates, ...]
     rank1: Rate | None
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +391,7 @@ class SubjectEvidence:
     matched_before: bool
     matched_after: bool
     unacquired: int
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +410,7 @@ class LeakGap:
     condition: str
     rank1: Estimate
     linkability: Estimate
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,6 +443,7 @@ class CrossedEvidence:
     pixels_auc: Estimate
     landmarks_auc: Estimate
     landmarks_at_least: Real = float("nan")
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +462,7 @@ class WorstCase:
     chance1: Real
     linkability_attack: str
     linkability: Estimate
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -470,7 +478,7 @@ class Evidence:
     family: tuple[TestResult, ...]  # across defacers: Kruskal-Wallis per attacker; paired tests of each two of them
     seed: int
     draws: int
-    level: float = 0.95
+    confidence: float = 0.95
     notes: tuple[str, ...] = ()
     leaks: tuple[LeakGap, ...] = ()
     crossed: tuple[CrossedEvidence, ...] = ()

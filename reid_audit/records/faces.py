@@ -165,7 +165,7 @@ class FaceRecord:
 
     Attributes
     ----------
-    level : float
+    skin_level : float
         Intensity at which the skin was taken; NaN where it came to none.
     attacks : mapping of str to Face
         What attackers other than the naive one got from a defaced scan, by the attacker's name; the control
@@ -185,7 +185,7 @@ class FaceRecord:
 
     scan: ScanRef
     face: Face
-    level: float = float("nan")
+    skin_level: float = float("nan")
     view: View | None = None
     grid: Grid | None = None
     relief: Relief | None = None

@@ -39,7 +39,11 @@ class PairCount:
 
 @dataclass(frozen=True, slots=True)
 class ScanRow:
-    """How far one scan came. ``file`` is a name without folders; ``level`` is in the scan's own units."""
+    """How far one scan came with one encoder.
+
+    ``file`` is a name without folders; ``confidence`` is the detector's own score; ``skin_level`` is in the scan's own
+    units.
+    """
 
     subject: str
     session: str
@@ -48,9 +52,10 @@ class ScanRow:
     status: Status
     reason: str
     confidence: Real
-    level: Real
+    skin_level: Real
     findings: tuple[Finding, ...]
     seconds: float
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Distribution:
     edges: tuple[float, ...]
     counts: tuple[int, ...]
     missing: int
+    encoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class AuditResult:
     scans : tuple of ScanRow
         Every scan of the manifest, in its order.
     pairs : tuple of PairCount
-    people : tuple of SubjectEvidence
+    subjects : tuple of SubjectEvidence
         Personal: for the steward, not for publication.
     defacing : tuple of DefaceRun
         How the defacers ran, where that is known.
@@ -112,7 +118,7 @@ class AuditResult:
     weights: Mapping[str, str]
     scans: tuple[ScanRow, ...]
     pairs: tuple[PairCount, ...]
-    people: tuple[SubjectEvidence, ...]
+    subjects: tuple[SubjectEvidence, ...]
     distributions: tuple[Distribution, ...]
     defacing: tuple[DefaceRun, ...] = ()
     utility: tuple[UtilityValue, ...] = ()

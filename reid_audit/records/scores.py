@@ -28,15 +28,13 @@ SCORE_COLUMNS = (
     "group",
     "condition",
     "attack",
+    "encoder",
     "probe_subject",
     "probe_session",
     "reference_subject",
     "reference_session",
     "distance",
 )
-
-ENCODER_COLUMN = "encoder"
-"""Names the recogniser of a row, in a table that several recognisers made. Their distances are never pooled."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,8 +45,8 @@ class ScoreTable:
     ----------
     frame : pandas.DataFrame
         Columns `SCORE_COLUMNS`: all categorical but ``distance``, float64, cosine distance in [0, 2]; NaN = one of
-        the two scans was not acquired. ``condition`` is that of the probe, ``"original"`` for same and different. What
-        several recognisers found has `ENCODER_COLUMN` as well, and is for writing down, not for judging as one.
+        the two scans was not acquired. ``condition`` is that of the probe, ``"original"`` for same and different.
+        ``encoder`` names the network, ``""`` where nothing is known of it; distances of two encoders are never pooled.
     """
 
     frame: pd.DataFrame
@@ -73,11 +71,11 @@ class Rate:
     value : float
         The observed proportion ``successes / trials``; NaN where there were no trials.
     low, high : float
-        Ends of the two-sided interval at ``level``.
+        Ends of the two-sided interval at ``confidence``.
     successes, trials : int
     subjects : int
-        People behind the trials: pairs share people, so this is what the evidence rests on.
-    level : float
+        Subjects behind the trials: pairs share subjects, so this is what the evidence rests on.
+    confidence : float
         Confidence, e.g. 0.95.
     method : str
         ``"Clopper-Pearson"``, ``"subject bootstrap"``, ...
@@ -89,5 +87,5 @@ class Rate:
     successes: int
     trials: int
     subjects: int
-    level: float = 0.95
+    confidence: float = 0.95
     method: str = "Clopper-Pearson"

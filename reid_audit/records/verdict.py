@@ -74,7 +74,7 @@ class Policy:
         PASS into a REVIEW and no more.
     threshold : str
         Operating point of the match rate.
-    level : float
+    confidence : float
         Confidence of each one-sided bound.
     """
 
@@ -88,7 +88,7 @@ class Policy:
     max_defaced_fta: float = 0.10
     required_attacks: tuple[str, ...] = ("naive", "registered")
     threshold: str = "youden"
-    level: float = 0.95
+    confidence: float = 0.95
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ _MEANING = {
     "status": "How far the scan came",
     "reason": "One sentence where the status is not ok",
     "confidence": "The detector's own score",
-    "level": "Intensity of the skin's isosurface, in the scan's own units",
+    "skin_level": "Intensity of the skin's isosurface, in the scan's own units",
     "findings": "Codes of what was noticed",
     "seconds": "Wall time",
     "attack": "The attacker",
@@ -138,7 +138,7 @@ def format_bids(result: AuditResult) -> dict[str, str]:
         File name to text.
     """
     risks = list_risks(result)
-    subjects = sorted({risk.scan.subject for risk in risks} | {p.subject for p in result.people}, key=natural_key)
+    subjects = sorted({risk.scan.subject for risk in risks} | {p.subject for p in result.subjects}, key=natural_key)
     labels = _labels(subjects)
     matched: dict[str, list[str]] = {}
     first: dict[str, list[str]] = {}

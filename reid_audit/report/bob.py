@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_audit.records import ENCODER_COLUMN, ORIGINAL, Group, ScoreTable, write_private
+from reid_audit.records import ORIGINAL, Group, ScoreTable, write_private
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ def format_bob(scores: ScoreTable, *, columns: int = 4) -> dict[str, str]:
     if columns not in (4, 5):
         raise ValueError(f"score files have 4 or 5 columns; got {columns}")
     frame = scores.frame
-    several = [ENCODER_COLUMN] if ENCODER_COLUMN in frame else []  # recognisers whose distances are never pooled
+    several = ["encoder"] if frame["encoder"].nunique() > 1 else []  # their distances are never pooled
     keys = [*several, "condition", "attack"]
     files: dict[str, str] = {}
     for name, groups in _FILES.items():

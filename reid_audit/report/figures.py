@@ -94,7 +94,7 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
         plots.draw_attacks(axes[1], attacks, measure="rank1")
 
     described = "; ".join(
-        f"{_name(one)}: matched {rate_text(match_at(one, policy.threshold).people)}, first {rank1_text(one.search)}"
+        f"{_name(one)}: matched {rate_text(match_at(one, policy.threshold).subjects)}, first {rank1_text(one.search)}"
         for one in attacks
     )
     yield Figure(
@@ -170,7 +170,7 @@ def draw_attack(result: AuditResult, attack: AttackEvidence) -> Figure:
             and each.group in (attack.group, Group.DEFACED_DIFFERENT)
         ),
     ]
-    people = [p for p in result.people if (p.condition, p.attack) == (attack.condition, attack.attack)]
+    people = [p for p in result.subjects if (p.condition, p.attack) == (attack.condition, attack.attack)]
     match = match_at(attack, result.verdict.policy.threshold)
 
     def both(axes: list[Any]) -> None:

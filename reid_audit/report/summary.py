@@ -49,7 +49,9 @@ def escape(text: str) -> str:
 
 
 def _share(rate: Rate) -> str:
-    return rate_text(rate).replace("(", "(95 % interval ", 1) if math.isclose(rate.level, 0.95) else rate_text(rate)
+    return (
+        rate_text(rate).replace("(", "(95 % interval ", 1) if math.isclose(rate.confidence, 0.95) else rate_text(rate)
+    )
 
 
 def _auc(found: Estimate) -> str:
@@ -65,7 +67,7 @@ def _row(attack: AttackEvidence, threshold: str, decision: Decision, encoder: st
     cells = (
         escape(attack.condition),
         escape(f"{encoder}, {attack.attack}" if encoder else attack.attack),
-        rate_text(match.people),
+        rate_text(match.subjects),
         rate_text(match.non_mated),
         f"{rate_text(attack.search.rank1)}; chance {percent(attack.search.chance1)}",
         _auc(attack.linkability),
@@ -171,8 +173,8 @@ def result_to_markdown(result: AuditResult) -> str:
         ),
         "",
         "Counts, observed shares and 95 % intervals."
-        if result.evidence.level == 0.95
-        else f"Counts, observed shares and {100 * result.evidence.level:g} % intervals.",
+        if result.evidence.confidence == 0.95
+        else f"Counts, observed shares and {100 * result.evidence.confidence:g} % intervals.",
         "",
         "## Limits",
         "",

@@ -29,11 +29,11 @@ _ACQUIRED = (Status.OK, Status.MANY_FACES, Status.LOW_CONFIDENCE)
 def list_everybody(result: AuditResult) -> list[SubjectEvidence]:
     """List the people as each recogniser found them; of several, an attacker is named after its recogniser."""
     if not result.recognisers:
-        return list(result.people)
+        return list(result.subjects)
     return [
         replace(person, attack=f"{one.fingerprint.encoder}, {person.attack}")
         for one in result.recognisers
-        for person in one.people
+        for person in one.subjects
     ]
 
 
@@ -179,7 +179,7 @@ SCAN_COLUMNS = (
     "status",
     "reason",
     "confidence",
-    "level",
+    "skin_level",
     "findings",
     "seconds",
     "attack",
@@ -200,7 +200,7 @@ def scan_rows(result: AuditResult) -> list[tuple[object, ...]]:
             risk.scan.status.value,
             risk.scan.reason,
             risk.scan.confidence,
-            risk.scan.level,
+            risk.scan.skin_level,
             "; ".join(finding.code for finding in risk.scan.findings),
             f"{risk.scan.seconds:.3f}",
             risk.attack,

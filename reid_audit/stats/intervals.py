@@ -14,7 +14,7 @@ _NAMELESS = "the table names no subjects, and pairs that share people cannot be 
 
 
 class Bounds(NamedTuple):
-    """Two-sided interval and one-sided bounds, all at one level."""
+    """Two-sided interval and one-sided bounds, all at one confidence."""
 
     low: float
     high: float
@@ -25,16 +25,16 @@ class Bounds(NamedTuple):
 _UNKNOWN = Bounds(math.nan, math.nan, math.nan, math.nan)
 
 
-def check_level(level: float) -> None:
-    """Raise InputError unless ``level`` lies strictly between 0 and 1."""
-    if not 0 < level < 1:
-        raise InputError(f"level must lie strictly between 0 and 1; got {level}")
+def check_confidence(confidence: float) -> None:
+    """Raise InputError unless ``confidence`` lies strictly between 0 and 1."""
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must lie strictly between 0 and 1; got {confidence}")
 
 
 # --- proportions of people ---
 
 
-def _exact_bounds(successes: float, trials: float, level: float) -> Bounds:
+def _exact_bounds(successes: float, trials: float, confidence: float) -> Bounds:
     """Clopper-Pearson through the beta distribution, which also takes an effective (fractional) number of trials."""
     from scipy.stats import beta
 
@@ -47,11 +47,11 @@ def _exact_bounds(successes: float, trials: float, level: float) -> Bounds:
     def upper(tail: float) -> float:
         return 1.0 if successes >= trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
 
-    half, whole = (1 - level) / 2, 1 - level
+    half, whole = (1 - confidence) / 2, 1 - confidence
     return Bounds(lower(half), upper(half), lower(whole), upper(whole))
 
 
-def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None, level: float = 0.95) -> Rate:
+def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None, confidence: float = 0.95) -> Rate:
     """Proportion of independent trials with its exact interval (Clopper and Pearson 1934).
 
     Parameters
@@ -64,14 +64,14 @@ def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None,
     Raises
     ------
     InputError
-        successes outside 0 .. trials, or level outside (0, 1).
+        successes outside 0 .. trials, or confidence outside (0, 1).
     """
-    check_level(level)
+    check_confidence(confidence)
     if not 0 <= successes <= trials:
         raise InputError(f"successes must lie in 0 .. trials; got {successes} of {trials}")
-    bounds = _exact_bounds(successes, trials, level)
+    bounds = _exact_bounds(successes, trials, confidence)
     value = successes / trials if trials else math.nan
-    return Rate(value, bounds.low, bounds.high, successes, trials, trials if subjects is None else subjects, level)
+    return Rate(value, bounds.low, bounds.high, successes, trials, trials if subjects is None else subjects, confidence)
 
 
 def effective_trials(subject: NDArray[np.intp]) -> float:
@@ -80,7 +80,7 @@ def effective_trials(subject: NDArray[np.intp]) -> float:
     return float(share.sum() ** 2 / (share**2).sum()) if share.size else 0.0
 
 
-def subject_rate(hit: ArrayLike, subject: ArrayLike, *, level: float = 0.95) -> tuple[Rate, float, float]:
+def subject_rate(hit: ArrayLike, subject: ArrayLike, *, confidence: float = 0.95) -> tuple[Rate, float, float]:
     """Proportion over trials that belong to people, one or several each.
 
     Parameters
@@ -88,7 +88,7 @@ def subject_rate(hit: ArrayLike, subject: ArrayLike, *, level: float = 0.95) -> 
     hit : (n,) bool
     subject : (n,) int
         Subject code of each trial. Unknown codes (-1) count as a person each.
-    level : float
+    confidence : float
 
     Returns
     -------
@@ -96,18 +96,18 @@ def subject_rate(hit: ArrayLike, subject: ArrayLike, *, level: float = 0.95) -> 
         ``value`` is the share of trials; the interval is Clopper-Pearson on the effective trials, exact where each
         person has one trial. NaN without trials.
     at_least, at_most : float
-        One-sided bounds, each at ``level``.
+        One-sided bounds, each at ``confidence``.
     """
-    check_level(level)
+    check_confidence(confidence)
     hits, who = np.asarray(hit, dtype=bool), _apart(np.asarray(subject, dtype=np.intp))
     trials, successes, people = len(hits), int(hits.sum()), len(np.unique(who))
     effective = effective_trials(who) if people < trials else float(trials)
-    bounds = _exact_bounds(successes / trials * effective if trials else 0, effective, level)
+    bounds = _exact_bounds(successes / trials * effective if trials else 0, effective, confidence)
     if successes == trials and trials:  # k / n * effective may miss effective by a rounding error
-        bounds = _exact_bounds(effective, effective, level)
+        bounds = _exact_bounds(effective, effective, confidence)
     method = "Clopper-Pearson" if people == trials else "Clopper-Pearson, effective trials"
     value = successes / trials if trials else math.nan
-    rate = Rate(value, bounds.low, bounds.high, successes, trials, people, level, method)
+    rate = Rate(value, bounds.low, bounds.high, successes, trials, people, confidence, method)
     return rate, bounds.at_least, bounds.at_most
 
 
@@ -123,7 +123,7 @@ def _apart(subject: NDArray[np.intp]) -> NDArray[np.intp]:
 # --- the subject jackknife ---
 
 
-def jackknife_bounds(value: float, without: NDArray[np.float64], level: float, *, independent: int) -> Bounds:
+def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: float, *, independent: int) -> Bounds:
     """Bounds on the logit scale from the values that leave one subject out each; ``independent`` for no variation."""
     from scipy.stats import t as student
 
@@ -132,7 +132,7 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], level: float, *
         return _UNKNOWN
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
     if value <= 0 or value >= 1 or error < 1e-12:
-        unseen = _exact_bounds(0, independent, level)
+        unseen = _exact_bounds(0, independent, confidence)
         return Bounds(
             value * (1 - unseen.high),
             value + (1 - value) * unseen.high,
@@ -145,7 +145,7 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], level: float, *
     odds = np.clip(without, 1e-15, 1 - 1e-15)
     logits = np.clip(np.log(odds / (1 - odds)), middle - math.log(2), middle + math.log(2))
     spread = math.sqrt((n - 1) / n * float(((logits - logits.mean()) ** 2).sum()))
-    two, one = (float(student.ppf(q, n - 1)) * spread for q in ((1 + level) / 2, level))
+    two, one = (float(student.ppf(q, n - 1)) * spread for q in ((1 + confidence) / 2, confidence))
 
     def back(z: float) -> float:
         return 1 / (1 + math.exp(-min(max(z, -700.0), 700.0)))
@@ -161,7 +161,7 @@ def _per_person(n: int, *sides: tuple[NDArray[np.intp], NDArray[np.float64] | No
 
 
 def _jackknife_mean(
-    values: NDArray[np.float64], probe: NDArray[np.intp], reference: NDArray[np.intp], level: float, per_unit: int
+    values: NDArray[np.float64], probe: NDArray[np.intp], reference: NDArray[np.intp], confidence: float, per_unit: int
 ) -> tuple[float, Bounds, int]:
     value = float(values.mean())
     if (probe < 0).any() or (reference < 0).any():
@@ -175,10 +175,10 @@ def _jackknife_mean(
     if (left <= 0).any():  # one person is in every pair: nothing remains without them
         return value, _UNKNOWN, people
     without = (values.sum() - sums[there]) / left
-    return value, jackknife_bounds(value, without, level, independent=people // per_unit), people
+    return value, jackknife_bounds(value, without, confidence, independent=people // per_unit), people
 
 
-def rate_of_pairs(hit: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, level: float = 0.95) -> Rate:
+def rate_of_pairs(hit: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, confidence: float = 0.95) -> Rate:
     """Proportion over pairs of different people, e.g. FMR, with an interval that knows that pairs share people.
 
     Parameters
@@ -193,30 +193,30 @@ def rate_of_pairs(hit: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, lev
         Interval from the subject jackknife (see the package). NaN without pairs; ends NaN where subjects are
         unknown or fewer than three.
     """
-    check_level(level)
+    check_confidence(confidence)
     values = np.asarray(hit, dtype=np.float64)
     p, r = np.asarray(probe, dtype=np.intp), np.asarray(reference, dtype=np.intp)
     if not values.size:
-        return Rate(math.nan, math.nan, math.nan, 0, 0, 0, level, "subject jackknife, logit, t")
-    value, bounds, people = _jackknife_mean(values, p, r, level, 2)
+        return Rate(math.nan, math.nan, math.nan, 0, 0, 0, confidence, "subject jackknife, logit, t")
+    value, bounds, people = _jackknife_mean(values, p, r, confidence, 2)
     method = "subject jackknife, logit, t" if people else "none: pairs name no subjects"
-    return Rate(value, bounds.low, bounds.high, int(values.sum()), len(values), people, level, method)
+    return Rate(value, bounds.low, bounds.high, int(values.sum()), len(values), people, confidence, method)
 
 
-def mean_of_pairs(values: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, level: float = 0.95) -> Estimate:
+def mean_of_pairs(values: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, confidence: float = 0.95) -> Estimate:
     """Mean over searches of numbers in [0, 1], one per probe and stranger; as `rate_of_pairs`, for no counts.
 
     Each number belongs to the probe's own search, so that n people are n independent units where nothing varies.
     """
-    check_level(level)
+    check_confidence(confidence)
     numbers = np.asarray(values, dtype=np.float64)
     method = "subject jackknife, logit, t"
     if not numbers.size:
-        return Estimate(math.nan, level=level, method=method, reason="there are no pairs")
+        return Estimate(math.nan, confidence=confidence, method=method, reason="there are no pairs")
     p, r = np.asarray(probe, dtype=np.intp), np.asarray(reference, dtype=np.intp)
-    value, bounds, people = _jackknife_mean(numbers, p, r, level, 1)
+    value, bounds, people = _jackknife_mean(numbers, p, r, confidence, 1)
     reason = "" if np.isfinite(bounds.low) else _NAMELESS if not people else "too few people for an interval"
-    return Estimate(value, *bounds, people, level, method, reason)
+    return Estimate(value, *bounds, people, confidence, method, reason)
 
 
 def _rank_sums(own: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -248,7 +248,7 @@ def auc_of_pairs(
     probe: ArrayLike,
     reference: ArrayLike,
     *,
-    level: float = 0.95,
+    confidence: float = 0.95,
 ) -> Estimate:
     """Probability that a person's own pair is nearer than a pair of two people: AUC = U / (n1 n2), ties one half.
 
@@ -275,14 +275,14 @@ def auc_of_pairs(
     Time n2 log n1, memory proportional to n1 + n2: leaving person m out changes the sum of U by what his own pairs
     and his pairs with others hold, and both are sums over ranks.
     """
-    check_level(level)
+    check_confidence(confidence)
     found = leave_out_auc(own, own_subject, other, probe, reference)
     method = "subject jackknife, logit, t"
     if not found.without.size:
-        return Estimate(found.value, subjects=found.people, level=level, method=method, reason=found.reason)
-    bounds = jackknife_bounds(found.value, found.without, level, independent=found.people)
+        return Estimate(found.value, subjects=found.people, confidence=confidence, method=method, reason=found.reason)
+    bounds = jackknife_bounds(found.value, found.without, confidence, independent=found.people)
     reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
-    return Estimate(found.value, *bounds, found.people, level, method, reason)
+    return Estimate(found.value, *bounds, found.people, confidence, method, reason)
 
 
 class LeftOut(NamedTuple):
@@ -382,7 +382,7 @@ def subjects_needed(max_rate: float, confidence: float = 0.95, matches: int = 0)
     InputError
         Outside these ranges.
     """
-    check_level(confidence)
+    check_confidence(confidence)
     if not 0 < max_rate < 1:
         raise InputError(f"max_rate must lie strictly between 0 and 1; got {max_rate}")
     if matches < 0:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reid_audit.records import Estimate, InputError, TestResult
-from reid_audit.stats.intervals import check_level, jackknife_bounds
+from reid_audit.stats.intervals import check_confidence, jackknife_bounds
 
 
 def mean_per_person(values: ArrayLike, subject: ArrayLike) -> NDArray[np.float64]:
@@ -23,7 +23,9 @@ def mean_per_person(values: ArrayLike, subject: ArrayLike) -> NDArray[np.float64
     return np.asarray(sums[counts > 0] / counts[counts > 0])
 
 
-def mean_of_people(values: ArrayLike, subject: ArrayLike, *, is_share: bool = False, level: float = 0.95) -> Estimate:
+def mean_of_people(
+    values: ArrayLike, subject: ArrayLike, *, is_share: bool = False, confidence: float = 0.95
+) -> Estimate:
     """Mean over people with an interval whose sample is the people.
 
     Parameters
@@ -42,25 +44,27 @@ def mean_of_people(values: ArrayLike, subject: ArrayLike, *, is_share: bool = Fa
         NaN without numbers. Without an interval, with the reason, for one person, and for numbers without bounds that
         do not vary at all.
     """
-    check_level(level)
+    check_confidence(confidence)
     people = mean_per_person(values, subject)
     n = len(people)
     method = "subject jackknife, logit, t" if is_share else "Student's t over people"
     if not n:
-        return Estimate(math.nan, level=level, method=method, reason="nobody has a number")
+        return Estimate(math.nan, confidence=confidence, method=method, reason="nobody has a number")
     mean = float(people.mean())
     if n < 2:
-        return Estimate(mean, subjects=n, level=level, method=method, reason="one person only")
+        return Estimate(mean, subjects=n, confidence=confidence, method=method, reason="one person only")
     if is_share:
         without = (people.sum() - people) / (n - 1)
-        return Estimate(mean, *jackknife_bounds(mean, without, level, independent=n), n, level, method)
+        return Estimate(mean, *jackknife_bounds(mean, without, confidence, independent=n), n, confidence, method)
     error = float(people.std(ddof=1)) / math.sqrt(n)
     if error <= 1e-12 * max(1.0, abs(mean)):
-        return Estimate(mean, subjects=n, level=level, method=method, reason="all people have the same number")
+        return Estimate(
+            mean, subjects=n, confidence=confidence, method=method, reason="all people have the same number"
+        )
     from scipy.stats import t as student
 
-    two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + level) / 2, level))
-    return Estimate(mean, mean - two, mean + two, mean - one, mean + one, n, level, method)
+    two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
+    return Estimate(mean, mean - two, mean + two, mean - one, mean + one, n, confidence, method)
 
 
 def paired_t(before: ArrayLike, after: ArrayLike, *, compared: str = "", subjects: int | None = None) -> TestResult:

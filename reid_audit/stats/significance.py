@@ -236,8 +236,8 @@ def permute_identities(
 def bounded_below(estimate: Estimate, margin: float, *, compared: str = "") -> TestResult:
     """Say whether an AUC is shown to lie below a stated margin: the equivalence test of linkage.
 
-    The null hypothesis is AUC >= margin; it is rejected at 1 - level where the one-sided upper bound lies below the
-    margin. ``statistic`` is that bound, ``effect`` the AUC, ``p`` NaN (the bound is the test), and ``method`` says
+    The null hypothesis is AUC >= margin; it is rejected at 1 - confidence where the one-sided upper bound lies below
+    the margin. ``statistic`` is that bound, ``effect`` the AUC, ``p`` NaN (the bound is the test), and ``method`` says
     ``"shown below ..."`` or ``"not shown below ..."``. An estimate without a bound is never shown.
     """
     shown = estimate.at_most < margin  # False for NaN
@@ -248,7 +248,7 @@ def bounded_below(estimate: Estimate, margin: float, *, compared: str = "") -> T
         estimate.subjects,
         estimate.at_most,
         math.nan,
-        f"{'shown' if shown else 'not shown'} below {margin:g} at {estimate.level:.0%}",
+        f"{'shown' if shown else 'not shown'} below {margin:g} at {estimate.confidence:.0%}",
         alternative="less",
         effect=estimate.value,
         effect_name="AUC",

@@ -37,7 +37,7 @@ def mean_inverse_distance(result: AuditResult, condition: str, attack: str = "na
     A person without a distance counts 1 / 2, the inverse of the largest cosine distance: the attacker learned nothing.
     A distance of 0 makes the risk infinite. NaN where the result lists nobody for this defacer and attacker.
     """
-    people = [p for p in result.people if (p.condition, p.attack) == (condition, attack)]
+    people = [p for p in result.subjects if (p.condition, p.attack) == (condition, attack)]
     if not people:
         return math.nan, math.nan
     distances = np.array([2.0 if math.isnan(p.distance_after) else p.distance_after for p in people])

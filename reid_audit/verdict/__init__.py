@@ -3,7 +3,7 @@
 Words
 -----
 check
-    One rule, applied once to one attacker or to the whole audit. Its bound is one-sided at the policy's level.
+    One rule, applied once to one attacker or to the whole audit. Its bound is one-sided at the policy's confidence.
 finding
     A check that another room made. On one defacer's scans it is that defacer's alone; else it concerns all of them.
 PASS

@@ -40,22 +40,22 @@ def _judge(at_least: float, at_most: float, limit: float) -> Decision:
     return Decision.PASS if at_most <= limit else Decision.REVIEW
 
 
-def _explain(decision: Decision, shown: str, at_least: float, at_most: float, limit: str, level: float) -> str:
+def _explain(decision: Decision, shown: str, at_least: float, at_most: float, limit: str, confidence: float) -> str:
     if decision is Decision.INCOMPLETE:
         return f"{shown}; without its bounds nothing is shown."
     if decision is Decision.PASS:
-        return f"{shown}; at most {at_most:.3g} at {level:.0%} confidence, within the limit of {limit}."
+        return f"{shown}; at most {at_most:.3g} at {confidence:.0%} confidence, within the limit of {limit}."
     if decision is Decision.FAIL:
-        return f"{shown}; at least {at_least:.3g} at {level:.0%} confidence, above the limit of {limit}."
+        return f"{shown}; at least {at_least:.3g} at {confidence:.0%} confidence, above the limit of {limit}."
     return (
-        f"{shown}; at least {at_least:.3g} and at most {at_most:.3g} at {level:.0%} confidence, "
+        f"{shown}; at least {at_least:.3g} and at most {at_most:.3g} at {confidence:.0%} confidence, "
         f"and the limit of {limit} lies between."
     )
 
 
-def _one_sided(rate: Rate, level: float) -> tuple[float, float]:
+def _one_sided(rate: Rate, confidence: float) -> tuple[float, float]:
     """One-sided Clopper-Pearson bounds of a proportion of people."""
-    two_sided = clopper_pearson(rate.successes, rate.trials, level=2 * level - 1)
+    two_sided = clopper_pearson(rate.successes, rate.trials, confidence=2 * confidence - 1)
     return two_sided.low, two_sided.high
 
 
@@ -67,17 +67,17 @@ def binds(attack: str, policy: Policy) -> bool:
 def _check_match(evidence: AttackEvidence, policy: Policy) -> Check:
     name, limit = "match_rate", policy.max_match_rate
     found = next((m for m in evidence.matches if m.threshold == policy.threshold), None)
-    if found is None or not found.people.trials:
+    if found is None or not found.subjects.trials:
         why = "the cohort offers no such threshold" if found is None else found.reason or "nobody was compared"
         text = f"{evidence.attack}: no match rate at the {policy.threshold} threshold: {why}."
         return Check(name, Decision.INCOMPLETE, text, limit=limit, attack=evidence.attack)
-    rate = found.people
-    low, high = _one_sided(rate, policy.level)
+    rate = found.subjects
+    low, high = _one_sided(rate, policy.confidence)
     decision = _judge(low, high, limit)
     shown = f"{evidence.attack}: {rate.successes} of {rate.trials} people matched after defacing"
-    text = _explain(decision, shown, low, high, f"{limit:.3g}", policy.level)
+    text = _explain(decision, shown, low, high, f"{limit:.3g}", policy.confidence)
     if decision is Decision.REVIEW and rate.value < limit < 1:
-        people = subjects_needed(limit, policy.level, rate.successes)
+        people = subjects_needed(limit, policy.confidence, rate.successes)
         text += f" {people} people with no more matches would settle it."
     if decision is not Decision.PASS and found.non_mated.trials:
         non_mated = found.non_mated
@@ -93,7 +93,7 @@ def _check_auc(name: str, words: str, estimate: Estimate, attack: str, policy: P
     reason = f" ({estimate.reason})" if estimate.reason else ""
     value = "that was not measured" if math.isnan(estimate.value) else f"{estimate.value:.3g}"
     shown = f"{attack}: {words} {value}{reason}"
-    text = _explain(decision, shown, estimate.at_least, estimate.at_most, f"{limit:.3g}", policy.level)
+    text = _explain(decision, shown, estimate.at_least, estimate.at_most, f"{limit:.3g}", policy.confidence)
     bound = estimate.at_least if decision is Decision.FAIL else estimate.at_most
     return Check(name, decision, text, estimate.value, bound, limit, attack)
 
@@ -109,7 +109,7 @@ def _check_rank1(evidence: AttackEvidence, policy: Policy) -> Check:
     if not rate.trials:
         shown = f"{evidence.attack}: nobody could be searched for"
     shown += f" ({search.reason})" if search.reason else f", where guessing finds {search.chance1 * rate.trials:.3g}"
-    text = _explain(decision, shown, search.rank1_at_least, search.rank1_at_most, f"{limit:.3g}", policy.level)
+    text = _explain(decision, shown, search.rank1_at_least, search.rank1_at_most, f"{limit:.3g}", policy.confidence)
     bound = search.rank1_at_least if decision is Decision.FAIL else search.rank1_at_most
     return Check("rank1", decision, text, rate.value, bound, limit, evidence.attack)
 
@@ -153,7 +153,7 @@ def check_attack(evidence: AttackEvidence, policy: Policy, *, sighted: bool) -> 
         text = (
             f"{evidence.attack}: defaced scans of one person are nearer to each other than to strangers' with "
             f"probability {evidence.defaced_gallery.value:.3g}; at least "
-            f"{evidence.defaced_gallery.at_least:.3g} at {policy.level:.0%} confidence. "
+            f"{evidence.defaced_gallery.at_least:.3g} at {policy.confidence:.0%} confidence. "
             "An attacker who defaces his own gallery can use this."
         )
         value, bound = evidence.defaced_gallery.value, evidence.defaced_gallery.at_least
@@ -272,9 +272,8 @@ def check_control(control: ControlEvidence, policy: Policy, external: Calibratio
         shown = "not measured" if math.isnan(auc.value) else f"{auc.value:.3g} without an interval"
         text = f"{who}: on originals AUC {shown}{f' ({auc.reason})' if auc.reason else ''}: no control was shown."
     else:
-        text = (
-            f"{who}: on originals AUC {auc.value:.3g}, at least {auc.at_least:.3g} at {policy.level:.0%} confidence; "
-        )
+        text = f"{who}: on originals AUC {auc.value:.3g}, at least {auc.at_least:.3g} at {policy.confidence:.0%} "
+        text += "confidence; "
         text += f"the policy asks for {policy.min_control_auc:.3g}" + ("." if separates else ": the audit is blind.")
     decision = Decision.PASS if separates else Decision.INCOMPLETE
     checks.append(Check("control_auc", decision, text, auc.value, auc.at_least, policy.min_control_auc, who))

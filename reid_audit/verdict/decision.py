@@ -46,7 +46,7 @@ def decide(
     Parameters
     ----------
     evidence : Evidence
-        From `reid_audit.accuracy.assess` with ``level=policy.level``. The policy's required attackers bind;
+        From `reid_audit.accuracy.assess` with ``confidence=policy.confidence``. The policy's required attackers bind;
         what the others show is for a human: at most REVIEW.
     policy : Policy
     findings : iterable of Check
@@ -65,12 +65,13 @@ def decide(
     Raises
     ------
     InputError
-        The evidence's level differs from the policy's, or the policy is out of range.
+        The evidence's confidence differs from the policy's, or the policy is out of range.
     """
     policy = check_policy(policy)
-    if evidence.level != policy.level:
+    if evidence.confidence != policy.confidence:
         raise InputError(
-            f"the evidence has level {evidence.level} and the policy {policy.level}; assess with level={policy.level}"
+            f"the evidence has confidence {evidence.confidence} and the policy {policy.confidence}; assess with "
+            f"confidence={policy.confidence}"
         )
     judged = tuple(dict.fromkeys(one.condition for one in evidence.attacks))
     found = list(findings)

@@ -21,7 +21,7 @@ _MEANING = {
     "max_defaced_fta": "defaced scans that no attacker got a vector from",
     "required_attacks": "attackers that bind, and without which nothing passes",
     "threshold": "operating point of the match rate: youden, eer, fmr10, fmr1 or fmr0.1",
-    "level": "confidence of every one-sided bound",
+    "confidence": "confidence of every one-sided bound",
 }
 _THRESHOLDS = ("youden", "eer", "fmr10", "fmr1", "fmr0.1")
 
@@ -41,8 +41,8 @@ def _check_setting(name: str, value: object, source: str) -> Any:
         if not math.isfinite(value) or value != int(value) or value < 2:
             raise InputError(f"{source}: min_subjects must be a whole number of at least 2; got {value!r}")
         return int(value)
-    if name == "level" and not 0.5 < value < 1:
-        raise InputError(f"{source}: level must lie strictly between 0.5 and 1; got {value!r}")
+    if name == "confidence" and not 0.5 < value < 1:
+        raise InputError(f"{source}: confidence must lie strictly between 0.5 and 1; got {value!r}")
     if not 0 <= value <= 1:
         raise InputError(f"{source}: {name} must lie in 0 .. 1; got {value!r}")
     return float(value)
@@ -75,6 +75,8 @@ def read_policy(path: Path) -> Policy:
         raise InputError(f"{path.name} is not TOML: {error}") from error
     if set(settings) == {"policy"} and isinstance(settings["policy"], dict):
         settings = settings["policy"]
+    if "level" in settings:
+        raise InputError(f"{path.name}: the setting 'level' is now called 'confidence'; rename it")
     known = {f.name for f in fields(Policy)}
     unknown = sorted(set(settings) - known)
     if unknown:

@@ -3,15 +3,15 @@
 Why the worst needs no correction one way, and is told the other way
 --------------------------------------------------------------------
 A release passes only if *every* recogniser's upper bound lies within the limit. Let k be the recogniser that links most
-people in truth. The worst of the upper bounds is at least k's own, which fails to cover with probability 1 - level at
-most, however many others were looked at: the greatest bound holds at the policy's level as it stands (an
+people in truth. The worst of the upper bounds is at least k's own, which fails to cover with probability 1 - confidence
+at most, however many others were looked at: the greatest bound holds at the policy's confidence as it stands (an
 intersection-union test; Berger, Technometrics 24, 295-300 (1982)). Widening each bound by Bonferroni would be valid and
 weaker.
 
 A release fails if *one* recogniser's lower bound lies above the limit, and the more look, the more may err: with k
-recognisers a rule fails by chance with probability k (1 - level) at most. Narrowing would turn a FAIL into a REVIEW
-because somebody added a recogniser that sees nothing, so it is not done; the number of looks is said instead. Adding a
-recogniser can therefore make a verdict worse and never better.
+recognisers a rule fails by chance with probability k (1 - confidence) at most. Narrowing would turn a FAIL into a
+REVIEW because somebody added a recogniser that sees nothing, so it is not done; the number of looks is said instead.
+Adding a recogniser can therefore make a verdict worse and never better.
 """
 
 from __future__ import annotations
@@ -54,12 +54,13 @@ def _join_own(checks: Mapping[str, tuple[Check, ...]]) -> list[Check]:
     return _join(findings) + rules
 
 
-def _count_looks(verdicts: Mapping[str, Verdict], level: float) -> Check:
+def _count_looks(verdicts: Mapping[str, Verdict], confidence: float) -> Check:
     k = len(verdicts)
     text = (
         f"The verdict is the worst over {k} recognisers: {', '.join(verdicts)}. A PASS takes all of them, so that the "
-        f"greatest of the {k} upper bounds holds at {level:.0%} as it stands. A FAIL takes one: each rule was looked "
-        f"at {k} times, and by chance alone one of these fails with probability {min(1, k * (1 - level)):.2g} at most."
+        f"greatest of the {k} upper bounds holds at {confidence:.0%} as it stands. A FAIL takes one: each rule was "
+        f"looked at {k} times, and by chance alone one of these fails with probability "
+        f"{min(1, k * (1 - confidence)):.2g} at most."
     )
     return Check("recognisers", Decision.PASS, text, k, k)
 
@@ -110,7 +111,7 @@ def join_verdicts(verdicts: Mapping[str, Verdict]) -> Verdict:
     return Verdict(
         decision,
         tuple(conditions),
-        (*shared, _count_looks(verdicts, first.policy.level)),
+        (*shared, _count_looks(verdicts, first.policy.confidence)),
         first.policy,
         encoders=tuple(encoder for encoder, verdict in verdicts.items() if verdict.decision is decision),
     )

@@ -98,7 +98,7 @@ def make_table(rows: Iterable[tuple[object, ...]]) -> ScoreTable:
     for group, probe, reference, distance in rows:
         original = group in ("same", "different")
         second = "1" if group in ("different", "defaced_same_scan") else "2"
-        full.append((group, "original" if original else "cut", "naive", probe, "1", reference, second, distance))
+        full.append((group, "original" if original else "cut", "naive", "toy", probe, "1", reference, second, distance))
     return ScoreTable(pd.DataFrame(full, columns=list(SCORE_COLUMNS)))
 
 
@@ -352,7 +352,7 @@ def test_a_match_needs_less_than_the_threshold() -> None:
     assert calibration.threshold("youden").distance == 0.8
     attack = evidence.attack("cut")
     match = attack.match("youden")
-    assert (match.counted.successes, match.people.successes, match.worst.successes) == (2, 2, 2)  # b is at it
+    assert (match.counted.successes, match.subjects.successes, match.worst.successes) == (2, 2, 2)  # b is at it
     assert (match.still_matched.successes, match.still_matched.trials) == (1, 2)  # c did not match before
     assert match.non_mated.successes == 0
     assert attack.search.rank1.value == 1
@@ -402,7 +402,7 @@ def test_the_published_distances() -> None:
 def test_a_good_and_a_useless_defacer() -> None:
     evidence, _ = make_evidence(compare(make_faces(24, {"none": 0.0, "wipe": 50.0})))
     none, wipe = evidence.attack("none"), evidence.attack("wipe")
-    assert none.match("youden").people.value == 1
+    assert none.match("youden").subjects.value == 1
     assert none.linkability.value == 1
     assert none.search.rank1.value == 1
     assert abs(wipe.linkability.value - 0.5) < 0.1
@@ -422,7 +422,7 @@ def test_a_shift_of_every_distance_hides_from_the_threshold_and_not_from_linkabi
     defaced = frame["condition"] == "shift"
     frame.loc[defaced, "distance"] = np.minimum(frame.loc[defaced, "distance"] + 0.6, 2)
     attack = make_evidence(ScoreTable(frame))[0].attack("shift")
-    assert attack.match("youden").people.successes == 0
+    assert attack.match("youden").subjects.successes == 0
     assert attack.auc_vs_different.value < 0.75  # the way of the literature sees little
     assert attack.linkability.at_least > 0.9
     assert attack.search.rank1.value > 0.95
@@ -476,7 +476,7 @@ def test_an_original_without_a_face_is_no_credit_to_the_defacer() -> None:
 def test_no_face_at_all_is_a_guess() -> None:
     attack = make_evidence(compare(make_faces(30, {"gone": None})))[0].attack("gone")
     assert attack.fta.value == 1
-    assert attack.match("youden").people.successes == 0
+    assert attack.match("youden").subjects.successes == 0
     assert attack.match("youden").worst.value == 1
     assert attack.linkability.value == attack.search_auc.value == 0.5
     assert 0.5 < attack.linkability.at_most < 0.6
@@ -575,7 +575,7 @@ def test_a_better_attack_never_looks_safer(seed: int, factor: float, several: in
     for name in ("linkability", "search_auc", "auc_vs_different"):
         assert getattr(worse, name).value >= getattr(before, name).value - 1e-12
     for one, two in zip(worse.matches, before.matches, strict=True):
-        assert one.people.value >= two.people.value
+        assert one.subjects.value >= two.subjects.value
         assert one.counted.value >= two.counted.value
     assert worse.search.rank1.value >= before.search.rank1.value
     assert worse.search.mean_rank <= before.search.mean_rank
@@ -613,7 +613,7 @@ def test_small_strata_are_suppressed() -> None:
     evidence, _ = make_evidence(compare(faces), strata=sex)
     cells = {(c.column, c.value): c for c in evidence.strata}
     assert cells["sex", "F"].subjects == 12
-    assert cells["sex", "M"].matches[0].people.trials == 12
+    assert cells["sex", "M"].matches[0].subjects.trials == 12
     assert cells["sex", "M"].rank1 is not None
     for hidden in ("x", "y"):  # y is small, and x would give it away
         assert cells["site", hidden].suppressed
@@ -657,5 +657,5 @@ def test_every_pair_of_visits_counts_for_its_person() -> None:
     attack = make_evidence(compare(make_faces(15, {"cut": 0.0}, visits=visits)))[0].attack("cut")
     match = attack.match("youden")
     assert (match.counted.trials, match.counted.subjects) == (15 * len(list(product(visits, "ab"))), 15)
-    assert (match.people.trials, match.people.successes) == (15, 15)
-    assert match.counted.low == pytest.approx(match.people.low)
+    assert (match.subjects.trials, match.subjects.successes) == (15, 15)
+    assert match.counted.low == pytest.approx(match.subjects.low)

@@ -17,8 +17,8 @@ from reid_audit.records import SCORE_COLUMNS
 
 def table(same, different) -> ScoreTable:
     """``same`` by person, ``different`` by pair of people."""
-    rows = [("same", "original", "naive", who, "1", who, "2", d) for who, d in same.items()]
-    rows += [("different", "original", "naive", a, "1", b, "1", d) for (a, b), d in different.items()]
+    rows = [("same", "original", "naive", "toy", who, "1", who, "2", d) for who, d in same.items()]
+    rows += [("different", "original", "naive", "toy", a, "1", b, "1", d) for (a, b), d in different.items()]
     return ScoreTable(pd.DataFrame(rows, columns=list(SCORE_COLUMNS)))
 
 

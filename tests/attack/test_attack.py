@@ -166,7 +166,7 @@ def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
     (verdict,) = result.verdict.conditions
     assert "match_rate" not in {check.name for check in verdict.checks if check.attack == "defaced_gallery"}
     assert result.evidence.worst[0].tried == ("naive", "defaced_gallery")
-    assert not any(person.matched_after for person in result.people if person.attack == "defaced_gallery")
+    assert not any(person.matched_after for person in result.subjects if person.attack == "defaced_gallery")
     once = [record for record in records if (record.scan.condition, record.scan.session) != ("cut", "2")]
     assert set(compare_attacks(once, ("naive", "defaced_gallery")).frame["attack"]) == {"naive"}
 

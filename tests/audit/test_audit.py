@@ -127,7 +127,7 @@ def _acquire(cohort: Cohort) -> dict[str, FaceRecord]:
 def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tmp_path: Path) -> None:
     found = _acquire(read_manifest(_write_cohort(tmp_path)))
     original, defaced = found["s0/1/original"], found["s0/1/dent"]
-    assert (defaced.level, defaced.view) == (original.level, original.view)
+    assert (defaced.skin_level, defaced.view) == (original.skin_level, original.view)
     assert original.view != found["s0/2/original"].view
     assert set(original.seconds) == {"read", "skin", "portrait", "face"}
 
@@ -155,7 +155,7 @@ def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alo
     settings = replace(SETTINGS, encoder="pixels")
     original, defaced = cohort.originals[0], cohort.defaced("dent")[0]
     seen = scan_room.examine_scan(original, settings)
-    partner = scan_room.Partner(seen.level, seen.view, seen.grid, seen.face)
+    partner = scan_room.Partner(seen.skin_level, seen.view, seen.grid, seen.face)
     monkeypatch.setattr(moves_room, "find_frontal_view", lost)
     found = scan_room.examine_scan(
         defaced, settings, partner, attacks=("aligned", "registered"), hints=Hints(average=seen.face)
@@ -222,7 +222,7 @@ def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_height
     assert sought.face.status is Status.OK
     assert sought.view.elevation_deg < first.view.elevation_deg - 5
     defaced, _ = _phantom_ref(tmp_path, "defaced", modality=Modality.MR, pose_sd_deg=0)
-    partner = scan_room.Partner(sought.level, sought.view, sought.grid, sought.face)
+    partner = scan_room.Partner(sought.skin_level, sought.view, sought.grid, sought.face)
     assert scan_room.examine_scan(defaced, settings, partner).view == sought.view
 
 

@@ -68,7 +68,7 @@ class Counted:
         vector = np.random.default_rng(number).normal(size=128)
         face = Face(self.status, encoder, np.float32(vector / np.linalg.norm(vector)), (1, 2, 3, 4), confidence=1.0)
         grid = Grid((9, 9, 9), np.eye(4), Modality.CT, scan.path.name)
-        seen = FaceRecord(scan, face, level=float(number), view=View(float(number)), grid=grid, digest=str(number))
+        seen = FaceRecord(scan, face, skin_level=float(number), view=View(float(number)), grid=grid, digest=str(number))
         return seen if scan.condition == ORIGINAL else replace(seen, attacks=dict.fromkeys(attacks, face))
 
 
@@ -118,13 +118,13 @@ def test_a_changed_scan_is_done_again_with_what_depends_on_it(cohort: Cohort, tm
     (tmp_path / "p1_1_a.nii.gz").write_bytes(b"\x63")
     found = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
     assert examine.asked == ["p1/1/a"]
-    assert found["p1/1/a"].level == 99
+    assert found["p1/1/a"].skin_level == 99
     examine.asked.clear()
     (tmp_path / "p1_1_original.nii.gz").write_bytes(b"\x64")  # hands another camera to its partners
     found = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
     assert {"p1/1/original", "p1/1/a", "p1/1/b"} <= set(examine.asked)
     assert "p1/2/original" not in examine.asked
-    assert found["p1/1/original"].level == 100
+    assert found["p1/1/original"].skin_level == 100
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_level_in_the_noise_is_left_for_one_that_shows_a_head(tmp_path):
         start_engines(Settings(encoder="dlib", detector="dlib")).settings,
     )
     assert record.face.acquired
-    assert record.level > find_level(volume)
+    assert record.skin_level > find_level(volume)
     assert all(finding.severity != "unfit" for finding in record.findings)
 
 

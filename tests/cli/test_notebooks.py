@@ -111,7 +111,7 @@ def test_tables_are_data_frames(found: Audit) -> None:
     row = rates[(rates["condition"] == "none") & (rates["attack"] == "naive")].iloc[0]
     assert row["matched"] == naive.match("youden").counted.value
     assert row["linkability_high"] == naive.linkability.high
-    assert len(found.people) == len(found.result.people)
+    assert len(found.people) == len(found.result.subjects)
     assert len(found.scans) == len(found.result.scans)
     assert set(found.tests["name"]) >= {"mann_whitney", "mcnemar", "identity_permutation"}
     assert set(found.checks["decision"]) <= {decision.value for decision in Decision}

@@ -114,7 +114,7 @@ def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
     phantom.intensity[:, :, : phantom.intensity.shape[2] // 4] = -1000
     write_volume(phantom, tmp_path / "cut.nii")
     defaced = replace(scan, condition="cut", path=tmp_path / "cut.nii")
-    partners = [Partner(record.level, record.view, record.grid, record.face) for record in records]
+    partners = [Partner(record.skin_level, record.view, record.grid, record.face) for record in records]
     looks.clear()
     attacked = examine_scan_with_each(
         defaced,
@@ -135,7 +135,7 @@ def test_each_recogniser_gets_the_face_that_it_gets_alone(tmp_path: Path, model:
     for each, shared in zip(engines, together, strict=True):
         alone = examine_scan(scan, each.settings)
         np.testing.assert_array_equal(alone.face.vector, shared.face.vector)
-        assert (alone.level, alone.view, alone.digest) == (shared.level, shared.view, shared.digest)
+        assert (alone.skin_level, alone.view, alone.digest) == (shared.skin_level, shared.view, shared.digest)
         assert start_engines(replace(COARSE, encoder=each.settings.encoder)) == each
 
 
@@ -299,11 +299,10 @@ def test_the_verdict_follows_the_recogniser_that_the_defacer_does_not_blind(
             assert words in output, words
     assert str(tmp_path) not in page + text + told
     rows = (tmp_path / "out" / "comparisons.csv").read_text().splitlines()
-    assert rows[0].startswith("encoder,group,")
-    assert {row.split(",")[0] for row in rows[1:]} == {BLINDED, SEEING}
-    with pytest.raises(InputError, match="several recognisers"):
-        read_scores(tmp_path / "out" / "comparisons.csv")
-    with pytest.raises(InputError, match="several recognisers"):
+    assert rows[0].startswith("group,condition,attack,encoder,")
+    assert {row.split(",")[3] for row in rows[1:]} == {BLINDED, SEEING}
+    assert len(read_scores(tmp_path / "out" / "comparisons.csv").frame) == len(scores.frame)
+    with pytest.raises(InputError, match="several encoders"):
         judge_scores(scores, source="x")
 
 

@@ -209,7 +209,7 @@ def test_several_recognisers_count_by_the_worst_of_them(both: AuditResult) -> No
     assert none.linkability.value == both.evidence.attack("none").linkability.value
     assert {test.attack for test in rank_defacers([joined]).tests} == {"weak, naive", "toy, naive"}
     exposed = [risk for risk in list_risks(joined) if risk.matched and risk.scan.condition == "none"]
-    assert len(exposed) == sum(p.matched_after for p in both.people if p.condition == "none")
+    assert len(exposed) == sum(p.matched_after for p in both.subjects if p.condition == "none")
     html = result_to_html(joined)
     assert html.index("Recogniser by recogniser") < html.index("What became of the scans")
     assert "toy, naive" in html

@@ -399,7 +399,7 @@ def test_the_summary_fills_in_numbers_and_cites_in_order(told: tuple[AuditResult
     cited = [int(n) for n in re.findall(r"\[(\d+)\]", text)]
     listed = [int(n) for n in re.findall(r"^(\d+)\. ", text, re.MULTILINE)]
     assert list(dict.fromkeys(cited)) == listed == list(range(1, len(listed) + 1))
-    assert not any(p.subject in text for p in told[0].people)
+    assert not any(p.subject in text for p in told[0].subjects)
 
 
 # --- the command ---

@@ -53,13 +53,13 @@ def test_clopper_pearson_known_values(successes: int, trials: int, low: float, h
 
 @given(st.integers(1, 300), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
 @settings(max_examples=40, deadline=None)
-def test_clopper_pearson_agrees_with_two_libraries(trials: int, data: st.DataObject, level: float) -> None:
+def test_clopper_pearson_agrees_with_two_libraries(trials: int, data: st.DataObject, confidence: float) -> None:
     successes = data.draw(st.integers(0, trials))
-    rate = clopper_pearson(successes, trials, level=level)
-    exact = binomtest(successes, trials).proportion_ci(level, "exact")
+    rate = clopper_pearson(successes, trials, confidence=confidence)
+    exact = binomtest(successes, trials).proportion_ci(confidence, "exact")
     assert (rate.low, rate.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
     assert (rate.low, rate.high) == pytest.approx(
-        proportion_confint(successes, trials, 1 - level, "beta"), abs=1e-9, nan_ok=True
+        proportion_confint(successes, trials, 1 - confidence, "beta"), abs=1e-9, nan_ok=True
     )
 
 
@@ -70,16 +70,16 @@ def test_no_trials_give_nan_and_not_zero() -> None:
     assert all(math.isnan(x) for x in (rate.value, rate.low, rate.high, at_least, at_most))
 
 
-@pytest.mark.parametrize(("successes", "trials", "level"), [(3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0), (1, 2, 0.0)])
-def test_impossible_counts_and_levels_are_refused(successes: int, trials: int, level: float) -> None:
+@pytest.mark.parametrize(("successes", "trials", "confidence"), [(3, 2, 0.95), (-1, 2, 0.95), (1, 2, 1.0), (1, 2, 0.0)])
+def test_impossible_counts_and_levels_are_refused(successes: int, trials: int, confidence: float) -> None:
     with pytest.raises(InputError):
-        clopper_pearson(successes, trials, level=level)
+        clopper_pearson(successes, trials, confidence=confidence)
 
 
 def test_one_trial_a_person_is_clopper_pearson() -> None:
     rate, at_least, at_most = subject_rate([True, False, False, False], [3, 1, 2, 0])
     assert rate == clopper_pearson(1, 4)
-    one_sided = clopper_pearson(1, 4, level=0.90)
+    one_sided = clopper_pearson(1, 4, confidence=0.90)
     assert (at_least, at_most) == pytest.approx((one_sided.low, one_sided.high))
 
 
@@ -358,8 +358,8 @@ def test_one_acquired_probe_among_many_still_has_an_interval() -> None:
 @pytest.mark.parametrize(("rate", "matches", "people"), [(0.10, 0, 29), (0.05, 0, 59), (0.01, 0, 299), (0.10, 1, 46)])
 def test_people_needed(rate: float, matches: int, people: int) -> None:
     assert subjects_needed(rate, 0.95, matches) == people
-    assert clopper_pearson(matches, people, level=0.90).high <= rate
-    assert clopper_pearson(matches, people - 1, level=0.90).high > rate
+    assert clopper_pearson(matches, people, confidence=0.90).high <= rate
+    assert clopper_pearson(matches, people - 1, confidence=0.90).high > rate
 
 
 @pytest.mark.parametrize(("rate", "confidence", "matches"), [(0, 0.95, 0), (1, 0.95, 0), (0.1, 1, 0), (0.1, 0.95, -1)])

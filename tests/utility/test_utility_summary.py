@@ -332,7 +332,7 @@ def test_utility_joins_the_result() -> None:
     assert result_to_json(result_from_json(result_to_json(joined))) == result_to_json(joined)
     point = trade_offs(joined)[0]
     assert point.cost == next(v.mean for v in values if v.condition == condition and v.metric == "ncr")
-    distances = [p.distance_after for p in result.people if (p.condition, p.attack) == (condition, "naive")]
+    distances = [p.distance_after for p in result.subjects if (p.condition, p.attack) == (condition, "naive")]
     assert point.risk == pytest.approx(np.mean([1 / (2 if math.isnan(d) else d) for d in distances]))
     assert trade_offs(joined, cost="dice")[0].cost == pytest.approx(0.02, abs=0.01)
     assert math.isnan(trade_offs(result)[0].cost)

@@ -60,13 +60,13 @@ def _faces(
     return faces
 
 
-def _assess(table: ScoreTable, *, level: float = 0.95) -> Evidence:
+def _assess(table: ScoreTable, *, confidence: float = 0.95) -> Evidence:
     calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
-    return assess(table, calibration, seed=0, permutations=99, level=level)
+    return assess(table, calibration, seed=0, permutations=99, confidence=confidence)
 
 
 def _decide(table: ScoreTable, policy: Policy = NAIVE_ONLY) -> Verdict:
-    return decide(_assess(table, level=policy.level), policy)
+    return decide(_assess(table, confidence=policy.confidence), policy)
 
 
 def _check(verdict: Verdict, name: str, *, attack: str = "") -> Check:
@@ -389,9 +389,9 @@ def test_the_same_scan_flatters_the_attacker_and_the_report_says_so() -> None:
 
 
 def test_levels_must_agree(wiped: ScoreTable) -> None:
-    with pytest.raises(InputError, match=r"level 0\.95 and the policy 0\.9; assess with level=0\.9"):
-        decide(_assess(wiped), replace(NAIVE_ONLY, level=0.9))
-    assert _decide(wiped, replace(NAIVE_ONLY, level=0.9)).decision is Decision.PASS
+    with pytest.raises(InputError, match=r"confidence 0\.95 and the policy 0\.9; assess with confidence=0\.9"):
+        decide(_assess(wiped), replace(NAIVE_ONLY, confidence=0.9))
+    assert _decide(wiped, replace(NAIVE_ONLY, confidence=0.9)).decision is Decision.PASS
 
 
 def test_a_stricter_limit_turns_a_pass_into_a_review(wiped: ScoreTable) -> None:
@@ -444,8 +444,8 @@ def test_the_policy_survives_its_file(tmp_path: Path) -> None:
         ("min_subjects = 1", "at least 2"),
         ("min_subjects = 20.5", "whole number"),
         ("min_subjects = inf", "whole number"),
-        ("level = 1.0", "level must lie"),
-        ("level = 0.4", "level must lie"),
+        ("confidence = 1.0", "confidence must lie"),
+        ("confidence = 0.4", "confidence must lie"),
         ('threshold = "best"', "threshold must be one of"),
         ('required_attacks = "naive"', "list of names"),
         ("max_match_rate 0.1", "is not TOML"),

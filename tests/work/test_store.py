@@ -58,7 +58,14 @@ def _record() -> FaceRecord:
     grid = Grid((3, 4, 5), RNG.normal(size=(4, 4)), Modality.CT, "ü.nii.gz")
     found = (Finding("code", "unfit", "words", 1.25), Finding("other", "info", "no number"))
     return FaceRecord(
-        scan, _face(), level=0.1, view=View(3.0), grid=grid, digest="ab", attacks={"aligned": _face(1)}, findings=found
+        scan,
+        _face(),
+        skin_level=0.1,
+        view=View(3.0),
+        grid=grid,
+        digest="ab",
+        attacks={"aligned": _face(1)},
+        findings=found,
     )
 
 
@@ -87,7 +94,7 @@ def test_a_record_comes_back_bit_by_bit() -> None:
 def test_a_record_of_nothing_comes_back() -> None:
     record = FaceRecord(ScanRef("", "", "", Path("x")), Face(Status.NO_FACE, "dlib"))
     back = unpack(pack(record), FaceRecord)
-    assert math.isnan(back.level)
+    assert math.isnan(back.skin_level)
     assert math.isnan(back.face.confidence)
     assert (back.face.vector, back.view, back.grid, back.scan.modality) == (None, None, None, None)
 
