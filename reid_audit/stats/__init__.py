@@ -35,9 +35,12 @@ interval of length zero. The interval is then what a share q of unseen people co
 bound of 0 in n people (AUC) or of 0 in n // 2 disjoint and so independent pairs (rates over pairs).
 """
 
+from reid_audit.stats.auc import auc_of_pairs
+from reid_audit.stats.differentials import Differential, measure_differentials
+from reid_audit.stats.gallery_size import GalleryRate, extrapolate_fpir, extrapolate_rank1
 from reid_audit.stats.gaps import Compared, gap_of_auc, gap_of_rates
+from reid_audit.stats.information import Information, measure_information
 from reid_audit.stats.intervals import (
-    auc_of_pairs,
     clopper_pearson,
     mean_of_pairs,
     rate_of_pairs,
@@ -55,22 +58,49 @@ from reid_audit.stats.significance import (
     wilcoxon,
 )
 from reid_audit.stats.subjects import draw_subjects, redraw_curves
+from reid_audit.stats.tradeoff import (
+    DetPoint,
+    LikelihoodRatioCost,
+    SearchMiss,
+    cost_of_ratios,
+    least_cost,
+    measure_cllr,
+    measure_det,
+    measure_fnir,
+    measure_share_of_control,
+)
 
 __all__ = [
     "Compared",
+    "DetPoint",
+    "Differential",
+    "GalleryRate",
+    "Information",
+    "LikelihoodRatioCost",
+    "SearchMiss",
     "adjust",
     "auc_of_pairs",
     "bounded_below",
     "clopper_pearson",
+    "cost_of_ratios",
     "draw_subjects",
+    "extrapolate_fpir",
+    "extrapolate_rank1",
     "gap_of_auc",
     "gap_of_rates",
     "kruskal",
+    "least_cost",
     "mann_whitney",
     "mcnemar",
     "mean_of_pairs",
     "mean_of_people",
     "mean_per_person",
+    "measure_cllr",
+    "measure_det",
+    "measure_differentials",
+    "measure_fnir",
+    "measure_information",
+    "measure_share_of_control",
     "paired_t",
     "permute_identities",
     "rate_of_pairs",

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reid_audit.records import Estimate
-from reid_audit.stats.intervals import check_confidence, clopper_pearson, leave_out_auc
+from reid_audit.stats.auc import leave_out_auc
+from reid_audit.stats.intervals import check_confidence, clopper_pearson
 
 _METHOD = "subject jackknife of the difference, t"
 

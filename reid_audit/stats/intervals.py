@@ -1,4 +1,4 @@
-"""Intervals whose sample is the people: Clopper-Pearson, and the subject jackknife for pairs and AUC."""
+"""Intervals whose sample is the people: Clopper-Pearson, and the subject jackknife for pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from reid_audit.records import Estimate, InputError, Rate
 
-_NAMELESS = "the table names no subjects, and pairs that share people cannot be counted as independent"
+NAMELESS = "the table names no subjects, and pairs that share people cannot be counted as independent"
 
 
 class Bounds(NamedTuple):
@@ -22,7 +22,7 @@ class Bounds(NamedTuple):
     at_most: float
 
 
-_UNKNOWN = Bounds(math.nan, math.nan, math.nan, math.nan)
+UNKNOWN = Bounds(math.nan, math.nan, math.nan, math.nan)
 
 
 def check_confidence(confidence: float) -> None:
@@ -39,7 +39,7 @@ def _exact_bounds(successes: float, trials: float, confidence: float) -> Bounds:
     from scipy.stats import beta
 
     if trials <= 0:
-        return _UNKNOWN
+        return UNKNOWN
 
     def lower(tail: float) -> float:
         return 0.0 if successes <= 0 else float(beta.ppf(tail, successes, trials - successes + 1))
@@ -129,7 +129,7 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: flo
 
     n = len(without)
     if n < 2 or not np.isfinite(value) or not np.isfinite(without).all():
-        return _UNKNOWN
+        return UNKNOWN
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
     if value <= 0 or value >= 1 or error < 1e-12:
         unseen = _exact_bounds(0, independent, confidence)
@@ -153,7 +153,8 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: flo
     return Bounds(back(middle - two), back(middle + two), back(middle - one), back(middle + one))
 
 
-def _per_person(n: int, *sides: tuple[NDArray[np.intp], NDArray[np.float64] | None]) -> NDArray[np.float64]:
+def per_person(n: int, *sides: tuple[NDArray[np.intp], NDArray[np.float64] | None]) -> NDArray[np.float64]:
+    """Sum of each subject code 0 .. n - 1 over one or two ends of comparisons, weighted or counted."""
     total = np.zeros(n)
     for who, weight in sides:
         total += np.bincount(who, weight, n)
@@ -165,15 +166,15 @@ def _jackknife_mean(
 ) -> tuple[float, Bounds, int]:
     value = float(values.mean())
     if (probe < 0).any() or (reference < 0).any():
-        return value, _UNKNOWN, 0
+        return value, UNKNOWN, 0
     n = int(max(probe.max(), reference.max())) + 1
-    pairs = _per_person(n, (probe, None), (reference, None))
-    sums = _per_person(n, (probe, values), (reference, values))
+    pairs = per_person(n, (probe, None), (reference, None))
+    sums = per_person(n, (probe, values), (reference, values))
     there = pairs > 0
     left = len(values) - pairs[there]
     people = int(there.sum())
     if (left <= 0).any():  # one person is in every pair: nothing remains without them
-        return value, _UNKNOWN, people
+        return value, UNKNOWN, people
     without = (values.sum() - sums[there]) / left
     return value, jackknife_bounds(value, without, confidence, independent=people // per_unit), people
 
@@ -215,151 +216,8 @@ def mean_of_pairs(values: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, 
         return Estimate(math.nan, confidence=confidence, method=method, reason="there are no pairs")
     p, r = np.asarray(probe, dtype=np.intp), np.asarray(reference, dtype=np.intp)
     value, bounds, people = _jackknife_mean(numbers, p, r, confidence, 1)
-    reason = "" if np.isfinite(bounds.low) else _NAMELESS if not people else "too few people for an interval"
+    reason = "" if np.isfinite(bounds.low) else NAMELESS if not people else "too few people for an interval"
     return Estimate(value, *bounds, people, confidence, method, reason)
-
-
-def _rank_sums(own: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each own distance how many others are larger, for each other how many own are smaller; ties one half.
-
-    Only the own distances, the fewer, are sorted.
-    """
-    order = np.argsort(own)
-    left = np.searchsorted(own[order], other, "left")
-    above = np.bincount(left, minlength=len(own) + 1)
-    right = np.searchsorted(own[order], other, "right")
-    above += np.bincount(right, minlength=len(own) + 1)
-    left += right
-    # own[order][k] < other where left > k, and <= other where right > k.
-    by_own = np.empty(len(own))
-    by_own[order] = 0.5 * np.cumsum(above[::-1])[::-1][1:]
-    return by_own, np.asarray(0.5 * left, dtype=np.float64)
-
-
-def _beats(own: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 where own < others, one half where equal or either is NaN, else 0."""
-    return np.where(own < others, 1.0, np.where(own > others, 0.0, 0.5))
-
-
-def auc_of_pairs(
-    own: ArrayLike,
-    own_subject: ArrayLike,
-    other: ArrayLike,
-    probe: ArrayLike,
-    reference: ArrayLike,
-    *,
-    confidence: float = 0.95,
-) -> Estimate:
-    """Probability that a person's own pair is nearer than a pair of two people: AUC = U / (n1 n2), ties one half.
-
-    Parameters
-    ----------
-    own : (n1,) float
-        Distances of pairs of one person. NaN (not acquired) counts one half: the attacker guesses.
-    own_subject : (n1,) int
-        Subject code of each.
-    other : (n2,) float
-        Distances of pairs of two people. NaN is left out, so that it does not dilute what the others show; only
-        where nothing at all was acquired everything counts one half.
-    probe, reference : (n2,) int
-        Subject codes of their two ends.
-
-    Returns
-    -------
-    Estimate
-        Exact value; interval by the subject jackknife. A person leaves with all pairs that touch him. NaN with a
-        reason where one of the groups is empty.
-
-    Notes
-    -----
-    Time n2 log n1, memory proportional to n1 + n2: leaving person m out changes the sum of U by what his own pairs
-    and his pairs with others hold, and both are sums over ranks.
-    """
-    check_confidence(confidence)
-    found = leave_out_auc(own, own_subject, other, probe, reference)
-    method = "subject jackknife, logit, t"
-    if not found.without.size:
-        return Estimate(found.value, subjects=found.people, confidence=confidence, method=method, reason=found.reason)
-    bounds = jackknife_bounds(found.value, found.without, confidence, independent=found.people)
-    reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
-    return Estimate(found.value, *bounds, found.people, confidence, method, reason)
-
-
-class LeftOut(NamedTuple):
-    """An AUC, and what it would be without each person.
-
-    ``without`` is empty where no person can be left out (``reason`` says why), else (n,) for the codes in ``person``.
-    """
-
-    value: float
-    people: int
-    person: NDArray[np.intp]
-    without: NDArray[np.float64]
-    reason: str = ""
-
-
-_NOBODY, _NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0)
-
-
-def leave_out_auc(
-    own: ArrayLike, own_subject: ArrayLike, other: ArrayLike, probe: ArrayLike, reference: ArrayLike
-) -> LeftOut:
-    """Compute the AUC of `auc_of_pairs`, and again without each person."""
-    d_own, d_other = np.asarray(own, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    who, p, r = (np.asarray(x, dtype=np.intp) for x in (own_subject, probe, reference))
-    if not d_own.size or not d_other.size:
-        missing = "own" if not d_own.size else "other people's"
-        return LeftOut(math.nan, 0, _NOBODY, _NOTHING, f"there are no {missing} pairs")
-    seen_own, seen_other = ~np.isnan(d_own), ~np.isnan(d_other)
-    if seen_own.any() and not seen_other.any():
-        return LeftOut(math.nan, 0, _NOBODY, _NOTHING, "none of other people's pairs was acquired")
-    guessed = seen_own.any() and not seen_other.all()
-    if guessed:
-        d_other, p, r, seen_other = d_other[seen_other], p[seen_other], r[seen_other], seen_other[seen_other]
-    by_own, by_other = np.full(len(d_own), 0.5 * len(d_other)), np.full(len(d_other), 0.5 * len(d_own))
-    if seen_own.any():
-        by_own[seen_own], smaller = _rank_sums(d_own[seen_own], d_other)
-        by_other = smaller + 0.5 * (len(d_own) - int(seen_own.sum()))
-    total, trials = float(by_own.sum()), len(d_own) * len(d_other)
-    value = total / trials
-    if min(who.min(), p.min(), r.min()) < 0:
-        return LeftOut(value, 0, _NOBODY, _NOTHING, _NAMELESS)
-
-    n = int(max(who.max(), p.max(), r.max())) + 1
-    own_pairs = _per_person(n, (who, None))
-    other_pairs = _per_person(n, (p, None), (r, None))
-    twice = _own_against_own_pairs(d_own, who, d_other, p, r, n)
-    sums = total - _per_person(n, (who, by_own)) - _per_person(n, (p, by_other), (r, by_other)) + twice
-    counts = (len(d_own) - own_pairs) * (len(d_other) - other_pairs)
-    there = (own_pairs > 0) | (other_pairs > 0)
-    people = int((own_pairs > 0).sum())
-    if (counts[there] <= 0).any() and not guessed:
-        return LeftOut(value, people, _NOBODY, _NOTHING, "too few people for an interval")
-    # Without the only person who was acquired nothing is, and everything counts one half, as above.
-    without = np.where(counts[there] > 0, sums[there] / np.maximum(counts[there], 1), 0.5)
-    return LeftOut(value, people, np.flatnonzero(there), without)
-
-
-def _own_against_own_pairs(
-    d_own: NDArray[np.float64],
-    who: NDArray[np.intp],
-    d_other: NDArray[np.float64],
-    p: NDArray[np.intp],
-    r: NDArray[np.intp],
-    n: int,
-) -> NDArray[np.float64]:
-    """Per person: the part of U where his own pairs meet his pairs with others (it would be subtracted twice)."""
-    twice = np.zeros(n)
-    order = np.argsort(who, kind="stable")
-    starts = np.searchsorted(who[order], np.arange(n))
-    turn = np.arange(len(order)) - starts[who[order]]
-    for k in range(int(turn.max()) + 1):
-        mine = order[turn == k]
-        kth, there = np.full(n, np.nan), np.zeros(n, dtype=bool)
-        kth[who[mine]], there[who[mine]] = d_own[mine], True
-        for side in (p, r):
-            twice += np.where(there, np.bincount(side, _beats(kth[side], d_other), n), 0.0)
-    return twice
 
 
 # --- how many people ---

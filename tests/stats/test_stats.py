@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import binomtest, mannwhitneyu, norm
+from scipy.stats import beta, binomtest, mannwhitneyu, norm
+from scipy.stats import t as student
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -35,6 +36,7 @@ from reid_audit.stats import (
     subjects_needed,
     wilcoxon,
 )
+from reid_audit.stats.auc import auc_bounds, leave_out_auc
 
 nan = math.nan
 
@@ -180,21 +182,23 @@ def test_leaving_one_person_out_is_what_it_says(own: list[float], seed: int, los
         d = np.where(who == 0, nan, d)
         other = np.where(p == 0, nan, other)
     d, who = np.append(d, 0.5), np.append(who, 1)  # one person has two own pairs
-    full = auc_of_pairs(d, who, other, p, r)
     left = []
     for m in range(len(own)):
-        mine, theirs = who != m, (p != m) & (r != m)
-        left.append(auc_of_pairs(d[mine], who[mine], other[theirs], p[theirs], r[theirs]).value)
-    v, n = full.value, len(left)
-    if 0 < v < 1 and np.std(left) > 1e-9:
-        middle = math.log(v / (1 - v))
-        logit = [math.log(min(max(x, 1e-15), 1 - 1e-15) / (1 - min(max(x, 1e-15), 1 - 1e-15))) for x in left]
-        clipped = np.clip(logit, middle - math.log(2), middle + math.log(2))
-        spread = math.sqrt((n - 1) / n * ((clipped - clipped.mean()) ** 2).sum())
-        z = math.log(full.high / (1 - full.high)) if full.high < 1 else math.inf
-        from scipy.stats import t
+        kept, apart = who != m, (p != m) & (r != m)
+        left.append(auc_of_pairs(d[kept], who[kept], other[apart], p[apart], r[apart]).value)
+    assert leave_out_auc(d, who, other, p, r).without == pytest.approx(left)
 
-        assert z == pytest.approx(middle + t.ppf(0.975, n - 1) * spread, rel=1e-6, abs=1e-6)
+
+def test_bounds_of_an_auc_by_hand() -> None:
+    """At 0.5 the variance is the jackknife's alone, at 0.9 it is mixed with that of a proportion."""
+    without = np.array([0.49, 0.51] * 5)  # variance 9 / 10 x 10 x 0.01^2
+    n = 0.25 / 9e-4 * (norm.ppf(0.975) / student.ppf(0.975, 9)) ** 2
+    bounds = auc_bounds(0.5, without, 0.95, subjects=10)
+    assert (bounds.low, bounds.high) == pytest.approx(beta.ppf([0.025, 0.975], n / 2 + 0.5, n / 2 + 0.5))
+    share = 0.8**2 / 3
+    n = 0.09 / ((1 - share) * 9e-4 + share * 0.09 / 10) * (norm.ppf(0.95) / student.ppf(0.95, 9)) ** 2
+    bounds = auc_bounds(0.9, without + 0.4, 0.95, subjects=10)
+    assert bounds.at_least == pytest.approx(beta.ppf(0.05, 0.9 * n + 0.5, 0.1 * n + 0.5))
 
 
 def test_a_scan_without_a_face_counts_one_half() -> None:
@@ -425,9 +429,10 @@ def test_intervals_cover(people: int, gap: float, threshold: float) -> None:
         naive = clopper_pearson(int((other < threshold).sum()), len(other))
         inside["pairs"] += naive.low <= world.fmr <= naive.high
     cover = {name: count / RUNS for name, count in inside.items()}
-    assert 0.92 <= cover["auc"] <= 0.98, cover
-    assert 0.92 <= cover["at_least"] <= 0.98, cover
-    assert 0.92 <= cover["at_most"] <= 0.99, cover
+    most = 0.985 if gap < 1 else 1.0  # near 1 they cover more, lest they cover less where tails are heavy
+    assert 0.92 <= cover["auc"] <= most, cover
+    assert 0.92 <= cover["at_least"] <= most, cover
+    assert 0.92 <= cover["at_most"] <= most, cover
     middle = gap == 2.2
     assert 0.92 <= cover["fmr"] <= (0.98 if middle or world.fmr * len(world.p) > 20 else 0.995), cover
     assert 0.94 <= cover["tmr"] <= (0.98 if middle else 1.0), cover

@@ -1,0 +1,153 @@
+"""What a search would find in galleries larger than the cohort: extrapolations by a stated model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import Estimate, InputError
+from reid_audit.stats.jackknife import Blocks, check_blocks, jackknife
+
+SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
+"""Galleries, in references."""
+
+MODEL = "beta-binomial extrapolation"
+"""The model, for labels: no number of this file was observed in a gallery of its size."""
+
+_PRIOR_SPREAD = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryRate:
+    """A rate in a gallery of ``size`` references, extrapolated, with what chance alone would give (NaN for FPIR)."""
+
+    size: int
+    rate: Estimate
+    chance: float
+    model: str = MODEL
+
+
+def extrapolate_rank1(
+    blocks: Blocks, *, sizes: Sequence[int] = SIZES, confidence: float = 0.95
+) -> tuple[GalleryRate, ...]:
+    """Extrapolate rank-1 of mated searches to galleries of other sizes, the mate among the references.
+
+    Parameters
+    ----------
+    blocks : sequence of (n, n) float64
+        See `reid_audit.stats.jackknife.Blocks`: probes as they are released, so that the non-mated distances are those
+        after defacing. A probe that was not acquired finds nobody.
+    sizes : sequence of int
+        References, the mate among them.
+    confidence : float
+
+    Returns
+    -------
+    tuple of GalleryRate
+        One per size; NaN with a reason for fewer than three subjects, or where no mated comparison was acquired.
+
+    Notes
+    -----
+    A stranger is nearer than the mate of probe i with a probability p_i; of m_i strangers k_i were. p_i is taken to
+    follow a beta distribution over probes, and strangers to be independent given p_i (Skellam 1948), so that
+    rank-1 at size N is E[(1 - p)^(N - 1)] = B(a, b + N - 1) / B(a, b). If nothing is left p is uniform, a = b = 1, and
+    this is chance, 1 / N. For large N it falls as N^-a: beyond the cohort the shape of the beta distribution decides,
+    not an observation. a and b have the posterior mode under a log-normal prior around 1 (sd 2 on the log scale), which
+    keeps them finite where every mate is first. That one p for all probes (the binomial model, Grother and Phillips
+    2004) falls too fast is why p varies here. Interval: subject jackknife of the whole fit, logit scale.
+    """
+    subjects = check_blocks(blocks)
+    _check_sizes(sizes, 1)
+    off = ~np.eye(subjects, dtype=bool)
+
+    def rates(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        nearer, strangers, lost = _count(blocks, kept, off, None)
+        if not len(nearer):
+            return np.full(len(sizes), np.nan)
+        acquired = len(nearer) / (len(nearer) + lost)
+        return acquired * _none_below(*_fit(nearer, strangers), np.asarray(sizes, dtype=np.float64) - 1)
+
+    found = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    return tuple(GalleryRate(size, rate, 1 / size) for size, rate in zip(sizes, found, strict=True))
+
+
+def extrapolate_fpir(
+    blocks: Blocks, threshold: float, *, sizes: Sequence[int] = SIZES, confidence: float = 0.95
+) -> tuple[GalleryRate, ...]:
+    """Extrapolate FPIR: the share of searches by subjects who are not in the gallery that return somebody.
+
+    Parameters
+    ----------
+    blocks, sizes, confidence
+        As for `extrapolate_rank1`; ``sizes`` hold no mate.
+    threshold : float
+        Cosine distance below which a reference is returned.
+
+    Notes
+    -----
+    FPIR at size N is 1 - E[(1 - FMR_i)^N], the FMR of a probe beta distributed over probes. FPIR = 1 - (1 - FMR)^N with
+    one FMR for all takes every probe for alike, and is too high where few lambs and wolves make the false matches.
+    """
+    subjects = check_blocks(blocks)
+    _check_sizes(sizes, 0)
+    off = ~np.eye(subjects, dtype=bool)
+
+    def rates(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        matched, strangers, lost = _count(blocks, kept, off, threshold)
+        if not len(matched):
+            return np.full(len(sizes), np.nan)
+        acquired = len(matched) / (len(matched) + lost)
+        return acquired * (1 - _none_below(*_fit(matched, strangers), np.asarray(sizes, dtype=np.float64)))
+
+    found = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    return tuple(GalleryRate(size, rate, math.nan) for size, rate in zip(sizes, found, strict=True))
+
+
+def _check_sizes(sizes: Sequence[int], least: int) -> None:
+    for size in sizes:
+        if size < least:
+            raise InputError(f"sizes must be at least {least}; got {size}")
+
+
+def _count(
+    blocks: Blocks, kept: NDArray[np.bool_], off: NDArray[np.bool_], threshold: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Per acquired probe: strangers below the threshold (or nearer than the mate), and strangers; probes lost."""
+    below, strangers, lost = [], [], 0
+    for block in blocks:
+        part, apart = block[np.ix_(kept, kept)], off[np.ix_(kept, kept)]
+        limit = np.diag(part)[:, None] if threshold is None else np.full((len(part), 1), threshold)
+        met = (apart & ~np.isnan(part)).sum(1)
+        use = ~np.isnan(limit[:, 0]) & (met > 0)
+        below.append((apart & (part < limit)).sum(1)[use])
+        strangers.append(met[use])
+        lost += int((~use).sum())
+    return np.concatenate([*below, []]), np.concatenate([*strangers, []]), lost
+
+
+def _fit(successes: NDArray[np.float64], trials: NDArray[np.float64]) -> tuple[float, float]:
+    """Return a and b of the beta distribution behind binomial counts (posterior mode)."""
+    from scipy.optimize import minimize
+    from scipy.special import betaln
+
+    cells, times = np.unique(np.stack([successes, trials]), axis=1, return_counts=True)
+    k, m = cells
+
+    def loss(logs: NDArray[np.float64]) -> float:
+        a, b = np.exp(logs)
+        likelihood = float(times @ (betaln(k + a, m - k + b) - betaln(a, b)))
+        return 0.5 * float(logs @ logs) / _PRIOR_SPREAD**2 - likelihood
+
+    a, b = np.exp(minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-12, 12)] * 2).x)
+    return float(a), float(b)
+
+
+def _none_below(a: float, b: float, trials: NDArray[np.float64]) -> NDArray[np.float64]:
+    """E[(1 - p)^trials] of a beta distributed p."""
+    from scipy.special import betaln
+
+    return np.asarray(np.exp(betaln(a, b + trials) - betaln(a, b)), dtype=np.float64)

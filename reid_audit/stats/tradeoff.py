@@ -1,0 +1,278 @@
+"""Miss against false alarm: the DET curve, FNIR at a fixed FPIR, Cllr, and what is left of the control."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from reid_audit.records import Estimate, InputError
+from reid_audit.stats.jackknife import Blocks, check_blocks, deal_folds, jackknife
+
+FOLDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DetPoint:
+    """A point of the DET curve: FNMR at a fixed FMR, with its pointwise band. The threshold follows each resampling."""
+
+    fmr: float
+    fnmr: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class SearchMiss:
+    """FNIR at a fixed FPIR, and the distance below which a reference is then returned."""
+
+    fpir: float
+    fnir: Estimate
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class LikelihoodRatioCost:
+    """Cllr and minCllr in bits per comparison: 0 = certain and right, 1 = the distances say nothing."""
+
+    cllr: Estimate
+    min_cllr: Estimate
+
+
+def split(block: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the acquired mated and non-mated distances of a block."""
+    mated, non_mated = np.diag(block), block[~np.eye(len(block), dtype=bool)]
+    return mated[~np.isnan(mated)], non_mated[~np.isnan(non_mated)]
+
+
+def _pool(blocks: Blocks, kept: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    parts = [split(block[np.ix_(kept, kept)]) for block in blocks]
+    mated, non_mated = (np.concatenate([*side, []]) for side in zip(*parts, strict=True)) if parts else ([], [])
+    return np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
+
+
+def measure_det(
+    blocks: Blocks, *, fmr: Sequence[float] = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001), confidence: float = 0.95
+) -> tuple[DetPoint, ...]:
+    """Measure FNMR at fixed FMR, over acquired comparisons (ISO/IEC 19795-1).
+
+    Parameters
+    ----------
+    blocks : sequence of (n, n) float64
+        See `reid_audit.stats.jackknife.Blocks`.
+    fmr : sequence of float
+        In (0, 1). Points that fewer than 3 / FMR non-mated comparisons cannot hold (rule of three) are left out.
+    confidence : float
+
+    Returns
+    -------
+    tuple of DetPoint
+        Empty without comparisons. The threshold is the largest whose FMR is at most the one asked for.
+    """
+    subjects = check_blocks(blocks)
+    _check_rates(fmr)
+    mated, non_mated = _pool(blocks, np.ones(subjects, dtype=bool))
+    points = [rate for rate in fmr if len(mated) and len(non_mated) * rate >= 3 - 1e-9]
+    if not points:
+        return ()
+
+    def fnmr(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        own, other = _pool(blocks, kept)
+        if not len(own) or not len(other):
+            return np.full(len(points), np.nan)
+        threshold = np.sort(other)[[_place(rate, len(other)) for rate in points]]
+        return np.asarray((own >= threshold[:, None]).mean(1), dtype=np.float64)
+
+    found = jackknife(fnmr, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    return tuple(DetPoint(rate, estimate) for rate, estimate in zip(points, found, strict=True))
+
+
+def measure_fnir(
+    blocks: Blocks, *, fpir: Sequence[float] = (0.1, 0.01), confidence: float = 0.95
+) -> tuple[SearchMiss, ...]:
+    """Measure FNIR at fixed FPIR in the cohort's own gallery (ISO/IEC 19795-1, open-set identification).
+
+    A search misses where the mate is not both first and below the threshold, or the probe was not acquired. The
+    threshold is the largest at which at most a share FPIR of searches, the mate taken out, returns somebody.
+
+    Parameters
+    ----------
+    blocks : sequence of (n, n) float64
+        See `reid_audit.stats.jackknife.Blocks`.
+    fpir : sequence of float
+        In (0, 1). Rates that fewer than 3 / FPIR searches cannot hold (rule of three) are left out.
+    confidence : float
+    """
+    subjects = check_blocks(blocks)
+    _check_rates(fpir)
+    searches = sum(int((~np.isnan(np.diag(block))).sum()) for block in blocks)
+    points = [rate for rate in fpir if subjects > 1 and searches * rate >= 3 - 1e-9]
+    if not points:
+        return ()
+
+    def ends(kept: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        mates, nearest = [], []
+        for block in blocks:
+            part = block[np.ix_(kept, kept)]
+            mates.append(np.where(np.isnan(np.diag(part)), np.inf, np.diag(part)))
+            strangers = np.where(np.isnan(part) | np.eye(len(part), dtype=bool), np.inf, part)
+            nearest.append(strangers.min(1))
+        return np.concatenate(mates), np.concatenate(nearest)
+
+    def thresholds(nearest: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.sort(nearest)[[_place(rate, len(nearest)) for rate in points]])
+
+    def fnir(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        mate, nearest = ends(kept)
+        returned = (mate < thresholds(nearest)[:, None]) & (mate <= nearest)
+        return np.asarray(1 - returned.mean(1), dtype=np.float64)
+
+    found = jackknife(fnir, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    limits = thresholds(ends(np.ones(subjects, dtype=bool))[1])
+    return tuple(SearchMiss(*point) for point in zip(points, found, limits.tolist(), strict=True))
+
+
+def _place(rate: float, size: int) -> int:
+    """Index in sorted distances of the largest threshold below which at most a share ``rate`` lies."""
+    return min(math.floor(rate * size + 1e-9), size - 1)
+
+
+def _check_rates(rates: Sequence[float]) -> None:
+    for rate in rates:
+        if not 0 < rate < 1:
+            raise InputError(f"rates must lie strictly between 0 and 1; got {rate}")
+
+
+# --- likelihood ratios ---
+
+
+def cost_of_ratios(mated: ArrayLike, non_mated: ArrayLike) -> float:
+    """Return Cllr of natural log likelihood ratios (Brümmer and du Preez 2006), in bits.
+
+    One half of (mean over mated of log2(1 + 1/LR)) + (mean over non-mated of log2(1 + LR)). NaN if either is empty.
+    """
+    own, other = np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
+    if not own.size or not other.size:
+        return math.nan
+    return float(np.logaddexp(0, -own).mean() + np.logaddexp(0, other).mean()) / (2 * math.log(2))
+
+
+def least_cost(mated: ArrayLike, non_mated: ArrayLike) -> float:
+    """Return minCllr: the Cllr of distances whose ratios were fitted to them by pool adjacent violators.
+
+    Mated and non-mated weigh one half each, whatever their numbers. NaN if either is empty.
+    """
+    from scipy.special import xlogy
+    from sklearn.isotonic import IsotonicRegression
+
+    own, other = np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
+    if not own.size or not other.size:
+        return math.nan
+    distance = np.concatenate([own, other])
+    truth = np.repeat([1.0, 0.0], [own.size, other.size])
+    weight = np.repeat([0.5 / own.size, 0.5 / other.size], [own.size, other.size])
+    share = np.clip(IsotonicRegression(increasing=False).fit_transform(distance, truth, sample_weight=weight), 0, 1)
+    return -float((weight * (xlogy(truth, share) + xlogy(1 - truth, 1 - share))).sum()) / math.log(2)
+
+
+def measure_cllr(blocks: Blocks, *, rng: np.random.Generator, confidence: float = 0.95) -> LikelihoodRatioCost:
+    """Measure Cllr of cross-fitted likelihood ratios, and minCllr, over acquired comparisons.
+
+    Parameters
+    ----------
+    blocks : sequence of (n, n) float64
+        See `reid_audit.stats.jackknife.Blocks`.
+    rng : numpy.random.Generator
+        Deals the subjects to folds.
+    confidence : float
+
+    Returns
+    -------
+    LikelihoodRatioCost
+        NaN with a reason where there are fewer than ten subjects or no acquired comparison of one of the kinds.
+
+    Notes
+    -----
+    The ratio of a comparison comes from a logistic regression on the distance, mated and non-mated weighing one half
+    each, fitted on comparisons among subjects of the other folds. minCllr fits the ratios to the very comparisons that
+    it judges and is therefore below 1 even where the distances say nothing; Cllr is then near 1. The interval is the
+    subject jackknife with the ratios of Cllr held.
+    """
+    subjects = check_blocks(blocks)
+    seen = all(len(side) for side in _pool(blocks, np.ones(subjects, dtype=bool)))
+    if subjects < 2 * FOLDS or not seen:
+        reason = f"Cllr needs acquired mated and non-mated comparisons of {2 * FOLDS} subjects"
+        missing = Estimate(math.nan, subjects=subjects, confidence=confidence, reason=reason)
+        return LikelihoodRatioCost(missing, missing)
+    fold = deal_folds(subjects, FOLDS, rng=rng)
+    ratios = [np.full(block.shape, np.nan) for block in blocks]
+    for k in range(FOLDS):
+        slope, middle = _fit_ratio(*_pool(blocks, fold != k))
+        for ratio, block in zip(ratios, blocks, strict=True):
+            ratio[fold == k] = middle + slope * block[fold == k]
+
+    def cost(kept: NDArray[np.bool_]) -> float:
+        return cost_of_ratios(*_pool(ratios, kept))
+
+    def least(kept: NDArray[np.bool_]) -> float:
+        return least_cost(*_pool(blocks, kept))
+
+    (cllr,) = jackknife(cost, subjects, limits=(0, math.inf), confidence=confidence)
+    (min_cllr,) = jackknife(least, subjects, limits=(0, 1), confidence=confidence)
+    return LikelihoodRatioCost(cllr, min_cllr)
+
+
+def _fit_ratio(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept of the log likelihood ratio in the distance; 0, 0 where one of the kinds is missing."""
+    from sklearn.linear_model import LogisticRegression
+
+    distance = np.concatenate([mated, non_mated])
+    spread = float(distance.std()) if distance.size else 0.0
+    if not len(mated) or not len(non_mated) or spread < 1e-12:
+        return 0.0, 0.0
+    weight = np.repeat([0.5 / len(mated), 0.5 / len(non_mated)], [len(mated), len(non_mated)]) * 2 * len(mated)
+    truth = np.repeat([1, 0], [len(mated), len(non_mated)])
+    centre = float(distance.mean())
+    scaled = ((distance - centre) / spread)[:, None]
+    model = LogisticRegression().fit(scaled, truth, sample_weight=weight)
+    slope = float(model.coef_[0, 0]) / spread
+    return slope, float(model.intercept_[0]) - slope * centre
+
+
+# --- against the control ---
+
+
+def measure_share_of_control(defaced: Blocks, control: Blocks, *, confidence: float = 0.95) -> Estimate:
+    """Measure how much of the originals' excess over chance is left: (AUC defaced - 1/2) / (AUC control - 1/2).
+
+    Parameters
+    ----------
+    defaced, control : sequence of (n, n) float64
+        Of the same subjects in the same order: defaced probes, and original probes, against originals.
+    confidence : float
+
+    Returns
+    -------
+    Estimate
+        0 = chance, 1 = as linkable as originals. A subject leaves both sides at once. NaN with a reason where the
+        control is not above chance, and so measures nothing.
+    """
+    subjects = check_blocks(defaced)
+    if check_blocks(control) != subjects:
+        raise InputError(f"control must have the {subjects} subjects of defaced; it has {check_blocks(control)}")
+
+    def auc(blocks: Blocks, kept: NDArray[np.bool_]) -> float:
+        from sklearn.metrics import roc_auc_score
+
+        own, other = _pool(blocks, kept)
+        if not len(own) or not len(other):
+            return math.nan
+        return float(roc_auc_score(np.repeat([1, 0], [len(own), len(other)]), -np.concatenate([own, other])))
+
+    def share(kept: NDArray[np.bool_]) -> float:
+        reached = auc(control, kept) - 0.5
+        return (auc(defaced, kept) - 0.5) / reached if reached > 0 else math.nan
+
+    (found,) = jackknife(share, subjects, limits=(-math.inf, math.inf), confidence=confidence)
+    return found
