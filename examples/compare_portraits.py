@@ -29,8 +29,8 @@ from scipy.spatial.transform import Rotation
 from reid_audit import (
     ScanRef,
     Settings,
+    assess_scores,
     examine_scan,
-    judge_scores,
     read_manifest,
     read_volume,
     start_engines,
@@ -88,7 +88,7 @@ class Row:
 def sum_up(people: str, portrait: str, records: list[FaceRecord]) -> Row:
     """Count the faces that were found, and what they are worth."""
     scores = compare(records)
-    control = judge_scores(scores, source=people, draws=100).evidence.controls[0]
+    control = assess_scores(scores, source=people, draws=100).evidence.controls[0]
     found = sum(record.face.acquired for record in records)
     rank1 = control.search.rank1
     return Row(

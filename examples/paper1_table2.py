@@ -149,11 +149,12 @@ def main() -> None:
         cohort = read_manifest(folder / "manifest.csv")
         result, scores = audit_cohort(cohort, encoders=wanted.encoder.split(","), seed=wanted.seed, executor=executor)
     print(f"{wanted.subjects} synthetic patients of variety {wanted.variety:g}, two planning CTs each.")
-    for one in result.recognisers or (result,):
+    for encoder in result.encoders:
         frame = scores.frame
-        own = frame[frame["encoder"] == one.fingerprint.encoder] if result.recognisers else frame
-        print(f"\nRecogniser {one.fingerprint.encoder}")
-        print("\n".join([*say_distances(own), "", *say_table(one)]))
+        print(f"\nEncoder {encoder}")
+        print(
+            "\n".join([*say_distances(frame[frame["encoder"] == encoder]), "", *say_table(result.of_encoder(encoder))])
+        )
 
 
 if __name__ == "__main__":

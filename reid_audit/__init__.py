@@ -17,22 +17,22 @@ from .accuracy import (
     calibrate,
     check_fingerprint,
     list_subjects,
-    read_calibration,
+    rank_defacers,
     read_calibrations,
-    write_calibration,
+    write_calibrations,
 )
 from .attack import ATTACKS, DEFAULT_ATTACKS
 from .audit import (
     RunPlan,
     Settings,
     acquire_faces,
+    assess_scores,
     audit_cohort,
     calibrate_cohort,
     calibrate_encoders,
     choose_model,
     examine_scan,
     find_eyes,
-    judge_scores,
     plan_run,
     render_scan,
     start_engines,
@@ -92,7 +92,6 @@ from .match import (
     write_scores,
 )
 from .phantom import PhantomScan, RtSet, make_phantom, write_bids_cohort, write_cohort, write_rt_cohort, write_rt_set
-from .ranking import rank_defacers
 from .records import (
     ORIGINAL,
     AuditResult,
@@ -222,6 +221,7 @@ __all__ = [
     "acquire_faces",
     "apply_defacer",
     "assess",
+    "assess_scores",
     "audit_cohort",
     "calibrate",
     "calibrate_cohort",
@@ -251,7 +251,6 @@ __all__ = [
     "format_policy",
     "frontal_view",
     "import_weights",
-    "judge_scores",
     "list_defacers",
     "list_subjects",
     "list_weights",
@@ -267,7 +266,6 @@ __all__ = [
     "parse_makers",
     "plan_run",
     "rank_defacers",
-    "read_calibration",
     "read_calibrations",
     "read_cohort",
     "read_defacing",
@@ -303,7 +301,7 @@ __all__ = [
     "weights_home",
     "with_utility",
     "write_bids_cohort",
-    "write_calibration",
+    "write_calibrations",
     "write_cohort",
     "write_comparison",
     "write_defacing",

@@ -190,7 +190,7 @@ def run_group(
     out_dir: Path,
     *,
     store: Store,
-    calibration: Calibration | None = None,
+    calibration: Sequence[Calibration] | None = None,
     policy: Policy = Policy(),
     settings: Settings = Settings(),
     attacks: Sequence[str] = ATTACKS,

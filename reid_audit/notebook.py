@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .audit import audit_cohort, judge_scores
+from .audit import assess_scores, audit_cohort
 from .dataset import Cohort, read_manifest
 from .match import read_score_strata, read_scores
 from .plots import to_png
@@ -211,11 +211,11 @@ def weigh(distances: Path | str, **options: Any) -> Audit:
     ----------
     distances : Path or str
     **options
-        As for `reid_audit.judge_scores`: ``calibration``, ``policy``, ``seed``, ``draws``.
+        As for `reid_audit.assess_scores`: ``calibrations``, ``policy``, ``seed``, ``draws``.
     """
     path = Path(distances)
     scores = read_scores(path)
-    return Audit(judge_scores(scores, source=path.name, strata=read_score_strata(path), **options), scores)
+    return Audit(assess_scores(scores, source=path.name, strata=read_score_strata(path), **options), scores)
 
 
 def read_audit(folder: Path | str) -> Audit:

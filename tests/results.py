@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reid_audit import compare, judge_scores
-from reid_audit.audit.judge import describe_scans
+from reid_audit import assess_scores, compare
+from reid_audit.audit import describe_scans
 from reid_audit.dataset import Cohort
 from reid_audit.match import merge_scores
 from reid_audit.records import (
@@ -102,7 +102,7 @@ def make_result(
         {"sex": ["F" if i % 2 else "M" for i in range(len(names))]}, index=pd.Index(names, name="subject")
     )
     cohort = Cohort(tuple(record.scan for record in faces), strata, source)
-    result = judge_scores(scores, source=source, fingerprint=FINGERPRINT, strata=strata, seed=seed, draws=draws)
+    result = assess_scores(scores, source=source, fingerprints=[FINGERPRINT], strata=strata, seed=seed, draws=draws)
     runs = [
         DefaceRun(r.scan.condition, "1.0", r.scan.subject, r.scan.session, DefaceStatus.OK, seconds=10.0 + i % 5)
         for i, r in enumerate(faces)
@@ -120,7 +120,7 @@ def make_result(
             result,
             created_utc="2026-01-02T03:04:05+00:00",
             settings={"encoder": "toy", "detector": "toy", "renderer": "raycast", "seed": str(seed)},
-            weights={"toy.onnx": "sha256 0123456789abcdef"},
+            weights={"toy": {"toy.onnx": "sha256 0123456789abcdef"}},
             software={"reid-audit": "0.1.0", "numpy": "2.0"},
             scans=describe_scans(faces),
             pairs=cohort.pair_accounting(),

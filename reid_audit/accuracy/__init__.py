@@ -19,11 +19,11 @@ held out
 from reid_audit.accuracy.between import compare_pairwise
 from reid_audit.accuracy.calibration import calibrate
 from reid_audit.accuracy.calibration_file import (
+    assign_calibrations,
     check_fingerprint,
-    find_calibration,
-    read_calibration,
+    choose_calibration,
     read_calibrations,
-    write_calibration,
+    write_calibrations,
 )
 from reid_audit.accuracy.curves import (
     Roc,
@@ -37,7 +37,9 @@ from reid_audit.accuracy.curves import (
     thin,
 )
 from reid_audit.accuracy.evidence import assess
+from reid_audit.accuracy.pairs import split_encoders
 from reid_audit.accuracy.people import list_subjects
+from reid_audit.accuracy.ranking import rank_defacers
 from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
 
 __all__ = [
@@ -45,11 +47,12 @@ __all__ = [
     "Roc",
     "assess",
     "assess_crossings",
+    "assign_calibrations",
     "calibrate",
     "check_fingerprint",
+    "choose_calibration",
     "compare_pairwise",
     "extrapolate_fpir",
-    "find_calibration",
     "find_eer",
     "find_fmr",
     "find_worst",
@@ -58,8 +61,9 @@ __all__ = [
     "measure_d_prime",
     "measure_roc",
     "probit",
-    "read_calibration",
+    "rank_defacers",
     "read_calibrations",
+    "split_encoders",
     "thin",
-    "write_calibration",
+    "write_calibrations",
 ]

@@ -163,7 +163,9 @@ def _test(
         ),
         bounded_below(linkability, margin, compared=against),
     )
-    return tuple(replace(test, condition=attempt.condition, attack=attempt.attack) for test in tests)
+    return tuple(
+        replace(test, condition=attempt.condition, attack=attempt.attack, encoder=attempt.encoder) for test in tests
+    )
 
 
 # --- together ---
@@ -249,6 +251,7 @@ def assess_attempt(
         defaced_gallery=_measure_parrot(table, attempt, confidence),
         tests=_test(attempt, originals.different, linkability, rng=rng, permutations=permutations, margin=margin),
         notes=_note(attempt, calibration),
+        encoder=attempt.encoder,
     )
 
 
@@ -293,8 +296,14 @@ def assess_control(
         ),
         fta=count_unacquired(originals.acquired, originals.sessions, confidence),
         tests=(
-            mann_whitney(same.distance, different.distance, compared="same vs different", subjects=originals.people),
+            replace(
+                mann_whitney(
+                    same.distance, different.distance, compared="same vs different", subjects=originals.people
+                ),
+                encoder=originals.encoder,
+            ),
         ),
         notes=tuple(notes),
         identical=identical,
+        encoder=originals.encoder,
     )

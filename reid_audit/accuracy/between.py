@@ -28,11 +28,12 @@ def compare_pairwise(people: Iterable[SubjectEvidence]) -> tuple[TestResult, ...
         left out and shows in ``n``). ``p_adjusted`` is Benjamini-Hochberg over all of them. Ranks and not distances,
         because a defacer that moves all distances alike hides nobody. Empty for fewer than two defacers.
     """
-    tables: dict[str, dict[str, dict[str, SubjectEvidence]]] = {}
+    tables: dict[tuple[str, str], dict[str, dict[str, SubjectEvidence]]] = {}
     for person in people:
-        tables.setdefault(person.attack, {}).setdefault(person.condition, {})[person.subject] = person
+        attacker = tables.setdefault((person.encoder, person.attack), {})
+        attacker.setdefault(person.condition, {})[person.subject] = person
     tests: list[TestResult] = []
-    for attack, conditions in tables.items():
+    for (encoder, attack), conditions in tables.items():
         for one, other in combinations(conditions, 2):
             shared = [subject for subject in conditions[one] if subject in conditions[other]]
             a, b = ([conditions[c][subject] for subject in shared] for c in (one, other))
@@ -43,5 +44,5 @@ def compare_pairwise(people: Iterable[SubjectEvidence]) -> tuple[TestResult, ...
                 mcnemar(rank[0] == 1, rank[1] == 1, compared=f"found first: {name}"),
                 wilcoxon(*rank, compared=f"rank: {name}"),
             )
-            tests += [replace(test, attack=attack) for test in found]
+            tests += [replace(test, attack=attack, encoder=encoder) for test in found]
     return adjust(tests)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import reduce
 from typing import NamedTuple
 
@@ -26,7 +25,6 @@ from reid_audit.records import (
     Calibration,
     Fingerprint,
     Group,
-    InputError,
     Rate,
     ScoreTable,
     Threshold,
@@ -255,13 +253,3 @@ def calibrate(
         notes=tuple(notes),
         stability=measure_stability(same, different, seed=seed) if draws and _all_named(same, different) else (),
     )
-
-
-def choose_calibration(calibration: Calibration | Mapping[str, Calibration], attack: str) -> Calibration:
-    """Return the calibration of an attacker: from a mapping its own, else that of ``"naive"``."""
-    if isinstance(calibration, Calibration):
-        return calibration
-    found = calibration.get(attack, calibration.get("naive"))
-    if found is None:
-        raise InputError(f"there is no calibration for the attack {attack!r}, and none for 'naive'")
-    return found

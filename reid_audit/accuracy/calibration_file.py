@@ -1,110 +1,104 @@
-"""The file of a calibration, and whether it may be used: one recogniser's thresholds, or those of several."""
+"""The file of the calibrations, and which of them may be used for what."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
-
-from reid_audit.records import Calibration, CalibrationError, Fingerprint, InputError
-
-SCHEMA_VERSION = 1
+from reid_audit.records import Calibration, CalibrationError, Fingerprint, InputError, read_json, to_json
 
 
-def write_calibration(calibration: Calibration | Sequence[Calibration], path: Path) -> None:
-    """Write a calibration as JSON, or a list of them: one per recogniser. NaN becomes null; no person's distance is in.
+@dataclass(frozen=True, slots=True)
+class _CalibrationFile:
+    calibrations: tuple[Calibration, ...]
+    schema_version: int = 2
+
+
+def write_calibrations(calibrations: Calibration | Iterable[Calibration], path: Path) -> None:
+    """Write calibrations as JSON, one per encoder. NaN becomes null; no person's distance is in it.
 
     Raises
     ------
     InputError
-        If two are of one recogniser, there is none, or the file cannot be written.
+        If two are of one encoder, there is none, or the file cannot be written.
     """
-    if isinstance(calibration, Calibration):
-        content = TypeAdapter(Calibration).dump_json(calibration, indent=2)
-    else:
-        names = [one.fingerprint.encoder for one in calibration]
-        if not names or len(set(names)) < len(names):
-            raise InputError(f"a calibration file holds one calibration per recogniser; got {names}")
-        content = TypeAdapter(tuple[Calibration, ...]).dump_json(tuple(calibration), indent=2)
+    held = _listed(calibrations)
+    names = [calibration.fingerprint.encoder for calibration in held]
+    if not names or len(set(names)) < len(names):
+        raise InputError(f"a calibration file holds one calibration per encoder; got {names}")
     try:
-        path.write_bytes(content + b"\n")
+        path.write_text(to_json(_CalibrationFile(held)), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path.name} cannot be written: {error.strerror}") from error
 
 
-def _read_one(content: Any, name: str) -> Calibration:
-    try:
-        calibration = TypeAdapter(Calibration).validate_python(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CalibrationError(f"{name} is not a calibration: {where}: {first['msg']}") from error
-    if calibration.schema_version != SCHEMA_VERSION:
-        raise CalibrationError(
-            f"{name} has schema version {calibration.schema_version}, this program reads {SCHEMA_VERSION}; "
-            "calibrate anew"
-        )
-    return calibration
-
-
 def read_calibrations(path: Path) -> tuple[Calibration, ...]:
-    """Read what `write_calibration` wrote: a calibration per recogniser, one or more.
+    """Read what `write_calibrations` wrote: a calibration per encoder, one or more.
 
     Raises
     ------
     InputError
-        The file cannot be opened.
-    CalibrationError
-        It is not a calibration, or one of another schema version.
+        The file cannot be read, is not such a file, or is one of another schema version.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read: {error.strerror}") from error
-    try:
-        content = from_json(text)
-    except ValueError as error:
-        raise CalibrationError(f"{path.name} is not a calibration: {error}") from error
-    parts = content if isinstance(content, list) else [content]
-    if not parts:
-        raise CalibrationError(f"{path.name} is not a calibration: it holds none")
-    return tuple(_read_one(part, path.name) for part in parts)
+    return read_json(path, _CalibrationFile, made_by="reid-audit calibrate").calibrations
 
 
-def read_calibration(path: Path) -> Calibration:
-    """Read the calibration of one recogniser.
-
-    Raises
-    ------
-    InputError, CalibrationError
-        As `read_calibrations`; also where the file covers several recognisers.
-    """
-    found = read_calibrations(path)
-    if len(found) > 1:
-        names = ", ".join(one.fingerprint.encoder for one in found)
-        raise CalibrationError(f"{path.name} covers several recognisers ({names}): read_calibrations reads them")
-    return found[0]
+def _listed(calibrations: Calibration | Iterable[Calibration]) -> tuple[Calibration, ...]:
+    return (calibrations,) if isinstance(calibrations, Calibration) else tuple(calibrations)
 
 
-def find_calibration(calibrations: Iterable[Calibration], encoder: str) -> Calibration:
-    """Return the calibration of one recogniser, by its name.
+def assign_calibrations(
+    calibrations: Calibration | Iterable[Calibration], encoders: Iterable[str]
+) -> dict[str, dict[str, Calibration]]:
+    """Give each encoder its own calibrations, by the attacker whose comparisons of originals set them.
+
+    Parameters
+    ----------
+    calibrations : Calibration or iterable of Calibration
+        Each belongs to the encoder that its fingerprint names. Where all are of one encoder and one encoder is asked
+        for, they belong to it whatever their name: `check_fingerprint` then tells the difference.
+    encoders : iterable of str
+
+    Returns
+    -------
+    dict of encoder to dict of attack to Calibration
 
     Raises
     ------
     CalibrationError
-        There is none: the threshold of another recogniser means nothing.
+        An encoder has none: the threshold of another one means nothing.
     """
-    known = {one.fingerprint.encoder: one for one in calibrations}
-    if encoder not in known:
-        raise CalibrationError(
-            f"the calibration covers {', '.join(known) or 'no recogniser'} and not {encoder}; "
-            f"calibrate anew with --encoder {encoder}, or with all that you audit with, separated by commas"
-        )
-    return known[encoder]
+    names = list(encoders)
+    known: dict[str, dict[str, Calibration]] = {}
+    for calibration in _listed(calibrations):
+        known.setdefault(calibration.fingerprint.encoder, {})[calibration.attack] = calibration
+    if len(names) == len(known) == 1:
+        return dict(zip(names, known.values(), strict=True))
+    for name in names:
+        if name not in known:
+            raise CalibrationError(
+                f"the calibration covers {', '.join(known) or 'no encoder'} and not {name}; calibrate anew with "
+                f"--encoder {name}, or with all that you audit with, separated by commas"
+            )
+    return {name: known[name] for name in names}
+
+
+def choose_calibration(calibrations: Mapping[str, Calibration], attack: str) -> Calibration:
+    """Return the calibration of one attacker: its own, else that of the attackers who leave originals as they are.
+
+    Raises
+    ------
+    CalibrationError
+        There is none.
+    """
+    if attack in calibrations:
+        return calibrations[attack]
+    if "naive" in calibrations:
+        return calibrations["naive"]
+    if len(calibrations) == 1:
+        return next(iter(calibrations.values()))
+    raise CalibrationError(f"there is no calibration for the attack {attack!r}, and none for 'naive'")
 
 
 def check_fingerprint(calibration: Calibration, current: Fingerprint, *, allow: bool = False) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ class Originals:
         First-visit originals: the mate from another visit, strangers from the first, either way round.
     sessions : int
         Number of session labels in the table.
+    encoder : str
     """
 
     same: Pairs
@@ -48,6 +49,7 @@ class Originals:
     acquired: Acquisition
     searches: Searches
     sessions: int
+    encoder: str
 
     @property
     def people(self) -> int:
@@ -69,7 +71,7 @@ def find_originals(table: Scores, attack: str) -> Originals:
         pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (same, different.joined(different.flipped()))
     )
     searches = search_gallery(own, non_mated, sessions, any_reference_session=True)
-    return Originals(same, different, acquired, searches, sessions)
+    return Originals(same, different, acquired, searches, sessions, table.encoder)
 
 
 def _can_be_found(pairs: Pairs, originals: Acquisition, sessions: int) -> NDArray[np.bool_]:
@@ -111,6 +113,7 @@ class Attempt:
     searches: Searches
     lost: int
     sessions: int
+    encoder: str
 
     @property
     def people(self) -> int:
@@ -145,6 +148,7 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
         searches=search_gallery(own, non_mated, sessions),
         lost=len(theirs.distance) - len(own.distance),
         sessions=sessions,
+        encoder=table.encoder,
     )
 
 
@@ -167,6 +171,7 @@ def _find_parrot(table: Scores, originals: Originals, condition: str, attack: st
         searches=search_gallery(own, others, sessions),
         lost=len(theirs.distance) - len(own.distance),
         sessions=sessions,
+        encoder=table.encoder,
     )
 
 

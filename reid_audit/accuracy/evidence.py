@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from reid_audit.accuracy.attempts import assess_attempt, assess_control
-from reid_audit.accuracy.calibration import choose_calibration
+from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
 from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
-from reid_audit.accuracy.pairs import Scores
-from reid_audit.accuracy.rivals import find_leak
+from reid_audit.accuracy.pairs import Scores, split_encoders
+from reid_audit.accuracy.rivals import find_leak, find_worst
 from reid_audit.accuracy.strata import assess_strata
 from reid_audit.records import (
     AttackEvidence,
@@ -46,7 +46,7 @@ def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
 
 def assess(
     scores: ScoreTable,
-    calibration: Calibration | Mapping[str, Calibration],
+    calibrations: Calibration | Iterable[Calibration],
     *,
     seed: int,
     strata: pd.DataFrame | None = None,
@@ -54,14 +54,15 @@ def assess(
     confidence: float = 0.95,
     margin: float = 0.60,
     min_cell: int = 10,
+    threshold: str = "youden",
 ) -> Evidence:
-    """Measure every condition under every attacker that the table holds.
+    """Measure every condition under every attacker by every encoder that the table holds.
 
     Parameters
     ----------
     scores : ScoreTable
-    calibration : Calibration or mapping of attack to Calibration
-        Thresholds. From a mapping each attacker takes its own, else that of ``"naive"``.
+    calibrations : Calibration or iterable of Calibration
+        Thresholds; see `reid_audit.accuracy.calibration_file.assign_calibrations`.
     seed : int
         Of the permutation test.
     strata : pandas.DataFrame, optional
@@ -74,18 +75,53 @@ def assess(
         Of the equivalence test of linkability.
     min_cell : int
         Strata with fewer people are suppressed, and a second one where a single one could be had by subtraction.
+    threshold : str
+        Operating point by which the strongest attacker is told.
 
     Returns
     -------
     Evidence
-        Where the cohort lacks a group the numbers are NaN and a reason or note says so.
+        Encoder by encoder. Where the cohort lacks a group the numbers are NaN and a reason or note says so. Families of
+        tests (`TestResult.p_adjusted`) are those of one encoder.
 
     Raises
     ------
     InputError
-        The table is not a score table, or a mapping lacks the attack.
+        The table is not a score table.
+    CalibrationError
+        An encoder or attacker has no calibration.
     """
-    table = Scores(scores)
+    tables = split_encoders(scores)
+    thresholds = assign_calibrations(calibrations, tables)
+    options = _Options(seed, permutations, confidence, margin, min_cell, threshold)
+    parts = [_assess_encoder(Scores(table), thresholds[name], strata, options) for name, table in tables.items()]
+    first, *others = parts
+    for part in others:
+        first = replace(
+            first,
+            **{name: getattr(first, name) + getattr(part, name) for name in _JOINED},
+            notes=tuple(dict.fromkeys((*first.notes, *part.notes))),
+        )
+    return first
+
+
+_JOINED = ("controls", "attacks", "strata", "family", "leaks", "worst")
+
+
+class _Options(NamedTuple):
+    """The arguments of `assess` that every encoder shares."""
+
+    seed: int
+    permutations: int
+    confidence: float
+    margin: float
+    min_cell: int
+    threshold: str
+
+
+def _assess_encoder(
+    table: Scores, thresholds: Mapping[str, Calibration], strata: pd.DataFrame | None, options: _Options
+) -> Evidence:
     evaluated = table.evaluated()
     attacks: list[AttackEvidence] = []
     cells: list[StratumEvidence] = []
@@ -93,43 +129,50 @@ def assess(
     family: list[TestResult] = []
     attempts: dict[str, list[Attempt]] = {}
     names = list(dict.fromkeys(attack for _, attack in evaluated)) or ["naive"]
+    confidence = options.confidence
     for attack in names:
-        chosen = choose_calibration(calibration, attack)
+        calibration = choose_calibration(thresholds, attack)
         originals = find_originals(table, attack)
         if attack == "naive" or "naive" not in names or table.has_originals(attack):
-            controls.append(assess_control(originals, chosen, attack, confidence=confidence))
-        own = {}
+            controls.append(assess_control(originals, calibration, attack, confidence=confidence))
+        mated = {}
         for condition in (c for c, by in evaluated if by == attack):
             attempt = find_attempt(table, originals, condition, attack)
-            own[condition] = attempt.own.distance
+            mated[condition] = attempt.own.distance
             attempts.setdefault(condition, []).append(attempt)
             attacks.append(
                 assess_attempt(
                     table,
                     originals,
                     attempt,
-                    chosen,
-                    rng=np.random.default_rng(seed),
-                    permutations=permutations,
+                    calibration,
+                    rng=np.random.default_rng(options.seed),
+                    permutations=options.permutations,
                     confidence=confidence,
-                    margin=margin,
+                    margin=options.margin,
                 )
             )
             if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
-                cells += assess_strata(attempt, chosen, strata, table.subjects, minimum=min_cell, confidence=confidence)
-        if len(own) > 1:
-            people = max(one.subjects for one in attacks if one.attack == attack)
-            test = kruskal(list(own.values()), compared=" vs ".join(own), subjects=people)
-            family.append(replace(test, attack=attack))
+                cells += assess_strata(
+                    attempt, calibration, strata, table.subjects, minimum=options.min_cell, confidence=confidence
+                )
+        if len(mated) > 1:
+            subjects = max(evidence.subjects for evidence in attacks if evidence.attack == attack)
+            test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)
+            family.append(replace(test, attack=attack, encoder=table.encoder))
     notes = ("there are no defaced scans: only the control was measured",) if not evaluated else ()
     return Evidence(
         controls=tuple(controls),
         attacks=_adjust_across(attacks),
         strata=tuple(cells),
         family=adjust(family),
-        seed=seed,
-        draws=permutations,
+        seed=options.seed,
+        draws=options.permutations,
         confidence=confidence,
         notes=notes,
         leaks=tuple(gap for tried in attempts.values() if (gap := find_leak(tried, confidence=confidence)) is not None),
+        worst=tuple(
+            find_worst([evidence for evidence in attacks if evidence.condition == condition], options.threshold)
+            for condition in attempts
+        ),
     )

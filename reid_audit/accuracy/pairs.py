@@ -52,13 +52,24 @@ def find_subjects(*codes: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.flatnonzero(there[:-1])  # -1 marked the last
 
 
+def split_encoders(table: ScoreTable) -> dict[str, ScoreTable]:
+    """Return the comparisons of each encoder, in the order in which they first occur; ``""`` where none is named."""
+    frame = table.frame
+    if "encoder" not in frame:
+        return {"": table}
+    encoders = [str(name) for name in frame["encoder"].unique()]
+    if len(encoders) < 2:
+        return {"".join(encoders): table}
+    return {name: ScoreTable(frame[frame["encoder"] == name]) for name in encoders}
+
+
 class Scores:
-    """A ScoreTable with its labels turned into codes once.
+    """The comparisons of one encoder, with their labels turned into codes once.
 
     Raises
     ------
     InputError
-        A column is missing, or a distance is not NaN and outside [0, 2].
+        A column is missing, a distance is not NaN and outside [0, 2], or there are several encoders.
     """
 
     def __init__(self, table: ScoreTable) -> None:
@@ -68,10 +79,9 @@ class Scores:
         missing = [c for c in SCORE_COLUMNS if c not in frame and c != "encoder"]
         if missing:
             raise InputError(f"a score table needs the column {missing[0]!r}; it has {list(frame.columns)}")
-        encoders = [str(name) for name in frame["encoder"].unique()] if "encoder" in frame else []
-        if len(encoders) > 1:
-            raise InputError(f"distances of several encoders are not judged as one: keep those of {encoders}")
-        self.encoder = encoders[0] if encoders else ""
+        self.encoder, *others = split_encoders(table)
+        if others:
+            raise InputError(f"distances of several encoders are never pooled; keep those of {self.encoder!r}")
         try:
             self._distance = frame["distance"].to_numpy(np.float64)
         except (TypeError, ValueError) as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.accuracy.calibration import choose_calibration
+from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
 from reid_audit.accuracy.compared import Originals, find_attempt, find_originals
-from reid_audit.accuracy.pairs import Scores, find_subjects
+from reid_audit.accuracy.pairs import Scores, find_subjects, split_encoders
 from reid_audit.accuracy.search import Searches
 from reid_audit.records import Calibration, Group, ScoreTable, SubjectEvidence
 
@@ -27,24 +27,28 @@ def _ranks(searches: Searches, n: int) -> NDArray[np.float64]:
     return _best(searches.rank, searches.subject, n)
 
 
-def list_subjects(
-    scores: ScoreTable, calibration: Calibration | Mapping[str, Calibration]
-) -> tuple[SubjectEvidence, ...]:
-    """List each person's nearest own comparison and best rank before and after each defacer, by each attacker.
+def list_subjects(scores: ScoreTable, calibrations: Calibration | Iterable[Calibration]) -> tuple[SubjectEvidence, ...]:
+    """List each subject's nearest mated comparison and best rank before and after each defacer, by each attacker.
 
     Parameters
     ----------
     scores : ScoreTable
-    calibration : Calibration or mapping of attack to Calibration
-        Its Youden threshold decides ``matched_before`` and ``matched_after``; False where it has none, and where the
-        gallery is defaced too.
+    calibrations : Calibration or iterable of Calibration
+        As for `assess`. The Youden threshold decides ``matched_before`` and ``matched_after``; False where it has
+        none, and where the gallery is defaced too.
 
     Returns
     -------
     tuple of SubjectEvidence
-        Per condition and attack the easiest to find first: by rank, then by distance; people without a face last.
+        Per encoder, condition and attack the easiest to find first: by rank, then by distance; subjects without a face
+        last.
     """
-    table = Scores(scores)
+    tables = split_encoders(scores)
+    thresholds = assign_calibrations(calibrations, tables)
+    return tuple(row for name, table in tables.items() for row in _list_subjects(Scores(table), thresholds[name]))
+
+
+def _list_subjects(table: Scores, thresholds: Mapping[str, Calibration]) -> list[SubjectEvidence]:
     n, sessions = len(table.subjects), max(len(table.sessions), 1)
     controls: dict[str, Originals] = {}
     found: list[SubjectEvidence] = []
@@ -53,7 +57,7 @@ def list_subjects(
             controls[attack] = find_originals(table, attack)
         originals = controls[attack]
         attempt = find_attempt(table, originals, condition, attack)
-        points = choose_calibration(calibration, attack).thresholds
+        points = choose_calibration(thresholds, attack).thresholds
         youden = next((t.distance for t in points if t.name == "youden"), math.nan)
         after_below = math.nan if attempt.group is Group.DEFACED_DEFACED_SAME else youden
         before = _best(originals.same.distance, originals.same.probe, n)
@@ -75,7 +79,8 @@ def list_subjects(
                 matched_before=bool(before[i] < youden),
                 matched_after=bool(after[i] < after_below),
                 unacquired=int(missed[i]),
+                encoder=table.encoder,
             )
             for i in order
         ]
-    return tuple(found)
+    return found

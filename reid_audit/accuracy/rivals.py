@@ -29,6 +29,7 @@ def measure_leak(aligned: Attempt, registered: Attempt, *, confidence: float) ->
     first, second = aligned.searches, registered.searches
     return LeakGap(
         condition=aligned.condition,
+        encoder=aligned.encoder,
         rank1=gap_of_rates(first.rank <= 1, first.subject, second.rank <= 1, second.subject, confidence=confidence),
         linkability=gap_of_auc(_compared(aligned), _compared(registered), confidence=confidence),
     )
@@ -65,7 +66,7 @@ class Crossing(NamedTuple):
 
 
 def assess_crossings(
-    condition: str, crossings: Sequence[Crossing], *, group: Group, confidence: float = 0.95
+    condition: str, crossings: Sequence[Crossing], *, group: Group, encoder: str = "", confidence: float = 0.95
 ) -> CrossedEvidence:
     """Measure whether crossed portraits are nearest to the owner of their pixels or to that of their landmarks.
 
@@ -76,6 +77,8 @@ def assess_crossings(
         One or several per person; none give rates and AUCs of NaN.
     group : Group
         Which originals were searched.
+    encoder : str
+    confidence : float
     """
     pixels = np.array([c.pixels for c in crossings], dtype=np.intp)
     landmarks = np.array([c.landmarks for c in crossings], dtype=np.intp)
@@ -103,14 +106,15 @@ def assess_crossings(
             to_landmarks, landmarks, others, np.repeat(landmarks, times), met, confidence=confidence
         ),
         landmarks_at_least=at_least,
+        encoder=encoder,
     )
 
 
 # --- the strongest ---
 
 
-def find_worst(condition: str, attacks: Sequence[AttackEvidence], threshold: str = "youden") -> WorstCase:
-    """Return the strongest of the attackers on one defacer; the first of several that are equal."""
+def find_worst(attacks: Sequence[AttackEvidence], threshold: str = "youden") -> WorstCase:
+    """Return the strongest of the attackers on one defacer, by one encoder; the first of several that are equal."""
     unknown = Rate(math.nan, math.nan, math.nan, 0, 0, 0)
 
     def match_of(one: AttackEvidence) -> Rate:
@@ -125,7 +129,8 @@ def find_worst(condition: str, attacks: Sequence[AttackEvidence], threshold: str
     by_link = most([one.linkability.value for one in attacks])
     linked = attacks[by_link or 0]
     return WorstCase(
-        condition=condition,
+        condition=attacks[0].condition,
+        encoder=attacks[0].encoder,
         tried=tuple(one.attack for one in attacks),
         match_attack="" if by_match is None else attacks[by_match].attack,
         match=unknown if by_match is None else match_of(attacks[by_match]),

@@ -6,17 +6,16 @@ scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
 from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each
+from reid_audit.audit.assess import assess_scores, check_scans, describe_scans
 from reid_audit.audit.choose import choose_model, time_face
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.eyes import find_eyes
 from reid_audit.audit.face_cache import FaceCache
-from reid_audit.audit.judge import check_scans, judge_scores
 from reid_audit.audit.moves import Hints
 from reid_audit.audit.plan import RunPlan, plan_faces, plan_run
 from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
 from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
 from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
-from reid_audit.audit.several import join_results
 
 __all__ = [
     "Engines",
@@ -28,18 +27,18 @@ __all__ = [
     "Settings",
     "acquire_faces",
     "acquire_faces_with_each",
+    "assess_scores",
     "audit_cohort",
     "calibrate_cohort",
     "calibrate_encoders",
     "check_scans",
     "choose_model",
     "compare_attacks",
+    "describe_scans",
     "examine_scan",
     "examine_scan_with_each",
     "find_eyes",
     "fingerprint_of",
-    "join_results",
-    "judge_scores",
     "measure_crossings",
     "plan_faces",
     "plan_run",

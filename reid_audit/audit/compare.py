@@ -127,5 +127,9 @@ def measure_crossings(records: Sequence[FaceRecord], *, confidence: float = 0.95
                 if crossing is not None:
                     (within if session == record.scan.session else across).append(crossing)
         group = Group.DEFACED_SAME if across else Group.DEFACED_SAME_SCAN
-        found.append(assess_crossings(condition, across or within, group=group, confidence=confidence))
+        found.append(
+            assess_crossings(
+                condition, across or within, group=group, encoder=seen[0].face.encoder, confidence=confidence
+            )
+        )
     return tuple(found)

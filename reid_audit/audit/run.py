@@ -7,16 +7,15 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
-from reid_audit.accuracy import calibrate, check_fingerprint, find_calibration
+from reid_audit.accuracy import assign_calibrations, calibrate, check_fingerprint
 from reid_audit.attack import DEFACED_GALLERY, DEFAULT_ATTACKS, check_attacks
 from reid_audit.audit.acquire import Progress, acquire_faces_with_each
+from reid_audit.audit.assess import assess_scores, check_scans, describe_scans
 from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.face_cache import FaceCache
-from reid_audit.audit.judge import check_scans, describe_scans, judge_scores
 from reid_audit.audit.photos import check_photos, compare_photos, examine_photo
 from reid_audit.audit.portraits import prepare_portraits, write_portraits
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprint_of, start_engines_of_each
-from reid_audit.audit.several import join_results
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, take_subjects
 from reid_audit.match import compare, merge_scores
@@ -254,49 +253,49 @@ def audit_cohort(
     if portraits is not None:  # of several recognisers, as the first one was shown them
         drawn = write_portraits(faces[0], portraits, settings=started[0].settings, executor=executor, progress=progress)
         kept = (PORTRAITS_KEPT.format(drawn=drawn),)
-    results: list[AuditResult] = []
-    tables: list[ScoreTable] = []
-    for engines, records, photos, own in zip(started, faces, pictures, thresholds, strict=True):
-        if progress is not None:
-            progress("evidence", len(results), len(started))
-        scores = compare_attacks(records, attacks)
-        if photos:
-            scores = merge_scores([scores, compare_photos(records, photos)])
-        fingerprint = fingerprint_of(engines, records)
-        mismatches = () if own is None else check_fingerprint(own, fingerprint, allow=allow_mismatch)
-        findings = check_scans(cohort, records, mismatches) + (check_photos(cohort, photos) if photos else [])
-        if len(cohort.subjects) < everybody:
-            text = f"{len(cohort.subjects)} of {everybody} people were audited: --limit."
-            findings.append(Check("limited", Decision.INCOMPLETE, text))
-        result = judge_scores(
-            scores,
-            source=cohort.source,
-            fingerprint=fingerprint,
-            calibration=own,
-            policy=policy,
-            findings=findings,
-            crossed=measure_crossings(records, confidence=policy.confidence),
-            strata=cohort.strata,
-            seed=seed,
-            draws=draws,
-        )
-        results.append(
-            replace(
-                result,
-                mismatches=mismatches,
-                notices=(*kept, *engines.notices, *_say_not_run(attacks, result), *result.notices),
-                settings=describe_settings(engines.settings, seed=seed),
-                weights=engines.identity,
-                scans=describe_scans([*records, *photos]),
-                pairs=cohort.pair_accounting(),
-            )
-        )
-        tables.append(scores)
     if progress is not None:
-        progress("evidence", len(started), len(started))
-    if len(results) == 1:
-        return results[0], tables[0]
-    return join_results(results), merge_scores(tables)
+        progress("evidence", 0, 1)
+    tables = [compare_attacks(records, attacks) for records in faces]
+    photos = [photo for of_encoder in pictures for photo in of_encoder]
+    if gallery:
+        tables += [compare_photos(records, seen) for records, seen in zip(faces, pictures, strict=True)]
+    flat = [record for records in faces for record in records]
+    findings = check_scans(cohort, flat)
+    for seen in pictures if gallery else ():
+        findings += check_photos(cohort, seen)
+    if len(cohort.subjects) < everybody:
+        text = f"{len(cohort.subjects)} of {everybody} people were audited: --limit."
+        findings.append(Check("limited", Decision.INCOMPLETE, text))
+    scores = merge_scores(tables)
+    result = assess_scores(
+        scores,
+        source=cohort.source,
+        fingerprints=[fingerprint_of(engines, records) for engines, records in zip(started, faces, strict=True)],
+        calibrations=thresholds,
+        allow_mismatch=allow_mismatch,
+        policy=policy,
+        findings=findings,
+        crossed=[crossed for records in faces for crossed in measure_crossings(records, confidence=policy.confidence)],
+        strata=cohort.strata,
+        seed=seed,
+        draws=draws,
+    )
+    notices = dict.fromkeys(notice for engines in started for notice in engines.notices)
+    described = describe_settings(started[0].settings, seed=seed)
+    for name in ("encoder", "detector"):
+        values = (describe_settings(engines.settings, seed=seed).get(name, "") for engines in started)
+        described[name] = ", ".join(dict.fromkeys(values))
+    result = replace(
+        result,
+        notices=(*kept, *notices, *_say_not_run(attacks, result), *result.notices),
+        settings=described,
+        weights={encoder: engines.identity for encoder, engines in zip(result.encoders, started, strict=True)},
+        scans=describe_scans([*flat, *photos]),
+        pairs=cohort.pair_accounting(),
+    )
+    if progress is not None:
+        progress("evidence", 1, 1)
+    return result, scores
 
 
 def _say_not_run(attacks: Sequence[str], result: AuditResult) -> tuple[str, ...]:
@@ -324,20 +323,19 @@ def _examine_gallery(
 
 def _assign(
     calibration: Calibration | Sequence[Calibration] | None, started: Sequence[Engines], *, allow_mismatch: bool
-) -> list[Calibration | None]:
-    """Give each recogniser its own thresholds, and refuse others before the work is done.
+) -> list[Calibration]:
+    """Give each encoder its own thresholds, and refuse others before the work is done. Only the modality is not known.
 
-    Only the modality is not known yet. A lone calibration for a lone recogniser may be used for another one where that
-    is allowed, as any other mismatch; among several the name alone tells whose is whose.
+    A lone calibration for a lone encoder may be used for another one where that is allowed, as any other mismatch;
+    among several the name alone tells whose is whose.
     """
     if calibration is None:
-        return [None] * len(started)
-    given = [calibration] if isinstance(calibration, Calibration) else list(calibration)
-    found: list[Calibration | None] = []
-    for engines in started:
-        expected = fingerprint_of(engines, [])
-        lone = len(given) == len(started) == 1
-        own = given[0] if lone else find_calibration(given, expected.encoder)
-        check_fingerprint(own, replace(expected, modality=own.fingerprint.modality), allow=allow_mismatch)
-        found.append(own)
-    return found
+        return []
+    expected = {fingerprint.encoder: fingerprint for fingerprint in (fingerprint_of(each, []) for each in started)}
+    assigned = assign_calibrations(calibration, expected)
+    thresholds = []
+    for encoder, fingerprint in expected.items():
+        (own,) = assigned[encoder].values()
+        check_fingerprint(own, replace(fingerprint, modality=own.fingerprint.modality), allow=allow_mismatch)
+        thresholds.append(own)
+    return thresholds

@@ -104,7 +104,7 @@ def calibrate(
             store=run.store,
             limit=limit,
         )
-    reid_audit.write_calibration(calibrations[0] if len(calibrations) == 1 else calibrations, output)
+    reid_audit.write_calibrations(calibrations, output)
     for calibration, records in zip(calibrations, faces, strict=True):
         out.print(f"[bold]Recogniser {escape(calibration.fingerprint.encoder)}[/]")
         for notice in calibration.notes:
@@ -245,10 +245,13 @@ def stats(
     if output is not None:
         prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     with err.status("weighing"):
-        result = reid_audit.judge_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
+        result = reid_audit.assess_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
     for notice in result.notices:
         out.print(f"[yellow]Note:[/] {escape(notice)}")
-    say_calibration(result.calibration)
+    for calibration in result.calibrations:
+        if len(result.calibrations) > 1:
+            out.print(f"[bold]{escape(calibration.fingerprint.encoder)}[/]")
+        say_calibration(calibration)
     say_result(result)
     say_tests(result)
     if output is not None:

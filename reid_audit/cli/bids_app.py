@@ -160,7 +160,7 @@ def bids(
     cohort = keep_labels(whole, participant_label or (), session_label or ())
     settings, attacks = settings_of(encoder, detector, renderer, level), words_of(attack)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    thresholds = None if calibration is None else reid_audit.read_calibration(calibration)
+    thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
     store = reid_audit.Store(work_dir)
     with start_run(workers=_workers(n_procs, mem_mb), scheduler=scheduler, store=store, log=log) as run:
         if analysis is Analysis.PARTICIPANT:

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 import reid_audit
+from reid_audit.accuracy import rank_defacers
 from reid_audit.cli.options import OverwriteOption
 from reid_audit.cli.words import COLOURS, out
-from reid_audit.ranking import rank_defacers
 from reid_audit.records import Comparison, DefaceRun, UtilityValue, prepare_folder
 from reid_audit.report import (
     COMPARISON_FILE,
@@ -94,8 +94,10 @@ def say_comparison(comparison: Comparison) -> None:
     for place, row in enumerate(comparison.rows, 1):
         word = f"[{COLOURS[row.decision]}]{row.decision.value}[/]"
         out.print(f"{place}. [bold]{escape(row.condition)}[/]: {word}")
+        several = len(comparison.fingerprints) > 1 and row.worst_encoder
+        worst = f"{row.worst_encoder}, {row.worst_attack}" if several else row.worst_attack
         lines = [
-            ("linkability", f"{estimate_text(row.linkability)} by {row.worst_attack or 'nobody'}; 0.5 = no link left"),
+            ("linkability", f"{estimate_text(row.linkability)} by {worst or 'nobody'}; 0.5 = no link left"),
             ("people matched", rate_text(row.matched)),
             ("own person first", f"{rate_text(row.rank1)}; chance {percent(row.chance1)}"),
         ]

@@ -11,14 +11,17 @@ from rich.table import Table
 from reid_audit import RunPlan, Store
 from reid_audit.records import AuditResult, Calibration, Decision, Status
 from reid_audit.report import (
+    by_encoder,
     control_at,
     distance_at,
     estimate_text,
     match_at,
+    of_strongest,
     percent,
     rank1_text,
     rate_text,
     rivals_text,
+    tell_encoders,
     test_text,
 )
 
@@ -64,11 +67,12 @@ def say_block(heading: str, lines: Sequence[tuple[str, str]]) -> None:
 def say_result(result: AuditResult) -> None:
     """Print attack, control and chance together, and the verdict with its reasons."""
     name = result.verdict.policy.threshold
-    distance = distance_at(result)
+    shown = of_strongest(result)
+    distance = distance_at(shown)
     rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
-    whose = f"By {escape(result.fingerprint.encoder)}: match" if result.recognisers else "Match"
+    whose = f"By {escape(shown.encoders[0])}: match" if len(result.encoders) > 1 else "Match"
     out.print(f"\n{whose} = {rule}. Counts, shares, 95 % intervals.\n")
-    for control in result.evidence.controls:
+    for control in shown.evidence.controls:
         tmr, fmr = control_at(control, name)
         say_block(
             f"[bold]before defacing[/] ({control.attack} attacker): the control",
@@ -82,7 +86,7 @@ def say_result(result: AuditResult) -> None:
         )
     for verdict in result.verdict.conditions:
         out.print(f"\n[bold]{escape(verdict.condition)}[/]: {_word(verdict.decision)}")
-        for attack in (one for one in result.evidence.attacks if one.condition == verdict.condition):
+        for attack in (one for one in shown.evidence.attacks if one.condition == verdict.condition):
             match = match_at(attack, name)
             matched = [
                 ("  matched after defacing", rate_text(match.counted)),
@@ -97,7 +101,7 @@ def say_result(result: AuditResult) -> None:
                     ("  no vector to compare", rate_text(attack.fta)),
                 ],
             )
-        rivals = rivals_text(result.evidence, verdict.condition)
+        rivals = rivals_text(shown.evidence, verdict.condition)
         if rivals:
             say_block("  attackers beside each other", [(f"  {what}", value) for what, value in rivals])
         if verdict.encoders:
@@ -114,16 +118,16 @@ def say_result(result: AuditResult) -> None:
     out.print(f"Verdict: {_word(result.verdict.decision)}")
 
 
-def say_recognisers(result: AuditResult) -> None:
-    """Print what each of several recognisers can still do, side by side."""
+def say_encoders(result: AuditResult) -> None:
+    """Print what each of several encoders can still do, side by side."""
     name = result.verdict.policy.threshold
-    table = Table("recogniser", "defacer", "attacker", "own person matched", "own person first", "AUC own/other", "")
-    for one in result.recognisers:
+    table = Table("encoder", "defacer", "attacker", "own person matched", "own person first", "AUC own/other", "")
+    for one in by_encoder(result):
         verdicts = {verdict.condition: verdict.decision for verdict in one.verdict.conditions}
         for control in one.evidence.controls:
             tmr, _ = control_at(control, name)
             cells = (rate_text(tmr), rank1_text(control.search), estimate_text(control.auc))
-            table.add_row(escape(one.fingerprint.encoder), "none (control)", escape(control.attack), *cells, "")
+            table.add_row(escape(one.encoders[0]), "none (control)", escape(control.attack), *cells, "")
         for attack in one.evidence.attacks:
             match = match_at(attack, name)
             cells = (rate_text(match.counted), rank1_text(attack.search), estimate_text(attack.linkability))
@@ -140,14 +144,14 @@ def say_audit(result: AuditResult) -> None:
     """Print what was run, what was not seen, and the result."""
     settings = result.settings
     out.print(f"Recogniser {settings['encoder']}, detector {settings['detector']}, renderer {settings['renderer']}.")
-    for notice in (*result.notices, *result.mismatches):
+    for notice in (*tell_encoders(result), *result.notices, *result.mismatches):
         out.print(f"[yellow]Note:[/] {escape(notice)}")
-    for one in result.recognisers or (result,):
-        if result.recognisers:
-            out.print(f"[bold]{escape(one.fingerprint.encoder)}[/]")
+    for one in by_encoder(result):
+        if len(result.encoders) > 1:
+            out.print(f"[bold]{escape(one.encoders[0])}[/]")
         say_unacquired([(f"{r.subject}/{r.session}", r.condition, r.status, r.reason) for r in one.scans])
-    if result.recognisers:
-        say_recognisers(result)
+    if len(result.encoders) > 1:
+        say_encoders(result)
     say_result(result)
 
 

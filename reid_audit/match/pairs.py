@@ -232,7 +232,7 @@ def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
     joined = {
         column: np.concatenate([f[column].to_numpy(np.float64) for f in frames])
         if column == "distance"
-        else union_categoricals([f[column] for f in frames])
+        else union_categoricals([f[column].astype("category") for f in frames])
         for column in SCORE_COLUMNS
     }
     return ScoreTable(pd.DataFrame(joined, copy=False))

@@ -20,7 +20,7 @@ class DefacerRow:
     decision : Decision
     subjects : int
         People compared before and after defacing.
-    worst_attack : str
+    worst_attack, worst_encoder : str
         The attacker with the highest linkability; ``""`` where none was measured.
     linkability : Estimate
         Of that attacker; AUC of own against strangers' originals, 0.5 = no link left.
@@ -47,6 +47,7 @@ class DefacerRow:
     decision: Decision
     subjects: int
     worst_attack: str
+    worst_encoder: str
     linkability: Estimate
     matched: Rate
     rank1: Rate
@@ -70,8 +71,10 @@ class Comparison:
         By decision, then by the upper bound of linkability.
     tests : tuple of TestResult
         Paired by person, each two defacers; ``p_adjusted`` over all of them.
+    fingerprints : tuple of Fingerprint
+        One per encoder.
     threshold, distance : str, float
-        Operating point of the match rates.
+        Operating point of the match rates; its distance for the first encoder.
     cost_metric : str
         What ``cost`` is made of; ``""`` = nothing was measured.
     notes : tuple of str
@@ -79,11 +82,11 @@ class Comparison:
     """
 
     tool_version: str
-    fingerprint: Fingerprint
+    fingerprints: tuple[Fingerprint, ...]
     rows: tuple[DefacerRow, ...]
     tests: tuple[TestResult, ...]
     threshold: str
     distance: Real
     cost_metric: str = ""
     notes: tuple[str, ...] = ()
-    schema_version: int = 1
+    schema_version: int = 2

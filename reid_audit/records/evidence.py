@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reid_audit.records.scores import Group, Rate, Real
 
@@ -187,7 +187,6 @@ class Calibration:
     draws: int = 0
     notes: tuple[str, ...] = ()
     stability: tuple[ThresholdStability, ...] = ()
-    schema_version: int = 1
 
     def threshold(self, name: str) -> Threshold:
         """Return the operating point of that name. KeyError names those that exist."""
@@ -484,10 +483,32 @@ class Evidence:
     crossed: tuple[CrossedEvidence, ...] = ()
     worst: tuple[WorstCase, ...] = ()
 
-    def attack(self, condition: str, attack: str = "naive") -> AttackEvidence:
-        """Return the evidence of one attacker on one defacer. KeyError names those that exist."""
-        for one in self.attacks:
-            if (one.condition, one.attack) == (condition, attack):
-                return one
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The encoders, in the order in which they were assessed."""
+        of_controls = (control.encoder for control in self.controls)
+        return tuple(dict.fromkeys((*of_controls, *(attack.encoder for attack in self.attacks))))
+
+    def attack(self, condition: str, attack: str = "naive", *, encoder: str | None = None) -> AttackEvidence:
+        """Return the evidence of one attacker on one defacer, of the first encoder unless one is named.
+
+        KeyError names those that exist.
+        """
+        for evidence in self.attacks:
+            if (evidence.condition, evidence.attack) == (condition, attack) and encoder in (None, evidence.encoder):
+                return evidence
         known = ", ".join(f"{a.condition}/{a.attack}" for a in self.attacks)
         raise KeyError(f"no evidence on {condition}/{attack}; there is: {known or 'none'}")
+
+    def of_encoder(self, encoder: str) -> Evidence:
+        """Return what one encoder measured."""
+        return replace(
+            self,
+            controls=tuple(row for row in self.controls if row.encoder == encoder),
+            attacks=tuple(row for row in self.attacks if row.encoder == encoder),
+            strata=tuple(row for row in self.strata if row.encoder == encoder),
+            family=tuple(row for row in self.family if row.encoder == encoder),
+            leaks=tuple(row for row in self.leaks if row.encoder == encoder),
+            crossed=tuple(row for row in self.crossed if row.encoder == encoder),
+            worst=tuple(row for row in self.worst if row.encoder == encoder),
+        )

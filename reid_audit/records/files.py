@@ -1,11 +1,79 @@
-"""Where results are written: into a folder that holds none yet, in files for their owner alone."""
+"""Where results are written: into a folder that holds none yet, in files for their owner alone; and their JSON."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import fields
+from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from reid_audit.records.errors import InputError
+
+_Record = TypeVar("_Record")
+
+
+@cache
+def adapter_of(kind: Any) -> TypeAdapter[Any]:
+    """Return what writes and reads a kind of record."""
+    return TypeAdapter(kind)
+
+
+def to_json(record: Any) -> str:
+    """Write a record as JSON text; NaN becomes null. The same record gives the same text."""
+    kind: Any = type(record)
+    return adapter_of(kind).dump_json(record, indent=1).decode() + "\n"
+
+
+def parse_json(text: str | bytes, kind: type[_Record], *, source: str, made_by: str) -> _Record:
+    """Read what `to_json` wrote.
+
+    Parameters
+    ----------
+    text : str or bytes
+    kind : type
+        A frozen dataclass whose field ``schema_version`` has as its default the version that this program reads.
+    source : str
+        What to call the text in messages.
+    made_by : str
+        The command that makes such a file.
+
+    Raises
+    ------
+    InputError
+        The text is not JSON, not such a record, or one of another schema version.
+    """
+    wanted: Any = kind
+    (version,) = (field.default for field in fields(wanted) if field.name == "schema_version")
+    try:
+        content = from_json(text)
+    except ValueError as error:
+        raise InputError(f"{source} is not JSON: {error}; make it with `{made_by}`") from error
+    written = content.get("schema_version", "none") if isinstance(content, dict) else "none"
+    if written != version:
+        raise InputError(
+            f"{source} has schema version {written}, this program reads {version}; make it anew with `{made_by}`"
+        )
+    try:
+        record: _Record = adapter_of(wanted).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InputError(f"{source} is not what `{made_by}` writes: {place}: {first['msg']}; make it anew") from error
+    return record
+
+
+def read_json(path: Path, kind: type[_Record], *, made_by: str) -> _Record:
+    """Read a file of `to_json`, named by its folder and name; see `parse_json`. InputError also where there is none."""
+    source = f"{path.parent.name}/{path.name}"
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{source} cannot be read ({error.strerror}); `{made_by}` writes it") from error
+    return parse_json(text, kind, source=source, made_by=made_by)
 
 
 def write_private(path: Path, text: str) -> None:

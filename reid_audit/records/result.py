@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from pydantic import Field, GetPydanticSchema
+from pydantic_core import core_schema
 
 from reid_audit.records.cost import DefaceRun, UtilityValue
 from reid_audit.records.evidence import Calibration, Evidence, Fingerprint, SubjectEvidence
 from reid_audit.records.faces import Status
 from reid_audit.records.scans import Finding
-from reid_audit.records.scores import Group, Real
+from reid_audit.records.scores import Group, Real, ScoreTable
 from reid_audit.records.verdict import Verdict
+
+_IN_MEMORY = GetPydanticSchema(lambda _source, _handler: core_schema.none_schema())
+"""A field that JSON does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +91,17 @@ class AuditResult:
         Name of the manifest, without folders.
     created_utc : str
         When the audit ended, ISO 8601.
+    calibrations, fingerprints : tuple
+        One of each per encoder, in the order in which the encoders were run.
     mismatches : tuple of str
-        Differences between the calibration's fingerprint and this run, which the user allowed. Empty as a rule.
+        Differences between the calibrations' fingerprints and this run, which the user allowed. Empty as a rule.
     notices : tuple of str
         Fallbacks and stand-ins that a reader must know of.
-    settings, software, weights : mapping of str to str
+    settings, software : mapping of str to str
+    weights : mapping of str to mapping of str to str
+        Model files and their digests, by encoder.
     scans : tuple of ScanRow
-        Every scan of the manifest, in its order.
+        Every scan of the manifest, in its order, once per encoder.
     pairs : tuple of PairCount
     subjects : tuple of SubjectEvidence
         Personal: for the steward, not for publication.
@@ -98,10 +109,8 @@ class AuditResult:
         How the defacers ran, where that is known.
     utility : tuple of UtilityValue
         What the protection cost, where that was measured.
-    recognisers : tuple of AuditResult
-        Where several recognisers were run: the same audit by each of them alone. The numbers of the whole are then
-        those of the strongest that binds, and its verdict is the worst over all, see `reid_audit.verdict.several`.
-        Empty otherwise.
+    scores : ScoreTable or None
+        Every comparison; a file of its own, so None in a result that was read from JSON.
     """
 
     cohort: str
@@ -109,18 +118,40 @@ class AuditResult:
     tool_version: str
     verdict: Verdict
     evidence: Evidence
-    calibration: Calibration
-    fingerprint: Fingerprint
+    calibrations: tuple[Calibration, ...]
+    fingerprints: tuple[Fingerprint, ...]
     mismatches: tuple[str, ...]
     notices: tuple[str, ...]
     settings: Mapping[str, str]
     software: Mapping[str, str]
-    weights: Mapping[str, str]
+    weights: Mapping[str, Mapping[str, str]]
     scans: tuple[ScanRow, ...]
     pairs: tuple[PairCount, ...]
     subjects: tuple[SubjectEvidence, ...]
     distributions: tuple[Distribution, ...]
     defacing: tuple[DefaceRun, ...] = ()
     utility: tuple[UtilityValue, ...] = ()
-    schema_version: int = 1
-    recognisers: tuple[AuditResult, ...] = ()
+    schema_version: int = 2
+    scores: Annotated[ScoreTable | None, Field(exclude=True), _IN_MEMORY] = field(
+        default=None, repr=False, compare=False
+    )
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The encoders, in the order in which they were run; ``("",)`` where the table of distances names none."""
+        return self.evidence.encoders
+
+    def of_encoder(self, encoder: str) -> AuditResult:
+        """Return what one encoder alone measured, and what was decided by that."""
+        place = self.encoders.index(encoder)
+        return replace(
+            self,
+            verdict=self.verdict.of_encoder(encoder),
+            evidence=self.evidence.of_encoder(encoder),
+            calibrations=self.calibrations[place : place + 1],
+            fingerprints=self.fingerprints[place : place + 1],
+            weights={name: files for name, files in self.weights.items() if name == encoder},
+            scans=tuple(row for row in self.scans if row.encoder == encoder),
+            subjects=tuple(row for row in self.subjects if row.encoder == encoder),
+            distributions=tuple(row for row in self.distributions if row.encoder == encoder),
+        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from reid_audit.records.scores import Real
@@ -17,12 +18,20 @@ class Decision(StrEnum):
     FAIL = "FAIL"
 
 
+_SEVERITY = {decision: place for place, decision in enumerate(Decision)}
+
+
+def worst(decisions: Iterable[Decision]) -> Decision:
+    """Return the gravest of the decisions; PASS of none."""
+    return max(decisions, key=_SEVERITY.__getitem__, default=Decision.PASS)
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One rule of the policy, applied once. ``text`` is the sentence for the report.
 
-    ``encoder`` is the recogniser that it was applied to, where there are several; empty otherwise. ``condition`` is the
-    defacer whose scans a finding is about, which is then that defacer's alone; empty where it concerns all of them.
+    ``encoder`` is the encoder whose evidence it was applied to, where there are several; empty where it concerns all.
+    ``condition`` is the defacer whose scans a finding is about; empty where it concerns all of them.
     """
 
     name: str
@@ -40,7 +49,7 @@ class Check:
 class ConditionVerdict:
     """The decision on one defacer and every check behind it.
 
-    ``encoders`` names the recognisers whose decision this is, where there are several; empty otherwise.
+    ``encoders`` names the encoders whose decision this is, where there are several; empty otherwise.
     """
 
     condition: str
@@ -56,15 +65,15 @@ class Policy:
     Attributes
     ----------
     max_match_rate : float
-        People matched at ``threshold`` after defacing, by the one-sided upper bound.
+        Subjects matched at ``threshold`` after defacing, by the one-sided upper bound.
     max_linkability : float
-        AUC of own against strangers' originals, over all pairs and within searches, by the one-sided upper bound.
+        AUC of mated against non-mated comparisons, over all pairs and within searches, by the one-sided upper bound.
     max_rank1_over_chance : float
-        Share of people found first, above chance, by the one-sided upper bound.
+        Rank-1 identification rate above chance, by the one-sided upper bound.
     min_control_tmr, min_control_auc : float
         What the attacker must reach on originals; AUC by its one-sided lower bound.
     min_subjects : int
-        People with a comparison before and after defacing.
+        Subjects with a comparison before and after defacing.
     max_original_fta : float
         Original scans without a face.
     max_defaced_fta : float
@@ -95,7 +104,7 @@ class Policy:
 class Verdict:
     """The answer: the worst of the conditions and of what concerns all of them.
 
-    ``encoders`` names the recognisers whose decision this is, where there are several; empty otherwise.
+    ``encoders`` names the encoders whose decision this is, where there are several; empty otherwise.
     """
 
     decision: Decision
@@ -108,3 +117,19 @@ class Verdict:
     def exit_code(self) -> int:
         """0 PASS, 1 FAIL, 3 REVIEW, 4 INCOMPLETE; 2 is left to usage and input errors."""
         return {Decision.PASS: 0, Decision.FAIL: 1, Decision.REVIEW: 3, Decision.INCOMPLETE: 4}[self.decision]
+
+    def of_encoder(self, encoder: str) -> Verdict:
+        """Return what is decided by the checks of one encoder and those that concern all."""
+
+        def keep(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+            return tuple(check for check in checks if check.encoder in ("", encoder))
+
+        shared = keep(self.checks)
+        conditions = []
+        for verdict in self.conditions:
+            own = keep(verdict.checks)
+            checks = [check for check in (*shared, *own) if check.condition in ("", verdict.condition)]
+            decision = worst(check.decision for check in checks)
+            conditions.append(replace(verdict, decision=decision, checks=own, encoders=()))
+        decision = worst([*(check.decision for check in shared), *(verdict.decision for verdict in conditions)])
+        return replace(self, decision=decision, conditions=tuple(conditions), checks=shared, encoders=())

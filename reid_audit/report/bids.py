@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from reid_audit.records import ORIGINAL, AuditResult, Rate, natural_key, write_private
-from reid_audit.report.tables import PEOPLE_COLUMNS, SCAN_COLUMNS, list_everybody, list_risks, people_rows, scan_rows
+from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, ControlEvidence, Rate, natural_key, write_private
+from reid_audit.report.tables import PEOPLE_COLUMNS, SCAN_COLUMNS, list_risks, people_rows, scan_rows
 from reid_audit.report.words import control_at, match_at
 
 BIDS_VERSION = "1.10.0"
@@ -25,6 +25,7 @@ _MEANING = {
     "findings": "Codes of what was noticed",
     "seconds": "Wall time",
     "attack": "The attacker",
+    "encoder": "The network whose vectors were compared; n/a where the table names none",
     "rank": "Best rank of the person's own original after defacing; 1 = found first",
     "distance": "Smallest cosine distance to the person's own original after defacing",
     "matched": "Whether any attacker matched it at the Youden threshold",
@@ -83,42 +84,46 @@ def _labels(subjects: Iterable[str]) -> Mapping[str, str]:
 
 
 def _rates(result: AuditResult) -> list[tuple[object, ...]]:
-    """List the rates of each recogniser; of several, an attacker is named after its recogniser."""
-    return [
-        (condition, f"{one.fingerprint.encoder}, {attack}" if result.recognisers else attack, *numbers)
-        for one in result.recognisers or (result,)
-        for condition, attack, *numbers in _rates_of(one)
-    ]
-
-
-def _rates_of(result: AuditResult) -> list[tuple[object, ...]]:
     threshold = result.verdict.policy.threshold
     rows: list[tuple[object, ...]] = []
 
-    def add(condition: str, attack: str, measure: str, rate: Rate) -> None:
+    def add(condition: str, part: ControlEvidence | AttackEvidence, measure: str, rate: Rate) -> None:
         counts = (rate.successes, rate.trials, rate.subjects) if rate.trials else (None, None, None)
-        rows.append((condition, attack, measure, rate.value, rate.low, rate.high, *counts, rate.method))
+        where = (condition, part.attack, part.encoder, measure)
+        rows.append((*where, rate.value, rate.low, rate.high, *counts, rate.method))
 
     for control in result.evidence.controls:
         own, non_mated = control_at(control, threshold)
-        add(ORIGINAL, control.attack, f"own person matched at {threshold}", own)
-        add(ORIGINAL, control.attack, f"strangers matched at {threshold}", non_mated)
-        add(ORIGINAL, control.attack, "own person found first", control.search.rank1)
-        add(ORIGINAL, control.attack, "no vector", control.fta)
+        add(ORIGINAL, control, f"own person matched at {threshold}", own)
+        add(ORIGINAL, control, f"strangers matched at {threshold}", non_mated)
+        add(ORIGINAL, control, "own person found first", control.search.rank1)
+        add(ORIGINAL, control, "no vector", control.fta)
         auc = control.auc
         rows.append(
-            (ORIGINAL, control.attack, "AUC", auc.value, auc.low, auc.high, None, None, auc.subjects, auc.method)
+            (
+                ORIGINAL,
+                control.attack,
+                control.encoder,
+                "AUC",
+                auc.value,
+                auc.low,
+                auc.high,
+                None,
+                None,
+                auc.subjects,
+                auc.method,
+            )
         )
     for one in result.evidence.attacks:
         match = match_at(one, threshold)
-        add(one.condition, one.attack, f"own person matched at {threshold}", match.counted)
-        add(one.condition, one.attack, f"strangers matched at {threshold}", match.non_mated)
-        add(one.condition, one.attack, "own person found first", one.search.rank1)
-        add(one.condition, one.attack, "no vector", one.fta)
+        add(one.condition, one, f"own person matched at {threshold}", match.counted)
+        add(one.condition, one, f"strangers matched at {threshold}", match.non_mated)
+        add(one.condition, one, "own person found first", one.search.rank1)
+        add(one.condition, one, "no vector", one.fta)
         auc = one.linkability
         rows.append(
             (
-                *(one.condition, one.attack, "linkability (AUC)", auc.value, auc.low, auc.high),
+                *(one.condition, one.attack, one.encoder, "linkability (AUC)", auc.value, auc.low, auc.high),
                 *(None, None, auc.subjects, auc.method),
             )
         )
@@ -142,7 +147,7 @@ def format_bids(result: AuditResult) -> dict[str, str]:
     labels = _labels(subjects)
     matched: dict[str, list[str]] = {}
     first: dict[str, list[str]] = {}
-    for person in list_everybody(result):
+    for person in result.subjects:
         for wanted, table in ((person.matched_after, matched), (person.rank_after == 1, first)):
             known = table.setdefault(person.subject, [])
             if wanted and person.condition not in known:
@@ -154,7 +159,19 @@ def format_bids(result: AuditResult) -> dict[str, str]:
         else (labels[s], s, None, None)
         for s in subjects
     ]
-    measured = ("condition", "attack", "measure", "value", "low", "high", "successes", "trials", "subjects", "method")
+    measured = (
+        "condition",
+        "attack",
+        "encoder",
+        "measure",
+        "value",
+        "low",
+        "high",
+        "successes",
+        "trials",
+        "subjects",
+        "method",
+    )
     tables = {
         "reid_participants": _table(columns, people),
         "reid_rates": _table(measured, _rates(result)),

@@ -78,7 +78,11 @@ def comparison_to_html(comparison: Comparison) -> str:
             css=Markup(part("style.css")),
             rows_svg=Markup(rows),
             costs_svg=Markup(costs),
-            fingerprint=[(field.name, getattr(comparison.fingerprint, field.name)) for field in fields(Fingerprint)],
+            fingerprint=[
+                (field.name, getattr(fingerprint, field.name))
+                for fingerprint in comparison.fingerprints
+                for field in fields(Fingerprint)
+            ],
             timed=any(row.runs for row in comparison.rows),
         )
     )

@@ -10,7 +10,7 @@ from reid_audit.report.tables import to_csv
 
 def tests_csv(tests: Iterable[TestResult]) -> str:
     """List significance tests with n, statistic, p and effect."""
-    names = ("name", "compared", "attack", "condition")
+    names = ("name", "compared", "attack", "encoder", "condition")
     more = ("subjects", "statistic", "p", "p_adjusted", "method", "alternative", "effect", "effect_name", "reason")
     rows = (
         [
@@ -26,7 +26,7 @@ def tests_csv(tests: Iterable[TestResult]) -> str:
 def comparison_csv(comparison: Comparison) -> str:
     """List the defacers of a comparison, best first."""
     header = (
-        *("defacer", "cohort", "verdict", "people", "worst_attack"),
+        *("defacer", "cohort", "verdict", "people", "worst_attack", "worst_encoder"),
         *("linkability", "linkability_low", "linkability_high", "linkability_at_most"),
         *("matched", "matched_people", "matched_low", "matched_high"),
         *("rank1", "rank1_low", "rank1_high", "chance1", "unacquired", "runs", "failures", "median_seconds"),
@@ -41,6 +41,7 @@ def comparison_csv(comparison: Comparison) -> str:
                 row.decision.value,
                 row.subjects,
                 row.worst_attack,
+                row.worst_encoder,
                 row.linkability.value,
                 row.linkability.low,
                 row.linkability.high,

@@ -125,15 +125,15 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
     after = _left_over(result)
 
     def curves(axes: list[Any]) -> None:
-        plots.draw_roc(axes[0], result.calibration, after=after)
-        plots.draw_det(axes[1], result.calibration, after=after)
+        plots.draw_roc(axes[0], result.calibrations[0], after=after)
+        plots.draw_det(axes[1], result.calibrations[0], after=after)
 
     yield Figure(
         "roc",
         "ROC (left) and DET (right): originals with the operating points, and what the worst attacker still has after "
         "each defacer. A curve on the dotted diagonal links nobody.",
-        f"ROC and DET curves. Originals: AUC {estimate_text(result.calibration.auc)}, equal error rate "
-        f"{percent(result.calibration.eer)}.",
+        f"ROC and DET curves. Originals: AUC {estimate_text(result.calibrations[0].auc)}, equal error rate "
+        f"{percent(result.calibrations[0].eer)}.",
         2,
         curves,
         height_inches=4.2,
@@ -143,7 +143,7 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
 
     def settle(axes: list[Any]) -> None:
         plots.draw_cmc(axes[0], searched)
-        plots.draw_threshold_by_size(axes[1], result.calibration.stability)
+        plots.draw_threshold_by_size(axes[1], result.calibrations[0].stability)
 
     yield Figure(
         "search",

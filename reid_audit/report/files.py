@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from reid_audit.match import read_scores, write_scores
-from reid_audit.records import AuditResult, Comparison, InputError, ScoreTable, prepare_folder, write_private
+from reid_audit.records import AuditResult, Comparison, ScoreTable, prepare_folder, read_json, write_private
 from reid_audit.report.comparison_page import comparison_to_html
 from reid_audit.report.comparison_tables import comparison_csv, tests_csv
-from reid_audit.report.form import comparison_to_json, result_from_json, result_to_json
+from reid_audit.report.form import RESULT_COMMAND, comparison_to_json, result_to_json
 from reid_audit.report.page import result_to_html
 from reid_audit.report.tables import people_csv, scans_csv
 
@@ -43,16 +43,6 @@ def write_result(result: AuditResult, scores: ScoreTable, folder: Path, *, overw
     return folder / REPORT_FILE
 
 
-def _text_of(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        name = f"{path.parent.name}/{path.name}"
-        raise InputError(f"{name} cannot be read ({error.strerror}); give a folder that {what} wrote") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not UTF-8 text") from error
-
-
 def read_result(folder: Path) -> AuditResult:
     """Read the result from a folder that `write_result` wrote, or from its JSON file.
 
@@ -62,7 +52,7 @@ def read_result(folder: Path) -> AuditResult:
         There is none, or it is of another schema version.
     """
     path = folder / RESULT_FILE if folder.is_dir() else folder
-    return result_from_json(_text_of(path, "`score` or `stats`"), source=f"{path.parent.name}/{path.name}")
+    return read_json(path, AuditResult, made_by=RESULT_COMMAND)
 
 
 def read_result_scores(folder: Path) -> ScoreTable:

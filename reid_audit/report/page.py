@@ -25,16 +25,19 @@ from reid_audit.report.figures import Figure, draw_attack, list_overview
 from reid_audit.report.tables import ScanRisk, count_flow, list_risks
 from reid_audit.report.words import (
     STATUS_TEXT,
+    by_encoder,
     control_at,
     distance_at,
     estimate_text,
     explain_verdict,
     match_at,
+    of_strongest,
     p_text,
     percent,
     rank1_text,
     rate_text,
     rivals_text,
+    tell_encoders,
     test_text,
 )
 
@@ -180,7 +183,8 @@ def result_to_html(result: AuditResult) -> str:
     """
     from markupsafe import Markup
 
-    attacks = _sorted_attacks(result)
+    shown = of_strongest(result)
+    attacks = _sorted_attacks(shown)
     risks = list_risks(result)
     rows = [_cells(risk) for risk in risks[:_MOST_ROWS]]
     script = part("scans.js")
@@ -188,12 +192,15 @@ def result_to_html(result: AuditResult) -> str:
         templates()
         .get_template("report.html")
         .render(
-            result=result,
+            result=shown,
+            parts=by_encoder(result),
+            notices=(*tell_encoders(result), *result.notices),
+            weights=result.weights,
             reason=explain_verdict(result),
             attacks=attacks,
-            overview=[_draw(figure) for figure in list_overview(result)],
-            details=[_draw(draw_attack(result, attack)) for attack in attacks[:_MOST_FOLDED]],
-            flow=count_flow(result),
+            overview=[_draw(figure) for figure in list_overview(shown)],
+            details=[_draw(draw_attack(shown, attack)) for attack in attacks[:_MOST_FOLDED]],
+            flow=count_flow(shown),
             conditions={each.condition: each for each in result.verdict.conditions},
             columns=_COLUMNS,
             rows=rows[:_ROWS_WITHOUT_SCRIPT],
@@ -204,12 +211,12 @@ def result_to_html(result: AuditResult) -> str:
             script_digest=digest_of(script),
             css=Markup(part("style.css")),
             threshold=result.verdict.policy.threshold,
-            distance=distance_at(result),
+            distance=distance_at(shown),
             control_at=control_at,
             match_at=match_at,
             rivals_text=rivals_text,
             policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
-            fingerprint=[(field.name, getattr(result.fingerprint, field.name)) for field in fields(Fingerprint)],
+            fingerprint=[(field.name, getattr(shown.fingerprints[0], field.name)) for field in fields(Fingerprint)],
             runs=summarise_defacing(result.defacing),
             tell_failures=_tell_failures,
             most_costs=_MOST_COSTS,
@@ -224,9 +231,9 @@ def result_to_summary_html(result: AuditResult) -> str:
         templates()
         .get_template("summary.html")
         .render(
-            result=result,
+            result=of_strongest(result),
             reason=explain_verdict(result),
-            attacks=_sorted_attacks(result),
+            attacks=_sorted_attacks(of_strongest(result)),
             conditions={each.condition: each for each in result.verdict.conditions},
             threshold=result.verdict.policy.threshold,
             control_at=control_at,

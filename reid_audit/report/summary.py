@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 
 from reid_audit.records import AttackEvidence, AuditResult, Decision, Estimate, Rate
-from reid_audit.report.words import control_at, distance_at, explain_verdict, match_at, percent, rate_text
+from reid_audit.report.words import (
+    control_at,
+    distance_at,
+    explain_verdict,
+    match_at,
+    name_attacker,
+    of_strongest,
+    percent,
+    rate_text,
+)
 
 _ALWAYS = {
     "schwarz2019": "Schwarz CG, Kremers WK, Therneau TM, et al. Identification of anonymous MRI research participants "
@@ -62,11 +71,11 @@ def _auc(found: Estimate) -> str:
     )
 
 
-def _row(attack: AttackEvidence, threshold: str, decision: Decision, encoder: str) -> str:
+def _row(attack: AttackEvidence, threshold: str, decision: Decision, attacker: str) -> str:
     match = match_at(attack, threshold)
     cells = (
         escape(attack.condition),
-        escape(f"{encoder}, {attack.attack}" if encoder else attack.attack),
+        escape(attacker),
         rate_text(match.subjects),
         rate_text(match.non_mated),
         f"{rate_text(attack.search.rank1)}; chance {percent(attack.search.chance1)}",
@@ -114,8 +123,8 @@ def _methods(result: AuditResult, cited: list[str]) -> str:
     chosen = f" {cite('youden1950')}" if policy.threshold == "youden" else ""
     parts.append(
         f"Two scans matched where their cosine distance lay {rule} (the {policy.threshold} threshold{chosen} of "
-        f"{result.calibration.subjects} people: {result.calibration.same_pairs} comparisons of one and "
-        f"{result.calibration.different_pairs} of two people)."
+        f"{result.calibrations[0].subjects} people: {result.calibrations[0].same_pairs} comparisons of one and "
+        f"{result.calibrations[0].different_pairs} of two people)."
     )
     parts.append(
         f"The attackers were {_list([_ATTACKERS.get(name, escape(name)) for name in attackers])}; detectors alone "
@@ -134,7 +143,7 @@ def result_to_markdown(result: AuditResult) -> str:
     It names no person. Labels from the manifest are escaped.
     """
     cited: list[str] = []
-    methods = _methods(result, cited)
+    methods = _methods(of_strongest(result), cited)
     threshold = result.verdict.policy.threshold
     decisions = {condition.condition: condition.decision for condition in result.verdict.conditions}
     references = {**_ALWAYS, **_ENGINES}
@@ -150,15 +159,12 @@ def result_to_markdown(result: AuditResult) -> str:
         "## Results",
         "",
     ]
-    whole = result.recognisers or (result,)
-    pairs = [(one, control) for one in whole for control in one.evidence.controls]
-    for part, control in pairs:
+    for control in result.evidence.controls:
         own, non_mated = control_at(control, threshold)
-        who = f"{escape(part.fingerprint.encoder)}, " if result.recognisers else ""
         lines += [
-            f"Before defacing (control, {who}{escape(control.attack)} attacker): own person matched {_share(own)}; "
-            f"strangers matched {_share(non_mated)}; own person found first {rate_text(control.search.rank1)}, "
-            f"by chance {percent(control.search.chance1)}; AUC {_auc(control.auc)}; "
+            f"Before defacing (control, {escape(name_attacker(result, control))} attacker): own person matched "
+            f"{_share(own)}; strangers matched {_share(non_mated)}; own person found first "
+            f"{rate_text(control.search.rank1)}, by chance {percent(control.search.chance1)}; AUC {_auc(control.auc)}; "
             f"no vector from {rate_text(control.fta)}.",
             "",
         ]
@@ -167,9 +173,8 @@ def result_to_markdown(result: AuditResult) -> str:
         "Linkability (AUC, 0.5 = chance) | No vector | Verdict |",
         "|---|---|---|---|---|---|---|---|",
         *(
-            _row(attack, threshold, decisions[attack.condition], one.fingerprint.encoder if result.recognisers else "")
-            for one in whole
-            for attack in one.evidence.attacks
+            _row(attack, threshold, decisions[attack.condition], name_attacker(result, attack))
+            for attack in result.evidence.attacks
         ),
         "",
         "Counts, observed shares and 95 % intervals."

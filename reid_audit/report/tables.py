@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from reid_audit.records import (
     ORIGINAL,
@@ -16,25 +16,11 @@ from reid_audit.records import (
     SubjectEvidence,
     natural_key,
 )
-from reid_audit.report.words import STATUS_TEXT
+from reid_audit.report.words import STATUS_TEXT, name_attacker, of_strongest
 
 _NOT_READ = (Status.UNREADABLE,)
 _NOT_PORTRAYED = (*_NOT_READ, Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED)
 _ACQUIRED = (Status.OK, Status.MANY_FACES, Status.LOW_CONFIDENCE)
-
-
-# --- several recognisers ---
-
-
-def list_everybody(result: AuditResult) -> list[SubjectEvidence]:
-    """List the people as each recogniser found them; of several, an attacker is named after its recogniser."""
-    if not result.recognisers:
-        return list(result.subjects)
-    return [
-        replace(person, attack=f"{one.fingerprint.encoder}, {person.attack}")
-        for one in result.recognisers
-        for person in one.subjects
-    ]
 
 
 # --- risk of each scan ---
@@ -64,13 +50,13 @@ def _ease(person: SubjectEvidence) -> tuple[float, float]:
 def list_risks(result: AuditResult) -> list[ScanRisk]:
     """List every scan, the most exposed first: matched, then by rank, then by distance; originals last.
 
-    Of several recognisers each scan shows what the one that finds it best found.
+    Of several encoders each scan shows what the one that finds it best found.
     A result of distances alone has no scans: then there is a row per person and defacer.
     """
     people: dict[tuple[str, str], list[SubjectEvidence]] = {}
-    for person in list_everybody(result):
+    for person in result.subjects:
         people.setdefault((person.subject, person.condition), []).append(person)
-    scans: Iterable[ScanRow] = result.scans or (
+    scans: Iterable[ScanRow] = of_strongest(result).scans or (
         ScanRow(subject, "", condition, "", Status.OK, "", math.nan, math.nan, (), 0.0) for subject, condition in people
     )
     risks = []
@@ -80,7 +66,7 @@ def list_risks(result: AuditResult) -> list[ScanRisk]:
         if easiest is None:
             risks.append(ScanRisk(scan))
             continue
-        attack = "" if math.isnan(easiest.distance_after) else easiest.attack
+        attack = "" if math.isnan(easiest.distance_after) else name_attacker(result, easiest)
         matched = any(person.matched_after for person in found)
         risks.append(ScanRisk(scan, attack, easiest.rank_after, easiest.distance_after, matched))
 
@@ -220,6 +206,7 @@ def scans_csv(result: AuditResult) -> str:
 PEOPLE_COLUMNS = (
     "condition",
     "attack",
+    "encoder",
     "subject",
     "distance_before",
     "distance_after",
@@ -235,7 +222,7 @@ def people_rows(result: AuditResult) -> list[tuple[object, ...]]:
     """List every person under `PEOPLE_COLUMNS`, per defacer and attacker."""
     return [
         tuple(str(v).lower() if isinstance(v := getattr(person, name), bool) else v for name in PEOPLE_COLUMNS)
-        for person in list_everybody(result)
+        for person in result.subjects
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from reid_audit.records import (
     AttackEvidence,
@@ -15,6 +16,7 @@ from reid_audit.records import (
     Rate,
     SearchRates,
     Status,
+    SubjectEvidence,
     TestResult,
 )
 
@@ -111,9 +113,56 @@ _UNMEASURED = Rate(math.nan, math.nan, math.nan, 0, 0, 0, method="not measured")
 
 
 def distance_at(result: AuditResult) -> float:
-    """Return the distance of the policy's threshold; NaN where the cohort offers none."""
+    """Return the distance of the policy's threshold for the first encoder; NaN where the cohort offers none."""
     name = result.verdict.policy.threshold
-    return next((t.distance for t in result.calibration.thresholds if t.name == name), math.nan)
+    return next((t.distance for t in result.calibrations[0].thresholds if t.name == name), math.nan)
+
+
+# --- several encoders ---
+
+
+def by_encoder(result: AuditResult) -> tuple[AuditResult, ...]:
+    """Return what each encoder alone measured, in the order in which they were run."""
+    return tuple(result.of_encoder(encoder) for encoder in result.encoders)
+
+
+def name_attacker(result: AuditResult, part: AttackEvidence | ControlEvidence | SubjectEvidence) -> str:
+    """Name an attacker; of several encoders, with its encoder."""
+    return f"{part.encoder}, {part.attack}" if len(result.encoders) > 1 else part.attack
+
+
+def of_strongest(result: AuditResult) -> AuditResult:
+    """Return the result with the numbers of one encoder: of those whose decision it is, the one that links most."""
+    if len(result.encoders) == 1:
+        return result
+
+    def strength(encoder: str) -> float:
+        attacks = [attack for attack in result.evidence.attacks if attack.encoder == encoder]
+        values = [auc.value for attack in attacks for auc in (attack.linkability, attack.search_auc)]
+        return max((value for value in values if not math.isnan(value)), default=-math.inf)
+
+    strongest = max(result.verdict.encoders, key=strength)
+    return replace(result.of_encoder(strongest), verdict=result.verdict)
+
+
+def tell_encoders(result: AuditResult) -> tuple[str, ...]:
+    """Say which encoder decides what, in a sentence for the top of every output; none where there is but one."""
+    if len(result.encoders) == 1:
+        return ()
+    parts = [
+        f"{condition.condition} ("
+        + ", ".join(
+            f"{encoder} {part.verdict.conditions[place].decision.value}"
+            for encoder, part in zip(result.encoders, by_encoder(result), strict=True)
+        )
+        + ")"
+        for place, condition in enumerate(result.verdict.conditions)
+    ]
+    count = next(check.text for check in result.verdict.checks if check.name == "encoders")
+    return (
+        f"{count} By defacer: {'; '.join(parts)}. What binds is {' and '.join(result.verdict.encoders)}; where the "
+        f"numbers of one encoder stand alone, they are those of {of_strongest(result).encoders[0]}.",
+    )
 
 
 def control_at(control: ControlEvidence, name: str) -> tuple[Rate, Rate]:

@@ -37,7 +37,6 @@ what to run.
 from reid_audit.verdict.decision import decide
 from reid_audit.verdict.plan import CohortPlan, PassRate, plan_cohort, simulate_passes
 from reid_audit.verdict.policy import check_policy, format_policy, read_policy
-from reid_audit.verdict.several import join_verdicts
 
 __all__ = [
     "CohortPlan",
@@ -45,7 +44,6 @@ __all__ = [
     "check_policy",
     "decide",
     "format_policy",
-    "join_verdicts",
     "plan_cohort",
     "read_policy",
     "simulate_passes",

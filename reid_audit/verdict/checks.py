@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from reid_audit.records import (
@@ -22,13 +22,6 @@ from reid_audit.stats import clopper_pearson, subjects_needed
 
 _MAX_IDENTICAL = 0.10
 """Share of own pairs of originals that may be one scan twice before the control counts as not measured."""
-
-_SEVERITY = {decision: place for place, decision in enumerate(Decision)}
-
-
-def worst(decisions: Iterable[Decision]) -> Decision:
-    """Return the gravest of the decisions; PASS of none."""
-    return max(decisions, key=_SEVERITY.__getitem__, default=Decision.PASS)
 
 
 def _judge(at_least: float, at_most: float, limit: float) -> Decision:

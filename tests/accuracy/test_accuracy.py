@@ -30,9 +30,9 @@ from reid_audit.accuracy import (
     measure_d_prime,
     measure_roc,
     probit,
-    read_calibration,
+    read_calibrations,
     thin,
-    write_calibration,
+    write_calibrations,
 )
 from reid_audit.accuracy.strata import suppress
 from reid_audit.match import compare, merge_scores, read_scores, write_scores
@@ -270,8 +270,8 @@ def test_calibration_survives_the_file(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     for faces in (make_faces(12, {}), make_faces(3, {}), []):
         calibration = calibrate(compare(faces), fingerprint=FINGERPRINT, seed=1, draws=50)
-        write_calibration(calibration, path)
-        assert repr(read_calibration(path)) == repr(calibration)
+        write_calibrations(calibration, path)
+        assert repr(read_calibrations(path)) == repr((calibration,))
         assert "NaN" not in path.read_text()
         json.loads(path.read_text())
 
@@ -279,14 +279,20 @@ def test_calibration_survives_the_file(tmp_path: Path) -> None:
 def test_a_damaged_calibration_is_named(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     with pytest.raises(InputError, match=r"calibration\.json cannot be read"):
-        read_calibration(path)
-    path.write_text("{}")
-    with pytest.raises(CalibrationError, match=r"calibration\.json is not a calibration: fingerprint"):
-        read_calibration(path)
-    write_calibration(calibrate(compare([]), fingerprint=FINGERPRINT, seed=0), path)
-    path.write_text(path.read_text().replace('"schema_version": 1', '"schema_version": 99'))
-    with pytest.raises(CalibrationError, match="schema version 99"):
-        read_calibration(path)
+        read_calibrations(path)
+    for text, message in (
+        ("{", "is not JSON"),
+        ('{"schema_version": 1}', r"schema version 1, this program reads 2; make it anew with `reid-audit calibrate`"),
+        ("[]", "schema version none"),
+        ('{"schema_version": 2}', r"is not what `reid-audit calibrate` writes: calibrations"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_calibrations(path)
+    write_calibrations(calibrate(compare([]), fingerprint=FINGERPRINT, seed=0), path)
+    path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
+    with pytest.raises(InputError, match="schema version 99"):
+        read_calibrations(path)
 
 
 def test_a_calibration_of_other_settings_is_refused() -> None:
@@ -558,8 +564,8 @@ def test_each_attacker_stands_alone() -> None:
     assert evidence.attack("cut", "aligned").linkability.value > 0.9 > evidence.attack("cut").linkability.value
     with pytest.raises(KeyError, match="cut/naive"):
         evidence.attack("cut", "defaced_gallery")
-    with pytest.raises(InputError, match="no calibration for the attack 'naive'"):
-        assess(naive, {"aligned": calibration}, seed=0)
+    with pytest.raises(CalibrationError, match="no calibration for the attack 'naive'"):
+        assess(naive, [replace(calibration, attack=attack) for attack in ("aligned", "photos")], seed=0)
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1), st.integers(1, 9))

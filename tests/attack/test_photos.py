@@ -23,7 +23,7 @@ from reid_audit import (
     Status,
     read_gallery,
 )
-from reid_audit.audit import judge_scores
+from reid_audit.audit import assess_scores
 from reid_audit.audit.photos import check_photos, compare_photos, examine_photo, read_photo
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare, merge_scores
@@ -125,12 +125,12 @@ def test_scans_are_looked_up_in_photographs_with_a_control_and_thresholds_of_the
         ("defaced_different", "cut"): 24 * 23,
     }
     assert set(frame["reference_session"]) == {"photographs"}
-    result = judge_scores(merge_scores([compare(scans), ScoreTable(frame)]), source="made up", draws=50)
+    result = assess_scores(merge_scores([compare(scans), ScoreTable(frame)]), source="made up", draws=50)
     own = next(control for control in result.evidence.controls if control.attack == "photos")
     found = result.evidence.attack("cut", "photos")
     assert own.search.rank1.value == 1.0
     assert found.search.rank1.value > 0.9
-    assert found.match("youden").distance > 1.3 * result.calibration.threshold("youden").distance
+    assert found.match("youden").distance > 1.3 * result.calibrations[0].threshold("youden").distance
     assert any("photographs" in note for note in found.notes)
     assert any("photos" in notice for notice in result.notices)
 

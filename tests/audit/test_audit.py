@@ -33,9 +33,9 @@ from reid_audit import (
     SurfaceSettings,
     Volume,
     acquire_faces,
+    assess_scores,
     audit_cohort,
     calibrate_cohort,
-    judge_scores,
     read_manifest,
     result_from_json,
     result_to_html,
@@ -452,7 +452,7 @@ def test_distances_that_offer_no_threshold_are_told_without_a_number() -> None:
             "reference_session": ["1" if row[0] == "different" else "2" for row in rows],
         }
     ).astype("category")
-    result = judge_scores(ScoreTable(frame.assign(distance=0.5)), source="equal.csv", draws=20)
+    result = assess_scores(ScoreTable(frame.assign(distance=0.5)), source="equal.csv", draws=20)
     assert result.verdict.decision is Decision.INCOMPLETE
     assert "offers no youden" in result_to_html(result)
     assert result_from_json(result_to_json(result)).verdict.decision is Decision.INCOMPLETE

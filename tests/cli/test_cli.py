@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import reid_audit
-from reid_audit import Modality, Volume, read_calibration, result_from_json, write_volume
+from reid_audit import Modality, Volume, read_calibrations, result_from_json, write_volume
 from reid_audit.cli import main
 
 COMMANDS = (
@@ -145,7 +145,7 @@ def test_calibrate_then_score(demo_manifest: Path, tmp_path: Path, capsys: pytes
     shared = ["--encoder", "dlib", "--workers", "2"]
     assert main(["calibrate", str(demo_manifest), "-o", str(calibration), *shared]) == 0
     assert "youden" in capsys.readouterr().out
-    assert read_calibration(calibration).fingerprint.encoder == "dlib"
+    assert read_calibrations(calibration).fingerprint.encoder == "dlib"
 
     code = main(["score", str(demo_manifest), "--calibration", str(calibration), "-o", str(out), *shared])
     text = capsys.readouterr().out
@@ -154,7 +154,7 @@ def test_calibrate_then_score(demo_manifest: Path, tmp_path: Path, capsys: pytes
     assert len(result.scans) == 20
     for words in ("blur-2mm", "eye-plane", "face-removal", "different people matched", "chance", "Verdict:"):
         assert words in text
-    assert json.loads((out / "result.json").read_text())["schema_version"] == 1
+    assert json.loads((out / "result.json").read_text())["schema_version"] == 2
 
     again = ["score", str(demo_manifest), "--calibration", str(calibration), "-o", str(out), *shared]
     assert main(again) == 2

@@ -41,7 +41,7 @@ result, scores = reid_audit.audit_cohort(cohort, settings=settings, encoders=("d
 check("auditing")
 reid_audit.write_result(result, scores, Path("out"))
 check("writing")
-statuses = {row.status for one in result.recognisers for row in one.scans}
+statuses = {row.status for row in result.scans}
 assert statuses <= {"ok", "many_faces", "low_confidence", "no_face"}, statuses
 assert any("STAND-IN" in notice for notice in result.notices)
 """

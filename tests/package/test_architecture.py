@@ -36,7 +36,6 @@ ARROWS: dict[str, set[str]] = {
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "attack": {"records"},
     "plots": {"records"},
-    "ranking": {"records", "accuracy"},
     "report": {"records", "match", "plots"},
     "utility": {"records", "volume", "dataset", "stats", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},

@@ -9,10 +9,19 @@ from pathlib import Path
 import pytest
 from results import FINGERPRINT, make_result, make_scores
 
-from reid_audit import AuditResult, CalibrationError, Decision, InputError, judge_scores, rank_defacers, write_result
+from reid_audit import (
+    AuditResult,
+    CalibrationError,
+    Decision,
+    InputError,
+    assess_scores,
+    rank_defacers,
+    write_result,
+)
 from reid_audit.accuracy import compare_pairwise
 from reid_audit.cli import main
-from reid_audit.records import Check, DefaceRun, DefaceStatus, SubjectEvidence, UtilityValue
+from reid_audit.match import merge_scores
+from reid_audit.records import Check, DefaceRun, DefaceStatus, ScoreTable, SubjectEvidence, UtilityValue
 from reid_audit.stats import mcnemar
 from reid_audit.verdict import decide
 
@@ -39,7 +48,7 @@ def test_the_best_comes_first(both: AuditResult) -> None:
     assert [row.condition for row in comparison.rows] == ["wipe", "none"]
     assert comparison.rows[1].decision is Decision.FAIL
     assert comparison.rows[0].linkability.value < comparison.rows[1].linkability.value
-    assert comparison.distance == both.calibration.threshold("youden").distance
+    assert comparison.distance == both.calibrations[0].threshold("youden").distance
     assert comparison.tests == both.evidence.family[-len(comparison.tests) :]
 
 
@@ -65,7 +74,7 @@ def test_runs_of_one_fingerprint_are_paired_by_person(apart: list[AuditResult]) 
 
 def test_other_people_under_the_same_labels_are_not_paired(apart: list[AuditResult]) -> None:
     non_mated = _result({"wipe": 60.0}, seed=9)
-    non_mated = replace(non_mated, calibration=apart[0].calibration)  # one calibration file for both
+    non_mated = replace(non_mated, calibrations=apart[0].calibrations)  # one calibration file for both
     comparison = rank_defacers([apart[0], non_mated])
     assert "24 subject labels stand for people whose originals gave other distances" in comparison.notes[0]
     assert all(test.subjects == 0 for test in comparison.tests)
@@ -74,22 +83,24 @@ def test_other_people_under_the_same_labels_are_not_paired(apart: list[AuditResu
 
 @pytest.mark.parametrize("field", ["encoder", "weights", "surface", "modality"])
 def test_other_settings_are_refused_by_name(apart: list[AuditResult], field: str) -> None:
-    other = replace(apart[1], fingerprint=replace(FINGERPRINT, **{field: "changed"}))
+    other = replace(apart[1], fingerprints=(replace(FINGERPRINT, **{field: "changed"}),))
     with pytest.raises(CalibrationError, match=f"b cannot be compared: {field} is .* and 'changed'"):
         rank_defacers([apart[0], other], names=["a", "b"])
 
 
 def test_every_difference_is_named(apart: list[AuditResult]) -> None:
-    threshold = replace(apart[1].calibration.threshold("youden"), distance=0.123)
-    calibration = replace(apart[1].calibration, thresholds=(threshold,))
-    other = replace(apart[1], fingerprint=replace(FINGERPRINT, detector="x", views="y"), calibration=calibration)
+    threshold = replace(apart[1].calibrations[0].threshold("youden"), distance=0.123)
+    calibration = replace(apart[1].calibrations[0], thresholds=(threshold,))
+    other = replace(
+        apart[1], fingerprints=(replace(FINGERPRINT, detector="x", views="y"),), calibrations=(calibration,)
+    )
     with pytest.raises(CalibrationError, match=r"detector is .*views is .*youden threshold is .* and 0.123.*--calib"):
         rank_defacers([apart[0], other])
 
 
 def test_distances_of_unknown_origin_are_not_mixed() -> None:
     tables = [make_scores(24, {name: 1.0}, attacks=("naive",))[0] for name in ("a", "b")]
-    results = [judge_scores(table, source="x.csv", draws=0) for table in tables]
+    results = [assess_scores(table, source="x.csv", draws=0) for table in tables]
     assert rank_defacers(results[:1]).rows[0].condition == "a"
     with pytest.raises(CalibrationError, match="nothing says what the distances were measured with"):
         rank_defacers(results)
@@ -195,26 +206,28 @@ def test_the_command_reads_how_defacers_ran_and_what_they_cost(
     assert "lost (dice, brain, elsewhere)" in text
 
 
-def test_several_recognisers_count_by_the_worst_of_them(both: AuditResult) -> None:
+def test_several_encoders_count_by_the_worst_of_them(both: AuditResult) -> None:
     from reid_audit import result_from_json, result_to_html, result_to_json, result_to_markdown
-    from reid_audit.audit import join_results
     from reid_audit.report import format_bids, list_risks
 
-    blind = _result({"none": 60.0, "wipe": 60.0})
-    blind = replace(blind, fingerprint=replace(FINGERPRINT, encoder="weak"))
-    joined = join_results([blind, both])
+    weak, _ = make_scores(24, {"none": 60.0, "wipe": 60.0}, attacks=("naive",))
+    strong, _ = make_scores(24, {"none": 1.0, "wipe": 60.0}, attacks=("naive",))
+    weak = ScoreTable(weak.frame.assign(encoder="weak"))
+    joined = assess_scores(merge_scores([weak, strong]), source="x.csv", fingerprints=[FINGERPRINT], draws=50)
+    assert joined.encoders == ("weak", "toy")
     none = next(row for row in rank_defacers([joined]).rows if row.condition == "none")
-    assert none.worst_attack == "toy, naive"
+    assert (none.worst_encoder, none.worst_attack) == ("toy", "naive")
     assert none.decision is Decision.FAIL
-    assert none.linkability.value == both.evidence.attack("none").linkability.value
-    assert {test.attack for test in rank_defacers([joined]).tests} == {"weak, naive", "toy, naive"}
+    assert none.linkability == joined.evidence.attack("none", encoder="toy").linkability
+    assert {test.encoder for test in rank_defacers([joined]).tests} == {"weak", "toy"}
     exposed = [risk for risk in list_risks(joined) if risk.matched and risk.scan.condition == "none"]
-    assert len(exposed) == sum(p.matched_after for p in both.subjects if p.condition == "none")
+    matched = {p.subject for p in joined.subjects if p.condition == "none" and p.matched_after}
+    assert {risk.scan.subject for risk in exposed} == matched
     html = result_to_html(joined)
-    assert html.index("Recogniser by recogniser") < html.index("What became of the scans")
+    assert html.index("Encoder by encoder") < html.index("What became of the scans")
     assert "toy, naive" in html
     assert "weak, naive" in result_to_markdown(joined)
-    assert "toy, naive" in format_bids(joined)["reid_rates.tsv"]
+    assert "naive\ttoy" in format_bids(joined)["reid_rates.tsv"]
     assert result_to_json(result_from_json(result_to_json(joined))) == result_to_json(joined)
-    with pytest.raises(CalibrationError, match="by 2 and 1 recognisers"):
+    with pytest.raises(CalibrationError, match="by 2 and 1 encoders"):
         rank_defacers([joined, both])

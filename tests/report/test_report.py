@@ -88,9 +88,9 @@ def nothing() -> AuditResult:
     """A result that holds no number at all."""
     result, scores = make_result(4, {"cut": 1.0}, draws=0)
     frame = scores.frame.assign(distance=math.nan)
-    from reid_audit import judge_scores
+    from reid_audit import assess_scores
 
-    empty = judge_scores(ScoreTable(frame), source="empty.csv", draws=0)
+    empty = assess_scores(ScoreTable(frame), source="empty.csv", draws=0)
     lost = tuple(replace(row, status=Status.NO_FACE, reason="none was there") for row in result.scans)
     return replace(empty, scans=lost)
 
@@ -121,7 +121,7 @@ def test_the_published_schema_is_that_of_the_record_and_holds(
     broken["verdict"]["decision"] = "FINE"
     with pytest.raises(ValidationError):
         validator.validate(broken)
-    broken = json.loads(result_to_json(told[0])) | {"schema_version": 2}
+    broken = json.loads(result_to_json(told[0])) | {"schema_version": 3}
     with pytest.raises(ValidationError):
         validator.validate(broken)
 
@@ -130,7 +130,7 @@ def test_another_version_is_refused(told: tuple[AuditResult, ScoreTable]) -> Non
     other = json.loads(result_to_json(told[0])) | {"schema_version": 99}
     with pytest.raises(InputError, match="schema version 99"):
         result_from_json(json.dumps(other))
-    with pytest.raises(InputError, match="not a result"):
+    with pytest.raises(InputError, match="make it anew with `reid-audit score`"):
         result_from_json('{"verdict": 1}')
 
 
@@ -172,7 +172,12 @@ def test_the_page_tells_all_in_order(told: tuple[AuditResult, ScoreTable]) -> No
         counted = attack.match("youden").counted
         assert f"{counted.successes} of {counted.trials}" in html
     assert "chance 3.3" in html
-    for text in (*result.settings.values(), *result.weights.values(), result.fingerprint.weights, "max match rate"):
+    for text in (
+        *result.settings.values(),
+        *result.weights["toy"].values(),
+        result.fingerprints[0].weights,
+        "max match rate",
+    ):
         assert text in html
     assert html.count("<figure>") == html.count('role="img" aria-label="') == 4 + len(result.evidence.attacks)
     assert not re.search(r"(?:src|href)=\"(?!#)", html)
@@ -348,7 +353,7 @@ def test_score_files_give_back_every_comparison(told: tuple[AuditResult, ScoreTa
     own, non_mated = [], []
     for line in (line.split(" ") for line in files["defaced-blur-naive.scores"].splitlines()):
         (own if line[0] == line[-3] else non_mated).append(float(line[-1]))
-    threshold = result.calibration.threshold("youden").distance
+    threshold = result.calibrations[0].threshold("youden").distance
     match = result.evidence.attack("blur").match("youden")
     assert sum(-score < threshold for score in own) == match.counted.successes
     assert (len(own), len(non_mated)) == (match.counted.trials, match.non_mated.trials)

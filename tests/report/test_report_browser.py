@@ -14,7 +14,7 @@ import pytest
 from results import make_result
 
 from reid_audit import AuditResult, result_to_html, write_comparison, write_result
-from reid_audit.ranking import rank_defacers
+from reid_audit.accuracy import rank_defacers
 from reid_audit.records import Finding, ScanRow, Status, SubjectEvidence
 
 pytestmark = pytest.mark.slow

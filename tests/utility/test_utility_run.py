@@ -22,8 +22,8 @@ from reid_audit import (
     Status,
     UtilitySettings,
     Volume,
+    assess_scores,
     compare,
-    judge_scores,
     local_executor,
     measure_utility,
     read_labels,
@@ -360,7 +360,7 @@ def test_the_command_joins_an_audit(
             vector = person + noise * rng.normal(size=16)
             scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
             faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
-    result = judge_scores(compare(faces), source="cohort.csv", draws=50)
+    result = assess_scores(compare(faces), source="cohort.csv", draws=50)
     (cohort / "result.json").write_text(result_to_json(result))
     monkeypatch.chdir(cohort)
     argv = ["utility", "manifest.csv", "--segmentations", "labels", "--names", "names.csv", "--workers", "1"]

@@ -19,8 +19,8 @@ from reid_audit import (
     ScanRef,
     Status,
     TradeOff,
+    assess_scores,
     compare,
-    judge_scores,
     pareto_front,
     result_from_json,
     result_to_json,
@@ -323,7 +323,7 @@ def test_utility_joins_the_result() -> None:
             vector = person + noise * rng.normal(size=16)
             scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
             faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
-    result = judge_scores(compare(faces), source="cohort.csv", draws=50)
+    result = assess_scores(compare(faces), source="cohort.csv", draws=50)
     values = summarize_cases(_cases())
     condition = result.verdict.conditions[0].condition
     values = tuple(replace(v, condition=condition) if v.condition == "mild" else v for v in values)

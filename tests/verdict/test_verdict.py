@@ -372,18 +372,18 @@ def test_one_visit_borrows_its_control_for_at_most_a_review() -> None:
     one_visit = compare(_faces(60, {"wipe": 60.0}, visits=["1"], seed=9))
     evidence = assess(one_visit, calibration, seed=0, permutations=99)
     assert decide(evidence, NAIVE_ONLY).decision is Decision.INCOMPLETE
-    verdict = decide(evidence, NAIVE_ONLY, external=calibration)
+    verdict = decide(evidence, NAIVE_ONLY, external={"toy": calibration})
     assert verdict.decision is Decision.REVIEW
     assert "two original visits" in _check(verdict, "control_tmr").text
     blind = calibrate(compare(_faces(60, {}, blind=True)), fingerprint=FINGERPRINT, seed=0, draws=0)
     evidence = assess(one_visit, blind, seed=0, permutations=99)
-    assert decide(evidence, NAIVE_ONLY, external=blind).decision is Decision.INCOMPLETE
+    assert decide(evidence, NAIVE_ONLY, external={"toy": blind}).decision is Decision.INCOMPLETE
 
 
 def test_the_same_scan_flatters_the_attacker_and_the_report_says_so() -> None:
     calibration = calibrate(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
     table = compare(_faces(60, {"none": 0.1}, visits=["1"]))
-    verdict = decide(assess(table, calibration, seed=0, permutations=9), NAIVE_ONLY, external=calibration)
+    verdict = decide(assess(table, calibration, seed=0, permutations=9), NAIVE_ONLY, external={"toy": calibration})
     assert verdict.decision is Decision.FAIL
     assert "flatters" in _check(verdict, "same_scan").text
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
-from reid_audit.accuracy import compare_pairwise
-from reid_audit.ranking.alike import merge_people, name_attack, require_alike, threshold_of, whole
-from reid_audit.ranking.cost import choose_cost, mark_best
+from reid_audit.accuracy.alike import merge_subjects, require_alike, threshold_of
+from reid_audit.accuracy.between import compare_pairwise
+from reid_audit.accuracy.cost import choose_cost, mark_best
 from reid_audit.records import (
     AttackEvidence,
     AuditResult,
@@ -49,6 +48,7 @@ def _describe(
         decision=decision,
         subjects=min(one.subjects for one in attacks),
         worst_attack=worst.attack if worst else "",
+        worst_encoder=worst.encoder if worst else "",
         linkability=worst.linkability if worst else Estimate(math.nan, reason="no attacker gave a distance"),
         matched=_largest(m.subjects for one in attacks for m in one.matches if m.threshold == threshold),
         rank1=finder.search.rank1,
@@ -77,10 +77,10 @@ def _note(results: Sequence[AuditResult], others: int) -> tuple[str, ...]:
     if len(galleries) > 1:
         sizes = ", ".join(str(size) for size in sorted(galleries))
         notes.append(f"searches went through galleries of {sizes} people: compare ranks with their chance")
-    if results[0].recognisers:
+    if len(results[0].encoders) > 1:
         notes.append(
-            "several recognisers: every number is that of the one that does best against the defacer, and the "
-            f"threshold shown is that of {results[0].fingerprint.encoder}; each has its own"
+            "several encoders: every number is that of the one that does best against the defacer, and the "
+            f"threshold shown is that of {results[0].encoders[0]}; each has its own"
         )
     if any(result.mismatches for result in results):
         notes.append("a result used a calibration of other settings, which its user allowed")
@@ -132,12 +132,7 @@ def rank_defacers(
     rows = []
     for result in results:
         for verdict in result.verdict.conditions:
-            attacks = [
-                replace(attack, attack=name_attack(result, one, attack.attack))
-                for one in whole(result)
-                for attack in one.evidence.attacks
-                if attack.condition == verdict.condition
-            ]
+            attacks = [attack for attack in result.evidence.attacks if attack.condition == verdict.condition]
             own = runs.get(verdict.condition)
             rows.append(_describe(result, verdict.condition, verdict.decision, attacks, own, costs))
     if not rows:
@@ -148,13 +143,13 @@ def rank_defacers(
         return math.inf if math.isnan(row.linkability.at_most) else row.linkability.at_most
 
     rows.sort(key=lambda row: (order.index(row.decision), bound(row), row.condition))
-    people, others = merge_people(results)
+    subjects, others = merge_subjects(results)
     threshold = results[0].verdict.policy.threshold
     return Comparison(
         tool_version=results[0].tool_version,
-        fingerprint=results[0].fingerprint,
+        fingerprints=results[0].fingerprints,
         rows=mark_best(rows),
-        tests=compare_pairwise(people),
+        tests=compare_pairwise(subjects),
         threshold=threshold,
         distance=threshold_of(results[0], threshold),
         cost_metric=cost,
