@@ -21,6 +21,7 @@ from reid_audit.accuracy.curves import (
 )
 from reid_audit.accuracy.pairs import Pairs, Scores, find_subjects
 from reid_audit.accuracy.stability import measure_stability
+from reid_audit.accuracy.threshold_intervals import all_named, bound_thresholds
 from reid_audit.records import (
     Calibration,
     Fingerprint,
@@ -29,11 +30,9 @@ from reid_audit.records import (
     ScoreTable,
     Threshold,
 )
-from reid_audit.stats import auc_of_pairs, draw_subjects, rate_of_pairs, redraw_curves, subject_rate
+from reid_audit.stats import auc_of_pairs, rate_of_pairs, subject_rate
 
 _FOLDS = 5
-_GRID = 2048
-_EXACT_GRID_UP_TO = 20_000
 
 
 class _Points(NamedTuple):
@@ -51,57 +50,6 @@ def _find_points(same: NDArray[np.float64], different: NDArray[np.float64], roc:
     for name, rate in FMR_POINTS.items():
         distance[name], reason[name] = find_fmr(different, rate)
     return _Points(distance, reason)
-
-
-def _grid(same: NDArray[np.float64], different: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thresholds for the bootstrap: every distance of a small cohort, else 2,048 quantiles and each same distance."""
-    if len(different) > _EXACT_GRID_UP_TO:
-        different = np.quantile(different, np.linspace(0, 1, _GRID), method="lower")
-        same = np.quantile(same, np.linspace(0, 1, min(len(same), _GRID)), method="lower")
-    values = np.unique(np.concatenate([same, different]))
-    return np.append(values, np.nextafter(values[-1], np.inf))
-
-
-def _all_named(same: Pairs, different: Pairs) -> bool:
-    """Whether there are pairs of both kinds, and each names its people."""
-    return all(len(code) > 0 and int(code.min()) >= 0 for code in (same.probe, different.probe, different.reference))
-
-
-def _bootstrap(
-    same: Pairs, different: Pairs, points: _Points, *, seed: int, draws: int, confidence: float
-) -> dict[str, tuple[float, float]]:
-    """Percentile intervals of the Youden and EER thresholds; people are redrawn, and both ends of a pair follow."""
-    unknown = dict.fromkeys(points.distance, (math.nan, math.nan))
-    people = find_subjects(same.probe, different.probe, different.reference)
-    if len(people) < 3 or not draws or not _all_named(same, different):
-        return unknown
-    place = np.full(int(people[-1]) + 1, -1)
-    place[people] = np.arange(len(people))
-    weights = draw_subjects(len(people), draws, rng=np.random.default_rng(seed))
-    grid = _grid(same.distance, different.distance)
-    found: dict[str, list[float]] = {"youden": [], "eer": []}
-    curves = redraw_curves(
-        same.distance,
-        place[same.probe],
-        different.distance,
-        place[different.probe],
-        place[different.reference],
-        grid,
-        weights,
-    )
-    for tmr, fmr in curves:
-        if np.isnan(tmr[0]) or np.isnan(fmr[0]):
-            continue
-        gain = np.round(tmr - fmr, 9)
-        found["youden"].append(grid[len(grid) - 1 - int(np.argmax(gain[::-1]))])
-        found["eer"].append(grid[int(np.argmin(np.abs(fmr - (1 - tmr))))])
-    tails = ((1 - confidence) / 2, (1 + confidence) / 2)
-    return {
-        name: (float(low), float(high))
-        for name, values in found.items()
-        if values and not math.isnan(points.distance[name])
-        for low, high in [np.quantile(values, tails)]
-    }
 
 
 def _invert(fmr: Rate, different: NDArray[np.float64]) -> tuple[float, float]:
@@ -125,7 +73,7 @@ class _HeldOut(NamedTuple):
 def _hold_out(same: Pairs, different: Pairs, *, seed: int) -> _HeldOut | None:
     """Choose thresholds without a fold of people and judge them on pairs whose both ends are in the fold."""
     people = find_subjects(same.probe, different.probe, different.reference)
-    if len(people) < 2 * _FOLDS or not _all_named(same, different):
+    if len(people) < 2 * _FOLDS or not all_named(same, different):
         return None
     fold = np.full(int(people[-1]) + 1, -1)
     shuffled = np.random.default_rng(seed).permutation(people)
@@ -182,17 +130,18 @@ def calibrate(
     Held-out rates come from five folds of people: the threshold is chosen on pairs that touch nobody in the fold,
     and judged on pairs whose both ends are in it. They need ten people.
 
-    Intervals of the Youden and EER thresholds are percentiles over redrawn people, and nominal 95 % cover 85-97 % at 30
-    and 70 people: read them as an indication. Where a cohort has more than 20,000 different pairs they are read off a
-    grid of 2,048 quantiles; the thresholds themselves are exact. Intervals of the thresholds at a fixed FMR are the
-    quantiles at the ends of the interval of that FMR: they cover 95 % at FMR 10 %, and 90-92 % at 1 %.
+    Intervals of the Youden and EER thresholds are those of `threshold_intervals.bound_thresholds`. Those of the
+    thresholds at a fixed FMR are the quantiles at the ends of the interval of that FMR: nominal 95 % cover 93-98 % at
+    FMR 10 % and 88-96 % at 1 % (docs/evidence.md).
     """
     table = Scores(scores)
     all_same, all_different = (table.originals(group, attack) for group in (Group.SAME, Group.DIFFERENT))
     same, different = all_same.acquired(), all_different.acquired()
     roc = measure_roc(same.distance, different.distance)
     points = _find_points(same.distance, different.distance, roc)
-    spans = _bootstrap(same, different, points, seed=seed, draws=draws, confidence=confidence)
+    spans = bound_thresholds(
+        same, different, points.distance, rng=np.random.default_rng(seed), draws=draws, confidence=confidence
+    )
     held = _hold_out(same, different, seed=seed)
     thresholds = []
     for name, distance in points.distance.items():
@@ -251,5 +200,5 @@ def calibrate(
         seed=seed,
         draws=draws,
         notes=tuple(notes),
-        stability=measure_stability(same, different, seed=seed) if draws and _all_named(same, different) else (),
+        stability=measure_stability(same, different, seed=seed) if draws and all_named(same, different) else (),
     )
