@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from reid_audit.stats.jackknife import Blocks, check_blocks, deal_folds, jackkni
 
 FOLDS = 5
 FEWEST = 2 * FOLDS
+_NEAR_WEIGHTS = 0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0
+_RANK_WEIGHTS = 0.0, 0.25, 0.5, 1.0, 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +69,11 @@ def measure_information(blocks: Blocks, *, rng: np.random.Generator, confidence:
     mutual information of distances and identity (Barber and Agakov 2003): a lower bound on what an attacker who models
     distances better could have. Weights fitted to noise lose bits on subjects who did not choose them, so a defacer
     that leaves nothing has an expectation just below 0, which is printed as 0. The perplexity of the posterior as the
-    size of the anonymity set: Serjantov and Danezis 2002. The interval is a subject jackknife with the weights held.
+    size of the anonymity set: Serjantov and Danezis 2002.
+
+    Lower ends: subject jackknife with the weights held. Upper ends: the largest upper end over a grid of fixed weights,
+    each by the jackknife; weights that fit best may not have been found in a small cohort, and these hold for whichever
+    they are.
     """
     subjects = check_blocks(blocks)
     possible = math.log2(subjects) if subjects else math.nan
@@ -92,8 +99,33 @@ def measure_information(blocks: Blocks, *, rng: np.random.Generator, confidence:
         log_posterior = np.mean([np.diag(s) - logsumexp(s, axis=1) for s in parts], axis=0)
         return np.asarray(math.log2(size) + log_posterior / math.log(2), dtype=np.float64)
 
-    (raw,) = jackknife(lambda kept: bits_of(kept).mean(), subjects, limits=(-math.inf, math.inf), confidence=confidence)
+    (raw,) = jackknife(lambda kept: bits_of(kept).mean(), subjects, limits=(-possible, possible), confidence=confidence)
+    high, at_most = (_bound_above(features, tail) for tail in ((1 + confidence) / 2, confidence))
+    if any(score.any() for score in scores):  # else the jackknife saw nothing that could vary
+        high, at_most = max(raw.high, high), max(raw.at_most, at_most)
+    raw = replace(raw, high=high, at_most=at_most)
     return Information(*_clip(raw, subjects), possible, subjects, bits_of(np.ones(subjects, dtype=bool)))
+
+
+def _bound_above(features: list[NDArray[np.float64]], tail: float) -> float:
+    """Largest upper end of the bits over fixed weights."""
+    from scipy.stats import t as student
+
+    n = len(features[0])
+    reach, others = float(student.ppf(tail, n - 1)), ~np.eye(n, dtype=bool)
+    ends = []
+    for weights in itertools.product(_NEAR_WEIGHTS, _RANK_WEIGHTS):
+        whole, without = np.zeros(n), np.zeros((n, n))  # nats of each row, with all and without each column
+        for x in features:
+            score = x @ np.array(weights)
+            odds = np.exp(score - score.max(axis=1, keepdims=True))
+            mate, total = np.diag(odds), odds.sum(axis=1)
+            whole += np.log(mate / total) / len(features)
+            without += np.log(mate[:, None] / np.maximum(total[:, None] - odds, mate[:, None])) / len(features)
+        left = math.log(n - 1) + (without * others).sum(axis=0) / (n - 1)
+        error = math.sqrt((n - 1) / n * float(((left - left.mean()) ** 2).sum()))
+        ends.append(math.log(n) + float(whole.mean()) + reach * error)
+    return max(ends) / math.log(2)
 
 
 def _clip(raw: Estimate, subjects: int) -> tuple[Estimate, Estimate]:

@@ -37,11 +37,12 @@ def test_nothing_left_gives_no_bits_on_average() -> None:
         rng = np.random.default_rng(seed)
         block = rng.normal(0.8, 0.1, (30, 30)) + rng.normal(0, 0.1, (30, 1)) + rng.normal(0, 0.1, 30)
         found = measure_information([block], rng=rng)
-        values.append((found.bits.value, found.anonymity_set.value))
+        values.append((found.bits.value, found.anonymity_set.value, found.bits.at_most))
         assert found.bits.low <= 0.02
-    bits, sizes = np.mean(values, axis=0)
+    bits, sizes, at_most = np.mean(values, axis=0)
     assert bits < 0.03
     assert sizes > 29.4
+    assert 0.05 < at_most < 0.5  # thirty subjects cannot show that nothing at all is left
 
 
 def test_a_probe_without_a_distance_is_anyone() -> None:
