@@ -52,23 +52,7 @@ from reid_audit import (
     write_volume,
 )
 from reid_audit.cli.options import show_progress
-from reid_audit.cli.utility_words import (
-    DOSE,
-    SCAN,
-    SEGMENTATION,
-    TISSUE,
-    VOXELS,
-    say_changes,
-    say_comparisons,
-    say_findings,
-    say_matrix,
-    say_places,
-    say_scans,
-    say_structures,
-    say_targets,
-    say_trade_off,
-    say_volumes,
-)
+from reid_audit.cli.utility_words import say_trade_off, say_utility
 from reid_audit.cli.words import out
 from reid_audit.phantom import LABELS
 from reid_audit.utility import compare_masks, cross_conditions
@@ -231,22 +215,15 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
             executor=executor,
             progress=progress,
         )
-    say_findings(found)
+    say_utility(found, "findings")
     heading("Sahlsten 2023: voxels that are left, structures lost, train x test")
-    say_structures(found, "Voxels of the original's structures", VOXELS)
-    say_matrix(found)
+    say_utility(found, "voxels", "matrix")
     heading("O'Sullivan-Steben 2025: Dice by position against the cut, places of target volumes")
-    say_places(found)
-    say_targets(found)
+    say_utility(found, "places", "targets")
     heading("Ammar 2025: segmentations, intensities, depth, dose, defacers compared")
-    say_structures(found, "Segmentations before and after", SEGMENTATION)
-    say_scans(found, "Intensities by tissue, after - before", TISSUE, tissues=True)
-    say_scans(found, "The scan as a whole", SCAN, tissues=False)
-    say_changes(found)
-    say_structures(found, "Dose in cGy", DOSE)
-    say_comparisons(found)
+    say_utility(found, "segmentation", "tissue", "scan", "changes", "dose", "comparisons")
     heading("Molchanova 2023: repeatability of volumes, trade-off")
-    say_volumes(found)
+    say_utility(found, "volumes")
     if not options.without_risk:
         with local_executor(options.workers) as executor, show_progress() as progress:
             result, _ = reid_audit.audit_cohort(
@@ -347,9 +324,7 @@ def print_integrity(folder: Path, options: argparse.Namespace) -> None:
     lost = [name for _, each in made for name in each]
     for name in dict.fromkeys(lost):
         out.print(f"{name}: not applied to {lost.count(name)} of {len(files)} heads, whose field of view ends too high")
-    say_findings(found)
-    say_structures(found, "Brain structures", ("unchanged", "preserved"))
-    say_scans(found, "The scan as a whole", SCAN, tissues=False)
+    say_utility(found, "findings", "voxels", "scan")
 
 
 def main() -> None:

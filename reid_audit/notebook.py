@@ -6,8 +6,8 @@
 
     found = audit("manifest.csv")
     found                       # verdict, reason and the numbers that carry it
-    found.rates, found.people   # DataFrames
-    found.show("rates")         # a figure of the report; `reid_audit.plots` draws the same on Axes of your own
+    found.rates, found.subjects   # DataFrames
+    found.show("ROC and DET")   # a figure of the report; `reid_audit.plots` draws the same on Axes of your own
 """
 
 from __future__ import annotations
@@ -20,24 +20,30 @@ from .audit import assess_scores, audit_cohort
 from .dataset import Cohort, read_manifest
 from .match import read_score_strata, read_scores
 from .plots import to_png
-from .records import AuditResult, Decision, Estimate, InputError, Rate, ScoreTable
+from .records import AuditResult, Decision, InputError, ScoreTable
 from .report import (
-    PEOPLE_COLUMNS,
-    SCAN_COLUMNS,
-    control_at,
+    Table,
     explain_verdict,
+    list_checks,
     list_figures,
-    match_at,
     read_result,
     read_result_scores,
     result_to_summary_html,
-    scan_rows,
+    tabulate_rates,
+    tabulate_scans,
+    tabulate_subjects,
     write_result,
 )
 from .work import local_executor
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def _frame(table: Table) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(table.rows, columns=list(table.columns))
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -81,46 +87,17 @@ class Audit:
 
         Proportions in [0, 1]; ``_low`` and ``_high`` are the ends of the two-sided interval; NaN = not measured.
         """
-        import pandas as pd
-
-        threshold = self.result.verdict.policy.threshold
-        decisions = {one.condition: one.decision.value for one in self.result.verdict.conditions}
-        rows: list[dict[str, object]] = []
-
-        def add(
-            condition: str, attack: str, people: int, parts: dict[str, Rate | Estimate], chance: float, word: str
-        ) -> None:
-            row: dict[str, object] = {"condition": condition, "attack": attack, "subjects": people}
-            for name, part in parts.items():
-                row |= {name: part.value, f"{name}_low": part.low, f"{name}_high": part.high}
-            rows.append(row | {"chance1": chance, "verdict": word})
-
-        for control in self.result.evidence.controls:
-            own, non_mated = control_at(control, threshold)
-            parts: dict[str, Rate | Estimate] = {"matched": own, "strangers": non_mated, "rank1": control.search.rank1}
-            parts |= {"linkability": control.auc, "unacquired": control.fta}
-            add("original", control.attack, control.subjects, parts, control.search.chance1, "")
-        for one in self.result.evidence.attacks:
-            match = match_at(one, threshold)
-            parts = {"matched": match.counted, "strangers": match.non_mated, "rank1": one.search.rank1}
-            parts |= {"linkability": one.linkability, "unacquired": one.fta}
-            add(one.condition, one.attack, one.subjects, parts, one.search.chance1, decisions[one.condition])
-        return pd.DataFrame(rows)
+        return _frame(tabulate_rates(self.result))
 
     @property
-    def people(self) -> pd.DataFrame:
-        """Each person per defacer and attacker: distances and ranks before and after. Personal."""
-        import pandas as pd
-
-        rows = [[getattr(person, name) for name in PEOPLE_COLUMNS] for person in self.result.subjects]
-        return pd.DataFrame(rows, columns=list(PEOPLE_COLUMNS))
+    def subjects(self) -> pd.DataFrame:
+        """Each subject per defacer and attacker: distances and ranks before and after. Personal."""
+        return _frame(tabulate_subjects(self.result))
 
     @property
     def scans(self) -> pd.DataFrame:
         """Each scan with what became of it, the most exposed first. Personal."""
-        import pandas as pd
-
-        return pd.DataFrame(scan_rows(self.result), columns=list(SCAN_COLUMNS))
+        return _frame(tabulate_scans(self.result))
 
     @property
     def tests(self) -> pd.DataFrame:
@@ -139,9 +116,7 @@ class Audit:
         """Every rule of the policy and how it was met."""
         import pandas as pd
 
-        verdict = self.result.verdict
-        rows = [(check.condition or "all", check) for check in verdict.checks]
-        rows += [(one.condition, check) for one in verdict.conditions for check in one.checks]
+        rows = list_checks(self.result)
         return pd.DataFrame(
             [(name, check.decision.value, check.name, check.attack, check.text) for name, check in rows],
             columns=["condition", "decision", "check", "attack", "text"],
@@ -150,7 +125,8 @@ class Audit:
     def show(self, name: str) -> Picture:
         """Return a figure of the report, which a notebook shows.
 
-        Names are ``"rates"``, ``"linkability"``, ``"roc"``, ``"search"``, and ``"distances CONDITION ATTACK"``.
+        Names are ``"linkability by attacker"``, ``"rank 1 by attacker"``, ``"true match rate by attacker"``,
+        ``"ROC and DET"``, ``"CMC and threshold"`` and ``"distances, CONDITION, ATTACK"``.
 
         Raises
         ------

@@ -27,11 +27,14 @@ from reid_audit.cli.options import (
     AttackOption,
     DetectorOption,
     EncodersOption,
+    FormatOption,
     LevelOption,
+    OutputFormat,
     OverwriteOption,
     RendererName,
     RendererOption,
     SeedOption,
+    VerboseOption,
     WorkersOption,
     settings_of,
     words_of,
@@ -46,7 +49,7 @@ from reid_audit.cli.running import (
     open_store,
     start_run,
 )
-from reid_audit.cli.words import err, out, say_audit, say_calibration, say_plan, say_result, say_tests, say_unacquired
+from reid_audit.cli.words import err, out, say_calibration, say_plan, say_result, say_unacquired
 from reid_audit.records import prepare_folder
 from reid_audit.report import RESULT_FILE
 
@@ -160,6 +163,8 @@ def score(
     limit: LimitOption = None,
     dry_run: DryRunOption = False,
     log: LogOption = None,
+    verbose: VerboseOption = 0,
+    form: FormatOption = OutputFormat.TEXT,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
     suffix: SuffixOption = "",
@@ -212,8 +217,7 @@ def score(
             limit=limit,
         )
     page = reid_audit.write_result(result, scores, output, overwrite=overwrite)
-    say_audit(result)
-    out.print(f"Report: {escape(str(page))}", soft_wrap=True)
+    say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
     raise typer.Exit(result.verdict.exit_code)
 
 
@@ -231,6 +235,8 @@ def stats(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
     ] = None,
+    verbose: VerboseOption = 0,
+    form: FormatOption = OutputFormat.TEXT,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -246,17 +252,8 @@ def stats(
         prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     with err.status("weighing"):
         result = reid_audit.assess_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
-    for notice in result.notices:
-        out.print(f"[yellow]Note:[/] {escape(notice)}")
-    for calibration in result.calibrations:
-        if len(result.calibrations) > 1:
-            out.print(f"[bold]{escape(calibration.fingerprint.encoder)}[/]")
-        say_calibration(calibration)
-    say_result(result)
-    say_tests(result)
-    if output is not None:
-        page = reid_audit.write_result(result, scores, output, overwrite=overwrite)
-        out.print(f"Report: {escape(str(page))}", soft_wrap=True)
+    page = None if output is None else reid_audit.write_result(result, scores, output, overwrite=overwrite)
+    say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
     raise typer.Exit(result.verdict.exit_code)
 
 

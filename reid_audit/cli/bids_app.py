@@ -33,7 +33,7 @@ from reid_audit.cli.options import (
     words_of,
 )
 from reid_audit.cli.running import LogOption, SchedulerOption, start_run
-from reid_audit.cli.words import out, say_audit, say_unacquired
+from reid_audit.cli.words import out, say_result, say_unacquired
 from reid_audit.records import InputError
 from reid_audit.work import default_workers
 from reid_audit.work.local import WORKER_BYTES
@@ -197,6 +197,5 @@ def bids(
             executor=run.executor,
             progress=run.progress,
         )
-    say_audit(result)
-    out.print(f"Report: {escape(str(out_dir / PAGE_FILE))}", soft_wrap=True)
+    say_result(result, report=out_dir / PAGE_FILE)
     raise typer.Exit(result.verdict.exit_code)

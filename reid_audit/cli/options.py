@@ -26,6 +26,13 @@ class RendererName(StrEnum):
     RAYCAST = "raycast"
 
 
+class OutputFormat(StrEnum):
+    """What a command prints."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 EncoderOption = Annotated[
     str,
     typer.Option(
@@ -66,6 +73,12 @@ AttackOption = Annotated[
 ]
 ManifestArgument = Annotated[
     Path, typer.Argument(help="CSV or TSV with the columns subject, session, condition, path.", show_default=False)
+]
+VerboseOption = Annotated[
+    int, typer.Option("--verbose", "-v", count=True, help="Print every attacker and rule; twice: every measurement.")
+]
+FormatOption = Annotated[
+    OutputFormat, typer.Option("--format", help="What is printed: text for people, or the result as JSON.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 

@@ -15,17 +15,17 @@ from reid_audit.cli.words import out
 from reid_audit.records import InputError, prepare_folder, write_private
 from reid_audit.report import (
     RESULT_FILE,
+    SCORES_FILE,
     format_schema,
-    people_csv,
     read_result,
     read_result_scores,
     result_to_html,
     result_to_json,
     result_to_markdown,
-    scans_csv,
     write_bids,
     write_bob,
     write_figures,
+    write_tables,
 )
 
 
@@ -71,10 +71,8 @@ def _write_folder(form: Form, result: Path, output: Path, *, overwrite: bool) ->
     elif form is Form.FIGURES:
         written = write_figures(read_result(result), output)
     else:
-        read, written = read_result(result), [output / "scans.csv", output / "people.csv"]
-        for path, text in zip(written, (scans_csv(read), people_csv(read)), strict=True):
-            write_private(path, text)
-        scores = (result if result.is_dir() else result.parent) / "comparisons.csv"
+        written = write_tables(read_result(result), output)
+        scores = (result if result.is_dir() else result.parent) / SCORES_FILE
         if scores.is_file():
             write_private(output / scores.name, "")
             shutil.copyfile(scores, output / scores.name)

@@ -22,7 +22,7 @@ from reid_audit.cli.options import (
     words_of,
 )
 from reid_audit.cli.running import start_run
-from reid_audit.cli.words import out, say_audit
+from reid_audit.cli.words import out, say_result
 from reid_audit.records import InputError, Modality
 
 
@@ -61,8 +61,7 @@ def demo(
             progress=run.progress,
         )
     page = reid_audit.write_result(result, scores, output, overwrite=True)
-    say_audit(result)
-    out.print(f"Report: {escape(str(page))}", soft_wrap=True)
+    say_result(result, report=page)
 
 
 def phantom(

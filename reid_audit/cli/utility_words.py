@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from rich.markup import escape
 from rich.table import Table
@@ -14,11 +14,21 @@ from reid_audit.utility import ChangeKind, Place, Utility, count_targets, metric
 
 _ALPHA = 0.05
 _POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere": "elsewhere", "all": "all"}
-SEGMENTATION = ("dice", "surface_dice", "hd95", "mean_hd95", "msd")
-VOXELS = ("unchanged", "preserved", "lost")
-SCAN = ("brain_intact", "brain_changed", "changed_volume", "depth_max", "depth_p95")
-DOSE = ("dose_d0.01cc_difference", "dose_d0.01cc_absolute", "dose_max_difference", "dose_mean_difference")
-TISSUE = ("hu_shift", "hu_shift_median", "hu_absolute", "tissue_unchanged")
+_DIGITS = {"": 3, "mm": 2, "cm3": 2, "HU": 1, "cGy": 1}
+_NAMES: dict[str, Callable[[UtilityValue], str]] = {
+    "defacer": lambda value: value.condition,
+    "structure": lambda value: "all structures" if value.structure == "all" else value.structure,
+    "position": lambda value: _POSITIONS[value.position],
+    "tissue": lambda value: value.structure.replace("_", " "),
+}
+
+
+class Listing(NamedTuple):
+    """A table, or a sentence where it has no header."""
+
+    title: str
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -34,173 +44,202 @@ def p_text(p: float) -> str:
 def mean_text(value: UtilityValue, digits: int = 3) -> str:
     """Write a mean with its interval and what is undefined: ``"0.981 (0.960 to 0.990), 2 undefined"``."""
     interval = "" if value.low != value.low else f" ({number(value.low, digits)} to {number(value.high, digits)})"
-    lost = f", {value.undefined} undefined" if value.undefined else ""
-    return f"{number(value.mean, digits)}{interval}{lost}"
+    return f"{number(value.mean, digits)}{interval}{_undefined(value.undefined)}"
 
 
-def _base(metric: str) -> str:
-    return "surface_dice" if metric.startswith("surface_dice") else metric
-
-
-def _digits(metric: str) -> int:
-    unit = metric_of(metric).unit
-    return {"": 3, "mm": 2, "cm3": 2, "HU": 1, "cGy": 1}[unit]
+def _undefined(count: int) -> str:
+    return f", {count} undefined" if count else ""
 
 
 def _conditions(utility: Utility) -> list[str]:
     return list(dict.fromkeys(case.condition for case in utility.cases))
 
 
-def _print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    if not rows:
-        return
-    table = Table(*header, title=title, title_justify="left")
-    for column in table.columns[1:]:
-        column.overflow = "fold"
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    out.print(table)
-    out.print()
+def _pivot(utility: Utility, title: str, names: Sequence[str], *metrics: str) -> Iterator[Listing]:
+    """List a row per combination of names with a column per metric; a table per defacer, unless that is a name."""
+
+    def base(metric: str) -> str:
+        return "surface_dice" if metric.startswith("surface_dice") else metric
+
+    values = [value for value in utility.values if base(value.metric) in metrics]
+    values.sort(key=lambda v: (v.structure == "all", v.structure == "all" and v.position == "all"))
+    units = {value.metric: value.unit for value in values}
+    columns = sorted(units, key=lambda metric: metrics.index(base(metric)))
+    headings = [c.removeprefix("dose_").replace("_", " ") + (f" [{units[c]}]" if units[c] else "") for c in columns]
+    tables: dict[str, dict[tuple[str, ...], dict[str, str]]] = {}
+    for value in sorted(values, key=lambda v: _conditions(utility).index(v.condition)):
+        table = tables.setdefault(title if "defacer" in names else f"{title}: {value.condition}", {})
+        row = table.setdefault(tuple(_NAMES[name](value) for name in names), {})
+        row[value.metric] = mean_text(value, _DIGITS[value.unit])
+    for heading, table in tables.items():
+        rows = [[*key, *(row.get(column, "-") for column in columns)] for key, row in table.items()]
+        yield Listing(heading, [*names, *headings], rows)
 
 
-def _heading(metric: str, values: Sequence[UtilityValue]) -> str:
-    """Write a metric's name with its unit, so that it may wrap between words."""
-    unit = next(value.unit for value in values if value.metric == metric)
-    return escape(metric.removeprefix("dose_").replace("_", " ") + (f" [{unit}]" if unit else ""))
-
-
-def _columns(values: Sequence[UtilityValue], metrics: Sequence[str]) -> list[str]:
-    return sorted({v.metric for v in values}, key=lambda m: metrics.index(_base(m)))
-
-
-def say_structures(utility: Utility, title: str, metrics: Sequence[str]) -> None:
-    """Print one table per defacer: a row per structure, then one per position, a column per metric."""
-    for condition in _conditions(utility):
-        mine = [v for v in utility.values if v.condition == condition and _base(v.metric) in metrics]
-        columns = _columns(mine, metrics)
-        keys = dict.fromkeys((v.structure, v.position) for v in mine)
-        rows = []
-        for structure, position in sorted(keys, key=lambda k: (k[0] == "all", k[0] == "all" and k[1] == "all")):
-            found = {v.metric: v for v in mine if (v.structure, v.position) == (structure, position)}
-            cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
-            rows.append(["all structures" if structure == "all" else structure, _POSITIONS[position], *cells])
-        _print_table(
-            f"{title}: {escape(condition)}", ["structure", "position", *(_heading(c, mine) for c in columns)], rows
-        )
-
-
-def say_scans(utility: Utility, title: str, metrics: Sequence[str], *, tissues: bool) -> None:
-    """Print one table: a row per defacer (and tissue), a column per metric."""
-    mine = [v for v in utility.values if _base(v.metric) in metrics]
-    columns = _columns(mine, metrics)
-    rows = []
-    for condition in _conditions(utility):
-        for tissue in dict.fromkeys(v.structure for v in mine):
-            found = {v.metric: v for v in mine if (v.condition, v.structure) == (condition, tissue)}
-            cells = [mean_text(found[c], _digits(c)) if c in found else "-" for c in columns]
-            if found:
-                rows.append([condition, *([tissue.replace("_", " ")] if tissues else []), *cells])
-    _print_table(title, ["defacer", *(["tissue"] if tissues else []), *(_heading(c, mine) for c in columns)], rows)
-
-
-def say_changes(utility: Utility) -> None:
-    """Print into what connected regions the changes fall, and of what kind they are (Nohel 2025)."""
+def _list_changes(utility: Utility) -> Iterator[Listing]:
+    """List into what connected regions the changes fall, and of what kind they are (Nohel 2025)."""
     rows = []
     for condition in _conditions(utility):
         regions = [part for case in utility.cases if case.condition == condition for part in case.components]
         whole = sum(part.volume_cm3 for part in regions)
-        if not regions:
-            continue
-        shares = [sum(p.volume_cm3 for p in regions if p.kind is kind) / whole for kind in ChangeKind]
-        rows.append([condition, str(len(regions)), f"{whole:.1f}", *(f"{100 * share:.1f} %" for share in shares)])
+        if regions:
+            shares = [sum(p.volume_cm3 for p in regions if p.kind is kind) / whole for kind in ChangeKind]
+            rows.append([condition, str(len(regions)), f"{whole:.1f}", *(f"{100 * share:.1f} %" for share in shares)])
     header = ("defacer", "regions", "volume [cm3]", *(f"{kind.value}, by volume" for kind in ChangeKind))
-    _print_table("Regions of change in all scans", tuple(map(escape, header)), rows)
+    yield Listing("Regions of change in all scans", header, rows)
 
 
-def say_places(utility: Utility) -> None:
-    """Print Dice by where the structures lie against the change (O'Sullivan-Steben 2025)."""
+def _list_places(utility: Utility) -> Iterator[Listing]:
+    """List Dice by where the structures lie against the change (O'Sullivan-Steben 2025)."""
     rows = []
     for row in utility.places:
-        span = (
-            number(row.smallest) if row.smallest == row.largest else f"{number(row.smallest)} to {number(row.largest)}"
+        whole, ends = row.structure == "all", dict.fromkeys((number(row.smallest), number(row.largest)))
+        rows.append(
+            [
+                row.condition,
+                row.place.replace("_", " ") if whole else "",
+                "all" if whole else f"  {row.structure}",
+                f"{row.cases}{_undefined(row.undefined)}",
+                f"{number(row.mean)} ({number(row.sd)})",
+                " to ".join(ends),
+            ]
         )
-        counts = f"{row.cases}" + (f", {row.undefined} undefined" if row.undefined else "")
-        place = row.place.replace("_", " ") if row.structure == "all" else ""
-        name = "all" if row.structure == "all" else f"  {row.structure}"
-        rows.append([row.condition, place, name, counts, f"{number(row.mean)} ({number(row.sd)})", span])
     header = ("defacer", "place", "structure", "cases", "Dice, mean (SD)", "single structures")
-    _print_table("Dice by place against the changed voxels", header, rows)
+    yield Listing("Dice by place against the changed voxels", header, rows)
 
 
-def say_volumes(utility: Utility) -> None:
-    """Print bias, limits of agreement and repeatability of the volumes (Molchanova 2023)."""
-    rows = []
-    for row in utility.volumes:
-        unit = row.unit or "scaled"
-        limits = f"{number(row.low)} to {number(row.high)}" if row.low == row.low else "-"
-        name = "all (nCR)" if row.structure == "all" else row.structure
-        counts = f"{row.cases}" + (f", {row.undefined} undefined" if row.undefined else "")
-        rows.append([row.condition, name, unit, counts, number(row.bias), limits, number(row.cr)])
+def _list_volumes(utility: Utility) -> Iterator[Listing]:
+    """List bias, limits of agreement and repeatability of the volumes (Molchanova 2023)."""
+    rows = [
+        [
+            row.condition,
+            "all (nCR)" if row.structure == "all" else row.structure,
+            row.unit or "scaled",
+            f"{row.cases}{_undefined(row.undefined)}",
+            number(row.bias),
+            f"{number(row.low)} to {number(row.high)}" if row.low == row.low else "-",
+            number(row.cr),
+        ]
+        for row in utility.volumes
+    ]
     header = ("defacer", "structure", "unit", "cases", "bias", "limits of agreement", "CR")
-    _print_table("Volumes, after - before", header, rows)
+    yield Listing("Volumes, after - before", header, rows)
 
 
-def say_targets(utility: Utility) -> None:
-    """Print where the planning target volumes lie against the change (O'Sullivan-Steben 2025)."""
+def _list_targets(utility: Utility) -> Iterator[Listing]:
+    """List where the planning target volumes lie against the change (O'Sullivan-Steben 2025)."""
     rows = []
     for condition in _conditions(utility):
         counts = count_targets(utility.cases, condition)
-        total = sum(counts.values())
-        if total:
+        if total := sum(counts.values()):
             rows.append([condition, str(total), *(f"{n} ({100 * n / total:.1f} %)" for n in counts.values())])
     header = ("defacer", "PTVs", *(place.value.replace("_", " ") for place in Place))
-    _print_table("Planning target volumes against the changed voxels", header, rows)
+    yield Listing("Planning target volumes against the changed voxels", header, rows)
 
 
-def say_comparisons(utility: Utility) -> None:
-    """Print the comparisons of two defacers that differ (Ammar 2025)."""
+def _list_comparisons(utility: Utility) -> Iterator[Listing]:
+    """List the comparisons of two defacers that differ (Ammar 2025)."""
     clear = [c for c in utility.comparisons if c.t.p_adjusted <= _ALPHA or c.wilcoxon.p_adjusted <= _ALPHA]
     if not utility.comparisons:
         return
-    out.print(
+    yield Listing(
         f"{len(clear)} of {len(utility.comparisons)} comparisons of two defacers differ (paired t or Wilcoxon, "
         f"Benjamini-Hochberg at {_ALPHA:g} within a metric)."
     )
-    rows = [
-        [
-            c.metric,
-            c.structure,
-            f"{c.second} - {c.first}",
-            number(c.difference, _digits(c.metric)),
-            p_text(c.t.p_adjusted),
-            p_text(c.wilcoxon.p_adjusted),
-        ]
-        for c in clear
-    ]
+    rows = []
+    for c in clear:
+        difference = number(c.difference, _DIGITS[metric_of(c.metric).unit])
+        p_values = p_text(c.t.p_adjusted), p_text(c.wilcoxon.p_adjusted)
+        rows.append([c.metric, c.structure, f"{c.second} - {c.first}", difference, *p_values])
     header = ("metric", "structure", "defacers", "mean difference", "p (t)", "p (Wilcoxon)")
-    _print_table("Defacers that differ", header, rows)
+    yield Listing("Defacers that differ", header, rows)
 
 
-def say_matrix(utility: Utility) -> None:
-    """Print the train x test matrix with its tests."""
+def _list_matrix(utility: Utility) -> Iterator[Listing]:
+    """List the train x test matrix with its tests (Sahlsten 2023)."""
     matrix = utility.matrix
     if matrix is None:
         return
     rows = []
     for trained in matrix.conditions:
-        cells = [matrix.cell(trained, evaluated) for evaluated in matrix.conditions]
-        lost = [
-            f"; {c.undefined} empty, {number(c.mean_with_empty)} with them as 0" if c.undefined else "" for c in cells
-        ]
-        texts = [f"{number(c.mean)} ({number(c.sd)}), N={c.scores}{x}" for c, x in zip(cells, lost, strict=True)]
+        texts = []
+        for cell in (matrix.cell(trained, evaluated) for evaluated in matrix.conditions):
+            lost = f"; {cell.undefined} empty, {number(cell.mean_with_empty)} with them as 0" if cell.undefined else ""
+            texts.append(f"{number(cell.mean)} ({number(cell.sd)}), N={cell.scores}{lost}")
         rows.append([f"trained on {trained}", *texts])
-    _print_table("Models: mean score (SD)", ["", *(f"evaluated on {c}" for c in matrix.conditions)], rows)
+    yield Listing("Models: mean score (SD)", ["", *(f"evaluated on {c}" for c in matrix.conditions)], rows)
     same = [t for t in matrix.tests if not t.p_adjusted <= _ALPHA]
-    out.print(f"{len(matrix.tests) - len(same)} of {len(matrix.tests)} pairs of models differ within their evaluation.")
+    differ = len(matrix.tests) - len(same)
+    yield Listing(f"{differ} of {len(matrix.tests)} pairs of models differ within their evaluation.")
     for test in same:
         p = "not testable" if test.p_adjusted != test.p_adjusted else f"p = {test.p_adjusted:.2g}"
-        out.print(f"  not shown to differ: {escape(test.compared)}, evaluated on {escape(test.condition)} ({p})")
-    out.print()
+        yield Listing(f"  not shown to differ: {test.compared}, evaluated on {test.condition} ({p})")
+
+
+def _list_findings(utility: Utility) -> Iterator[Listing]:
+    """List how many scans were measured, and what was noticed."""
+    failed = [case for case in utility.cases if case.reason]
+    yield Listing(f"{len(utility.cases) - len(failed)} of {len(utility.cases)} defaced scans were measured.")
+    for case in failed:
+        yield Listing(f"  {case.subject}/{case.session}/{case.condition}: {case.reason}")
+    texts: dict[tuple[str, str], list[str]] = {}
+    for case in utility.cases:
+        for finding in case.findings:
+            if finding.severity != "info":
+                texts.setdefault((case.condition, finding.code), []).append(finding.text)
+    rows = [[*key, str(len(told)), told[0]] for key, told in texts.items()]
+    yield Listing("Findings", ("defacer", "finding", "times", "for example"), rows)
+
+
+_PLACED = ("structure", "position")
+_TABLES: dict[str, tuple[Any, ...]] = {
+    "findings": (_list_findings,),
+    "segmentation": (
+        *(_pivot, "Segmentations before and after", _PLACED),
+        *("dice", "surface_dice", "hd95", "mean_hd95", "msd"),
+    ),
+    "voxels": (_pivot, "Voxels of the original's structures", _PLACED, "unchanged", "preserved", "lost"),
+    "tissue": (
+        *(_pivot, "Intensities by tissue, after - before", ("defacer", "tissue")),
+        *("hu_shift", "hu_shift_median", "hu_absolute", "tissue_unchanged"),
+    ),
+    "scan": (
+        *(_pivot, "The scan as a whole", ("defacer",)),
+        *("brain_intact", "brain_changed", "changed_volume", "depth_max", "depth_p95"),
+    ),
+    "changes": (_list_changes,),
+    "dose": (
+        *(_pivot, "Dose in cGy", _PLACED),
+        *("dose_d0.01cc_difference", "dose_d0.01cc_absolute", "dose_max_difference", "dose_mean_difference"),
+    ),
+    "places": (_list_places,),
+    "targets": (_list_targets,),
+    "volumes": (_list_volumes,),
+    "comparisons": (_list_comparisons,),
+    "matrix": (_list_matrix,),
+}
+"""What lists each table, with its arguments."""
+
+
+def _say(listing: Listing) -> None:
+    if not listing.header:
+        out.print(escape(listing.title), soft_wrap=True)
+    elif listing.rows:
+        table = Table(*map(escape, listing.header), title=escape(listing.title), title_justify="left")
+        for column in table.columns[1:]:
+            column.overflow = "fold"
+        for row in listing.rows:
+            table.add_row(*map(escape, row))
+        out.print(table)
+        out.print()
+
+
+def say_utility(utility: Utility, *names: str) -> None:
+    """Print the tables of those names, or every table of a utility result."""
+    for name in names or _TABLES:
+        make, *arguments = _TABLES[name]
+        for listing in make(utility, *arguments):
+            _say(listing)
 
 
 def say_trade_off(points: Sequence[TradeOff]) -> None:
@@ -212,37 +251,4 @@ def say_trade_off(points: Sequence[TradeOff]) -> None:
         cost = f"{number(point.cost)} ({number(point.cost_sd)})"
         rows.append([point.condition, risk, cost, "yes" if point in front else "no"])
     header = ("defacer", "risk: mean inverse distance (SD)", "cost: nCR (SD over structures)", "beaten by none")
-    _print_table("Trade-off of risk and cost: smaller is better in both", header, rows)
-
-
-def say_findings(utility: Utility) -> None:
-    """Print how many scans were measured, and what was noticed."""
-    failed = [case for case in utility.cases if case.reason]
-    out.print(f"{len(utility.cases) - len(failed)} of {len(utility.cases)} defaced scans were measured.")
-    for case in failed:
-        out.print(f"  {escape(f'{case.subject}/{case.session}/{case.condition}: {case.reason}')}", soft_wrap=True)
-    counts: Counter[tuple[str, str]] = Counter()
-    example: dict[tuple[str, str], str] = {}
-    for case in utility.cases:
-        for finding in case.findings:
-            if finding.severity != "info":
-                counts[case.condition, finding.code] += 1
-                example.setdefault((case.condition, finding.code), finding.text)
-    rows = [[condition, code, str(n), example[condition, code]] for (condition, code), n in counts.items()]
-    _print_table("Findings", ("defacer", "finding", "times", "for example"), rows)
-
-
-def say_utility(utility: Utility) -> None:
-    """Print every table of a utility result."""
-    say_findings(utility)
-    say_structures(utility, "Segmentations before and after", SEGMENTATION)
-    say_structures(utility, "Voxels of the original's structures", VOXELS)
-    say_scans(utility, "Intensities by tissue, after - before", TISSUE, tissues=True)
-    say_scans(utility, "The scan as a whole", SCAN, tissues=False)
-    say_changes(utility)
-    say_structures(utility, "Dose in cGy", DOSE)
-    say_places(utility)
-    say_targets(utility)
-    say_volumes(utility)
-    say_comparisons(utility)
-    say_matrix(utility)
+    _say(Listing("Trade-off of risk and cost: smaller is better in both", header, rows))

@@ -1,32 +1,43 @@
-"""A result in words. Computes nothing."""
+"""A result in words: one screen, more with -v and -vv. Computes nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from reid_audit import RunPlan, Store
-from reid_audit.records import AuditResult, Calibration, Decision, Status
+from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, Status
 from reid_audit.report import (
-    by_encoder,
-    control_at,
+    compare_attackers,
+    counted,
     distance_at,
     estimate_text,
-    match_at,
-    of_strongest,
+    find_strongest,
+    list_checks,
+    list_exposed,
+    list_rows,
+    mend_text,
     percent,
-    rank1_text,
     rate_text,
-    rivals_text,
-    tell_encoders,
+    result_to_json,
     test_text,
 )
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+COLOURS = {
+    Decision.PASS: "bold green",
+    Decision.REVIEW: "bold yellow",
+    Decision.FAIL: "bold red",
+    Decision.INCOMPLETE: "bold magenta",
+}
+_WIDE = 110
+"""From so many columns on, numbers are written with their counts."""
 
 
 def say_unacquired(rows: Sequence[tuple[str, str, Status, str]]) -> None:
@@ -38,21 +49,12 @@ def say_unacquired(rows: Sequence[tuple[str, str, Status, str]]) -> None:
     if not groups:
         out.print(f"A face was found in each of {len(rows)} scans.")
         return
-    lost = sum(len(keys) for keys in groups.values())
-    table = Table("scans", "condition", "outcome", "reason", title=f"{lost} of {len(rows)} scans to know of")
-    table.title_justify = "left"
+    table = _make_table("scans", "condition", "outcome", "reason")
     for (condition, status, reason), keys in groups.items():
         which = ", ".join(keys[:3]) + (" ..." if len(keys) > 3 else "")
         table.add_row(f"{len(keys)}: {escape(which)}", escape(condition), status.value, escape(reason))
+    out.print(f"{sum(map(len, groups.values()))} of {len(rows)} scans to know of")
     out.print(table)
-
-
-COLOURS = {
-    Decision.PASS: "bold green",
-    Decision.REVIEW: "bold yellow",
-    Decision.FAIL: "bold red",
-    Decision.INCOMPLETE: "bold magenta",
-}
 
 
 def say_block(heading: str, lines: Sequence[tuple[str, str]]) -> None:
@@ -64,102 +66,148 @@ def say_block(heading: str, lines: Sequence[tuple[str, str]]) -> None:
     out.print(table)
 
 
-def say_result(result: AuditResult) -> None:
-    """Print attack, control and chance together, and the verdict with its reasons."""
-    name = result.verdict.policy.threshold
-    shown = of_strongest(result)
-    distance = distance_at(shown)
-    rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
-    whose = f"By {escape(shown.encoders[0])}: match" if len(result.encoders) > 1 else "Match"
-    out.print(f"\n{whose} = {rule}. Counts, shares, 95 % intervals.\n")
-    for control in shown.evidence.controls:
-        tmr, fmr = control_at(control, name)
-        say_block(
-            f"[bold]before defacing[/] ({control.attack} attacker): the control",
-            [
-                ("originals matched", rate_text(tmr)),
-                ("different people matched", rate_text(fmr)),
-                ("own person first", rank1_text(control.search)),
-                ("AUC same/different", estimate_text(control.auc)),
-                ("no face found", rate_text(control.fta)),
-            ],
-        )
-    for verdict in result.verdict.conditions:
-        out.print(f"\n[bold]{escape(verdict.condition)}[/]: {_word(verdict.decision)}")
-        for attack in (one for one in shown.evidence.attacks if one.condition == verdict.condition):
-            match = match_at(attack, name)
-            matched = [
-                ("  matched after defacing", rate_text(match.counted)),
-                ("  different people matched", rate_text(match.non_mated)),
-            ]
-            say_block(
-                f"  {attack.attack} attacker",
-                [
-                    *(matched if attack.matches else []),
-                    ("  own person first", rank1_text(attack.search)),
-                    ("  AUC own/other originals", f"{estimate_text(attack.linkability)}; 0.5 = no link left"),
-                    ("  no vector to compare", rate_text(attack.fta)),
-                ],
-            )
-        rivals = rivals_text(shown.evidence, verdict.condition)
-        if rivals:
-            say_block("  attackers beside each other", [(f"  {what}", value) for what, value in rivals])
-        if verdict.encoders:
-            out.print(f"  bound by {escape(' and '.join(verdict.encoders))}")
-        reasons = [check for check in verdict.checks if check.decision is verdict.decision]
-        say_block("  because", [("-", check.text) for check in reasons])
-        others = [check for check in verdict.checks if check.condition and check not in reasons]
-        if others:
-            say_block("  found as well", [("-", check.text) for check in others])
-    out.print()
-    for check in result.verdict.checks:
-        if check.decision is not Decision.PASS:
-            out.print(f"{_word(check.decision)} for {escape(check.condition or 'all')}: {escape(check.text)}")
-    out.print(f"Verdict: {_word(result.verdict.decision)}")
-
-
-def say_encoders(result: AuditResult) -> None:
-    """Print what each of several encoders can still do, side by side."""
-    name = result.verdict.policy.threshold
-    table = Table("encoder", "defacer", "attacker", "own person matched", "own person first", "AUC own/other", "")
-    for one in by_encoder(result):
-        verdicts = {verdict.condition: verdict.decision for verdict in one.verdict.conditions}
-        for control in one.evidence.controls:
-            tmr, _ = control_at(control, name)
-            cells = (rate_text(tmr), rank1_text(control.search), estimate_text(control.auc))
-            table.add_row(escape(one.encoders[0]), "none (control)", escape(control.attack), *cells, "")
-        for attack in one.evidence.attacks:
-            match = match_at(attack, name)
-            cells = (rate_text(match.counted), rank1_text(attack.search), estimate_text(attack.linkability))
-            word = _word(verdicts[attack.condition])
-            table.add_row("", escape(attack.condition), escape(attack.attack), *cells, word)
-    out.print(table)
+def _make_table(*columns: str) -> Table:
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
 
 
 def _word(decision: Decision) -> str:
     return f"[{COLOURS[decision]}]{decision.value}[/]"
 
 
-def say_audit(result: AuditResult) -> None:
-    """Print what was run, what was not seen, and the result."""
-    settings = result.settings
-    out.print(f"Recogniser {settings['encoder']}, detector {settings['detector']}, renderer {settings['renderer']}.")
-    for notice in (*tell_encoders(result), *result.notices, *result.mismatches):
-        out.print(f"[yellow]Note:[/] {escape(notice)}")
-    for one in by_encoder(result):
-        if len(result.encoders) > 1:
-            out.print(f"[bold]{escape(one.encoders[0])}[/]")
-        say_unacquired([(f"{r.subject}/{r.session}", r.condition, r.status, r.reason) for r in one.scans])
-    if len(result.encoders) > 1:
-        say_encoders(result)
-    say_result(result)
+def _short(number: Rate | Estimate) -> str:
+    """Write a number with its interval for a narrow table: ``"90 % (73-98)"`` or ``"0.86 (0.80-0.91)"``."""
+    if number.value != number.value:
+        return "not measured"
+    if out.width >= _WIDE:
+        return rate_text(number) if isinstance(number, Rate) else estimate_text(number)
+    if isinstance(number, Rate):
+        interval = f" ({100 * number.low:.0f}-{100 * number.high:.0f})" if number.low == number.low else ""
+        return f"{100 * number.value:.0f} %{interval}"
+    return f"{number.value:.2f}" + (f" ({number.low:.2f}-{number.high:.2f})" if number.low == number.low else "")
+
+
+def _say_defacers(result: AuditResult) -> None:
+    """Print a line per defacer, then the control."""
+    rows, exposed = list_rows(result), list_exposed(result)
+    strongest = find_strongest(rows)
+    chance = max((row.search.chance1 for row in rows if row.search.chance1 == row.search.chance1), default=0.0)
+    table = _make_table(
+        "defacer", "verdict", "strongest attacker", f"rank 1 (chance {percent(chance, 0)})", "linkability", "exposed"
+    )
+    for verdict in result.verdict.conditions:
+        row = strongest.get(verdict.condition)
+        cells = ("none", "-", "-") if row is None else (row.who, _short(row.search.rank1), _short(row.linkability))
+        table.add_row(
+            escape(verdict.condition),
+            _word(verdict.decision),
+            *map(escape, cells),
+            str(len(exposed[verdict.condition])),
+        )
+    out.print(table)
+    for row in rows:
+        if row.condition == ORIGINAL:
+            numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
+            out.print(f"Control, originals: {escape(row.who)}: {numbers}")
+
+
+def _first_sentence(text: str) -> str:
+    end = text.find(". ")
+    return text if end < 0 else text[: end + 1]
+
+
+def _say_reasons(result: AuditResult, *, every: bool) -> None:
+    """Print the rules that were not met, the gravest of each defacer unless ``every``, and what would mend them."""
+    checks = [(concerns, check) for concerns, check in list_checks(result) if check.decision is not Decision.PASS]
+    shown: dict[str, int] = {}
+    for concerns, check in checks:
+        shown[concerns] = shown.get(concerns, 0) + 1
+        if every or shown[concerns] == 1:
+            text = check.text if every else _first_sentence(check.text)
+            out.print(f"{_word(check.decision)} {escape(concerns)}: {escape(text)}")
+    hidden = len(checks) - len(shown)
+    if hidden and not every:
+        out.print(f"and {counted(hidden, 'further reason')}")
+    for mend in dict.fromkeys(mend_text(check) for _, check in checks[:1]):
+        out.print(f"To mend: {mend}.")
+
+
+def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None = None, as_json: bool = False) -> None:
+    """Print a result on one screen.
+
+    Parameters
+    ----------
+    result : AuditResult
+    verbosity : int
+        1 adds every attacker, every rule that was not met and the scans to know of; 2 adds thresholds, tests and
+        what attackers share.
+    report : Path, optional
+        Where the report is.
+    as_json : bool
+        Print the result as JSON instead.
+    """
+    if as_json:
+        out.out(result_to_json(result), end="")
+        return
+    subjects = max((row.subjects for row in list_rows(result)), default=0)
+    encoders = ", ".join(filter(None, result.encoders))
+    what = [result.cohort, counted(subjects, "subject"), counted(len(result.scans), "scan") if result.scans else ""]
+    what.append(f"encoder {encoders}" if encoders else "")
+    out.print(f"{_word(result.verdict.decision)}  {escape(', '.join(filter(None, what)))}")
+    for notice in (*result.notices, *result.mismatches):
+        out.print(f"[yellow]Note:[/] {escape(notice if verbosity else _first_sentence(notice))}")
+    out.print()
+    _say_defacers(result)
+    lost = dict.fromkeys(dict.fromkeys(scan.condition for scan in result.scans), 0)
+    for scan in result.scans:
+        lost[scan.condition] += scan.status not in (Status.OK, Status.MANY_FACES, Status.LOW_CONFIDENCE)
+    if any(lost.values()):
+        told = ", ".join(f"{count} of {name}" for name, count in lost.items() if count)
+        out.print(f"No vector: {escape(told)}")
+    out.print()
+    _say_reasons(result, every=verbosity > 0)
+    if verbosity:
+        _say_attackers(result)
+        say_unacquired([(f"{s.subject}/{s.session}", s.condition, s.status, s.reason) for s in result.scans])
+    if verbosity > 1:
+        _say_everything(result)
+    if report is not None:
+        out.print(f"Report: {escape(str(report))}", soft_wrap=True)
+
+
+def _say_attackers(result: AuditResult) -> None:
+    name, distance = result.verdict.policy.threshold, distance_at(result)
+    rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
+    out.print(f"\nMatch = {rule}. Two-sided {100 * result.evidence.confidence:g} % intervals.")
+    table = _make_table("condition", "attacker", "TMR", "FMR", "rank 1", "linkability", "FTA")
+    for row in list_rows(result):
+        numbers: tuple[Rate | Estimate, ...] = (row.mated, row.non_mated, row.search.rank1, row.linkability, row.fta)
+        table.add_row(escape(row.condition), escape(row.who), *map(_short, numbers))
+    out.print(table)
+
+
+def _say_everything(result: AuditResult) -> None:
+    for calibration in result.calibrations:
+        if len(result.calibrations) > 1:
+            out.print(f"[bold]{escape(calibration.fingerprint.encoder)}[/]")
+        say_calibration(calibration)
+    evidence, tests = result.evidence, [test for control in result.evidence.controls for test in control.tests]
+    for attack in evidence.attacks:
+        tests += attack.tests
+    controls = [(f"{where}, {name}", text) for where, name, text in compare_attackers(evidence)]
+    if controls:
+        say_block("Controls of the attackers", controls)
+    named = ((f"{t.condition} {t.attack} {t.encoder} {t.name}: {t.compared}".strip(), test_text(t)) for t in tests)
+    say_block("\nTests", list(named))
 
 
 def say_calibration(calibration: Calibration) -> None:
     """Print each threshold and what it does on the originals."""
     out.print(
-        f"Thresholds from {calibration.subjects} people, {calibration.same_pairs} same and "
-        f"{calibration.different_pairs} different comparisons; AUC {estimate_text(calibration.auc)}, "
+        f"Thresholds from {calibration.subjects} subjects, {calibration.same_pairs} mated and "
+        f"{calibration.different_pairs} non-mated comparisons; AUC {estimate_text(calibration.auc)}, "
         f"EER {percent(calibration.eer)}.\n"
     )
     for point in calibration.thresholds:
@@ -170,23 +218,15 @@ def say_calibration(calibration: Calibration) -> None:
         say_block(
             f"[bold]{point.name}[/]: distance {point.distance:.4f}{interval}",
             [
-                ("same people matched", f"{rate_text(point.tmr)}; held out: {rate_text(point.tmr_held_out)}"),
-                ("different people matched", f"{rate_text(point.fmr)}; held out: {rate_text(point.fmr_held_out)}"),
+                ("TMR", f"{rate_text(point.tmr)}; held out: {rate_text(point.tmr_held_out)}"),
+                ("FMR", f"{rate_text(point.fmr)}; held out: {rate_text(point.fmr_held_out)}"),
             ],
         )
 
 
-def say_tests(result: AuditResult) -> None:
-    """Print every rank test, control and attacks."""
-    tests = [test for control in result.evidence.controls for test in control.tests]
-    tests += [test for attack in result.evidence.attacks for test in attack.tests]
-    lines = [(f"{test.condition} {test.name}: {test.compared}".strip(), test_text(test)) for test in tests]
-    say_block("\nTests", lines)
-
-
 def say_plan(plan: RunPlan, store: Store | None) -> None:
     """Print what a run would do."""
-    table = Table("", "scans", "in the store")
+    table = _make_table("", "scans", "in the store")
     table.add_row("originals", str(plan.originals), str(plan.originals_kept))
     table.add_row("defaced", str(plan.defaced), str(plan.defaced_kept))
     out.print(table)

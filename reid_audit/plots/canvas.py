@@ -49,13 +49,24 @@ def style() -> Iterator[None]:
         yield
 
 
-def new_figure(columns: int, *, width_inches: float = 5.0, height_inches: float = 3.6) -> tuple[Any, list[Any]]:
-    """Return a figure with a row of Axes, outside matplotlib's global state."""
+def new_figure(
+    columns: int, *, rows: int = 1, width_inches: float = 5.0, height_inches: float = 3.6, share: bool = False
+) -> tuple[Any, list[Any]]:
+    """Return a figure and its Axes, row by row, outside matplotlib's global state.
+
+    Parameters
+    ----------
+    columns, rows : int
+    width_inches, height_inches : float
+        Of one Axes.
+    share : bool
+        Give all Axes one x and one y axis, labelled at the left and below.
+    """
     from matplotlib.figure import Figure
 
     with style():
-        figure = Figure(figsize=(width_inches * columns, height_inches), layout="constrained")
-        return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+        figure = Figure(figsize=(width_inches * columns, height_inches * rows), layout="constrained")
+        return figure, list(figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).flat)
 
 
 def say_nothing(axes: Any, why: str) -> None:
@@ -90,6 +101,16 @@ def show_legend(axes: Any, **where: Any) -> None:
     """Name the series, if there is one with a name."""
     if axes.get_legend_handles_labels()[0]:
         axes.legend(**where)
+
+
+def show_common_legend(figure: Any, *, columns: int = 4) -> None:
+    """Name the series of all Axes once, below them."""
+    series: dict[str, Any] = {}
+    for axes in figure.axes:
+        if axes.get_legend() is None:
+            series |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    if series:
+        figure.legend(series.values(), series.keys(), loc="outside lower left", ncols=columns)
 
 
 _GROUP = re.compile(r'<g id="[^"]*">')

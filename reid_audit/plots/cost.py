@@ -2,80 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reid_audit.plots.canvas import INK, QUIET, colour, marker, say_nothing, shorten, show_legend
-from reid_audit.records import AttackEvidence, Estimate, UtilityValue
+from reid_audit.records import Estimate
 
 
-def _worst(attacks: Sequence[AttackEvidence], condition: str) -> Estimate | None:
-    """Return the linkability of the attacker that links most."""
-    found = [one.linkability for one in attacks if one.condition == condition]
-    found = [one for one in found if one.value == one.value]
-    return max(found, key=lambda one: one.value, default=None)
-
-
-def draw_tradeoff(
-    axes: Any,
-    attacks: Sequence[AttackEvidence],
-    utility: Sequence[UtilityValue],
-    *,
-    metric: str | None = None,
-    structure: str = "all",
-    position: str = "all",
-) -> None:
+def draw_tradeoff(axes: Any, points: Mapping[str, tuple[Estimate, Estimate]], *, cost: str) -> None:
     """Draw what each defacer leaves linkable against what it cost, with both intervals (Molchanova 2023, Figure 5).
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-    attacks : sequence of AttackEvidence
-        The risk of a defacer is the linkability of the attacker that links most.
-    utility : sequence of UtilityValue
-    metric : str, optional
-        The first one there is by default.
-    structure, position : str
-        Which of the metric's values; where there is none of that name, the first of the metric.
+    points : mapping of defacer to (linkability, cost)
+        Linkability by the strongest attacker; those without one of the two are left out.
+    cost : str
+        What the x axis shows.
     """
-    metric = metric or next((value.metric for value in utility), None)
-    mine = [value for value in utility if value.metric == metric and value.mean == value.mean]
-    if not mine:
-        say_nothing(axes, "what the protection cost was not measured")
-        return
-    exact = [value for value in mine if (value.structure, value.position) == (structure, position)]
-    where = (exact or mine)[0].structure, (exact or mine)[0].position
-    drawn = False
-    for index, value in enumerate(value for value in mine if (value.structure, value.position) == where):
-        risk = _worst(attacks, value.condition)
-        if risk is None:
-            continue
-        if value.low == value.low:
-            axes.plot([value.low, value.high], [risk.value] * 2, color=colour(index), alpha=0.5, linewidth=1.5)
-        if risk.low == risk.low:
-            axes.plot([value.mean] * 2, [risk.low, risk.high], color=colour(index), alpha=0.5, linewidth=1.5)
-        axes.plot(
-            value.mean,
-            risk.value,
-            marker=marker(index),
-            color=colour(index),
-            markersize=7,
-            linestyle="none",
-            label=shorten(value.condition),
-        )
-        drawn = True
-    if not drawn:
+    known = {name: pair for name, pair in points.items() if all(value.value == value.value for value in pair)}
+    if not known:
         say_nothing(axes, "no defacer has both a risk and a cost")
         return
-    axes.axhline(0.5, color=QUIET, linestyle=":", linewidth=1)
-    axes.annotate("chance", (0.99, 0.5), xycoords=("axes fraction", "data"), ha="right", va="bottom", fontsize="small")
-    better = {True: "more is better", False: "less is better", None: "0 is best"}[mine[0].larger_is_better]
-    unit = f", {mine[0].unit}" if mine[0].unit else ""
-    place = ", ".join(part for part in where if part != "all")
-    axes.set_xlabel(
-        f"{shorten(str(metric), most=40)}{unit}{f' ({shorten(place, most=30)})' if place else ''}: {better}"
-    )
-    axes.set_ylabel("linkability by the worst attacker (AUC)")
+    for index, (name, (risk, lost)) in enumerate(known.items()):
+        span = {"color": colour(index), "alpha": 0.5, "linewidth": 1.5}
+        axes.plot([lost.low, lost.high], [risk.value] * 2, **span)
+        axes.plot([lost.value] * 2, [risk.low, risk.high], **span)
+        style = {"color": colour(index), "marker": marker(index), "markersize": 7, "linestyle": "none"}
+        axes.plot(lost.value, risk.value, **style, label=shorten(name))
+    axes.axhline(0.5, color=QUIET, linestyle=":", linewidth=1.2, label="chance")
+    axes.set_xlabel(shorten(cost, most=70))
+    axes.set_ylabel("linkability")
     axes.set_ylim(0.35, 1.02)
     show_legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
@@ -109,26 +66,10 @@ def draw_bland_altman(axes: Any, before: Sequence[float], after: Sequence[float]
     spread = (sum((d - bias) ** 2 for d in differences) / (len(pairs) - 1)) ** 0.5
     axes.plot(means, differences, marker="o", linestyle="none", color=colour(0), alpha=0.7, markersize=4)
     suffix = f" {unit}" if unit else ""
-    for value, words, style in ((bias, "bias", "-"), (bias + 1.96 * spread, "+1.96 SD", "--")):
-        axes.axhline(value, color=INK, linestyle=style, linewidth=1)
-        axes.annotate(
-            f"{words} {value:.3g}{suffix}",
-            (0.99, value),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize="small",
-        )
-    low = bias - 1.96 * spread
-    axes.axhline(low, color=INK, linestyle="--", linewidth=1)
-    axes.annotate(
-        f"-1.96 SD {low:.3g}{suffix}",
-        (0.99, low),
-        xycoords=("axes fraction", "data"),
-        ha="right",
-        va="top",
-        fontsize="small",
-    )
+    for name, value in (("bias", bias), ("+1.96 SD", bias + 1.96 * spread), ("-1.96 SD", bias - 1.96 * spread)):
+        axes.axhline(value, color=INK, linestyle="-" if name == "bias" else "--", linewidth=1)
+        place = {"ha": "right", "va": "top" if name.startswith("-") else "bottom", "fontsize": "small"}
+        axes.annotate(f"{name} {value:.3g}{suffix}", (0.99, value), xycoords=("axes fraction", "data"), **place)
     axes.set_xlabel(f"mean of before and after{f', {unit}' if unit else ''}")
     axes.set_ylabel(f"after - before{f', {unit}' if unit else ''}")
     missing = len(before) - len(pairs)

@@ -6,20 +6,18 @@ those of the manifest; files are written for their owner alone (mode 0600).
 
 from reid_audit.report.bids import format_bids, write_bids
 from reid_audit.report.bob import format_bob, write_bob
-from reid_audit.report.comparison_page import comparison_to_html
-from reid_audit.report.comparison_tables import tests_csv
+from reid_audit.report.comparison import comparison_to_html, tests_csv
 from reid_audit.report.figures import list_figures, write_figures
 from reid_audit.report.files import (
     COMPARISON_FILE,
-    PEOPLE_FILE,
     REPORT_FILE,
     RESULT_FILE,
-    SCANS_FILE,
     SCORES_FILE,
     read_result,
     read_result_scores,
     write_comparison,
     write_result,
+    write_tables,
 )
 from reid_audit.report.form import (
     comparison_to_json,
@@ -30,63 +28,59 @@ from reid_audit.report.form import (
     result_to_json,
 )
 from reid_audit.report.page import result_to_html, result_to_summary_html
-from reid_audit.report.summary import result_to_markdown
-from reid_audit.report.tables import (
-    PEOPLE_COLUMNS,
-    SCAN_COLUMNS,
+from reid_audit.report.rows import (
+    compare_attackers,
     count_flow,
+    distance_at,
+    explain_verdict,
+    find_strongest,
+    list_checks,
+    list_exposed,
     list_risks,
-    people_csv,
-    scan_rows,
-    scans_csv,
+    list_rows,
+    name_attacker,
 )
+from reid_audit.report.summary import result_to_markdown
+from reid_audit.report.tables import Table, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
 from reid_audit.report.words import (
     STATUS_TEXT,
-    by_encoder,
-    control_at,
-    distance_at,
+    counted,
     estimate_text,
-    explain_verdict,
-    match_at,
-    name_attacker,
-    of_strongest,
+    mend_text,
     p_text,
     percent,
     rank1_text,
     rate_text,
-    rivals_text,
-    tell_encoders,
     test_text,
 )
 
 __all__ = [
     "COMPARISON_FILE",
-    "PEOPLE_COLUMNS",
-    "PEOPLE_FILE",
     "REPORT_FILE",
     "RESULT_FILE",
-    "SCANS_FILE",
-    "SCAN_COLUMNS",
     "SCORES_FILE",
     "STATUS_TEXT",
-    "by_encoder",
+    "Table",
+    "compare_attackers",
     "comparison_to_html",
     "comparison_to_json",
-    "control_at",
     "count_flow",
+    "counted",
     "distance_at",
     "estimate_text",
     "explain_verdict",
+    "find_strongest",
     "format_bids",
     "format_bob",
     "format_schema",
+    "list_checks",
+    "list_exposed",
     "list_figures",
     "list_risks",
-    "match_at",
+    "list_rows",
+    "mend_text",
     "name_attacker",
-    "of_strongest",
     "p_text",
-    "people_csv",
     "percent",
     "published_schema",
     "rank1_text",
@@ -99,15 +93,16 @@ __all__ = [
     "result_to_json",
     "result_to_markdown",
     "result_to_summary_html",
-    "rivals_text",
-    "scan_rows",
-    "scans_csv",
-    "tell_encoders",
+    "tabulate_rates",
+    "tabulate_scans",
+    "tabulate_subjects",
     "test_text",
     "tests_csv",
+    "to_csv",
     "write_bids",
     "write_bob",
     "write_comparison",
     "write_figures",
     "write_result",
+    "write_tables",
 ]

@@ -3,138 +3,70 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, ControlEvidence, Rate, natural_key, write_private
-from reid_audit.report.tables import PEOPLE_COLUMNS, SCAN_COLUMNS, list_risks, people_rows, scan_rows
-from reid_audit.report.words import control_at, match_at
+from reid_audit.records import AuditResult, natural_key, write_private
+from reid_audit.report.rows import list_risks
+from reid_audit.report.tables import Table, cell, tabulate_rates, tabulate_scans, tabulate_subjects
 
 BIDS_VERSION = "1.10.0"
 
-_MEANING = {
-    "subject": "Label of the person in the manifest",
-    "session": "Label of the visit",
-    "condition": "'original', or the name of the defacer",
-    "file": "Name of the file, without folders",
-    "status": "How far the scan came",
-    "reason": "One sentence where the status is not ok",
-    "confidence": "The detector's own score",
-    "skin_level": "Intensity of the skin's isosurface, in the scan's own units",
-    "findings": "Codes of what was noticed",
-    "seconds": "Wall time",
-    "attack": "The attacker",
-    "encoder": "The network whose vectors were compared; n/a where the table names none",
-    "rank": "Best rank of the person's own original after defacing; 1 = found first",
-    "distance": "Smallest cosine distance to the person's own original after defacing",
-    "matched": "Whether any attacker matched it at the Youden threshold",
-    "distance_before": "Smallest cosine distance of the person's own originals",
-    "distance_after": "Smallest cosine distance to the person's own original after defacing",
-    "rank_before": "Best rank of the person's own original before defacing",
-    "rank_after": "Best rank of the person's own original after defacing",
-    "matched_before": "Whether the person matched at the Youden threshold before defacing",
-    "matched_after": "Whether the person matched at the Youden threshold after defacing",
-    "unacquired": "Defaced scans that gave no vector",
-    "participant_id": "The person, by a label that BIDS allows",
-    "source_label": "Label of the person in the manifest",
-    "matched_by_any": "Defacers after which any attacker still matched the person at the Youden threshold",
-    "found_first_by_any": "Defacers after which any attacker still found the person first",
-    "measure": "What was measured",
-    "value": "The observed share, or the estimate",
-    "low": "Lower end of the two-sided interval",
-    "high": "Upper end of the two-sided interval",
-    "successes": "How many",
-    "trials": "Of how many",
-    "subjects": "People behind them",
-    "method": "How the interval was made",
+_PARTICIPANT_COLUMNS = {
+    "participant_id": "The subject, by a label that BIDS allows",
+    "source_label": "Label of the subject in the manifest",
+    "matched_by_any": "Defacers after which any attacker still matched the subject at the Youden threshold",
+    "found_first_by_any": "Defacers after which any attacker still found the subject first",
 }
-_UNITS = {"seconds": "s"}
 
 
 def _clean(value: object) -> str:
     """Write a value for a TSV: ``n/a`` where there is none, no tab and no line break inside."""
-    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
-        return "n/a"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return "".join(c if c.isprintable() else " " for c in text)
+    return "".join(c if c.isprintable() else " " for c in cell(value)) or "n/a"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> tuple[str, str]:
-    lines = ["\t".join(columns), *("\t".join(_clean(value) for value in row) for row in rows)]
-    meaning = {
-        name: {"Description": _MEANING[name]} | ({"Units": _UNITS[name]} if name in _UNITS else {}) for name in columns
-    }
+def _format(table: Table) -> tuple[str, str]:
+    lines = ["\t".join(table.columns), *("\t".join(map(_clean, row)) for row in table.rows)]
+    meaning = {name: {"Description": text} for name, text in table.columns.items()}
     return "\n".join(lines) + "\n", json.dumps(meaning, indent=2) + "\n"
 
 
-def _labels(subjects: Iterable[str]) -> Mapping[str, str]:
-    """Give everybody a label of letters and digits; two people never share one."""
-    found: dict[str, str] = {}
-    taken: set[str] = set()
+def _label(subjects: Iterable[str]) -> Mapping[str, str]:
+    """Give every subject a label of letters and digits; two subjects never share one."""
+    labels: dict[str, str] = {}
     for subject in subjects:
         stem = "".join(c for c in subject.removeprefix("sub-") if c.isascii() and c.isalnum())[:60] or "x"
-        label, again = stem, 1
-        while label in taken:
+        label, again = f"sub-{stem}", 1
+        while label in labels.values():
             again += 1
-            label = f"{stem}x{again}"
-        taken.add(label)
-        found[subject] = f"sub-{label}"
-    return found
+            label = f"sub-{stem}x{again}"
+        labels[subject] = label
+    return labels
 
 
-def _rates(result: AuditResult) -> list[tuple[object, ...]]:
-    threshold = result.verdict.policy.threshold
-    rows: list[tuple[object, ...]] = []
-
-    def add(condition: str, part: ControlEvidence | AttackEvidence, measure: str, rate: Rate) -> None:
-        counts = (rate.successes, rate.trials, rate.subjects) if rate.trials else (None, None, None)
-        where = (condition, part.attack, part.encoder, measure)
-        rows.append((*where, rate.value, rate.low, rate.high, *counts, rate.method))
-
-    for control in result.evidence.controls:
-        own, non_mated = control_at(control, threshold)
-        add(ORIGINAL, control, f"own person matched at {threshold}", own)
-        add(ORIGINAL, control, f"strangers matched at {threshold}", non_mated)
-        add(ORIGINAL, control, "own person found first", control.search.rank1)
-        add(ORIGINAL, control, "no vector", control.fta)
-        auc = control.auc
-        rows.append(
-            (
-                ORIGINAL,
-                control.attack,
-                control.encoder,
-                "AUC",
-                auc.value,
-                auc.low,
-                auc.high,
-                None,
-                None,
-                auc.subjects,
-                auc.method,
-            )
+def _tabulate_participants(result: AuditResult) -> Table:
+    matched: dict[str, dict[str, None]] = {}
+    first: dict[str, dict[str, None]] = {}
+    for record in result.subjects:
+        for holds, table in ((record.matched_after, matched), (record.rank_after == 1, first)):
+            table.setdefault(record.subject, {}).update({record.condition: None} if holds else {})
+    subjects = sorted({risk.scan.subject for risk in list_risks(result)} | set(matched), key=natural_key)
+    rows = [
+        (
+            label,
+            subject,
+            *(", ".join(table[subject]) or "none" if subject in table else None for table in (matched, first)),
         )
-    for one in result.evidence.attacks:
-        match = match_at(one, threshold)
-        add(one.condition, one, f"own person matched at {threshold}", match.counted)
-        add(one.condition, one, f"strangers matched at {threshold}", match.non_mated)
-        add(one.condition, one, "own person found first", one.search.rank1)
-        add(one.condition, one, "no vector", one.fta)
-        auc = one.linkability
-        rows.append(
-            (
-                *(one.condition, one.attack, one.encoder, "linkability (AUC)", auc.value, auc.low, auc.high),
-                *(None, None, auc.subjects, auc.method),
-            )
-        )
-    return rows
+        for subject, label in _label(subjects).items()
+    ]
+    return Table(_PARTICIPANT_COLUMNS, rows)
 
 
 def format_bids(result: AuditResult) -> dict[str, str]:
     """Write a result as the files of a BIDS derivative.
 
-    ``reid_participants`` has a row per person; ``reid_rates``, ``reid_people`` and ``reid_scans`` are long tables. Each
-    TSV has its JSON. BIDS knows no such tables, and asks a ``participants.tsv`` to have images beside it, so
+    ``reid_participants`` has a row per subject; ``reid_rates``, ``reid_subjects`` and ``reid_scans`` are long tables.
+    Each TSV has its JSON. BIDS knows no such tables, and asks a ``participants.tsv`` to have images beside it, so
     ``.bidsignore`` names them.
 
     Returns
@@ -142,41 +74,11 @@ def format_bids(result: AuditResult) -> dict[str, str]:
     dict of str to str
         File name to text.
     """
-    risks = list_risks(result)
-    subjects = sorted({risk.scan.subject for risk in risks} | {p.subject for p in result.subjects}, key=natural_key)
-    labels = _labels(subjects)
-    matched: dict[str, list[str]] = {}
-    first: dict[str, list[str]] = {}
-    for person in result.subjects:
-        for wanted, table in ((person.matched_after, matched), (person.rank_after == 1, first)):
-            known = table.setdefault(person.subject, [])
-            if wanted and person.condition not in known:
-                known.append(person.condition)
-    columns = ("participant_id", "source_label", "matched_by_any", "found_first_by_any")
-    people = [
-        (labels[s], s, ", ".join(matched[s]) or "none", ", ".join(first[s]) or "none")
-        if s in matched
-        else (labels[s], s, None, None)
-        for s in subjects
-    ]
-    measured = (
-        "condition",
-        "attack",
-        "encoder",
-        "measure",
-        "value",
-        "low",
-        "high",
-        "successes",
-        "trials",
-        "subjects",
-        "method",
-    )
     tables = {
-        "reid_participants": _table(columns, people),
-        "reid_rates": _table(measured, _rates(result)),
-        "reid_people": _table(PEOPLE_COLUMNS, people_rows(result)),
-        "reid_scans": _table(SCAN_COLUMNS, scan_rows(result)),
+        "reid_participants": _tabulate_participants(result),
+        "reid_rates": tabulate_rates(result),
+        "reid_subjects": tabulate_subjects(result),
+        "reid_scans": tabulate_scans(result),
     }
     description = {
         "Name": "Re-identification audit of defaced head scans",
@@ -193,8 +95,8 @@ def format_bids(result: AuditResult) -> dict[str, str]:
         ),
         ".bidsignore": "reid_*\n",
     }
-    for name, (text, meaning) in tables.items():
-        files |= {f"{name}.tsv": text, f"{name}.json": meaning}
+    for name, table in tables.items():
+        files[f"{name}.tsv"], files[f"{name}.json"] = _format(table)
     return files
 
 

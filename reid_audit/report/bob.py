@@ -70,7 +70,7 @@ def _free(stem: str, taken: Container[str]) -> str:
 
 
 def format_bob(scores: ScoreTable, *, columns: int = 4) -> dict[str, str]:
-    """Write every comparison as score files, one per kind of comparison, recogniser, defacer and attacker.
+    """Write every comparison as score files, one per kind of comparison, encoder, defacer and attacker.
 
     Parameters
     ----------

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reid_audit.match import read_scores, write_scores
 from reid_audit.records import AuditResult, Comparison, ScoreTable, prepare_folder, read_json, write_private
-from reid_audit.report.comparison_page import comparison_to_html
-from reid_audit.report.comparison_tables import comparison_csv, tests_csv
+from reid_audit.report.comparison import comparison_csv, comparison_to_html, tests_csv
 from reid_audit.report.form import RESULT_COMMAND, comparison_to_json, result_to_json
 from reid_audit.report.page import result_to_html
-from reid_audit.report.tables import people_csv, scans_csv
+from reid_audit.report.tables import Table, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
 
 RESULT_FILE = "result.json"
 SCORES_FILE = "comparisons.csv"
-SCANS_FILE = "scans.csv"
-PEOPLE_FILE = "people.csv"
+TABLES: Mapping[str, Callable[[AuditResult], Table]] = {
+    "rates.csv": tabulate_rates,
+    "subjects.csv": tabulate_subjects,
+    "scans.csv": tabulate_scans,
+}
 REPORT_FILE = "report.html"
 COMPARISON_FILE = "comparison.json"
 
@@ -36,11 +39,17 @@ def write_result(result: AuditResult, scores: ScoreTable, folder: Path, *, overw
     prepare_folder(folder, RESULT_FILE, overwrite=overwrite)
     write_private(folder / SCORES_FILE, "")  # private before the first distance is in it; writing keeps the mode
     write_scores(scores, folder / SCORES_FILE)
-    write_private(folder / SCANS_FILE, scans_csv(result))
-    write_private(folder / PEOPLE_FILE, people_csv(result))
+    write_tables(result, folder)
     write_private(folder / REPORT_FILE, result_to_html(result))
     write_private(folder / RESULT_FILE, result_to_json(result))
     return folder / REPORT_FILE
+
+
+def write_tables(result: AuditResult, folder: Path) -> list[Path]:
+    """Write rates, subjects and scans as CSV into a folder that is there."""
+    for name, tabulate in TABLES.items():
+        write_private(folder / name, to_csv(tabulate(result)))
+    return [folder / name for name in TABLES]
 
 
 def read_result(folder: Path) -> AuditResult:

@@ -6,38 +6,43 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import lru_cache
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from reid_audit.records import (
     ORIGINAL,
-    AttackEvidence,
     AuditResult,
     Decision,
     DefacingSummary,
-    Fingerprint,
     Policy,
     natural_key,
     summarise_defacing,
 )
-from reid_audit.report.figures import Figure, draw_attack, list_overview
-from reid_audit.report.tables import ScanRisk, count_flow, list_risks
+from reid_audit.report.figures import Figure, list_details, list_overview
+from reid_audit.report.rows import (
+    Row,
+    ScanRisk,
+    compare_attackers,
+    count_flow,
+    distance_at,
+    explain_verdict,
+    find_strongest,
+    list_checks,
+    list_exposed,
+    list_risks,
+    list_rows,
+)
 from reid_audit.report.words import (
     STATUS_TEXT,
-    by_encoder,
-    control_at,
-    distance_at,
+    counted,
     estimate_text,
-    explain_verdict,
-    match_at,
-    of_strongest,
+    mend_text,
     p_text,
     percent,
     rank1_text,
     rate_text,
-    rivals_text,
-    tell_encoders,
     test_text,
 )
 
@@ -47,7 +52,7 @@ if TYPE_CHECKING:
 _ROWS_WITHOUT_SCRIPT = 100
 _MOST_ROWS = 30_000
 _MOST_COSTS = 400
-_MOST_FOLDED = 12
+_MOST_DETAILS = 12
 """So many attacks get a picture of their own; a page of hundreds is not read, and `report --format figures` has all."""
 
 _COLUMNS = (
@@ -73,8 +78,12 @@ def _tame(value: object) -> object:
     return "".join(c if c.isprintable() or c in "\n\u00a0" else "\N{REPLACEMENT CHARACTER}" for c in value)
 
 
+def _read_file(name: str) -> str:
+    return resources.files("reid_audit").joinpath(f"templates/{name}").read_text(encoding="utf-8")
+
+
 @lru_cache(maxsize=1)
-def templates() -> Environment:
+def read_templates() -> Environment:
     """Return the templates, with names and numbers as words; every value is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -93,26 +102,35 @@ def templates() -> Environment:
         "rank1": rank1_text,
         "test": test_text,
         "p": p_text,
+        "counted": counted,
+        "mend": mend_text,
         "plain": lambda text: text.replace("_", " "),
     }
-    environment.globals |= {"isnan": lambda value: value != value}
+    environment.globals |= {"isnan": lambda value: value != value, "terms": json.loads(_read_file("terms.json"))}
     return environment
 
 
-@lru_cache(maxsize=4)
-def part(name: str) -> str:
-    """Return a style sheet or script of the templates as it is."""
-    environment = templates()
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
+def _draw(figure: Figure) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    return {
+        "name": figure.name,
+        "caption": figure.caption,
+        "alt": figure.alt,
+        "folded": figure.folded,
+        "svg": Markup(figure.svg()),
+    }
 
 
-def digest_of(script: str) -> str:
-    """Return what a content security policy calls an inline script by."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+def render_page(template: str, *, figures: Sequence[Figure] = (), **values: Any) -> str:
+    """Fill a template of the package, with its style sheet and the figures as SVG."""
+    from markupsafe import Markup
+
+    drawn = [_draw(figure) for figure in figures]
+    return read_templates().get_template(template).render(css=Markup(_read_file("style.css")), figures=drawn, **values)
 
 
-def _cells(risk: ScanRisk) -> list[str]:
+def _scan_cells(risk: ScanRisk) -> list[str]:
     scan = risk.scan
     original = scan.condition == ORIGINAL
     return [
@@ -140,30 +158,34 @@ def _pack(rows: Sequence[Sequence[str]]) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _sorted_attacks(result: AuditResult) -> list[AttackEvidence]:
-    """Return the attacks by defacer, the best defacer first, attackers in the order in which they ran."""
-    order = list(Decision)
-
-    def rank(name: str) -> tuple[int, float]:
-        decision = next(c.decision for c in result.verdict.conditions if c.condition == name)
-        bounds = [one.linkability.at_most for one in result.evidence.attacks if one.condition == name]
-        return order.index(decision), max((2.0 if b != b else b for b in bounds), default=2.0)
-
-    names = list(dict.fromkeys(one.condition for one in result.evidence.attacks))
-    names.sort(key=rank)
-    return sorted(result.evidence.attacks, key=lambda one: names.index(one.condition))
-
-
-def _draw(figure: Figure) -> dict[str, Any]:
-    from markupsafe import Markup
-
-    return {"caption": figure.caption, "alt": figure.alt, "svg": Markup(figure.svg())}
-
-
 def _tell_failures(summary: DefacingSummary) -> str:
     """Say why runs failed: ``"2 timed out, 1 brain cut"``."""
     told = (f"{count} {status.value.replace('_', ' ')}" for status, count in summary.failures)
     return ", ".join(told) or "none failed"
+
+
+def _numbers(result: AuditResult) -> dict[str, Any]:
+    """Return what the page and a notebook show first: verdict, reason, and a row for each control and defacer."""
+    rows = list_rows(result)
+    return {
+        "result": result,
+        "reason": explain_verdict(result),
+        "rows": rows,
+        "controls": [row for row in rows if row.decision is None],
+        "strongest": find_strongest(rows),
+        "exposed": list_exposed(result),
+        "threshold": result.verdict.policy.threshold,
+        "distance": distance_at(result),
+    }
+
+
+def _matrix(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
+    """Arrange the attackers by defacers."""
+    matrix: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        if row.decision is not None:
+            matrix.setdefault(row.who, {})[row.condition] = row
+    return matrix
 
 
 def result_to_html(result: AuditResult) -> str:
@@ -183,60 +205,38 @@ def result_to_html(result: AuditResult) -> str:
     """
     from markupsafe import Markup
 
-    shown = of_strongest(result)
-    attacks = _sorted_attacks(shown)
+    numbers = _numbers(result)
+    strongest = numbers["strongest"].values()
+    attacks = sorted((row for row in numbers["rows"] if row.decision), key=lambda row: row not in strongest)
     risks = list_risks(result)
-    rows = [_cells(risk) for risk in risks[:_MOST_ROWS]]
-    script = part("scans.js")
-    return (
-        templates()
-        .get_template("report.html")
-        .render(
-            result=shown,
-            parts=by_encoder(result),
-            notices=(*tell_encoders(result), *result.notices),
-            weights=result.weights,
-            reason=explain_verdict(result),
-            attacks=attacks,
-            overview=[_draw(figure) for figure in list_overview(shown)],
-            details=[_draw(draw_attack(shown, attack)) for attack in attacks[:_MOST_FOLDED]],
-            flow=count_flow(shown),
-            conditions={each.condition: each for each in result.verdict.conditions},
-            columns=_COLUMNS,
-            rows=rows[:_ROWS_WITHOUT_SCRIPT],
-            total=len(risks),
-            kept=len(rows),
-            packed=Markup(_pack(rows)),
-            script=Markup(script),
-            script_digest=digest_of(script),
-            css=Markup(part("style.css")),
-            threshold=result.verdict.policy.threshold,
-            distance=distance_at(shown),
-            control_at=control_at,
-            match_at=match_at,
-            rivals_text=rivals_text,
-            policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
-            fingerprint=[(field.name, getattr(shown.fingerprints[0], field.name)) for field in fields(Fingerprint)],
-            runs=summarise_defacing(result.defacing),
-            tell_failures=_tell_failures,
-            most_costs=_MOST_COSTS,
-            Decision=Decision,
-        )
+    scans = [_scan_cells(risk) for risk in risks[:_MOST_ROWS]]
+    script = _read_file("scans.js")
+    return render_page(
+        "report.html",
+        figures=list(list_overview(result)),
+        details=[_draw(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
+        matrix=_matrix(numbers["rows"]),
+        checks=list_checks(result),
+        several=len(result.encoders) > 1,
+        flow=count_flow(result),
+        columns=_COLUMNS,
+        scans=scans[:_ROWS_WITHOUT_SCRIPT],
+        total=len(risks),
+        kept=len(scans),
+        packed=Markup(_pack(scans)),
+        script=Markup(script),
+        script_digest="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        compare_attackers=compare_attackers,
+        policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
+        fingerprints=[asdict(fingerprint) for fingerprint in result.fingerprints],
+        runs=summarise_defacing(result.defacing),
+        tell_failures=_tell_failures,
+        most_costs=_MOST_COSTS,
+        Decision=Decision,
+        **numbers,
     )
 
 
 def result_to_summary_html(result: AuditResult) -> str:
     """Write verdict, reason and the numbers that carry it as a part of a page: what a notebook shows."""
-    return (
-        templates()
-        .get_template("summary.html")
-        .render(
-            result=of_strongest(result),
-            reason=explain_verdict(result),
-            attacks=_sorted_attacks(of_strongest(result)),
-            conditions={each.condition: each for each in result.verdict.conditions},
-            threshold=result.verdict.policy.threshold,
-            control_at=control_at,
-            match_at=match_at,
-        )
-    )
+    return render_page("summary.html", **_numbers(result))

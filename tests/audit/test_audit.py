@@ -380,10 +380,11 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
     page = write_result(result, scores, tmp_path / "out")
     assert sorted(path.name for path in page.parent.iterdir()) == [
         "comparisons.csv",
-        "people.csv",
+        "rates.csv",
         "report.html",
         "result.json",
         "scans.csv",
+        "subjects.csv",
     ]
     for path in page.parent.iterdir():
         content = path.read_text(encoding="utf-8")

@@ -106,12 +106,12 @@ def found() -> Audit:
 
 def test_tables_are_data_frames(found: Audit) -> None:
     rates = found.rates
-    assert list(rates["condition"]) == ["original", "none", "wipe", "none", "wipe"]
+    assert list(rates["condition"]) == ["original", "wipe", "wipe", "none", "none"]
     naive = found.result.evidence.attack("none")
     row = rates[(rates["condition"] == "none") & (rates["attack"] == "naive")].iloc[0]
-    assert row["matched"] == naive.match("youden").counted.value
+    assert row["tmr"] == naive.match("youden").counted.value
     assert row["linkability_high"] == naive.linkability.high
-    assert len(found.people) == len(found.result.subjects)
+    assert len(found.subjects) == len(found.result.subjects)
     assert len(found.scans) == len(found.result.scans)
     assert set(found.tests["name"]) >= {"mann_whitney", "mcnemar", "identity_permutation"}
     assert set(found.checks["decision"]) <= {decision.value for decision in Decision}
@@ -124,8 +124,8 @@ def test_a_result_shows_itself(found: Audit) -> None:
     assert "control" in html
     assert "<script" not in html
     assert repr(found).startswith("Audit of manifest.csv: FAIL. ")
-    assert found.show("rates")._repr_png_().startswith(b"\x89PNG")
-    with pytest.raises(InputError, match="there are: rates, linkability, roc, search"):
+    assert found.show("ROC and DET")._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="there are: linkability by attacker, rank 1 by attacker, "):
         found.show("nonsense")
 
 
@@ -144,4 +144,4 @@ def test_distances_of_elsewhere_are_weighed(found: Audit, tmp_path: Path) -> Non
     assert weighed.result.cohort == "distances.csv"
     assert weighed.scans.shape[0] == 24 * 2  # a row per person and defacer
     write_result(weighed.result, weighed.scores, tmp_path / "out")
-    assert os.path.exists(tmp_path / "out" / "people.csv")
+    assert os.path.exists(tmp_path / "out" / "subjects.csv")

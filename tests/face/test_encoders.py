@@ -44,7 +44,7 @@ from reid_audit import (
     write_volume,
 )
 from reid_audit.audit import Hints, Partner, examine_scan_with_each, start_engines_of_each
-from reid_audit.cli.words import say_audit
+from reid_audit.cli.words import say_result
 from reid_audit.phantom import make_phantom
 
 COARSE = Settings(detector="dlib", renderer="raycast", surface=SurfaceSettings(voxel_mm=3.0))
@@ -215,7 +215,7 @@ def test_the_verdict_follows_the_recogniser_that_the_defacer_does_not_blind(
     text = result_to_json(result)
     assert result_to_json(result_from_json(text)) == text
     page = write_result(result, scores, tmp_path / "out").read_text()
-    say_audit(result)
+    say_result(result)
     told = " ".join(capsys.readouterr().out.split())
     for output in (" ".join(page.split()), told):
         for words in ("worst over 2 encoders", f"What binds is {SEEING}", "STAND-IN", BLINDED, "FAIL"):

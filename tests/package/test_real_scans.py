@@ -41,7 +41,7 @@ def test_label_map_people_are_audited_to_a_verdict_with_complete_accounting(
     code = main(["score", str(tmp_path / "cohort" / "manifest.csv"), "-o", str(tmp_path / "out"), "--encoder", "dlib"])
     told = capsys.readouterr().out
     assert code in (1, 3, 4)
-    assert "Verdict:" in told
+    assert "Report:" in told
     result = result_from_json((tmp_path / "out" / "result.json").read_text())
     assert code == result.verdict.exit_code
     assert len({row.subject for row in result.scans}) == 10

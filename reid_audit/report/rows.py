@@ -1,0 +1,298 @@
+"""What all views show, taken from a result: a row per attacker and condition, exposed subjects, rules, scans."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from reid_audit.records import (
+    ORIGINAL,
+    AttackEvidence,
+    AuditResult,
+    Check,
+    ControlEvidence,
+    CrossedEvidence,
+    Decision,
+    Estimate,
+    Evidence,
+    LeakGap,
+    Rate,
+    ScanRow,
+    SearchRates,
+    Status,
+    SubjectEvidence,
+    natural_key,
+)
+from reid_audit.report.words import STATUS_TEXT, counted, estimate_text, percent, rate_text
+
+_UNMEASURED = Rate(math.nan, math.nan, math.nan, 0, 0, 0, method="not measured")
+_NOT_READ = (Status.UNREADABLE,)
+_NOT_RENDERED = (*_NOT_READ, Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED)
+_ACQUIRED = (Status.OK, Status.MANY_FACES, Status.LOW_CONFIDENCE)
+
+
+# --- attackers ---
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one attacker reaches with one encoder on one condition, at the policy's threshold.
+
+    Attributes
+    ----------
+    condition : str
+        ``"original"`` for the control.
+    who : str
+        The attacker; of several encoders, with its encoder.
+    mated, non_mated : Rate
+        TMR and FMR over comparisons; a scan without a vector does not match.
+    linkability : Estimate
+        AUC of mated against non-mated distances; for the control, of the originals.
+    fta : Rate
+        Scans without a vector.
+    decision : Decision or None
+        On the defacer; None for the control.
+    """
+
+    condition: str
+    attack: str
+    encoder: str
+    who: str
+    subjects: int
+    mated: Rate
+    non_mated: Rate
+    search: SearchRates
+    linkability: Estimate
+    fta: Rate
+    decision: Decision | None
+
+
+def name_attacker(result: AuditResult, record: AttackEvidence | ControlEvidence | SubjectEvidence) -> str:
+    """Name an attacker; of several encoders, with its encoder."""
+    return f"{record.attack}, {record.encoder}" if len(result.encoders) > 1 else record.attack
+
+
+def list_rows(result: AuditResult) -> list[Row]:
+    """List the control of each encoder, then the attackers by defacer, the best defacer first."""
+    name, evidence = result.verdict.policy.threshold, result.evidence
+    decisions = {verdict.condition: verdict.decision for verdict in result.verdict.conditions}
+    every: list[ControlEvidence | AttackEvidence] = [*evidence.controls, *evidence.attacks]
+    rows = []
+    for record in every:
+        if isinstance(record, ControlEvidence):
+            condition, linkability = ORIGINAL, record.auc
+            rates = {threshold: pair for threshold, *pair in record.rates}
+        else:
+            condition, linkability = record.condition, record.linkability
+            rates = {match.threshold: [match.counted, match.non_mated] for match in record.matches}
+        mated, non_mated = rates.get(name, [_UNMEASURED] * 2)
+        rows.append(
+            Row(
+                condition,
+                record.attack,
+                record.encoder,
+                name_attacker(result, record),
+                record.subjects,
+                mated,
+                non_mated,
+                record.search,
+                linkability,
+                record.fta,
+                decisions.get(condition),
+            )
+        )
+    severity = list(Decision)
+
+    def order(row: Row) -> tuple[int, float, str]:
+        bounds = [each.linkability.at_most for each in rows if each.condition == row.condition]
+        worst = max((2.0 if bound != bound else bound for bound in bounds), default=2.0)
+        return -1 if row.decision is None else severity.index(row.decision), worst, row.condition
+
+    return sorted(rows, key=order)
+
+
+def find_strongest(rows: Iterable[Row]) -> dict[str, Row]:
+    """Return for each defacer the attacker that links most: by linkability, then by rank 1."""
+
+    def strength(row: Row) -> tuple[float, float]:
+        values = row.linkability.value, row.search.rank1.value
+        return values[0] if values[0] == values[0] else -1.0, values[1] if values[1] == values[1] else -1.0
+
+    strongest: dict[str, Row] = {}
+    for row in rows:
+        if row.decision is not None and (
+            row.condition not in strongest or strength(row) > strength(strongest[row.condition])
+        ):
+            strongest[row.condition] = row
+    return strongest
+
+
+def distance_at(result: AuditResult) -> float:
+    """Return the distance of the policy's threshold for the first encoder; NaN where the cohort offers none."""
+    name = result.verdict.policy.threshold
+    return next((t.distance for t in result.calibrations[0].thresholds if t.name == name), math.nan)
+
+
+def compare_attackers(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """Say on each defacer what the controls of the attackers show: (defacer and encoder, name, value)."""
+
+    def where(record: LeakGap | CrossedEvidence) -> str:
+        return f"{record.condition}, {record.encoder}" if len(evidence.encoders) > 1 else record.condition
+
+    for leak in evidence.leaks:
+        gap = f"rank 1 {estimate_text(leak.rank1)}, linkability {estimate_text(leak.linkability)}"
+        yield where(leak), "aligned minus registered", gap
+    for crossed in evidence.crossed:
+        chance = percent(crossed.chance)
+        pixels = f"first {rate_text(crossed.pixels_first)}, AUC {estimate_text(crossed.pixels_auc)}"
+        marks = f"first {rate_text(crossed.landmarks_first)}, AUC {estimate_text(crossed.landmarks_auc)}"
+        yield where(crossed), "crossed: owner of the pixels", f"{pixels}; chance {chance}"
+        yield where(crossed), "crossed: owner of the landmarks", f"{marks}; chance {chance}"
+
+
+# --- rules ---
+
+
+def list_checks(result: AuditResult) -> list[tuple[str, Check]]:
+    """List every rule that was applied with the defacer that it concerns (``"all"``), the gravest first."""
+    verdict = result.verdict
+    checks = [(check.condition or "all", check) for check in verdict.checks]
+    checks += [(each.condition, check) for each in verdict.conditions for check in each.checks]
+    severity = list(Decision)
+    return sorted(checks, key=lambda item: -severity.index(item[1].decision))
+
+
+def explain_verdict(result: AuditResult) -> str:
+    """Give the reason of the verdict in one sentence: the rule that decided, or what held where all were met."""
+    verdict = result.verdict
+    checks = list_checks(result)
+    if verdict.decision is Decision.PASS:
+        subjects = min((attack.subjects for attack in result.evidence.attacks), default=0)
+        return (
+            f"Every one of {len(checks)} rules held for {counted(len(verdict.conditions), 'defacer')}, with "
+            f"{subjects} subjects compared: the attackers recognise the originals, and the upper bounds of what they "
+            "still link after defacing lie within the policy's limits."
+        )
+    reasons = [(concerns, check) for concerns, check in checks if check.decision is verdict.decision]
+    if not reasons:
+        return "A rule was not met; see the rules below."
+    concerns, check = reasons[0]
+    more = f" ({counted(len(reasons) - 1, 'further reason')} below.)" if len(reasons) > 1 else ""
+    return (check.text if concerns == "all" else f"{concerns}, {check.text}") + more
+
+
+# --- subjects and scans ---
+
+
+def list_exposed(result: AuditResult) -> dict[str, dict[str, list[str]]]:
+    """Return the subjects whom an attacker both finds first and matches, with these attackers, for each defacer."""
+    exposed: dict[str, dict[str, list[str]]] = {each.condition: {} for each in result.verdict.conditions}
+    for record in result.subjects:
+        if record.rank_after == 1 and record.matched_after:
+            attackers = exposed.setdefault(record.condition, {}).setdefault(record.subject, [])
+            attackers.append(name_attacker(result, record))
+    return exposed
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRisk:
+    """A scan with how its subject is found by the attacker that finds it best. NaN = not compared, or an original.
+
+    ``attack`` names the attacker with the best rank, then the smallest distance; ``matched`` says whether any attacker
+    matched at the Youden threshold. Ranks and distances are the best over a subject's scans of that defacer.
+    """
+
+    scan: ScanRow
+    attack: str = ""
+    rank: float = math.nan
+    distance: float = math.nan
+    matched: bool = False
+
+
+def _last_if_nan(value: float) -> float:
+    return math.inf if value != value else value
+
+
+def list_risks(result: AuditResult) -> list[ScanRisk]:
+    """List every scan, the most exposed first: matched, then by rank, then by distance; originals last.
+
+    Of several encoders each scan shows what the one that finds it best found.
+    A result of distances alone has no scans: then there is a row per subject and defacer.
+    """
+    subjects: dict[tuple[str, str], list[SubjectEvidence]] = {}
+    for record in result.subjects:
+        subjects.setdefault((record.subject, record.condition), []).append(record)
+    scans: dict[tuple[str, ...], dict[str, ScanRow]] = {}
+    for scan in result.scans:
+        scans.setdefault((scan.subject, scan.session, scan.condition, scan.file), {})[scan.encoder] = scan
+    if not scans:
+        for subject, condition in subjects:
+            row = ScanRow(subject, "", condition, "", Status.OK, "", math.nan, math.nan, (), 0.0)
+            scans[subject, "", condition, ""] = {"": row}
+    risks = []
+    for (subject, _, condition, _), by_encoder in scans.items():
+        scan = next(iter(by_encoder.values()))
+        records = subjects.get((subject, condition), [])
+        if not records:
+            risks.append(ScanRisk(scan))
+            continue
+        easiest = min(records, key=lambda r: (_last_if_nan(r.rank_after), _last_if_nan(r.distance_after)))
+        who = "" if math.isnan(easiest.distance_after) else name_attacker(result, easiest)
+        matched = any(record.matched_after for record in records)
+        scan = by_encoder.get(easiest.encoder, scan)
+        risks.append(ScanRisk(scan, who, easiest.rank_after, easiest.distance_after, matched))
+
+    def order(risk: ScanRisk) -> tuple[object, ...]:
+        scan = risk.scan
+        who = natural_key(scan.condition), natural_key(scan.subject), natural_key(scan.session)
+        found = _last_if_nan(risk.rank), _last_if_nan(risk.distance)
+        return (scan.condition == ORIGINAL, not risk.matched, *found, *who)
+
+    return sorted(risks, key=order)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How many scans of one condition came how far; ``excluded`` says why the others did not."""
+
+    condition: str
+    listed: int
+    read: int
+    rendered: int
+    acquired: int
+    subjects: int
+    excluded: tuple[tuple[str, int], ...]
+    noted: tuple[tuple[str, int], ...]
+
+
+def count_flow(result: AuditResult) -> list[Flow]:
+    """Follow the scans of each condition from the manifest to the comparisons, under the naive attacker."""
+    compared: dict[str, int] = {}
+    for row in list_rows(result):
+        compared[row.condition] = max(row.subjects, compared.get(row.condition, 0))
+    several = len({scan.encoder for scan in result.scans}) > 1
+    flows = []
+    for condition, encoder in dict.fromkeys((scan.condition, scan.encoder) for scan in result.scans):
+        scans = [scan for scan in result.scans if (scan.condition, scan.encoder) == (condition, encoder)]
+        lost: dict[str, int] = {}
+        noted: dict[str, int] = {}
+        for scan in scans:
+            if scan.status is not Status.OK:
+                counts = noted if scan.status in _ACQUIRED else lost
+                counts[STATUS_TEXT[scan.status]] = counts.get(STATUS_TEXT[scan.status], 0) + 1
+            for code in dict.fromkeys(f.code.replace("_", " ") for f in scan.findings if f.severity != "info"):
+                noted[code] = noted.get(code, 0) + 1
+        flows.append(
+            Flow(
+                f"{condition}, {encoder}" if several else condition,
+                len(scans),
+                sum(scan.status not in _NOT_READ for scan in scans),
+                sum(scan.status not in _NOT_RENDERED for scan in scans),
+                sum(scan.status in _ACQUIRED for scan in scans),
+                compared.get(condition, 0),
+                tuple(lost.items()),
+                tuple(noted.items()),
+            )
+        )
+    return flows
