@@ -19,6 +19,7 @@ from reid_audit.report import (
     find_strongest,
     list_checks,
     list_exposed,
+    list_notices,
     list_rows,
     mend_text,
     percent,
@@ -156,7 +157,7 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     what = [result.cohort, counted(subjects, "subject"), counted(len(result.scans), "scan") if result.scans else ""]
     what.append(f"encoder {encoders}" if encoders else "")
     out.print(f"{_word(result.verdict.decision)}  {escape(', '.join(filter(None, what)))}")
-    for notice in (*result.notices, *result.mismatches):
+    for notice in list_notices(result):
         out.print(f"[yellow]Note:[/] {escape(notice if verbosity else _first_sentence(notice))}")
     out.print()
     _say_defacers(result)

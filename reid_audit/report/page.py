@@ -31,6 +31,7 @@ from reid_audit.report.rows import (
     find_strongest,
     list_checks,
     list_exposed,
+    list_notices,
     list_risks,
     list_rows,
 )
@@ -170,6 +171,7 @@ def _numbers(result: AuditResult) -> dict[str, Any]:
     return {
         "result": result,
         "reason": explain_verdict(result),
+        "notices": list_notices(result),
         "rows": rows,
         "controls": [row for row in rows if row.decision is None],
         "strongest": find_strongest(rows),

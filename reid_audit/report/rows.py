@@ -24,7 +24,7 @@ from reid_audit.records import (
     SubjectEvidence,
     natural_key,
 )
-from reid_audit.report.words import STATUS_TEXT, counted, estimate_text, percent, rate_text
+from reid_audit.report.words import STATUS_TEXT, counted, estimate_text, join_words, percent, rate_text
 
 _UNMEASURED = Rate(math.nan, math.nan, math.nan, 0, 0, 0, method="not measured")
 _NOT_READ = (Status.UNREADABLE,)
@@ -180,6 +180,14 @@ def explain_verdict(result: AuditResult) -> str:
     concerns, check = reasons[0]
     more = f" ({counted(len(reasons) - 1, 'further reason')} below.)" if len(reasons) > 1 else ""
     return (check.text if concerns == "all" else f"{concerns}, {check.text}") + more
+
+
+def list_notices(result: AuditResult) -> list[str]:
+    """List what a reader must know: whose the verdict is of several encoders, fallbacks, other settings."""
+    deciders = join_words(list(result.verdict.encoders))
+    several = [f"The verdict is the worst over {len(result.encoders)} encoders: that of {deciders}."]
+    other = [f"The calibration was made under other settings, and the user allowed it: {m}" for m in result.mismatches]
+    return [*several[: len(result.encoders) > 1], *result.notices, *other]
 
 
 # --- subjects and scans ---

@@ -218,7 +218,7 @@ def test_the_verdict_follows_the_recogniser_that_the_defacer_does_not_blind(
     say_result(result)
     told = " ".join(capsys.readouterr().out.split())
     for output in (" ".join(page.split()), told):
-        for words in ("worst over 2 encoders", f"What binds is {SEEING}", "STAND-IN", BLINDED, "FAIL"):
+        for words in ("worst over 2 encoders", f"that of {SEEING}", "STAND-IN", BLINDED, "FAIL"):
             assert words in output, words
     assert str(tmp_path) not in page + text + told
     rows = (tmp_path / "out" / "comparisons.csv").read_text().splitlines()
