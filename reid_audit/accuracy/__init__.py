@@ -8,12 +8,12 @@ TMR, FMR, FNMR
     True and false match rate; FNMR = 1 - TMR. J = TMR - FMR = 1 - 2 HTER, so the Youden threshold has the least HTER.
 FTA
     Failure to acquire: share of scans that gave no vector. FAR = FMR (1 - FTA).
-mate, stranger
-    The reference of the probe's own person; any other reference.
+mate, non-mated reference
+    The reference of the probe's own subject; any other reference.
 rank
-    1 + the number of strangers strictly nearer than the mate: ties go to the attacker.
+    1 + the number of non-mated references strictly nearer than the mate: ties go to the attacker.
 held out
-    Measured on people who had no part in choosing the threshold.
+    Measured on subjects who had no part in choosing the threshold.
 """
 
 from reid_audit.accuracy.between import compare_pairwise
@@ -38,9 +38,9 @@ from reid_audit.accuracy.curves import (
 )
 from reid_audit.accuracy.evidence import assess
 from reid_audit.accuracy.pairs import split_encoders
-from reid_audit.accuracy.people import list_subjects
 from reid_audit.accuracy.ranking import rank_defacers
 from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
+from reid_audit.accuracy.subjects import list_subjects
 
 __all__ = [
     "Crossing",

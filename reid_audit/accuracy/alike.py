@@ -63,9 +63,9 @@ def require_alike(results: Sequence[AuditResult], names: Sequence[str]) -> None:
 
 
 def merge_subjects(results: Sequence[AuditResult]) -> tuple[list[SubjectEvidence], int]:
-    """Join the subjects of all results; a label means one person only where the originals gave the same distance.
+    """Join the subjects of all results; a label means one subject only where the originals gave the same distance.
 
-    Returns the subjects, and how many labels stand for another person than in an earlier result: they are kept apart.
+    Returns the subjects, and how many labels stand for another subject than in an earlier result: they are kept apart.
     """
     before: dict[tuple[str, str, str], float] = {}
     merged: list[SubjectEvidence] = []

@@ -48,15 +48,15 @@ def count_unacquired(acquired: Acquisition, sessions: int, confidence: float) ->
 
 
 def measure_matches(attempt: Attempt, threshold: Threshold, *, confidence: float) -> MatchRates:
-    """Measure how often defaced scans match their own person, three ways, and strangers beside it."""
-    t, own, non_mated = threshold.distance, attempt.own, attempt.non_mated
-    who, seen, hit = own.probe, ~np.isnan(own.distance), own.distance < t
+    """Measure how often defaced scans match their own subject, three ways, and non-mated references beside it."""
+    t, mated, non_mated = threshold.distance, attempt.mated, attempt.non_mated
+    who, seen, hit = mated.probe, ~np.isnan(mated.distance), mated.distance < t
     was = attempt.before < t
-    people = find_subjects(who)
-    matched = np.isin(people, who[hit])
+    subjects = find_subjects(who)
+    matched = np.isin(subjects, who[hit])
 
     def share_below(end: float) -> float:
-        return math.nan if math.isnan(end) or not len(who) else float((own.distance < end).mean())
+        return math.nan if math.isnan(end) or not len(who) else float((mated.distance < end).mean())
 
     return MatchRates(
         threshold=threshold.name,
@@ -64,7 +64,7 @@ def measure_matches(attempt: Attempt, threshold: Threshold, *, confidence: float
         counted=subject_rate(hit, who, confidence=confidence)[0],
         acquired=subject_rate(hit[seen], who[seen], confidence=confidence)[0],
         worst=subject_rate(np.isnan(attempt.filled) | (attempt.filled < t), who, confidence=confidence)[0],
-        subjects=subject_rate(matched, people, confidence=confidence)[0],
+        subjects=subject_rate(matched, subjects, confidence=confidence)[0],
         non_mated=rate_of_pairs(non_mated.distance < t, non_mated.probe, non_mated.reference, confidence=confidence),
         still_matched=subject_rate(hit[was], who[was], confidence=confidence)[0],
         at_low=share_below(threshold.low),
@@ -76,10 +76,10 @@ def measure_matches(attempt: Attempt, threshold: Threshold, *, confidence: float
 # --- linkability ---
 
 
-def measure_linkability(own: Pairs, non_mated: Pairs, *, confidence: float, missing: str) -> Estimate:
-    """Measure the AUC of own against strangers' comparisons; ``missing`` is the reason where there are none."""
+def measure_linkability(mated: Pairs, non_mated: Pairs, *, confidence: float, missing: str) -> Estimate:
+    """Measure the AUC of mated against non-mated comparisons; ``missing`` is the reason where there are none."""
     found = auc_of_pairs(
-        own.distance, own.probe, non_mated.distance, non_mated.probe, non_mated.reference, confidence=confidence
+        mated.distance, mated.probe, non_mated.distance, non_mated.probe, non_mated.reference, confidence=confidence
     )
     return replace(found, reason=missing) if math.isnan(found.value) else found
 
@@ -94,40 +94,40 @@ def _measure_within(searches: Searches, confidence: float) -> Estimate:
     return replace(found, reason="no probe has both a mate and a stranger") if math.isnan(found.value) else found
 
 
-def _measure_parrot(table: Scores, attempt: Attempt, confidence: float) -> Estimate:
-    own, non_mated = (
+def _measure_defaced_gallery(table: Scores, attempt: Attempt, confidence: float) -> Estimate:
+    mated, non_mated = (
         table.select(group, attempt.attack, attempt.condition)
         for group in (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
     )
-    return measure_linkability(own, non_mated, confidence=confidence, missing="nobody has two defaced visits")
+    return measure_linkability(mated, non_mated, confidence=confidence, missing="nobody has two defaced visits")
 
 
 # --- tests ---
 
 
 def _by_person(values: NDArray[np.float64], subject: NDArray[np.intp]) -> NDArray[np.float64]:
-    """Mean of each person's values."""
+    """Mean of each subject's values."""
     count = np.bincount(subject)
     return np.asarray(np.bincount(subject, values)[count > 0] / count[count > 0])
 
 
-def _identity_blocks(own: Pairs, non_mated: Pairs) -> list[NDArray[np.float64]]:
-    """One (n, n) matrix per pair of sessions, over the people who have an own comparison."""
-    people = find_subjects(own.probe)
-    if not len(people) or not len(non_mated.distance):
+def _identity_blocks(mated: Pairs, non_mated: Pairs) -> list[NDArray[np.float64]]:
+    """One (n, n) matrix per pair of sessions, over the subjects who have a mated comparison."""
+    subjects = find_subjects(mated.probe)
+    if not len(subjects) or not len(non_mated.distance):
         return []
-    size = 1 + int(max(p.max(initial=0) for p in (own.probe, non_mated.probe, non_mated.reference)))
-    place = np.full(size + 1, -1)  # the last entry answers for unknown people, whose code is -1
-    place[people] = np.arange(len(people))
+    size = 1 + int(max(p.max(initial=0) for p in (mated.probe, non_mated.probe, non_mated.reference)))
+    place = np.full(size + 1, -1)  # the last entry answers for unknown subjects, whose code is -1
+    place[subjects] = np.arange(len(subjects))
     blocks: dict[tuple[int, int], NDArray[np.float64]] = {}
-    for pairs in (own, non_mated):
+    for pairs in (mated, non_mated):
         row, column = place[pairs.probe], place[pairs.reference]
         stride = int(pairs.reference_session.max()) + 1
         visits = pairs.probe_session * stride + pairs.reference_session
         for visit in np.flatnonzero(np.bincount(visits)):
             at = (visits == visit) & (row >= 0) & (column >= 0)
             key = int(visit) // stride, int(visit) % stride
-            block = blocks.setdefault(key, np.full((len(people), len(people)), np.nan))
+            block = blocks.setdefault(key, np.full((len(subjects), len(subjects)), np.nan))
             block[row[at], column[at]] = pairs.distance[at]
     return list(blocks.values())
 
@@ -141,25 +141,25 @@ def _test(
     permutations: int,
     margin: float,
 ) -> tuple[TestResult, ...]:
-    own, group, people = attempt.own, attempt.group.value, attempt.people
-    both = ~np.isnan(own.distance) & ~np.isnan(attempt.before) & (own.probe >= 0)
+    mated, group, subjects = attempt.mated, attempt.group.value, attempt.subjects
+    both = ~np.isnan(mated.distance) & ~np.isnan(attempt.before) & (mated.probe >= 0)
     against = f"{group} vs {Group.DEFACED_DIFFERENT.value}"
     tests = (
-        mann_whitney(own.distance, different.distance, compared=f"{group} vs different", subjects=people),
-        mann_whitney(own.distance, attempt.non_mated.distance, compared=against, subjects=people),
+        mann_whitney(mated.distance, different.distance, compared=f"{group} vs different", subjects=subjects),
+        mann_whitney(mated.distance, attempt.non_mated.distance, compared=against, subjects=subjects),
         mann_whitney(
             attempt.before[both],
-            own.distance[both],
+            mated.distance[both],
             compared=f"same vs {group}",
-            subjects=len(np.unique(own.probe[both])),
+            subjects=len(np.unique(mated.probe[both])),
         ),
         wilcoxon(
-            _by_person(attempt.before[both], own.probe[both]),
-            _by_person(own.distance[both], own.probe[both]),
+            _by_person(attempt.before[both], mated.probe[both]),
+            _by_person(mated.distance[both], mated.probe[both]),
             compared=f"same vs {group}",
         ),
         permute_identities(
-            _identity_blocks(own, attempt.non_mated), rng=rng, permutations=permutations, compared=against
+            _identity_blocks(mated, attempt.non_mated), rng=rng, permutations=permutations, compared=against
         ),
         bounded_below(linkability, margin, compared=against),
     )
@@ -189,7 +189,7 @@ def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
         )
     if attempt.group is Group.DEFACED_SAME_SCAN:
         notes.append("compared with the very scan that was defaced, which flatters the attacker: nobody has two visits")
-    if not len(attempt.own.distance):
+    if not len(attempt.mated.distance):
         notes.append(f"match rates: there are no {attempt.group.value} comparisons with an acquired reference")
     if not len(attempt.non_mated.distance):
         notes.append("linkability: there are no defaced_different comparisons")
@@ -201,7 +201,7 @@ def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
             f"no face found in {faceless} of {len(attempt.acquired.seen)} defaced scans; each counts as a guess in "
             "linkability and as no match in match rates"
         )
-    if (attempt.own.probe < 0).any():
+    if (attempt.mated.probe < 0).any():
         notes.append("some comparisons name no subject: their intervals count each as a person of its own")
     return tuple(notes)
 
@@ -222,13 +222,13 @@ def assess_attempt(
     youden = next((t for t in thresholds if t.name == "youden"), None)
     group = attempt.group.value
     missing = f"there are no {group} or no defaced_different comparisons"
-    linkability = measure_linkability(attempt.own, attempt.non_mated, confidence=confidence, missing=missing)
-    seen = attempt.own.acquired(), attempt.non_mated.acquired()
+    linkability = measure_linkability(attempt.mated, attempt.non_mated, confidence=confidence, missing=missing)
+    seen = attempt.mated.acquired(), attempt.non_mated.acquired()
     return AttackEvidence(
         condition=attempt.condition,
         attack=attempt.attack,
         group=attempt.group,
-        subjects=attempt.people,
+        subjects=attempt.subjects,
         fta=count_unacquired(attempt.acquired, attempt.sessions, confidence),
         matches=()
         if attempt.group is Group.DEFACED_DEFACED_SAME
@@ -248,7 +248,7 @@ def assess_attempt(
             confidence=confidence,
             missing=f"there are no {group} or no different comparisons with a face",
         ),
-        defaced_gallery=_measure_parrot(table, attempt, confidence),
+        defaced_gallery=_measure_defaced_gallery(table, attempt, confidence),
         tests=_test(attempt, originals.different, linkability, rng=rng, permutations=permutations, margin=margin),
         notes=_note(attempt, calibration),
         encoder=attempt.encoder,
@@ -280,7 +280,7 @@ def assess_control(
         notes.append("there are no two originals of different people in one visit")
     return ControlEvidence(
         attack=attack,
-        subjects=originals.people,
+        subjects=originals.subjects,
         rates=rates,
         auc=measure_linkability(
             same.acquired(),
@@ -298,7 +298,7 @@ def assess_control(
         tests=(
             replace(
                 mann_whitney(
-                    same.distance, different.distance, compared="same vs different", subjects=originals.people
+                    same.distance, different.distance, compared="same vs different", subjects=originals.subjects
                 ),
                 encoder=originals.encoder,
             ),

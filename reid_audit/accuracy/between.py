@@ -1,4 +1,4 @@
-"""Defacers against each other, paired by person."""
+"""Defacers against each other, paired by subject."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from reid_audit.stats import adjust, mcnemar, wilcoxon
 
 
 def compare_pairwise(people: Iterable[SubjectEvidence]) -> tuple[TestResult, ...]:
-    """Test each two defacers on the people whom both defaced, under each attacker.
+    """Test each two defacers on the subjects whom both defaced, under each attacker.
 
     Parameters
     ----------
-    people : iterable of SubjectEvidence
-        Of several conditions and attacks; one row per person, condition and attack.
+    subjects : iterable of SubjectEvidence
+        Of several conditions and attacks; one row per subject, condition and attack.
 
     Returns
     -------

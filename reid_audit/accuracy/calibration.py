@@ -1,4 +1,4 @@
-"""Thresholds from the originals, with what they are worth on people who did not choose them."""
+"""Thresholds from the originals, with what they are worth on subjects who did not choose them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _find_points(same: NDArray[np.float64], different: NDArray[np.float64], roc:
 def _invert(fmr: Rate, different: NDArray[np.float64]) -> tuple[float, float]:
     """Interval of a threshold at a fixed FMR: the quantiles at the ends of the FMR's own interval (Woodruff 1952).
 
-    FMR's interval knows that pairs share people, and so does this one; redrawing people covers less (see `calibrate`).
+    FMR's interval knows that pairs share subjects, and so does this one; redrawing them covers less (see `calibrate`).
     """
     if math.isnan(fmr.low) or not different.size:
         return math.nan, math.nan
@@ -71,7 +71,7 @@ class _HeldOut(NamedTuple):
 
 
 def _hold_out(same: Pairs, different: Pairs, *, seed: int) -> _HeldOut | None:
-    """Choose thresholds without a fold of people and judge them on pairs whose both ends are in the fold."""
+    """Choose thresholds without a fold of subjects and judge them on pairs whose both ends are in the fold."""
     people = find_subjects(same.probe, different.probe, different.reference)
     if len(people) < 2 * _FOLDS or not all_named(same, different):
         return None
@@ -112,7 +112,7 @@ def calibrate(
     fingerprint : Fingerprint
         The settings that made the distances.
     seed : int
-        Of the redrawn people and of the folds.
+        Of the redrawn subjects and of the folds.
     draws : int
         Bootstrap draws for the thresholds' intervals.
     confidence : float
@@ -127,8 +127,8 @@ def calibrate(
 
     Notes
     -----
-    Held-out rates come from five folds of people: the threshold is chosen on pairs that touch nobody in the fold,
-    and judged on pairs whose both ends are in it. They need ten people.
+    Held-out rates come from five folds of subjects: the threshold is chosen on pairs that touch nobody in the fold,
+    and judged on pairs whose both ends are in it. They need ten subjects.
 
     Intervals of the Youden and EER thresholds are those of `threshold_intervals.bound_thresholds`. Those of the
     thresholds at a fixed FMR are the quantiles at the ends of the interval of that FMR: nominal 95 % cover 93-98 % at

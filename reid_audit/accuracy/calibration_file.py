@@ -16,7 +16,7 @@ class _CalibrationFile:
 
 
 def write_calibrations(calibrations: Calibration | Iterable[Calibration], path: Path) -> None:
-    """Write calibrations as JSON, one per encoder. NaN becomes null; no person's distance is in it.
+    """Write calibrations as JSON, one per encoder. NaN becomes null; no subject's distance is in it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Which recogniser tells people apart best on portraits of this cohort: the one that an attacker would take.
+"""Which recogniser tells subjects apart best on portraits of this cohort: the one that an attacker would take.
 
 Recognisers are made for photographs; how well they do on drawn heads has to be measured on the originals. The numbers
 are those of Molchanova et al. 2023 (appendix D: Kruskal-Wallis H and the overlap of same and different), and those that
@@ -40,13 +40,13 @@ CHANCE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EncoderScore:
-    """How well one recogniser tells people apart on originals.
+    """How well one recogniser tells subjects apart on originals.
 
     Attributes
     ----------
     encoder : str
     subjects : int
-        People with a same pair.
+        Subjects with a same pair.
     same, different : int
         Pairs with a distance.
     h : TestResult
@@ -92,7 +92,7 @@ class EncoderChoice:
     ----------
     scores : tuple of EncoderScore
     recommended : str
-        The first, or empty where none tells people apart.
+        The first, or empty where none tells subjects apart.
     equals : tuple of str
         Others that the cohort cannot tell from the first: their AUC lies in the interval of its AUC. Where the attacks
         are many models, run these too.
@@ -116,7 +116,7 @@ class EncoderChoice:
 def score_encoder(
     encoder: str, scores: ScoreTable, *, attack: str = "naive", seconds: float = math.nan, confidence: float = 0.95
 ) -> EncoderScore:
-    """Measure how well one recogniser tells the people of a cohort apart.
+    """Measure how well one recogniser tells the subjects of a cohort apart.
 
     Parameters
     ----------
@@ -139,10 +139,10 @@ def score_encoder(
     table = Scores(scores)
     originals = find_originals(table, attack)
     same, different = originals.same, originals.different
-    own, other = same.acquired(), different.acquired()
-    roc = measure_roc(own.distance, other.distance)
+    mated_seen, non_mated_seen = same.acquired(), different.acquired()
+    roc = measure_roc(mated_seen.distance, non_mated_seen.distance)
     overlap = 1 - float(np.max(roc.tmr - roc.fmr)) if roc.threshold.size else math.nan
-    threshold, reason = find_fmr(other.distance, FMR_POINTS["fmr1"])
+    threshold, reason = find_fmr(non_mated_seen.distance, FMR_POINTS["fmr1"])
     judged = slice(None) if not math.isnan(threshold) else slice(0)
     tmr, _, _ = subject_rate(same.distance[judged] < threshold, same.probe[judged], confidence=confidence)
     auc = auc_of_pairs(
@@ -152,9 +152,9 @@ def score_encoder(
     return EncoderScore(
         encoder=encoder,
         subjects=subjects,
-        same=len(own.distance),
-        different=len(other.distance),
-        h=kruskal([own.distance, other.distance], compared="same vs different", subjects=subjects),
+        same=len(mated_seen.distance),
+        different=len(non_mated_seen.distance),
+        h=kruskal([mated_seen.distance, non_mated_seen.distance], compared="same vs different", subjects=subjects),
         overlap=overlap,
         auc=auc,
         threshold=threshold,
@@ -233,7 +233,7 @@ def _tabulate(choice: EncoderChoice) -> str:
 
 
 def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False) -> Path:
-    """Write a comparison of recognisers as ``choice.json`` and ``choice.csv``: rates of a cohort, of no single person.
+    """Write a comparison of recognisers as ``choice.json`` and ``choice.csv``: rates of a cohort, of no single subject.
 
     Returns
     -------

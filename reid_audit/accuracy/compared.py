@@ -3,7 +3,7 @@
 A comparison whose *reference* (an original) was not acquired says nothing about the defacer: it is left out of every
 rate of defaced scans and shows in the originals' FTA. A *probe* that was not acquired stays: it is no match in
 ``counted``, what the aligned attacker got or else a match in ``worst``, finds nobody in searches, and its comparison
-with its own person counts one half in linkability, as a guess would.
+with its own subject counts one half in linkability, as a guess would.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Originals:
     acquired : Acquisition
         Of original scans.
     searches : Searches
-        First-visit originals: the mate from another visit, strangers from the first, either way round.
+        First-visit originals: the mate from another visit, non-mated references from the first, either way round.
     sessions : int
         Number of session labels in the table.
     encoder : str
@@ -52,8 +52,8 @@ class Originals:
     encoder: str
 
     @property
-    def people(self) -> int:
-        """People with two original visits."""
+    def subjects(self) -> int:
+        """Subjects with two original visits."""
         return len(find_subjects(self.same.probe))
 
 
@@ -67,10 +67,10 @@ def find_originals(table: Scores, attack: str) -> Originals:
             pairs = table.select(group, attack, condition)
             ends.append((scan_keys(pairs, sessions)[1], pairs.distance))
     acquired = find_acquired(ends)
-    own, non_mated = (
+    mated, non_mated = (
         pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (same, different.joined(different.flipped()))
     )
-    searches = search_gallery(own, non_mated, sessions, any_reference_session=True)
+    searches = search_gallery(mated, non_mated, sessions, any_reference_session=True)
     return Originals(same, different, acquired, searches, sessions, table.encoder)
 
 
@@ -89,23 +89,23 @@ class Attempt:
     condition, attack : str
     group : Group
         ``defaced_same``, or ``defaced_same_scan`` where there is none; ``defaced_defaced_same`` for a defaced gallery.
-    own, strangers : Pairs
-        Comparisons with the person's own originals, and with others'.
+    mated, non_mated : Pairs
+        Comparisons with the subject's own originals, and with others'.
     before : (n,) float64
-        Distance of the same two visits before defacing, for each of ``own``; NaN = none.
+        Distance of the same two visits before defacing, for each of ``mated``; NaN = none.
     filled : (n,) float64
-        Distances of ``own``, where there is none those of the aligned attacker.
+        Distances of ``mated``, where there is none those of the aligned attacker.
     acquired : Acquisition
         Of defaced scans.
     searches : Searches
     lost : int
-        Own comparisons that were left out because the reference was not acquired.
+        Mated comparisons that were left out because the reference was not acquired.
     """
 
     condition: str
     attack: str
     group: Group
-    own: Pairs
+    mated: Pairs
     non_mated: Pairs
     before: NDArray[np.float64]
     filled: NDArray[np.float64]
@@ -116,9 +116,9 @@ class Attempt:
     encoder: str
 
     @property
-    def people(self) -> int:
-        """People with a comparison with their own original."""
-        return len(find_subjects(self.own.probe))
+    def subjects(self) -> int:
+        """Subjects with a comparison with their own original."""
+        return len(find_subjects(self.mated.probe))
 
 
 def find_attempt(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
@@ -126,50 +126,50 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
     sessions = originals.sessions
     groups = {group: table.select(group, attack, condition) for group in _DEFACED}
     if not any(len(pairs.distance) for pairs in groups.values()):
-        return _find_parrot(table, originals, condition, attack)
+        return _find_defaced_gallery(table, originals, condition, attack)
     across = len(groups[Group.DEFACED_SAME].distance) > 0
     group = Group.DEFACED_SAME if across or not len(groups[Group.DEFACED_SAME_SCAN].distance) else _DEFACED[2]
     acquired = find_acquired([(scan_keys(p, sessions)[0], p.distance) for p in groups.values()])
-    theirs, non_mated = groups[group], groups[Group.DEFACED_DIFFERENT]
-    own = theirs.keep(_can_be_found(theirs, originals.acquired, sessions))
+    all_mated, non_mated = groups[group], groups[Group.DEFACED_DIFFERENT]
+    mated = all_mated.keep(_can_be_found(all_mated, originals.acquired, sessions))
     non_mated = non_mated.keep(_can_be_found(non_mated, originals.acquired, sessions))
-    filled = own.distance
+    filled = mated.distance
     if attack != ALIGNED:
-        filled = _fill(own, table.select(group, ALIGNED, condition), len(table.subjects), sessions)
+        filled = _fill(mated, table.select(group, ALIGNED, condition), len(table.subjects), sessions)
     return Attempt(
         condition,
         attack,
         group,
-        own,
+        mated,
         non_mated,
-        before=_find_before(own, originals.same, sessions),
+        before=_find_before(mated, originals.same, sessions),
         filled=filled,
         acquired=acquired,
-        searches=search_gallery(own, non_mated, sessions),
-        lost=len(theirs.distance) - len(own.distance),
+        searches=search_gallery(mated, non_mated, sessions),
+        lost=len(all_mated.distance) - len(mated.distance),
         sessions=sessions,
         encoder=table.encoder,
     )
 
 
-def _find_parrot(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
+def _find_defaced_gallery(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
     """Collect the comparisons of an attacker whose gallery is defaced too: references are defaced visits."""
     sessions = originals.sessions
-    theirs, non_mated = (table.select(group, attack, condition) for group in _BOTH_DEFACED)
-    ends = [(key, pairs.distance) for pairs in (theirs, non_mated) for key in scan_keys(pairs, sessions)]
+    all_mated, non_mated = (table.select(group, attack, condition) for group in _BOTH_DEFACED)
+    ends = [(key, pairs.distance) for pairs in (all_mated, non_mated) for key in scan_keys(pairs, sessions)]
     acquired = find_acquired(ends)
-    own, others = (pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (theirs, non_mated))
+    mated, non_mated = (pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (all_mated, non_mated))
     return Attempt(
         condition,
         attack,
         Group.DEFACED_DEFACED_SAME,
-        own,
-        others,
-        before=_find_before(own, originals.same, sessions),
-        filled=own.distance,
+        mated,
+        non_mated,
+        before=_find_before(mated, originals.same, sessions),
+        filled=mated.distance,
         acquired=acquired,
-        searches=search_gallery(own, others, sessions),
-        lost=len(theirs.distance) - len(own.distance),
+        searches=search_gallery(mated, non_mated, sessions),
+        lost=len(all_mated.distance) - len(mated.distance),
         sessions=sessions,
         encoder=table.encoder,
     )
@@ -195,12 +195,12 @@ def _fill(pairs: Pairs, other: Pairs, subjects: int, sessions: int) -> NDArray[n
     return np.where(np.isnan(pairs.distance), stand_in, pairs.distance)
 
 
-def _find_before(own: Pairs, same: Pairs, sessions: int) -> NDArray[np.float64]:
-    """Distance between the originals of the same person and two visits; NaN where it is one visit."""
+def _find_before(mated: Pairs, same: Pairs, sessions: int) -> NDArray[np.float64]:
+    """Distance between the originals of the same subject and two visits; NaN where it is one visit."""
 
     def key(p: Pairs) -> NDArray[np.int64]:
         a, b = np.minimum(p.probe_session, p.reference_session), np.maximum(p.probe_session, p.reference_session)
         person = p.probe.astype(np.int64)
         return np.where((person < 0) | (a == b), -1, (person * sessions + a) * sessions + b)
 
-    return _look_up(key(own), key(same), same.distance)
+    return _look_up(key(mated), key(same), same.distance)

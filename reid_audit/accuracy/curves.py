@@ -55,11 +55,11 @@ def measure_roc(same: ArrayLike, different: ArrayLike) -> Roc:
     """
     from sklearn.metrics import roc_curve
 
-    own, other = _distances(same, "same"), _distances(different, "different")
-    if not own.size or not other.size:
+    mated, non_mated = _distances(same, "same"), _distances(different, "different")
+    if not mated.size or not non_mated.size:
         return Roc(*(np.zeros(0),) * 3)
-    truth = np.concatenate([np.zeros(own.size, dtype=bool), np.ones(other.size, dtype=bool)])
-    scores = np.concatenate([own, other])
+    truth = np.concatenate([np.zeros(mated.size, dtype=bool), np.ones(non_mated.size, dtype=bool)])
+    scores = np.concatenate([mated, non_mated])
     # Positives are the different pairs, called so where distance >= threshold: the orientation of the literature.
     false, true, threshold = roc_curve(truth, scores, drop_intermediate=False)
     threshold[0] = np.nextafter(scores.max(), np.inf)
@@ -95,21 +95,21 @@ def find_fmr(different: ArrayLike, rate: float) -> tuple[float, str]:
     Not offered (NaN and a reason) below 3 / rate different pairs: by the rule of three, fewer cannot hold such a
     rate even if no pair matched and all were independent.
     """
-    other = _distances(different, "different")
+    non_mated = _distances(different, "different")
     needed = math.ceil(3 / rate - 1e-9)
-    if other.size < needed:
-        return math.nan, f"FMR {rate:.1%} needs {needed} different pairs; there are {other.size}"
-    place = math.floor(rate * other.size + 1e-9)
-    return float(np.partition(other, place)[place]), ""
+    if non_mated.size < needed:
+        return math.nan, f"FMR {rate:.1%} needs {needed} different pairs; there are {non_mated.size}"
+    place = math.floor(rate * non_mated.size + 1e-9)
+    return float(np.partition(non_mated, place)[place]), ""
 
 
 def measure_d_prime(same: ArrayLike, different: ArrayLike) -> float:
     """Return |mean difference| / root mean square of the two standard deviations; NaN where that is undefined."""
-    own, other = _distances(same, "same"), _distances(different, "different")
-    if own.size < 2 or other.size < 2:
+    mated, non_mated = _distances(same, "same"), _distances(different, "different")
+    if mated.size < 2 or non_mated.size < 2:
         return math.nan
-    spread = math.sqrt((float(own.var(ddof=1)) + float(other.var(ddof=1))) / 2)
-    return abs(float(own.mean() - other.mean())) / spread if spread > 0 else math.nan
+    spread = math.sqrt((float(mated.var(ddof=1)) + float(non_mated.var(ddof=1))) / 2)
+    return abs(float(mated.mean() - non_mated.mean())) / spread if spread > 0 else math.nan
 
 
 def thin(roc: Roc) -> Curve:

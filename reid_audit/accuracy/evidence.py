@@ -66,7 +66,7 @@ def assess(
     seed : int
         Of the permutation test.
     strata : pandas.DataFrame, optional
-        Index = subject labels; each column (sex, age band, site, scanner ...) divides the people. Empty cells are in
+        Index = subject labels; each column (sex, age band, site, scanner ...) divides the subjects. Empty cells are in
         no stratum.
     permutations : int
     confidence : float
@@ -74,7 +74,7 @@ def assess(
     margin : float
         Of the equivalence test of linkability.
     min_cell : int
-        Strata with fewer people are suppressed, and a second one where a single one could be had by subtraction.
+        Strata with fewer subjects are suppressed, and a second one where a single one could be had by subtraction.
     threshold : str
         Operating point by which the strongest attacker is told.
 
@@ -138,7 +138,7 @@ def _assess_encoder(
         mated = {}
         for condition in (c for c, by in evaluated if by == attack):
             attempt = find_attempt(table, originals, condition, attack)
-            mated[condition] = attempt.own.distance
+            mated[condition] = attempt.mated.distance
             attempts.setdefault(condition, []).append(attempt)
             attacks.append(
                 assess_attempt(

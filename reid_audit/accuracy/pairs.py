@@ -45,7 +45,7 @@ class Pairs(NamedTuple):
 
 
 def find_subjects(*codes: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the subject codes that occur, sorted; unknown people (-1) are nobody."""
+    """Return the subject codes that occur, sorted; unknown subjects (-1) are nobody."""
     there = np.zeros(1 + max((int(c.max(initial=-1)) for c in codes), default=-1) + 1, dtype=bool)
     for code in codes:
         there[code] = True

@@ -112,7 +112,7 @@ def rank_defacers(
     -------
     Comparison
         Defacers by decision, then by the upper bound of linkability under the attacker that links most; tests paired
-        by person, over those whose originals gave the same distance in both results.
+        by subject, over those whose originals gave the same distance in both results.
 
     Raises
     ------

@@ -20,12 +20,12 @@ REGISTERED = "registered"
 
 
 def _compared(attempt: Attempt) -> Compared:
-    own, non_mated = attempt.own, attempt.non_mated
-    return Compared(own.distance, own.probe, non_mated.distance, non_mated.probe, non_mated.reference)
+    mated, non_mated = attempt.mated, attempt.non_mated
+    return Compared(mated.distance, mated.probe, non_mated.distance, non_mated.probe, non_mated.reference)
 
 
 def measure_leak(aligned: Attempt, registered: Attempt, *, confidence: float) -> LeakGap:
-    """Measure how much more the aligned attacker finds than the registered one, on the same people."""
+    """Measure how much more the aligned attacker finds than the registered one, on the same subjects."""
     first, second = aligned.searches, registered.searches
     return LeakGap(
         condition=aligned.condition,
@@ -74,7 +74,7 @@ def assess_crossings(
     ----------
     condition : str
     crossings : sequence of Crossing
-        One or several per person; none give rates and AUCs of NaN.
+        One or several per subject; none give rates and AUCs of NaN.
     group : Group
         Which originals were searched.
     encoder : str

@@ -18,7 +18,7 @@ _CMC_STEPS = 100
 
 
 class Searches(NamedTuple):
-    """One row per search; a search is a probe scan looked up in one session's references. Without strangers: none.
+    """One row per search: a probe scan looked up in one session's references, of which some are non-mated.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class Searches(NamedTuple):
     mate : (q,) float64
         Distance of the mate; NaN = the probe was not acquired.
     closer : (q,) int
-        Strangers that are strictly nearer: rank = closer + 1, ties to the attacker.
+        Non-mated references that are strictly nearer: rank = closer + 1, ties to the attacker.
     gallery : (q,) int
         Acquired references, the mate among them.
     of : (n,) int
-        For each stranger comparison the row of its search, -1 = none.
-    strangers : Pairs
+        For each non-mated reference comparison the row of its search, -1 = none.
+    non_mated : Pairs
     """
 
     subject: NDArray[np.intp]
@@ -52,11 +52,11 @@ def _no_search(non_mated: Pairs) -> Searches:
     return Searches(none, np.zeros(0), none, none, np.full(len(non_mated.distance), -1, dtype=np.int64), non_mated)
 
 
-def search_gallery(own: Pairs, non_mated: Pairs, sessions: int, *, any_reference_session: bool = False) -> Searches:
-    """Look every probe of ``own`` up among its mate and the references of ``strangers``.
+def search_gallery(mated: Pairs, non_mated: Pairs, sessions: int, *, any_reference_session: bool = False) -> Searches:
+    """Look every probe of ``mated`` up among its mate and the references of ``non_mated``.
 
-    Both must hold comparisons with acquired references only. With ``any_reference_session`` the strangers of a
-    probe are taken from whatever session they are in (originals: the mate from another visit, strangers from the
+    Both must hold comparisons with acquired references only. With ``any_reference_session`` the non-mated references of
+    a probe are taken from whatever session they are in (originals: the mate from another visit, the others from the
     first).
     """
 
@@ -64,24 +64,24 @@ def search_gallery(own: Pairs, non_mated: Pairs, sessions: int, *, any_reference
         scan = pairs.probe.astype(np.int64) * sessions + pairs.probe_session
         return scan if any_reference_session else scan * sessions + pairs.reference_session
 
-    named = (own.probe >= 0) & (own.reference >= 0)
-    own = own.keep(named)
-    wanted, at = np.unique(key(own), return_index=True)  # one search per probe and gallery
+    named = (mated.probe >= 0) & (mated.reference >= 0)
+    mated = mated.keep(named)
+    wanted, at = np.unique(key(mated), return_index=True)  # one search per probe and gallery
     if not len(at):
         return _no_search(non_mated)
-    theirs = key(non_mated)
-    place = np.minimum(np.searchsorted(wanted, theirs), len(wanted) - 1)
-    found = (wanted[place] == theirs) & (non_mated.probe >= 0)
-    met = np.bincount(place[found], minlength=len(wanted)) > 0  # without a stranger there is no search
+    all_mated = key(non_mated)
+    place = np.minimum(np.searchsorted(wanted, all_mated), len(wanted) - 1)
+    found = (wanted[place] == all_mated) & (non_mated.probe >= 0)
+    met = np.bincount(place[found], minlength=len(wanted)) > 0  # without a non-mated reference there is no search
     if not met.any():
         return _no_search(non_mated)
     of, at = np.where(found, (np.cumsum(met) - 1)[place], -1), at[met]
-    mate, n = own.distance[at], len(at)
+    mate, n = mated.distance[at], len(at)
     inside = of >= 0
     nearer = non_mated.distance < mate[of]  # NaN on either side: not nearer
     closer = np.bincount(of[inside & nearer], minlength=n)
     gallery = 1 + np.bincount(of[inside], minlength=n)
-    return Searches(own.probe[at], mate, closer, gallery, of, non_mated)
+    return Searches(mated.probe[at], mate, closer, gallery, of, non_mated)
 
 
 def nobody(reason: str, confidence: float) -> SearchRates:

@@ -1,4 +1,4 @@
-"""How a threshold settles as a cohort grows: drawn from the people who are there."""
+"""How a threshold settles as a cohort grows: drawn from the subjects who are there."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ def measure_stability(
     Returns
     -------
     tuple of ThresholdStability
-        Sizes up to half of the people, then everybody (at most 200), without a spread: draws of nearly everybody are
-        nearly alike, which would look as if the threshold had settled. Empty under ten people.
+        Sizes up to half of the subjects, then everybody (at most 200), without a spread: draws of nearly everybody are
+        nearly alike, which would look as if the threshold had settled. Empty under ten subjects.
     """
     rng = np.random.default_rng(seed)
-    people = find_subjects(same.probe, different.probe, different.reference)
-    if len(people) < 10:
+    subjects = find_subjects(same.probe, different.probe, different.reference)
+    if len(subjects) < 10:
         return ()
-    if len(people) > _MOST:  # pairs grow with the square of people; a part of them shows the same curve
-        people = np.sort(rng.choice(people, _MOST, replace=False))
-    place = np.full(1 + max(int(c.max()) for c in (people, same.probe, different.probe, different.reference)), -1)
-    place[people] = np.arange(len(people))
-    own, probe, reference = place[same.probe], place[different.probe], place[different.reference]
-    kept, both = own >= 0, (probe >= 0) & (reference >= 0)
-    own, mine = own[kept], same.distance[kept]
+    if len(subjects) > _MOST:  # pairs grow with the square of subjects; a part of them shows the same curve
+        subjects = np.sort(rng.choice(subjects, _MOST, replace=False))
+    place = np.full(1 + max(int(c.max()) for c in (subjects, same.probe, different.probe, different.reference)), -1)
+    place[subjects] = np.arange(len(subjects))
+    mated, probe, reference = place[same.probe], place[different.probe], place[different.reference]
+    kept, both = mated >= 0, (probe >= 0) & (reference >= 0)
+    mated, mine = mated[kept], same.distance[kept]
     probe, reference, other = probe[both], reference[both], different.distance[both]
     found = []
-    for size in [*(s for s in _SIZES if 2 * s <= len(people)), len(people)]:
+    for size in [*(s for s in _SIZES if 2 * s <= len(subjects)), len(subjects)]:
         values = []
-        for _ in range(1 if size == len(people) else draws):
-            drawn = np.zeros(len(people), dtype=bool)
-            drawn[rng.choice(len(people), size, replace=False)] = True
-            values.append(find_youden(measure_roc(mine[drawn[own]], other[drawn[probe] & drawn[reference]]))[0])
+        for _ in range(1 if size == len(subjects) else draws):
+            drawn = np.zeros(len(subjects), dtype=bool)
+            drawn[rng.choice(len(subjects), size, replace=False)] = True
+            values.append(find_youden(measure_roc(mine[drawn[mated]], other[drawn[probe] & drawn[reference]]))[0])
         seen = np.array([value for value in values if value == value])
         spread = np.quantile(seen, [0.025, 0.5, 0.975]) if seen.size else np.full(3, np.nan)
-        if size == len(people):
+        if size == len(subjects):
             spread[[0, 2]] = np.nan
         found.append(ThresholdStability("youden", size, float(spread[1]), float(spread[0]), float(spread[2])))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Match rates of one kind of people, with small cells suppressed."""
+"""Match rates of one kind of subjects, with small cells suppressed."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def assess_strata(
 ) -> list[StratumEvidence]:
     """Measure each value of each column; a stratum's searches run against everybody's references.
 
-    People without a value form no stratum, and then the others cannot be had by subtraction either.
+    Subjects without a value form no stratum, and then the others cannot be had by subtraction either.
     """
-    found = []
-    there = find_subjects(attempt.own.probe)
+    cells = []
+    there = find_subjects(attempt.mated.probe)
     for column in strata.columns:
         known = strata[column].dropna()
         label = dict(zip(known.index.astype(str), known.astype(str).str.strip(), strict=True))
@@ -51,19 +51,19 @@ def assess_strata(
         for value, size in sizes.items():
             where = (str(column), value, attempt.condition, attempt.attack)
             if value in hidden:
-                found.append(StratumEvidence(*where, True, None, None, (), None))
+                cells.append(StratumEvidence(*where, True, None, None, (), None))
                 continue
-            mine = kind == value
-            rows, scans = mine[attempt.own.probe], mine[attempt.acquired.key // attempt.sessions]
+            inside = kind == value
+            rows, scans = inside[attempt.mated.probe], inside[attempt.acquired.key // attempt.sessions]
             part = replace(
                 attempt,
-                own=attempt.own.keep(rows),
-                non_mated=attempt.non_mated.keep(mine[attempt.non_mated.probe]),
+                mated=attempt.mated.keep(rows),
+                non_mated=attempt.non_mated.keep(inside[attempt.non_mated.probe]),
                 before=attempt.before[rows],
                 filled=attempt.filled[rows],
             )
-            searched = mine[attempt.searches.subject]
-            found.append(
+            searched = inside[attempt.searches.subject]
+            cells.append(
                 StratumEvidence(
                     *where,
                     suppressed=False,
@@ -79,4 +79,4 @@ def assess_strata(
                     )[0],
                 )
             )
-    return found
+    return cells

@@ -4,8 +4,8 @@ The table of `reid_audit.match.compare` holds one row per comparison; here memor
 pairs. What comes out is exact: counts, moments, extremes, ranks, nearest references and AUC are those of the full
 table. Only quantiles are read off a histogram, whose bins are 2e-6 wide.
 
-How the AUC stays exact without the pairs: the distances to a person's own references are few and are all kept. A fine
-histogram counts the others; the few of them that fall into a bin with an own distance are compared one by one.
+How the AUC stays exact without the pairs: the distances to a subject's own references are few and are all kept. A fine
+histogram counts the others; the few of them that fall into a bin with a mated distance are compared one by one.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class GallerySearch:
     distances : (n, k) float64
         To them; NaN where ``nearest`` is -1.
     mate_ranks : (n,) int64
-        1 + how many other people's references lie nearer than the nearest own one: ties go to the attacker. 0 where
+        1 + how many other subjects' references lie nearer than the nearest own one: ties go to the attacker. 0 where
         the probe or all of its own references have no vector.
     own, others : DistanceSummary
-        Comparisons within a person, and between two.
+        Comparisons within a subject, and between two.
     auc : float
-        Probability that an own distance is smaller than another, ties counted half. NaN where either is missing.
+        Probability that a mated distance is smaller than another, ties counted half. NaN where either is missing.
     thresholds : tuple of float
         What ``own.below`` and ``others.below`` refer to.
     """
@@ -91,18 +91,18 @@ class _Contest:
             self.marked[bins_of(np.clip(self.own + shift, 0.0, 2.0))] = True
 
     def add(self, others: NDArray[np.float64], bins: NDArray[np.int32]) -> None:
-        """Compare one by one the others that share a bin with an own distance."""
+        """Compare one by one the others that share a bin with a mated distance."""
         close = others[self.marked[bins]]
         smaller = np.searchsorted(self.own, close - _TIE, side="left")
         not_larger = np.searchsorted(self.own, close + _TIE, side="right")
         self.wins += float((smaller + not_larger).sum()) / 2
 
     def auc(self, others: DistanceSummary) -> float:
-        """Add the others in bins without an own distance, and divide."""
+        """Add the others in bins without a mated distance, and divide."""
         if not len(self.own) or not others.pairs:
             return float("nan")
         far = np.flatnonzero(~self.marked & (others.counts > 0))
-        nearer = np.searchsorted(self.own, 2.0 * far / BINS, side="left")  # no own distance lies within such a bin
+        nearer = np.searchsorted(self.own, 2.0 * far / BINS, side="left")  # no mated distance lies within such a bin
         wins = self.wins + float(np.dot(nearer.astype(np.float64), others.counts[far].astype(np.float64)))
         return wins / (len(self.own) * others.pairs)
 
@@ -123,7 +123,7 @@ def search_gallery(
     probes, references : (n, d), (m, d) array-like
         Vectors of any length but zero; a row of NaN is a face that was not acquired.
     probe_people, reference_people : sequence of str
-        Whose they are. A person may have several references.
+        Whose they are. A subject may have several references.
     k : int
         How many of the nearest to name.
     thresholds : sequence of float
@@ -187,7 +187,7 @@ def search_gallery(
 def _own_distances(
     x: NDArray[np.float64], y: NDArray[np.float64], who_x: NDArray[np.intp], who_y: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Return the distances within a person, of all people: few, so all of them are kept."""
+    """Return the distances within a subject, of all subjects: few, so all of them are kept."""
     order = np.argsort(who_y, kind="stable")
     first, last = (np.searchsorted(who_y[order], who_x, side=side) for side in ("left", "right"))
     count = last - first
@@ -216,7 +216,7 @@ def summarise_pairs(vectors: ArrayLike, *, thresholds: Sequence[float] = ()) -> 
     Parameters
     ----------
     vectors : (n, d) array-like
-        One per person; a row of NaN is a face that was not acquired.
+        One per subject; a row of NaN is a face that was not acquired.
     thresholds : sequence of float
         Distances below which to count the matches.
     """

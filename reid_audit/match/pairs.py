@@ -56,7 +56,7 @@ def _measure(probe: _Scans, reference: _Scans) -> NDArray[np.float64]:
 def _cross(
     groups: tuple[Group | None, Group | None], condition: str, sessions: tuple[str, str], probe: _Scans, ref: _Scans
 ) -> Iterator[_Block]:
-    """Yield the pairs of one person under groups[0] and those of two people under groups[1]."""
+    """Yield the pairs of one subject under groups[0] and those of two subjects under groups[1]."""
     distance = _measure(probe, ref)
     own = probe.subject[:, None] == ref.subject[None, :]
     for group, wanted in zip(groups, (own, ~own), strict=True):

@@ -86,6 +86,9 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
         values = raw[label].to_numpy(object)
         return np.where(values == "", np.asarray(default, dtype=object), values)
 
+    def in_order(labels: NDArray[np.object_]) -> pd.Categorical:
+        return pd.Categorical(labels, categories=list(dict.fromkeys(labels)))
+
     person: object = None
     if "subject" in raw:
         person = np.where(own, raw["subject"].to_numpy(object), None)
@@ -99,8 +102,8 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
     columns = {
         "group": pd.Categorical(group, categories=[g.value for g in Group]),
         "condition": pd.Categorical(column("condition", np.where(original, ORIGINAL, "defaced"))),
-        "attack": pd.Categorical(column("attack", "naive")),
-        "encoder": pd.Categorical(column("encoder", "")),
+        "attack": in_order(column("attack", "naive")),
+        "encoder": in_order(column("encoder", "")),
         "probe_subject": pd.Categorical(subjects[0], categories=named),
         "probe_session": pd.Categorical(column("probe_session", "1")),
         "reference_subject": pd.Categorical(subjects[1], categories=named),
@@ -114,12 +117,12 @@ _NOT_STRATA = {*SCORE_COLUMNS, "cosine_distance", "subject", "index"}
 
 
 def read_score_strata(path: Path) -> pd.DataFrame:
-    """Read what a table of distances says about its people: the columns that `read_scores` has no use for.
+    """Read what a table of distances says about its subjects: the columns that `read_scores` has no use for.
 
     Parameters
     ----------
     path : Path
-        As for `read_scores`. A column such as ``sex`` holds one value per person, in the rows of own pairs.
+        As for `read_scores`. A column such as ``sex`` holds one value per subject, in the rows of mated pairs.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def read_score_strata(path: Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        See `read_scores`; also where a column has two values for one person.
+        See `read_scores`; also where a column has two values for one subject.
     """
     scores = read_scores(path).frame
     raw = _read_cells(path)

@@ -25,6 +25,7 @@ Errors
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
+from reid_audit.records.calibration import Calibration, Curve, Estimate, Fingerprint, Threshold, ThresholdStability
 from reid_audit.records.comparison import Comparison, DefacerRow
 from reid_audit.records.cost import (
     DefaceRun,
@@ -46,21 +47,15 @@ from reid_audit.records.errors import (
 )
 from reid_audit.records.evidence import (
     AttackEvidence,
-    Calibration,
     ControlEvidence,
     CrossedEvidence,
-    Curve,
-    Estimate,
     Evidence,
-    Fingerprint,
     LeakGap,
     MatchRates,
     SearchRates,
     StratumEvidence,
     SubjectEvidence,
     TestResult,
-    Threshold,
-    ThresholdStability,
     WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reid_audit.records.evidence import Estimate, Fingerprint, TestResult
+from reid_audit.records.calibration import Estimate, Fingerprint
+from reid_audit.records.evidence import TestResult
 from reid_audit.records.scores import Rate, Real
 from reid_audit.records.verdict import Decision
 
@@ -19,15 +20,15 @@ class DefacerRow:
         The defacer, and the manifest of the result that it comes from.
     decision : Decision
     subjects : int
-        People compared before and after defacing.
+        Subjects compared before and after defacing.
     worst_attack, worst_encoder : str
         The attacker with the highest linkability; ``""`` where none was measured.
     linkability : Estimate
-        Of that attacker; AUC of own against strangers' originals, 0.5 = no link left.
+        Of that attacker; AUC of mated against non-mated originals, 0.5 = no link left.
     matched : Rate
-        People matched at the policy's threshold, by the attacker that matches most.
+        Subjects matched at the policy's threshold, by the attacker that matches most.
     rank1 : Rate
-        Own person found first, by the attacker that finds most.
+        Own subject found first, by the attacker that finds most.
     chance1 : float
     unacquired : Rate
         Defaced scans without a vector, by the attacker that got most.
@@ -70,7 +71,7 @@ class Comparison:
     rows : tuple of DefacerRow
         By decision, then by the upper bound of linkability.
     tests : tuple of TestResult
-        Paired by person, each two defacers; ``p_adjusted`` over all of them.
+        Paired by subject, each two defacers; ``p_adjusted`` over all of them.
     fingerprints : tuple of Fingerprint
         One per encoder.
     threshold, distance : str, float

@@ -130,17 +130,17 @@ class UtilityValue:
     cases, undefined : int
         Cases with a number, and cases without (a structure empty before or after): counted, never dropped silently.
     mean : float
-        Over people, each of whose cases were averaged first.
+        Over subjects, each of whose cases were averaged first.
     median : float
         Over cases.
     low, high : float
-        95 % interval of the mean, whose sample is the people; NaN where they do not vary at all and have no bounds.
+        95 % interval of the mean, whose sample is the subjects; NaN where they do not vary at all and have no bounds.
     p_value, p_adjusted : float
         Paired Wilcoxon before against after, and after Benjamini-Hochberg; NaN where the metric compares already.
     larger_is_better : bool or None
         None where the ideal is no difference: 0.
     subjects : int
-        People behind the cases: the sample of the interval and of the test.
+        Subjects behind the cases: the sample of the interval and of the test.
     sd : float
         Standard deviation over cases; NaN for fewer than two.
     """

@@ -4,34 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from reid_audit.records.calibration import Estimate
 from reid_audit.records.scores import Group, Rate, Real
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A number that is not a plain proportion (AUC, d', threshold), with what people could make of it.
-
-    Attributes
-    ----------
-    value : float
-        NaN where it could not be measured; ``reason`` then says why.
-    low, high : float
-        Ends of the two-sided interval at ``confidence``.
-    at_least, at_most : float
-        One-sided bounds, each at ``confidence``: what a policy compares with its limit.
-    subjects : int
-        People whom the estimate rests on.
-    """
-
-    value: Real
-    low: Real = float("nan")
-    high: Real = float("nan")
-    at_least: Real = float("nan")
-    at_most: Real = float("nan")
-    subjects: int = 0
-    confidence: float = 0.95
-    method: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +21,7 @@ class TestResult:
     n : tuple of int
         Observations on each side (a paired test has one number).
     subjects : int
-        People behind them; 0 = the table names no subjects.
+        Subjects behind them; 0 = the table names no subjects.
     statistic, p : float
         NaN where the test could not be run; ``reason`` then says why.
     method : str
@@ -80,124 +54,6 @@ class TestResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """Everything that changes a distance. A threshold holds only under the fingerprint that it was made with."""
-
-    encoder: str
-    weights: str
-    detector: str
-    renderer: str
-    views: str
-    surface: str
-    modality: str
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
-    """An operating point: match means distance < ``distance``.
-
-    Attributes
-    ----------
-    name : str
-        ``"youden"``, ``"eer"``, ``"fmr10"``, ``"fmr1"`` or ``"fmr0.1"`` (false match rate of 10, 1, 0.1 %).
-    distance : float
-        NaN = not offered; ``reason`` says why.
-    low, high : float
-        Two-sided interval with people as the sample.
-    tmr, fmr : Rate
-        On the people that chose the threshold.
-    tmr_held_out, fmr_held_out : Rate
-        On people who had no part in choosing it (folds of subjects, both ends of a pair held out).
-    """
-
-    name: str
-    distance: Real
-    low: Real
-    high: Real
-    tmr: Rate
-    fmr: Rate
-    tmr_held_out: Rate
-    fmr_held_out: Rate
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """ROC points in the order of growing threshold; equal lengths. DET and J follow from the same three columns."""
-
-    threshold: tuple[Real, ...]
-    fmr: tuple[Real, ...]
-    tmr: tuple[Real, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdStability:
-    """The threshold that smaller cohorts of the same people would have given.
-
-    Attributes
-    ----------
-    name : str
-        ``"youden"`` ...
-    subjects : int
-        People in each draw, drawn without replacement.
-    median, low, high : float
-        Median and the middle 95 % over the draws that offered the threshold; NaN where none did, and ``low``, ``high``
-        for everybody: that is no draw.
-    """
-
-    name: str
-    subjects: int
-    median: Real
-    low: Real
-    high: Real
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """Thresholds, how good they are, and the settings that they belong to.
-
-    Attributes
-    ----------
-    subjects, same_pairs, different_pairs : int
-        The cohort: people with a same or different comparison, and acquired comparisons.
-    unacquired_pairs : int
-        Same and different comparisons without a distance.
-    eer : float
-        Equal error rate, the mean of FMR and FNMR where they are nearest.
-    d_prime : float
-        Distance of the two means in pooled standard deviations.
-    attack : str
-        Whose same and different comparisons were used.
-    stability : tuple of ThresholdStability
-        How the threshold settles as the cohort grows; empty for few people.
-    """
-
-    fingerprint: Fingerprint
-    thresholds: tuple[Threshold, ...]
-    auc: Estimate
-    eer: Real
-    d_prime: Real
-    roc: Curve
-    subjects: int
-    same_pairs: int
-    different_pairs: int
-    unacquired_pairs: int
-    attack: str = "naive"
-    seed: int = 0
-    draws: int = 0
-    notes: tuple[str, ...] = ()
-    stability: tuple[ThresholdStability, ...] = ()
-
-    def threshold(self, name: str) -> Threshold:
-        """Return the operating point of that name. KeyError names those that exist."""
-        for threshold in self.thresholds:
-            if threshold.name == name:
-                return threshold
-        known = ", ".join(t.name for t in self.thresholds)
-        raise KeyError(f"no threshold {name!r}; there are: {known}")
-
-
-@dataclass(frozen=True, slots=True)
 class SearchRates:
     """1:N: each probe is looked up among all references of one session; ties go to the attacker.
 
@@ -215,8 +71,8 @@ class SearchRates:
         cmc[r - 1] = share of searches with the mate among the first r; r = 1 .. gallery, thinned to at most 100
         steps named by ``cmc_ranks``.
     fpir, tpir : float
-        Open set at the Youden threshold: searches of people who are not in the gallery that return anybody; searches
-        of people in it whose mate is first and below the threshold. FNIR = 1 - tpir.
+        Open set at the Youden threshold: searches of subjects who are not in the gallery that return anybody; searches
+        of subjects in it whose mate is first and below the threshold. FNIR = 1 - tpir.
     fpir_extrapolated : tuple of (gallery size, FPIR)
         1 - (1 - FMR)^N, an extrapolation that takes comparisons for independent.
     rank1_at_least, rank1_at_most : float
@@ -241,7 +97,7 @@ class SearchRates:
 
 @dataclass(frozen=True, slots=True)
 class MatchRates:
-    """How often defaced scans match their own person at one threshold, three ways, and strangers beside it.
+    """How often defaced scans match their own subject at one threshold, three ways, and non-mated references beside it.
 
     Attributes
     ----------
@@ -280,7 +136,7 @@ class MatchRates:
 class ControlEvidence:
     """What the attacker can do with original scans. A blind attacker proves nothing.
 
-    ``identical`` counts own pairs of originals at distance 0: one scan under two visits, which anything recognises.
+    ``identical`` counts mated pairs of originals at distance 0: one scan under two visits, which anything recognises.
     """
 
     attack: str
@@ -313,7 +169,7 @@ class AttackEvidence:
         ``defaced_same``, or ``defaced_same_scan`` where nobody has two visits: that flatters the attacker.
         ``defaced_defaced_same`` for the defaced gallery, whose gallery is defaced too.
     subjects : int
-        People with such a comparison.
+        Subjects with such a comparison.
     fta : Rate
         Defaced scans without a vector.
     matches : tuple of MatchRates
@@ -321,14 +177,14 @@ class AttackEvidence:
         of originals.
     search : SearchRates
     linkability : Estimate
-        AUC of own against other people's originals, over all pairs; a scan without a face counts one half.
+        AUC of mated against non-mated originals, over all pairs; a scan without a face counts one half.
     linkability_acquired : Estimate
         The same without the scans that had no face.
     search_auc : Estimate
-        The same within each probe's own search: 1 - (rank - 1) / (N - 1) on average. It still sees a person whose
+        The same within each probe's own search: 1 - (rank - 1) / (N - 1) on average. It still sees a subject whose
         distances were all shifted together.
     auc_vs_different : Estimate
-        Against original strangers, as the literature does. A shift of every distance hides linkage from it.
+        Against original non-mated references, as the literature does. A shift of every distance hides linkage from it.
     defaced_gallery : Estimate
         AUC where the gallery is defaced too; NaN where there is none.
     tests : tuple of TestResult
@@ -362,7 +218,7 @@ class AttackEvidence:
 
 @dataclass(frozen=True, slots=True)
 class StratumEvidence:
-    """Match rates of one kind of people, e.g. column ``"sex"``, value ``"F"``. Suppressed cells hold no number."""
+    """Match rates of one kind of subjects, e.g. column ``"sex"``, value ``"F"``. Suppressed cells hold no number."""
 
     column: str
     value: str
@@ -378,7 +234,7 @@ class StratumEvidence:
 
 @dataclass(frozen=True, slots=True)
 class SubjectEvidence:
-    """How easily one person is found before and after one defacer. Personal: for the steward, not for publication."""
+    """How easily one subject is found before and after one defacer. Personal: for the steward, not for publication."""
 
     subject: str
     condition: str
@@ -414,7 +270,7 @@ class LeakGap:
 
 @dataclass(frozen=True, slots=True)
 class CrossedEvidence:
-    """Whom the aligned attacker finds where it lays one person's landmarks on another's defaced portrait.
+    """Whom the aligned attacker finds where it lays one subject's landmarks on another's defaced portrait.
 
     Attributes
     ----------

@@ -132,7 +132,7 @@ class Face:
     landmarks_px : (l, 2) float64 or None
         Column, row of each landmark.
     eyes_px : (2, 2) float64 or None
-        Column, row of the person's left and right eye.
+        Column, row of the subject's left and right eye.
     layout : str
         Which landmarks these are, in the detector's words; what an attacker needs to use them on another portrait.
     confidence : float

@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import Field, GetPydanticSchema
 from pydantic_core import core_schema
 
+from reid_audit.records.calibration import Calibration, Fingerprint
 from reid_audit.records.cost import DefaceRun, UtilityValue
-from reid_audit.records.evidence import Calibration, Evidence, Fingerprint, SubjectEvidence
+from reid_audit.records.evidence import Evidence, SubjectEvidence
 from reid_audit.records.faces import Status
 from reid_audit.records.scans import Finding
 from reid_audit.records.scores import Group, Real, ScoreTable

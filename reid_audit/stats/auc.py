@@ -46,47 +46,49 @@ def auc_bounds(value: float, without: NDArray[np.float64], confidence: float, *,
     return Bounds(end(two, False), end(two, True), end(confidence, False), end(confidence, True))
 
 
-def _rank_sums(own: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each own distance how many others are larger, for each other how many own are smaller; ties one half.
+def _rank_sums(
+    mated: NDArray[np.float64], non_mated: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each mated distance how many others are larger, for each other how many own are smaller; ties one half.
 
-    Only the own distances, the fewer, are sorted.
+    Only the mated distances, the fewer, are sorted.
     """
-    order = np.argsort(own)
-    left = np.searchsorted(own[order], other, "left")
-    above = np.bincount(left, minlength=len(own) + 1)
-    right = np.searchsorted(own[order], other, "right")
-    above += np.bincount(right, minlength=len(own) + 1)
+    order = np.argsort(mated)
+    left = np.searchsorted(mated[order], non_mated, "left")
+    above = np.bincount(left, minlength=len(mated) + 1)
+    right = np.searchsorted(mated[order], non_mated, "right")
+    above += np.bincount(right, minlength=len(mated) + 1)
     left += right
     # own[order][k] < other where left > k, and <= other where right > k.
-    by_own = np.empty(len(own))
+    by_own = np.empty(len(mated))
     by_own[order] = 0.5 * np.cumsum(above[::-1])[::-1][1:]
     return by_own, np.asarray(0.5 * left, dtype=np.float64)
 
 
-def _beats(own: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+def _beats(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 where own < others, one half where equal or either is NaN, else 0."""
-    return np.where(own < others, 1.0, np.where(own > others, 0.0, 0.5))
+    return np.where(mated < non_mated, 1.0, np.where(mated > non_mated, 0.0, 0.5))
 
 
 def auc_of_pairs(
-    own: ArrayLike,
-    own_subject: ArrayLike,
-    other: ArrayLike,
+    mated: ArrayLike,
+    mated_subject: ArrayLike,
+    non_mated: ArrayLike,
     probe: ArrayLike,
     reference: ArrayLike,
     *,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Probability that a person's own pair is nearer than a pair of two people: AUC = U / (n1 n2), ties one half.
+    """Probability that a subject's own pair is nearer than a pair of two subjects: AUC = U / (n1 n2), ties one half.
 
     Parameters
     ----------
-    own : (n1,) float
-        Distances of pairs of one person. NaN (not acquired) counts one half: the attacker guesses.
-    own_subject : (n1,) int
+    mated : (n1,) float
+        Distances of pairs of one subject. NaN (not acquired) counts one half: the attacker guesses.
+    mated_subject : (n1,) int
         Subject code of each.
-    other : (n2,) float
-        Distances of pairs of two people. NaN is left out, so that it does not dilute what the others show; only
+    non_mated : (n2,) float
+        Distances of pairs of two subjects. NaN is left out, so that it does not dilute what the others show; only
         where nothing at all was acquired everything counts one half.
     probe, reference : (n2,) int
         Subject codes of their two ends.
@@ -94,16 +96,16 @@ def auc_of_pairs(
     Returns
     -------
     Estimate
-        Exact value; interval by the subject jackknife. A person leaves with all pairs that touch him. NaN with a
+        Exact value; interval by the subject jackknife. A subject leaves with all pairs that touch him. NaN with a
         reason where one of the groups is empty.
 
     Notes
     -----
-    Time n2 log n1, memory proportional to n1 + n2: leaving person m out changes the sum of U by what his own pairs
+    Time n2 log n1, memory proportional to n1 + n2: leaving subject m out changes the sum of U by what his mated pairs
     and his pairs with others hold, and both are sums over ranks.
     """
     check_confidence(confidence)
-    found = leave_out_auc(own, own_subject, other, probe, reference)
+    found = leave_out_auc(mated, mated_subject, non_mated, probe, reference)
     method = "subject jackknife, Korn-Graubard"
     if not found.without.size:
         return Estimate(found.value, subjects=found.people, confidence=confidence, method=method, reason=found.reason)
@@ -113,9 +115,9 @@ def auc_of_pairs(
 
 
 class LeftOut(NamedTuple):
-    """An AUC, and what it would be without each person.
+    """An AUC, and what it would be without each subject.
 
-    ``without`` is empty where no person can be left out (``reason`` says why), else (n,) for the codes in ``person``.
+    ``without`` is empty where no subject can be left out (``reason`` says why), else (n,) for the codes in ``subject``.
     """
 
     value: float
@@ -129,11 +131,11 @@ _NOBODY, _NOTHING = np.zeros(0, dtype=np.intp), np.zeros(0)
 
 
 def leave_out_auc(
-    own: ArrayLike, own_subject: ArrayLike, other: ArrayLike, probe: ArrayLike, reference: ArrayLike
+    mated: ArrayLike, mated_subject: ArrayLike, non_mated: ArrayLike, probe: ArrayLike, reference: ArrayLike
 ) -> LeftOut:
-    """Compute the AUC of `auc_of_pairs`, and again without each person."""
-    d_own, d_other = np.asarray(own, dtype=np.float64), np.asarray(other, dtype=np.float64)
-    who, p, r = (np.asarray(x, dtype=np.intp) for x in (own_subject, probe, reference))
+    """Compute the AUC of `auc_of_pairs`, and again without each subject."""
+    d_own, d_other = np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
+    who, p, r = (np.asarray(x, dtype=np.intp) for x in (mated_subject, probe, reference))
     if not d_own.size or not d_other.size:
         missing = "own" if not d_own.size else "other people's"
         return LeftOut(math.nan, 0, _NOBODY, _NOTHING, f"there are no {missing} pairs")
@@ -162,7 +164,7 @@ def leave_out_auc(
     people = int((own_pairs > 0).sum())
     if (counts[there] <= 0).any() and not guessed:
         return LeftOut(value, people, _NOBODY, _NOTHING, "too few people for an interval")
-    # Without the only person who was acquired nothing is, and everything counts one half, as above.
+    # Without the only subject who was acquired nothing is, and everything counts one half, as above.
     without = np.where(counts[there] > 0, sums[there] / np.maximum(counts[there], 1), 0.5)
     return LeftOut(value, people, np.flatnonzero(there), without)
 
@@ -175,7 +177,7 @@ def _own_against_own_pairs(
     r: NDArray[np.intp],
     n: int,
 ) -> NDArray[np.float64]:
-    """Per person: the part of U where his own pairs meet his pairs with others (it would be subtracted twice)."""
+    """Per subject: the part of U where his mated pairs meet his pairs with others (it would be subtracted twice)."""
     twice = np.zeros(n)
     order = np.argsort(who, kind="stable")
     starts = np.searchsorted(who[order], np.arange(n))

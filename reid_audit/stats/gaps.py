@@ -1,4 +1,4 @@
-"""Differences between two attackers on the same people, with intervals that know that the people are the same."""
+"""Differences between two attackers on the same subjects, with intervals that know that the subjects are the same."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _METHOD = "subject jackknife of the difference, t"
 
 
 class Compared(NamedTuple):
-    """Own and strangers' comparisons, as `reid_audit.stats.auc_of_pairs` takes them."""
+    """Own and non-mated comparisons, as `reid_audit.stats.auc_of_pairs` takes them."""
 
-    own: ArrayLike
-    own_subject: ArrayLike
-    other: ArrayLike
+    mated: ArrayLike
+    mated_subject: ArrayLike
+    non_mated: ArrayLike
     probe: ArrayLike
     reference: ArrayLike
 
@@ -35,7 +35,7 @@ def _difference(value: float, without: NDArray[np.float64], confidence: float) -
         )
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
     two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
-    if error < 1e-12:  # nobody differs: what unseen people could still change
+    if error < 1e-12:  # nobody differs: what unseen subjects could still change
         unseen = (
             clopper_pearson(0, n, confidence=confidence).high,
             clopper_pearson(0, n, confidence=2 * confidence - 1).high,
@@ -46,12 +46,12 @@ def _difference(value: float, without: NDArray[np.float64], confidence: float) -
 
 
 def gap_of_auc(first: Compared, second: Compared, *, confidence: float = 0.95) -> Estimate:
-    """AUC of the first minus that of the second; a person leaves both at once.
+    """AUC of the first minus that of the second; a subject leaves both at once.
 
     Parameters
     ----------
     first, second : Compared
-        Of the same people; NaN as for `reid_audit.stats.auc_of_pairs`.
+        Of the same subjects; NaN as for `reid_audit.stats.auc_of_pairs`.
     confidence : float
         Above one half.
 
@@ -79,12 +79,12 @@ def gap_of_rates(
     *,
     confidence: float = 0.95,
 ) -> Estimate:
-    """Share of hits of the first minus that of the second, e.g. rank-1; a person leaves both at once.
+    """Share of hits of the first minus that of the second, e.g. rank-1; a subject leaves both at once.
 
     Parameters
     ----------
     first, second : (n,), (m,) bool
-        Trials, one or several per person.
+        Trials, one or several per subject.
     first_subject, second_subject : (n,), (m,) int
         Subject code of each trial, not negative.
 

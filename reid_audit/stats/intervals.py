@@ -1,4 +1,4 @@
-"""Intervals whose sample is the people: Clopper-Pearson, and the subject jackknife for pairs."""
+"""Intervals whose sample is the subjects: Clopper-Pearson, and the subject jackknife for pairs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_confidence(confidence: float) -> None:
         raise InputError(f"confidence must lie strictly between 0 and 1; got {confidence}")
 
 
-# --- proportions of people ---
+# --- proportions of subjects ---
 
 
 def _exact_bounds(successes: float, trials: float, confidence: float) -> Bounds:
@@ -59,7 +59,7 @@ def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None,
     successes, trials : int
         0 trials give a Rate of NaN in [NaN, NaN].
     subjects : int, optional
-        People behind the trials; one each unless given.
+        Subjects behind the trials; one each unless given.
 
     Raises
     ------
@@ -75,26 +75,26 @@ def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None,
 
 
 def effective_trials(subject: NDArray[np.intp]) -> float:
-    """Kish's effective number of trials when all trials of one person are taken to agree: (sum m)^2 / sum m^2."""
+    """Kish's effective number of trials when all trials of one subject are taken to agree: (sum m)^2 / sum m^2."""
     share = np.bincount(np.unique(subject, return_inverse=True)[1]).astype(np.float64)
     return float(share.sum() ** 2 / (share**2).sum()) if share.size else 0.0
 
 
 def subject_rate(hit: ArrayLike, subject: ArrayLike, *, confidence: float = 0.95) -> tuple[Rate, float, float]:
-    """Proportion over trials that belong to people, one or several each.
+    """Proportion over trials that belong to subjects, one or several each.
 
     Parameters
     ----------
     hit : (n,) bool
     subject : (n,) int
-        Subject code of each trial. Unknown codes (-1) count as a person each.
+        Subject code of each trial. Unknown codes (-1) count as a subject each.
     confidence : float
 
     Returns
     -------
     rate : Rate
         ``value`` is the share of trials; the interval is Clopper-Pearson on the effective trials, exact where each
-        person has one trial. NaN without trials.
+        subject has one trial. NaN without trials.
     at_least, at_most : float
         One-sided bounds, each at ``confidence``.
     """
@@ -112,7 +112,7 @@ def subject_rate(hit: ArrayLike, subject: ArrayLike, *, confidence: float = 0.95
 
 
 def _apart(subject: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Give each unknown person (-1) a code of its own."""
+    """Give each unknown subject (-1) a code of its own."""
     unknown = subject < 0
     if not unknown.any():
         return subject
@@ -139,8 +139,8 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: flo
             value * (1 - unseen.at_most),
             value + (1 - value) * unseen.at_most,
         )
-    # Jackknife of logits. One person can carry most of a rate near 0 or 1; then the logit without him runs away, so
-    # no person is let to change the odds by more than a factor of two.
+    # Jackknife of logits. One subject can carry most of a rate near 0 or 1; then the logit without him runs away, so
+    # no subject is let to change the odds by more than a factor of two.
     middle = math.log(value / (1 - value))
     odds = np.clip(without, 1e-15, 1 - 1e-15)
     logits = np.clip(np.log(odds / (1 - odds)), middle - math.log(2), middle + math.log(2))
@@ -173,14 +173,14 @@ def _jackknife_mean(
     there = pairs > 0
     left = len(values) - pairs[there]
     people = int(there.sum())
-    if (left <= 0).any():  # one person is in every pair: nothing remains without them
+    if (left <= 0).any():  # one subject is in every pair: nothing remains without them
         return value, UNKNOWN, people
     without = (values.sum() - sums[there]) / left
     return value, jackknife_bounds(value, without, confidence, independent=people // per_unit), people
 
 
 def rate_of_pairs(hit: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, confidence: float = 0.95) -> Rate:
-    """Proportion over pairs of different people, e.g. FMR, with an interval that knows that pairs share people.
+    """Proportion over pairs of different subjects, e.g. FMR, with an interval that knows that pairs share subjects.
 
     Parameters
     ----------
@@ -205,9 +205,9 @@ def rate_of_pairs(hit: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, con
 
 
 def mean_of_pairs(values: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, confidence: float = 0.95) -> Estimate:
-    """Mean over searches of numbers in [0, 1], one per probe and stranger; as `rate_of_pairs`, for no counts.
+    """Mean over searches of numbers in [0, 1], one per non-mated comparison; as `rate_of_pairs`, for no counts.
 
-    Each number belongs to the probe's own search, so that n people are n independent units where nothing varies.
+    Each number belongs to the probe's own search, so that n subjects are n independent units where nothing varies.
     """
     check_confidence(confidence)
     numbers = np.asarray(values, dtype=np.float64)
@@ -220,11 +220,11 @@ def mean_of_pairs(values: ArrayLike, probe: ArrayLike, reference: ArrayLike, *, 
     return Estimate(value, *bounds, people, confidence, method, reason)
 
 
-# --- how many people ---
+# --- how many subjects ---
 
 
 def subjects_needed(max_rate: float, confidence: float = 0.95, matches: int = 0) -> int:
-    """Smallest number of people such that this many matches still bound the match rate at ``max_rate``.
+    """Smallest number of subjects such that this many matches still bound the match rate at ``max_rate``.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def subjects_needed(max_rate: float, confidence: float = 0.95, matches: int = 0)
     confidence : float
         Of the bound, in (0, 1).
     matches : int
-        People expected to match. 0 gives the best case: ``log(1 - confidence) / log(1 - max_rate)``.
+        Subjects expected to match. 0 gives the best case: ``log(1 - confidence) / log(1 - max_rate)``.
 
     Raises
     ------

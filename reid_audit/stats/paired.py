@@ -1,4 +1,4 @@
-"""Means over people and paired comparisons of means: one number per person, however many scans each has."""
+"""Means over subjects and paired comparisons of means: one number per subject, however many scans each has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reid_audit.stats.intervals import check_confidence, jackknife_bounds
 
 
 def mean_per_person(values: ArrayLike, subject: ArrayLike) -> NDArray[np.float64]:
-    """Average the numbers of each person; NaN is left out, and so is a person without any number."""
+    """Average the numbers of each subject; NaN is left out, and so is a subject without any number."""
     numbers = np.asarray(values, dtype=np.float64)
     _, who = np.unique(np.asarray(subject), return_inverse=True)
     if len(numbers) != len(who):
@@ -26,22 +26,22 @@ def mean_per_person(values: ArrayLike, subject: ArrayLike) -> NDArray[np.float64
 def mean_of_people(
     values: ArrayLike, subject: ArrayLike, *, is_share: bool = False, confidence: float = 0.95
 ) -> Estimate:
-    """Mean over people with an interval whose sample is the people.
+    """Mean over subjects with an interval whose sample is the subjects.
 
     Parameters
     ----------
     values : (n,) float
         NaN is left out.
     subject : (n,) int or str
-        Whose each is; several numbers of a person are averaged first.
+        Whose each is; several numbers of a subject are averaged first.
     is_share : bool
         Whether the numbers lie in [0, 1]. Then the interval is the jackknife's on the logit scale, and where all
-        people agree it is what a share of unseen people could change (see the package); else Student's t.
+        subjects agree it is what a share of unseen subjects could change (see the package); else Student's t.
 
     Returns
     -------
     Estimate
-        NaN without numbers. Without an interval, with the reason, for one person, and for numbers without bounds that
+        NaN without numbers. Without an interval, with the reason, for one subject, and for numbers without bounds that
         do not vary at all.
     """
     check_confidence(confidence)

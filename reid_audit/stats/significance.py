@@ -24,7 +24,7 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, compared: str = "", subjects: in
     """Two-sided Mann-Whitney U test of two groups of distances; NaN is left out and shows in ``n``.
 
     ``statistic`` is U of ``a``: the number of (a, b) in which a is the *larger*, ties one half. ``effect`` is AUC =
-    P(a < b) = 1 - U / (n1 n2). The p-value takes all values for independent, which pairs that share people are not:
+    P(a < b) = 1 - U / (n1 n2). The p-value takes all values for independent, which pairs that share subjects are not:
     it is reported because the literature does, and the permutation test stands beside it. Exact without ties where
     n1 n2 <= 2000, else normal with continuity and tie correction.
     """
@@ -60,7 +60,7 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, compared: str = "", subjects: in
 
 
 def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subjects: int | None = None) -> TestResult:
-    """Two-sided Wilcoxon signed-rank test of distances paired by person.
+    """Two-sided Wilcoxon signed-rank test of distances paired by subject.
 
     Pairs with a NaN are left out; zero differences are dropped as Wilcoxon did, and both show in ``n``. ``statistic``
     is the smaller rank sum W; ``effect`` the matched-pairs rank-biserial correlation (sum of ranks in which ``after``
@@ -103,11 +103,11 @@ def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subject
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike, *, compared: str = "") -> TestResult:
-    """Two-sided exact McNemar test of two yes/no outcomes of the same people.
+    """Two-sided exact McNemar test of two yes/no outcomes of the same subjects.
 
-    Only people whose two outcomes differ say anything: the p-value is that of a binomial test of one half on them.
-    ``n`` = (people with the first alone, people with the second alone), ``statistic`` the smaller of the two,
-    ``effect`` the difference of the two shares, first - second, over all people.
+    Only subjects whose two outcomes differ say anything: the p-value is that of a binomial test of one half on them.
+    ``n`` = (subjects with the first alone, subjects with the second alone), ``statistic`` the smaller of the two,
+    ``effect`` the difference of the two shares, first - second, over all subjects.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike, *, compared: str = "") -> TestR
 def kruskal(groups: Sequence[ArrayLike], *, compared: str = "", subjects: int = 0) -> TestResult:
     """Kruskal-Wallis H test of several groups (chi-squared); effect: eta squared = (H - k + 1) / (n - k).
 
-    The literature compares defacers and models with it; where the groups are the same people it is conservative.
+    The literature compares defacers and models with it; where the groups are the same subjects it is conservative.
     """
     from scipy.stats import kruskal as h_test
 
@@ -184,7 +184,7 @@ def permute_identities(
     permutations: int = 9999,
     compared: str = "",
 ) -> TestResult:
-    """Test whether defaced scans carry any identity: permute which person each of them belongs to.
+    """Test whether defaced scans carry any identity: permute which subject each of them belongs to.
 
     Under the null hypothesis a defaced scan is no nearer to its owner than to anybody else, so relabelling the
     owners changes nothing in distribution, however the pairs depend on each other: the test is exact. The statistic
@@ -194,8 +194,8 @@ def permute_identities(
     Parameters
     ----------
     blocks : sequence of (n, n) float64
-        One per session structure: row i = the defaced scan of person i, column j = the original of person j, the
-        same n people in the same order in all. NaN (not acquired) is filled with the block's mean, which keeps the
+        One per session structure: row i = the defaced scan of subject i, column j = the original of subject j, the
+        same n subjects in the same order in all. NaN (not acquired) is filled with the block's mean, which keeps the
         test exact: whole rows and columns are filled, whoever they are matched with.
     rng : numpy.random.Generator
     permutations : int
@@ -205,7 +205,7 @@ def permute_identities(
     -------
     TestResult
         One-sided (``"less"``); ``effect`` = how many standard deviations the observed mean lies below the
-        permuted ones. NaN with a reason for fewer than 2 people or no distance.
+        permuted ones. NaN with a reason for fewer than 2 subjects or no distance.
     """
     name, effect_name = "identity_permutation", "standard deviations below chance"
     n = len(blocks[0]) if blocks else 0

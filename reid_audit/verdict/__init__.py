@@ -13,7 +13,7 @@ FAIL
 REVIEW
     The limit lies between the bounds, or a human must look: no face where no stronger attacker was tried.
 INCOMPLETE
-    Nothing was shown: a number is missing, too few people, or an attacker that cannot even match originals.
+    Nothing was shown: a number is missing, too few subjects, or an attacker that cannot even match originals.
 
 How the decisions combine
 -------------------------
@@ -28,8 +28,8 @@ A gallery that is defaced too (defaced_gallery) has no limit in the policy: wher
 Where no face was found
 -----------------------
 A scan in which the naive attacker finds no face is no match, and a guess (one half) in linkability: whole-face removal
-must not fail for want of faces. But a detector that finds nothing is not a person who cannot be found: eye-plane
-cuts left 69-87 % of people at rank 1 once their landmarks were set by hand. So if no attacker got a vector from more
+must not fail for want of faces. But a detector that finds nothing is not a subject who cannot be found: eye-plane
+cuts left 69-87 % of subjects at rank 1 once their landmarks were set by hand. So if no attacker got a vector from more
 than ``max_defaced_fta`` of the scans, or a required attacker was not run, PASS becomes REVIEW, and the sentence says
 what to run.
 """

@@ -511,7 +511,7 @@ def test_the_gap_of_two_aucs_is_their_difference_and_knows_that_the_people_are_t
     none = gap_of_auc(first, first)
     assert none.value == 0
     assert none.low == -none.high < 0  # what people who were not seen could still differ by
-    assert gap_of_auc(first, second._replace(own=[], own_subject=[])).reason == "there are no own pairs"
+    assert gap_of_auc(first, second._replace(mated=[], mated_subject=[])).reason == "there are no own pairs"
 
 
 def test_the_gap_of_two_rates() -> None:

@@ -16,7 +16,7 @@ from reid_audit.records import Calibration, Group, ScoreTable, SubjectEvidence
 
 
 def _best(values: NDArray[np.float64], subject: NDArray[np.intp], n: int) -> NDArray[np.float64]:
-    """Return the smallest value of each person; NaN where there is none."""
+    """Return the smallest value of each subject; NaN where there is none."""
     best = np.full(n, np.inf)
     seen = ~np.isnan(values) & (subject >= 0)
     np.minimum.at(best, subject[seen], values[seen])
@@ -61,12 +61,12 @@ def _list_subjects(table: Scores, thresholds: Mapping[str, Calibration]) -> list
         youden = next((t.distance for t in points if t.name == "youden"), math.nan)
         after_below = math.nan if attempt.group is Group.DEFACED_DEFACED_SAME else youden
         before = _best(originals.same.distance, originals.same.probe, n)
-        after = _best(attempt.own.distance, attempt.own.probe, n)
+        after = _best(attempt.mated.distance, attempt.mated.probe, n)
         rank_before, rank_after = _ranks(originals.searches, n), _ranks(attempt.searches, n)
         scanned, seen = attempt.acquired.key // sessions, attempt.acquired.seen
         missed = np.bincount(scanned[~seen], minlength=n)
-        people = find_subjects(scanned)
-        order = sorted(people.tolist(), key=lambda i: (*np.nan_to_num([rank_after[i], after[i]], nan=np.inf), i))
+        subjects = find_subjects(scanned)
+        order = sorted(subjects.tolist(), key=lambda i: (*np.nan_to_num([rank_after[i], after[i]], nan=np.inf), i))
         found += [
             SubjectEvidence(
                 subject=table.subjects[i],
