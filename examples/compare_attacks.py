@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit import ATTACKS, Settings, audit_cohort, local_executor, read_manifest, write_manifest, write_volume
+from reid_audit import Settings, audit, local_executor, read_manifest, write_manifest, write_volume
+from reid_audit.attack import list_attacks
 from reid_audit.deface import Defacer, EyePlaneCut, FaceBlur, apply_defacer
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import ORIGINAL, AuditResult, ScanRef, Volume
@@ -88,15 +89,19 @@ def run(
     defacers: Sequence[Defacer] = DEFACERS,
 ) -> tuple[AuditResult, str]:
     """Scan, deface, attack; return the result and its table in Markdown."""
-    settings = Settings(encoder=encoder, surface=SurfaceSettings(voxel_mm=voxel_mm))
+    settings = Settings(encoders=(encoder,), surface=SurfaceSettings(voxel_mm=voxel_mm))
     with tempfile.TemporaryDirectory() as temporary, local_executor(workers) as executor:
         folder = Path(temporary)
         visits = [(identity, visit) for identity in range(1, subjects + 1) for visit in (1, 2)]
         scans = run_all(executor, partial(scan_person, folder=folder, defacers=tuple(defacers)), visits)
         manifest = folder / "manifest.csv"
         write_manifest(manifest, [scan for person in scans for scan in person])
-        result, _ = audit_cohort(
-            read_manifest(manifest), settings=settings, attacks=ATTACKS, executor=executor, progress=_tell()
+        result = audit(
+            read_manifest(manifest),
+            settings=settings,
+            attacks=[attack.name for attack in list_attacks()],
+            executor=executor,
+            progress=_tell(),
         )
     return result, "\n".join(tabulate(result))
 

@@ -28,6 +28,7 @@ from scipy import ndimage
 from simulate_visits import Contrast, simulate_visit
 
 from reid_audit import ScanRef, Settings, Volume, examine_scan, read_labels, start_engines, write_volume
+from reid_audit.audit import Engines
 from reid_audit.phantom import make_phantom
 from reid_audit.phantom.tissue import MR_CONTRASTS
 from reid_audit.records import ORIGINAL, FaceRecord, Modality
@@ -115,11 +116,12 @@ def draw_people(folder: Path, partial: set[str], scanner: Scanner, *, draws: int
             yield Case(kind, f"{name} {draw}, noise {noise:.3f}, bias {bias_sd:.2f}", volume)
 
 
-def by_hand(scan: ScanRef, volume: Volume, settings: Settings) -> tuple[float, FaceRecord | None]:
+def by_hand(scan: ScanRef, volume: Volume, engines: Engines) -> tuple[float, FaceRecord | None]:
     """Find a level that shows a face, and what it shows; the share that it is, NaN where none does."""
     air, bright = np.percentile(volume.intensity, [5, 99.5])
     for share in sorted(LEVELS, key=lambda share: abs(np.log(share / 0.1))):  # any that shows a face will do
-        record = examine_scan(scan, replace(settings, level=float(air + share * (bright - air))))
+        settings = replace(engines.settings, skin_level=float(air + share * (bright - air)))
+        (record,) = examine_scan(scan, replace(engines, settings=settings))
         if record.face.acquired:
             return float(share), record
     return float("nan"), None
@@ -155,15 +157,15 @@ def main() -> None:
             partial = set(options.partial)
             yield from draw_people(options.labels, partial, scanner, draws=options.draws, seed=options.seed)
 
-    settings = start_engines(Settings(encoder="dlib", detector="dlib")).settings
+    engines = start_engines(Settings(encoders=("dlib",), detector="dlib"))
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "scan.nii"
         for case in cases():
             write_volume(case.volume, path)
             scan = ScanRef("s", "1", ORIGINAL, path, Modality.MR)
-            found = examine_scan(scan, settings)
-            share, best = by_hand(scan, case.volume, settings)
+            (found,) = examine_scan(scan, engines)
+            share, best = by_hand(scan, case.volume, engines)
             row = rows.setdefault(case.kind, Row())
             row.scans += 1
             row.automatically += found.face.acquired

@@ -105,12 +105,12 @@ class Table:
 
     def __init__(self, renderer: Renderer) -> None:
         """Start the engines and print the head of the table."""
-        self.settings = start_engines(Settings(encoder="dlib", detector="dlib", renderer=renderer.name)).settings
+        engines = start_engines(Settings(encoders=("dlib",), detector="dlib", renderer=renderer.name))
         encoder = make_encoder("dlib", detector="dlib")
         self.ways: dict[str, Callable[[ScanRef], FaceRecord]] = {
             "first idea": lambda scan: portray_unfaced(scan, naive_skin, renderer, encoder),
             "not faced": lambda scan: portray_unfaced(scan, extract_skin, renderer, encoder),
-            "this package": lambda scan: examine_scan(scan, self.settings),
+            "this package": lambda scan: examine_scan(scan, engines)[0],
         }
         self.records: dict[str, dict[str, list[FaceRecord]]] = {}
         print("| people, two visits | portrait | faces found | told apart (95 %) | found first |")

@@ -26,10 +26,10 @@ from typing import NamedTuple
 import numpy as np
 from simulate_visits import simulate_visit
 
-from reid_audit.accuracy import assess, calibrate
+from reid_audit.accuracy import assess, calibrate_scores
 from reid_audit.accuracy.choose import EncoderChoice, choose_encoder, score_encoder
 from reid_audit.dataset import read_manifest
-from reid_audit.face import Encoder, make_encoder, make_encoders
+from reid_audit.face import Detector, Encoder, make_encoder
 from reid_audit.match import compare
 from reid_audit.phantom import make_phantom
 from reid_audit.records import (
@@ -122,7 +122,7 @@ class Searched(NamedTuple):
 
 def search(scores: ScoreTable) -> Searched:
     """Look every second visit up among all first ones."""
-    calibration = calibrate(scores, fingerprint=Fingerprint("", "", "", "", "", "", ""), seed=0, draws=0)
+    calibration = calibrate_scores(scores, fingerprint=Fingerprint("", "", "", "", "", "", ""), seed=0, draws=0)
     (control,) = assess(scores, calibration, seed=0).controls
     means = scores.frame.groupby("group")["distance"].mean()
     return Searched(
@@ -204,7 +204,8 @@ def main() -> None:
     if not cohorts:
         parser.error("say on whom: --phantoms, --labels or --manifest")
 
-    encoders = make_encoders(options.encoders, detector=options.detector)
+    shared: dict[str, Detector] = {}
+    encoders = [make_encoder(name, detector=options.detector, detectors=shared) for name in options.encoders]
     for notice in dict.fromkeys(encoder.notice for encoder in encoders if encoder.notice):
         print(notice)
     print(HEADINGS)

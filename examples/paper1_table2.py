@@ -42,7 +42,8 @@ from reid_audit import (
     ORIGINAL,
     Modality,
     ScanRef,
-    audit_cohort,
+    Settings,
+    audit,
     deface_study,
     find_study,
     local_executor,
@@ -147,10 +148,11 @@ def main() -> None:
         scans = [scan for made in run_all(executor, make, visits) for scan in made]
         write_manifest(folder / "manifest.csv", scans)
         cohort = read_manifest(folder / "manifest.csv")
-        result, scores = audit_cohort(cohort, encoders=wanted.encoder.split(","), seed=wanted.seed, executor=executor)
+        settings = Settings(encoders=tuple(wanted.encoder.split(",")))
+        result = audit(cohort, settings=settings, seed=wanted.seed, executor=executor)
     print(f"{wanted.subjects} synthetic patients of variety {wanted.variety:g}, two planning CTs each.")
     for encoder in result.encoders:
-        frame = scores.frame
+        frame = result.scores.frame
         print(f"\nEncoder {encoder}")
         print(
             "\n".join([*say_distances(frame[frame["encoder"] == encoder]), "", *say_table(result.of_encoder(encoder))])

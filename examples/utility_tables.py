@@ -226,8 +226,8 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
     say_utility(found, "volumes")
     if not options.without_risk:
         with local_executor(options.workers) as executor, show_progress() as progress:
-            result, _ = reid_audit.audit_cohort(
-                cohort, settings=Settings(encoder="dlib"), attacks=["naive"], executor=executor, progress=progress
+            result = reid_audit.audit(
+                cohort, settings=Settings(encoders=("dlib",)), attacks=["naive"], executor=executor, progress=progress
             )
         say_trade_off(trade_offs(with_utility(result, found.values)))
     if options.output is not None:

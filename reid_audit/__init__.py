@@ -3,8 +3,8 @@
 The names below are the whole public face of the package. The pipeline in one line each::
 
     cohort = read_manifest("manifest.csv")            # which scans there are
-    result, scores = audit_cohort(cohort)             # portraits, faces, distances, evidence, verdict
-    write_result(result, scores, Path("result"))      # JSON, CSV and a page
+    result = audit(cohort)                            # portraits, faces, distances, evidence, verdict
+    write_result(result, result.scores, Path("result"))      # JSON, CSV and a page
 
 or room by room: `read_volume`, `extract_skin`, `make_renderer`, `make_encoder`, `compare`, `calibrate`, `assess`,
 `decide`.
@@ -14,22 +14,21 @@ from importlib.metadata import version as _version
 
 from .accuracy import (
     assess,
-    calibrate,
+    calibrate_scores,
     check_fingerprint,
     list_subjects,
     rank_defacers,
     read_calibrations,
     write_calibrations,
 )
-from .attack import ATTACKS, DEFAULT_ATTACKS
+from .attack import Attack, register_attack
 from .audit import (
     RunPlan,
     Settings,
     acquire_faces,
     assess_scores,
-    audit_cohort,
-    calibrate_cohort,
-    calibrate_encoders,
+    audit,
+    calibrate,
     choose_model,
     examine_scan,
     find_eyes,
@@ -79,7 +78,7 @@ from .deface import (
     write_defacing,
 )
 from .demo import run_demo, write_demo_cohort
-from .face import Encoder, check_encoders, make_encoder, make_encoders
+from .face import Encoder, check_encoders, make_encoder
 from .match import (
     DistanceSummary,
     GallerySearch,
@@ -157,10 +156,9 @@ from .work import Store, cluster_executor, local_executor
 __version__ = _version("reid-audit")
 
 __all__ = [
-    "ATTACKS",
-    "DEFAULT_ATTACKS",
     "ORIGINAL",
     "Aside",
+    "Attack",
     "AuditResult",
     "Calibration",
     "CalibrationError",
@@ -222,10 +220,9 @@ __all__ = [
     "apply_defacer",
     "assess",
     "assess_scores",
-    "audit_cohort",
+    "audit",
     "calibrate",
-    "calibrate_cohort",
-    "calibrate_encoders",
+    "calibrate_scores",
     "check_encoders",
     "check_fingerprint",
     "check_same_grid",
@@ -258,7 +255,6 @@ __all__ = [
     "make_command_tool",
     "make_defacer",
     "make_encoder",
-    "make_encoders",
     "make_phantom",
     "make_renderer",
     "measure_utility",
@@ -279,6 +275,7 @@ __all__ = [
     "read_utility",
     "read_volume",
     "reference_defacers",
+    "register_attack",
     "render_scan",
     "result_from_json",
     "result_schema",

@@ -14,14 +14,14 @@ of the report. BIDS knows no such tables, so ``.bidsignore`` names them. Vectors
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
-from .attack import ATTACKS, check_attacks
-from .audit import Progress, Settings, acquire_faces, audit_cohort, start_engines
+from .attack import Attack, choose_attacks, list_attacks
+from .audit import Progress, Settings, acquire_faces, audit, start_engines
 from .audit.face_cache import FaceCache
 from .dataset import Cohort, read_description
 from .records import AuditResult, Calibration, FaceRecord, InputError, Policy, write_private
@@ -124,6 +124,11 @@ def _faces_table(records: Sequence[FaceRecord]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _choose(names: Iterable[str] | None) -> tuple[Attack, ...]:
+    """Return the attackers of these names; by default all."""
+    return list_attacks() if names is None else choose_attacks(names)
+
+
 def run_participants(
     cohort: Cohort,
     bids_dir: Path,
@@ -132,7 +137,7 @@ def run_participants(
     store: Store,
     everybody: bool = True,
     settings: Settings = Settings(),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Iterable[str] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> list[FaceRecord]:
@@ -163,16 +168,15 @@ def run_participants(
     """
     check_folders(bids_dir, out_dir)
     engines = start_engines(settings)
-    wanted = check_attacks(attacks)
-    wanted = wanted if everybody else tuple(attack for attack in wanted if attack != "registered")
+    wanted = [attack for attack in _choose(attacks) if everybody or not attack.needs_others]
     out_dir.mkdir(parents=True, exist_ok=True)
     records = acquire_faces(
         cohort,
-        settings=engines.settings,
+        engines,
         attacks=wanted,
         executor=executor,
         progress=progress,
-        kept=FaceCache(store, (engines,)),
+        cache=FaceCache(store, engines),
     )
     _write_description(bids_dir, out_dir)
     write_private(out_dir / "faces.json", json.dumps(_COLUMNS, indent=2) + "\n")
@@ -190,17 +194,17 @@ def run_group(
     out_dir: Path,
     *,
     store: Store,
-    calibration: Sequence[Calibration] | None = None,
+    calibrations: Sequence[Calibration] = (),
     policy: Policy = Policy(),
     settings: Settings = Settings(),
-    attacks: Sequence[str] = ATTACKS,
+    attacks: Iterable[str] | None = None,
     seed: int = 0,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> AuditResult:
     """Audit a BIDS dataset and write the result as a derivative.
 
-    Parameters are those of `run_participants` and `reid_audit.audit_cohort`.
+    Parameters are those of `run_participants` and `reid_audit.audit`.
 
     Returns
     -------
@@ -212,12 +216,12 @@ def run_group(
     """
     check_folders(bids_dir, out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    result, _ = audit_cohort(
+    result = audit(
         cohort,
-        calibration=calibration,
+        calibrations=calibrations,
         policy=policy,
         settings=settings,
-        attacks=attacks,
+        attacks=[attack.name for attack in _choose(attacks)],
         seed=seed,
         executor=executor,
         progress=progress,

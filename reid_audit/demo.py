@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
 
-from .attack import DEFAULT_ATTACKS
-from .audit import Progress, Settings, audit_cohort, start_engines_of_each
+from .audit import Progress, Settings, audit, start_engines
 from .dataset import read_manifest, write_manifest
 from .deface import apply_defacer, reference_defacers
 from .phantom import LABELS, make_phantom
-from .records import ORIGINAL, AuditResult, InputError, Modality, Policy, ScanRef, ScoreTable
+from .records import ORIGINAL, AuditResult, InputError, Modality, Policy, ScanRef
 from .volume import write_volume
 from .work import SerialExecutor, run_all
 
@@ -89,22 +88,21 @@ def run_demo(
     subjects: int = 30,
     modality: Modality = Modality.CT,
     settings: Settings = Settings(),
-    encoders: Sequence[str] = (),
     policy: Policy = Policy(),
-    attacks: Sequence[str] = DEFAULT_ATTACKS,
+    attacks: Iterable[str] | None = None,
     seed: int = 0,
     keep_scans: Path | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> tuple[AuditResult, ScoreTable]:
+) -> AuditResult:
     """Audit three defacers on synthetic people.
 
     Parameters
     ----------
     subjects, modality, seed
         See `write_demo_cohort`.
-    settings, encoders, policy, attacks
-        See `reid_audit.audit_cohort`.
+    settings, policy, attacks
+        See `reid_audit.audit`.
     keep_scans : Path, optional
         Folder for the scans; by default they go to a temporary one and are removed.
     executor : concurrent.futures.Executor, optional
@@ -112,10 +110,9 @@ def run_demo(
 
     Returns
     -------
-    result : AuditResult
-    scores : ScoreTable
+    AuditResult
     """
-    start_engines_of_each(settings, encoders or (settings.encoder,))  # what is missing shows before any head is made
+    start_engines(settings)  # what is missing shows before any head is made
     with tempfile.TemporaryDirectory(prefix="reid-audit-") as temporary:
         manifest = write_demo_cohort(
             keep_scans or Path(temporary),
@@ -125,10 +122,9 @@ def run_demo(
             executor=executor,
             progress=progress,
         )
-        return audit_cohort(
+        return audit(
             read_manifest(manifest),
             settings=settings,
-            encoders=encoders,
             policy=policy,
             attacks=attacks,
             seed=seed,

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .audit import assess_scores, audit_cohort
+from .audit import assess_scores
+from .audit import audit as run_audit
 from .dataset import Cohort, read_manifest
 from .match import read_score_strata, read_scores
 from .plots import to_png
@@ -69,7 +70,7 @@ class Audit:
     """
 
     result: AuditResult
-    scores: ScoreTable
+    scores: ScoreTable | None
 
     @property
     def verdict(self) -> Decision:
@@ -163,7 +164,7 @@ def audit(
     allow_outside : bool
         Accept paths outside the manifest's folder.
     **options
-        As for `reid_audit.audit_cohort`: ``calibration``, ``policy``, ``settings``, ``attacks``, ``seed`` ...
+        As for `reid_audit.audit`: ``calibrations``, ``policy``, ``settings``, ``attacks``, ``seed`` ...
 
     Returns
     -------
@@ -172,12 +173,13 @@ def audit(
     Raises
     ------
     ReidAuditError
-        As `reid_audit.read_manifest` and `reid_audit.audit_cohort`.
+        As `reid_audit.read_manifest` and `reid_audit.audit`.
     """
     if not isinstance(cohort, Cohort):
         cohort = read_manifest(Path(cohort), allow_outside=allow_outside)
     with local_executor(workers) as executor:
-        return Audit(*audit_cohort(cohort, executor=executor, **options))
+        result = run_audit(cohort, executor=executor, **options)
+    return Audit(result, result.scores)
 
 
 def weigh(distances: Path | str, **options: Any) -> Audit:

@@ -9,7 +9,6 @@ import pytest
 from places import SHARED
 
 from reid_audit import (
-    DEFAULT_ATTACKS,
     Settings,
     acquire_faces,
     local_executor,
@@ -17,6 +16,7 @@ from reid_audit import (
     start_engines,
     write_demo_cohort,
 )
+from reid_audit.attack import choose_attacks
 from reid_audit.audit import Engines
 from reid_audit.dataset import Cohort
 from reid_audit.records import FaceRecord
@@ -56,10 +56,6 @@ def demo_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def demo_faces(demo_manifest: Path) -> tuple[Cohort, Engines, list[FaceRecord]]:
     """The same cohort with a face from each scan, by dlib."""
-    cohort, engines = read_manifest(demo_manifest), start_engines(Settings(encoder="dlib"))
+    cohort, engines = read_manifest(demo_manifest), start_engines(Settings(encoders=("dlib",)))
     with local_executor(2) as executor:
-        return (
-            cohort,
-            engines,
-            acquire_faces(cohort, settings=engines.settings, attacks=DEFAULT_ATTACKS, executor=executor),
-        )
+        return cohort, engines, acquire_faces(cohort, engines, attacks=choose_attacks(), executor=executor)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from reid_audit.accuracy import (
     assess,
-    calibrate,
+    calibrate_scores,
 )
 from reid_audit.records import (
     SCORE_COLUMNS,
@@ -61,7 +61,7 @@ def make_faces(
 
 
 def make_evidence(table: ScoreTable, **options: object) -> tuple[Evidence, Calibration]:
-    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=1, draws=50)
+    calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=1, draws=50)
     return assess(table, calibration, seed=1, permutations=199, **options), calibration  # type: ignore[arg-type]
 
 

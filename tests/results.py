@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from reid_audit import assess_scores, compare
+from reid_audit.attack import find_attack
 from reid_audit.audit import describe_scans
 from reid_audit.dataset import Cohort
 from reid_audit.match import merge_scores
@@ -79,7 +80,7 @@ def make_scores(
     first = make_faces(names, defacers, faceless=faceless, seed=seed)
     tables = [compare(first)]
     for attack in attacks[1:]:
-        table = compare(make_faces(names, defacers, attack=attack, seed=seed), attack=attack)
+        table = compare(make_faces(names, defacers, attack=attack, seed=seed), attack=find_attack(attack))
         tables.append(ScoreTable(table.frame[~table.frame["group"].isin(["same", "different"])]))
     return merge_scores(tables), first
 

@@ -29,12 +29,13 @@ from reid_audit import (
     write_manifest,
     write_volume,
 )
+from reid_audit.attack import choose_attacks
 from reid_audit.audit import FaceCache
 from reid_audit.phantom import make_phantom
 from reid_audit.records import ORIGINAL, FaceRecord
 from reid_audit.work import digest_of
 
-COARSE = Settings(encoder="dlib", renderer="raycast", surface=SurfaceSettings(voxel_mm=3.0))
+COARSE = Settings(encoders=("dlib",), renderer="raycast", surface=SurfaceSettings(voxel_mm=3.0))
 
 
 def write_small_cohort(folder: Path, *, people: int, visits: int = 2) -> Path:
@@ -82,10 +83,10 @@ def main() -> None:
     with where as executor:
         records = acquire_faces(
             read_manifest(options.manifest),
-            settings=engines.settings,
-            attacks=("naive", "aligned", "registered"),
+            engines,
+            attacks=choose_attacks(),
             executor=executor,
-            kept=FaceCache(Store(options.store), (engines,)),
+            cache=FaceCache(Store(options.store), engines),
         )
     kept = sum(line.endswith("from the store") for line in lines)
     sys.stdout.write(json.dumps({"faces": describe(records), "computed": len(lines) - kept, "kept": kept}) + "\n")

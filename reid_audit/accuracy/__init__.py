@@ -17,7 +17,7 @@ held out
 """
 
 from reid_audit.accuracy.between import compare_pairwise
-from reid_audit.accuracy.calibration import calibrate
+from reid_audit.accuracy.calibration import calibrate_scores
 from reid_audit.accuracy.calibration_file import (
     assign_calibrations,
     check_fingerprint,
@@ -25,6 +25,7 @@ from reid_audit.accuracy.calibration_file import (
     read_calibrations,
     write_calibrations,
 )
+from reid_audit.accuracy.crossings import measure_crossings
 from reid_audit.accuracy.curves import (
     Roc,
     extrapolate_fpir,
@@ -48,7 +49,7 @@ __all__ = [
     "assess",
     "assess_crossings",
     "assign_calibrations",
-    "calibrate",
+    "calibrate_scores",
     "check_fingerprint",
     "choose_calibration",
     "compare_pairwise",
@@ -58,6 +59,7 @@ __all__ = [
     "find_worst",
     "find_youden",
     "list_subjects",
+    "measure_crossings",
     "measure_d_prime",
     "measure_roc",
     "probit",

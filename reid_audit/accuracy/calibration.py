@@ -95,7 +95,7 @@ def _hold_out(same: Pairs, different: Pairs, *, seed: int) -> _HeldOut | None:
     )
 
 
-def calibrate(
+def calibrate_scores(
     scores: ScoreTable,
     *,
     fingerprint: Fingerprint,

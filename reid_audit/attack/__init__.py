@@ -1,59 +1,125 @@
-"""Attackers: what somebody who holds a defaced scan may do before the recogniser looks at it.
+"""Attackers: what somebody who holds a defaced scan may do before and when a recogniser looks at it.
 
-Words
------
-naive
-    Detector and recogniser on the frontal portrait, as the literature judges defacers.
-aligned
-    The recogniser looks where the face was in the *original*, whether or not the detector finds one in the defaced
-    scan. Same grid, same camera. An upper bound on careful cropping by hand: the place carries a little of the
-    original's geometry.
-registered
-    The recogniser looks where a face is *on average*: box and landmarks are the means over other people's originals,
-    on a portrait whose camera was placed by what is left of the defaced head (its top and sides). Where the detector
-    is as sure of that portrait as of originals, its own place is taken: the head was hardly touched. Nothing of the
-    person's original is used; what `aligned` finds beyond it is that leak.
-multiview
-    Seven portraits of each head, originals and defaced alike: the frontal one and those of
-    `reid_audit.render.views_around`. Two scores, each an attacker with thresholds of its own: ``multiview-min``, the
-    smallest distance over equal views, and ``multiview-mean``, the distance of the mean vectors.
-fillin
-    What was cut away is filled with an average head, laid onto what is left, before the detector looks (Schwarz 2021).
-    Camera and place come from the filled head; nothing of the original is used but its skin level.
-defaced_gallery
-    The gallery is defaced too: defaced visits are compared with defaced visits. Only where people have two of them.
-photos
-    The gallery is photographs instead of scans (the population-to-sample attack of Schwarz 2019). Only with a gallery.
-crossed
-    Not an attacker but the control of the aligned one: the landmarks of one person on the portrait of another. It must
-    find the owner of the pixels; where it finds the owner of the landmarks, aligned reads its own hint.
-
-Originals stay as they are under every attacker but multiview: it is the release that is attacked.
+One file per attacker; each says in its first lines what it uses. `Attack` is the protocol, with the naive attacker's
+answer to everything. Other rooms ask for an attacker's properties and never for its name. An attacker from outside the
+package joins the table by `register_attack`.
 """
 
+from collections.abc import Iterable
+
+from reid_audit.attack.aligned import Aligned, Crossed, choose_crossings
+from reid_audit.attack.base import Attack, Gallery, Hints, Side, Target
+from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
-from reid_audit.attack.names import ATTACKS, CROSSED, DEFACED_GALLERY, DEFAULT_ATTACKS, PHOTOS, check_attacks
-from reid_audit.attack.places import average_places, choose_crossings, faces_of_attack
-from reid_audit.attack.views import MULTIVIEW_MEAN, MULTIVIEW_MIN, average_views, keep_nearest, list_views, see_from
+from reid_audit.attack.fillin import FillIn
+from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
+from reid_audit.attack.naive import Naive
+from reid_audit.attack.photos import Photos, read_photo
+from reid_audit.attack.registered import Registered, average_places
+from reid_audit.records import InputError
+
+BASELINE = Naive()
+"""The attacker that everybody else is compared with."""
+
+PHOTOS = Photos()
+"""Needs a gallery, so that it is run where there is one and not by its name."""
+
+_TABLE: dict[str, Attack] = {
+    attack.name: attack
+    for attack in (
+        BASELINE,
+        Aligned(),
+        Registered(),
+        MultiViewMin(),
+        MultiViewMean(),
+        FillIn(),
+        DefacedGallery(),
+    )
+}
+_UNASKED: dict[str, Attack] = {attack.name: attack for attack in (PHOTOS, Crossed())}
+
+
+def list_attacks() -> tuple[Attack, ...]:
+    """Return the attackers that can be asked for, those of `register_attack` last."""
+    return tuple(_TABLE.values())
+
+
+def register_attack(attack: Attack) -> None:
+    """Add an attacker from outside the package; it can then be asked for by its name.
+
+    Worker processes get the attacker itself, so that its class must stand in a module that they can import.
+
+    Raises
+    ------
+    InputError
+        Where the name is empty or taken, or holds a comma.
+    """
+    taken = {name for each in (*_TABLE.values(), *_UNASKED.values()) for name in (each.name, each.family) if name}
+    if not attack.name or "," in attack.name or attack.name in taken:
+        raise InputError(f"an attacker needs a name of its own without commas; got {attack.name!r}")
+    _TABLE[attack.name] = attack
+
+
+def find_attack(name: str) -> Attack:
+    """Return an attacker by its name; one that is not known, from another laboratory's table, has the defaults."""
+    return _TABLE.get(name) or _UNASKED.get(name) or Attack(name)
+
+
+def choose_attacks(names: Iterable[str] | None = None) -> tuple[Attack, ...]:
+    """Return the attackers of these names or families, the baseline first, in the order of the table.
+
+    Parameters
+    ----------
+    names : iterable of str, optional
+        By default those that are selected by default: they need one or two portraits of a scan, others several.
+
+    Raises
+    ------
+    InputError
+        Where a name is not known.
+    """
+    if names is None:
+        return tuple(attack for attack in _TABLE.values() if attack.selected_by_default)
+    asked = tuple(dict.fromkeys(names))
+    known = {name for attack in _TABLE.values() for name in (attack.name, attack.family) if name}
+    for name in asked:
+        if name not in known:
+            raise InputError(f"--attack: there is no attacker {name!r}; choose from {', '.join(_TABLE)}")
+    return tuple(a for a in _TABLE.values() if a.baseline or a.name in asked or (a.family and a.family in asked))
+
+
+def binds(name: str, required: Iterable[str]) -> bool:
+    """Whether a policy that requires these attackers or families requires this one."""
+    return bool({name, find_attack(name).family} & set(required))
+
 
 __all__ = [
-    "ATTACKS",
-    "CROSSED",
-    "DEFACED_GALLERY",
-    "DEFAULT_ATTACKS",
-    "MULTIVIEW_MEAN",
-    "MULTIVIEW_MIN",
+    "BASELINE",
     "PHOTOS",
+    "Aligned",
+    "Attack",
+    "Crossed",
+    "DefacedGallery",
+    "FillIn",
+    "Gallery",
     "HeadShape",
+    "Hints",
     "Laid",
+    "MultiViewMean",
+    "MultiViewMin",
+    "Naive",
+    "Photos",
+    "Registered",
+    "Side",
+    "Target",
     "average_places",
-    "average_views",
-    "check_attacks",
+    "binds",
+    "choose_attacks",
     "choose_crossings",
-    "faces_of_attack",
     "fill_head",
-    "keep_nearest",
+    "find_attack",
     "lay_head",
-    "list_views",
-    "see_from",
+    "list_attacks",
+    "read_photo",
+    "register_attack",
 ]

@@ -5,45 +5,40 @@ partners, so that nothing about the picture of a defaced scan is chosen by what 
 scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
-from reid_audit.audit.acquire import Progress, acquire_faces, acquire_faces_with_each
-from reid_audit.audit.assess import assess_scores, check_scans, describe_scans
+from reid_audit.audit.acquire import Progress, acquire_faces, acquire_photographs
+from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
+from reid_audit.audit.audit import Calibrated, audit, calibrate
 from reid_audit.audit.choose import choose_model, time_face
-from reid_audit.audit.compare import compare_attacks, measure_crossings
 from reid_audit.audit.eyes import find_eyes
 from reid_audit.audit.face_cache import FaceCache
-from reid_audit.audit.moves import Hints
 from reid_audit.audit.plan import RunPlan, plan_faces, plan_run
-from reid_audit.audit.run import audit_cohort, calibrate_cohort, calibrate_encoders
-from reid_audit.audit.scan import Partner, examine_scan, examine_scan_with_each, render_scan
-from reid_audit.audit.settings import Engines, Settings, fingerprint_of, start_engines, start_engines_of_each
+from reid_audit.audit.scan import Knowledge, examine_scan, render_scan
+from reid_audit.audit.settings import Engines, Recogniser, Settings, fingerprints_of, start_engines
 
 __all__ = [
+    "Calibrated",
     "Engines",
     "FaceCache",
-    "Hints",
-    "Partner",
+    "Knowledge",
     "Progress",
+    "Recogniser",
     "RunPlan",
     "Settings",
     "acquire_faces",
-    "acquire_faces_with_each",
+    "acquire_photographs",
     "assess_scores",
-    "audit_cohort",
-    "calibrate_cohort",
-    "calibrate_encoders",
+    "audit",
+    "calibrate",
+    "check_photographs",
     "check_scans",
     "choose_model",
-    "compare_attacks",
     "describe_scans",
     "examine_scan",
-    "examine_scan_with_each",
     "find_eyes",
-    "fingerprint_of",
-    "measure_crossings",
+    "fingerprints_of",
     "plan_faces",
     "plan_run",
     "render_scan",
     "start_engines",
-    "start_engines_of_each",
     "time_face",
 ]

@@ -1,4 +1,4 @@
-"""A whole cohort, from files to faces to distances: originals first, then what the defacers made of them."""
+"""A whole cohort, from files to faces: originals first, then what the defacers made of them."""
 
 from __future__ import annotations
 
@@ -7,61 +7,57 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from pathlib import Path
 
-from reid_audit.attack import average_places, choose_crossings
+from reid_audit.attack import Attack, read_photo
 from reid_audit.audit.face_cache import FaceCache, check_engines_here
-from reid_audit.audit.moves import Hints
-from reid_audit.audit.scan import Partner, examine_scan_with_each
-from reid_audit.audit.settings import Settings
+from reid_audit.audit.scan import Knowledge, attacks_on, examine_scan
+from reid_audit.audit.settings import Engines, encoders_of
 from reid_audit.dataset import Cohort
-from reid_audit.face import name_encoder
-from reid_audit.records import (
-    ORIGINAL,
-    Face,
-    FaceRecord,
-    Finding,
-    ScanRef,
-    Status,
-)
+from reid_audit.portrait import Partner
+from reid_audit.records import ORIGINAL, EngineError, Face, FaceRecord, Finding, InputError, ScanRef, Status
 from reid_audit.work import SerialExecutor, run_all
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many of it are done, and how many there are."""
 
-_logger = logging.getLogger(__name__)
+Records = dict[tuple[str, str], FaceRecord]
+"""By the scan's key and the encoder's name."""
 
-_LOOK_AT_ORIGINALS = ("multiview",)  # attackers that see originals otherwise than the naive one does
+_logger = logging.getLogger(__name__)
 
 
 def acquire_faces(
     cohort: Cohort,
+    engines: Engines,
     *,
-    settings: Settings,
-    attacks: Sequence[str] = ("naive",),
+    attacks: Sequence[Attack] = (),
     executor: Executor | None = None,
     progress: Progress | None = None,
-    kept: FaceCache | None = None,
+    cache: FaceCache | None = None,
 ) -> list[FaceRecord]:
-    """Take every scan of a cohort from its file to its face, originals first.
+    """Take every scan of a cohort from its file to a face per encoder, originals first.
+
+    Originals hand their skin level, camera and voxel grid on to their defaced partners, so that nothing about the
+    picture of a defaced scan is chosen by what the defacer left.
 
     Parameters
     ----------
     cohort : Cohort
-    settings : Settings
-        With ``auto`` resolved by `start_engines`.
-    attacks : sequence of str
-        See `reid_audit.attack.ATTACKS`.
+    engines : Engines
+        From `start_engines`.
+    attacks : sequence of Attack
+        Beside the naive one; see `reid_audit.attack.choose_attacks`.
     executor : concurrent.futures.Executor, optional
-        Where the tasks run; in this process by default.
+        Where the tasks run, one per scan; in this process by default.
     progress : callable, optional
-    kept : FaceCache, optional
+    cache : FaceCache, optional
         Faces that an earlier run finished; each new one joins them as soon as it is there.
 
     Returns
     -------
     list of FaceRecord
-        One per scan, in the order of the cohort.
+        One per encoder and scan: encoder by encoder, each with the scans in the order of the cohort.
 
     Raises
     ------
@@ -70,146 +66,81 @@ def acquire_faces(
     EngineError, WeightsError
         Where no scan could be done.
     """
-    (records,) = acquire_faces_with_each(
-        cohort, settings=(settings,), attacks=attacks, executor=executor, progress=progress, kept=kept
-    )
-    return records
-
-
-def acquire_faces_with_each(
-    cohort: Cohort,
-    *,
-    settings: Sequence[Settings],
-    attacks: Sequence[str] = ("naive",),
-    executor: Executor | None = None,
-    progress: Progress | None = None,
-    kept: FaceCache | None = None,
-) -> list[list[FaceRecord]]:
-    """Take every scan of a cohort to a face per recogniser; a scan is still one task, and is drawn once for all.
-
-    Parameters
-    ----------
-    cohort : Cohort
-    settings : sequence of Settings
-        One per recogniser, from `start_engines_of_each`: they differ in encoder and detector alone.
-    attacks, executor, progress, kept
-        As for `acquire_faces`.
-
-    Returns
-    -------
-    list of list of FaceRecord
-        Per recogniser, what `acquire_faces` gives with it alone.
-    """
     executor = executor or SerialExecutor()
-    found: list[dict[str, FaceRecord]] = [{} for _ in settings]
-    if kept is not None:
-        kept.read_files(
-            cohort.scans,
-            executor=executor,
-            done=None if progress is None else partial(progress, "scan files read"),
-        )
-    expected = None if kept is None or isinstance(executor, SerialExecutor) else kept.of_run
-    task = partial(_examine, everything=tuple(settings), attacks=tuple(attacks), expected=expected)
-    for stage, list_jobs in (("originals", list_originals), ("defaced scans", list_defaced)):
-        jobs = list_jobs(cohort, found)
-        keys, missing = look_up(jobs, found, kept=kept, attacks=attacks)
-        ready = len(jobs) - len(missing)
+    records: Records = {}
+    if cache is not None:
+        done = None if progress is None else partial(progress, "scan files read")
+        cache.read_files(cohort.scans, executor=executor, done=done)
+    expected = None if cache is None or isinstance(executor, SerialExecutor) else cache.of_run
+    task = partial(_examine, engines=engines, attacks=tuple(attacks), expected=expected)
+    for stage, scans in (("originals", cohort.originals), ("defaced scans", defaced_scans(cohort))):
+        knowledge = know_scans(cohort, scans, records, engines, attacks)
+        missing = look_up(knowledge, records, cache=cache, attacks=attacks)
+        ready = len(scans) - len(missing)
         name = f"{stage} ({ready} more are in the store)" if ready else stage
         count = 0
 
         def note(
-            records: tuple[FaceRecord, ...],
+            examined: list[FaceRecord],
             name: str = name,
-            keys: Mapping[str, Sequence[str | None]] = keys,
-            missing: Mapping[str, Sequence[int]] = missing,
+            missing: Mapping[ScanRef, Mapping[str, Knowledge]] = missing,
         ) -> None:
             nonlocal count
             count += 1
-            key = records[0].scan.key
-            for k, record in zip(missing[key], records, strict=True):
-                if kept is not None:
-                    kept.keep(record, keys[key][k])
-                found[k][key] = record
+            for record in examined:
+                if cache is not None:
+                    cache.keep(record, missing[record.scan][record.face.encoder], attacks_on(record.scan, attacks))
+                records[record.scan.key, record.face.encoder] = record
                 _log(record)
             if progress is not None:
                 progress(name, count, len(missing))
 
         if progress is not None and missing:
             progress(name, 0, len(missing))
-        to_do = [(job, tuple(missing[job.scan.key])) for job in jobs if job.scan.key in missing]
-        run_all(executor, task, to_do, done=note, lost=partial(_lose, everything=tuple(settings)))
-    return [[_explain(cohort, mine[scan.key], mine) for scan in cohort.scans] for mine in found]
-
-
-class Job(NamedTuple):
-    """A scan and, for each recogniser, what its original hands on and what attackers know from other scans."""
-
-    scan: ScanRef
-    partners: tuple[Partner | None, ...]
-    hints: tuple[Hints, ...]
-
-
-def list_originals(cohort: Cohort, found: Sequence[Mapping[str, FaceRecord]]) -> list[Job]:
-    """Return what is to be done first."""
-    nobody, nothing = (None,) * len(found), (Hints(),) * len(found)
-    return [Job(scan, nobody, nothing) for scan in cohort.originals]
-
-
-def list_defaced(cohort: Cohort, found: Sequence[Mapping[str, FaceRecord]]) -> list[Job]:
-    """Return what is to be done once the originals are found."""
-    defaced = [scan for scan in cohort.scans if scan.condition != ORIGINAL]
-    hints = [_find_hints(defaced, [mine[s.key] for s in cohort.originals if s.key in mine]) for mine in found]
+        run_all(executor, task, missing.items(), done=note, lost=_lose)
     return [
-        Job(scan, tuple(_partner(cohort, scan, mine) for mine in found), tuple(known[scan.key] for known in hints))
-        for scan in defaced
+        _explain(cohort, records[scan.key, encoder], records) for encoder in engines.encoders for scan in cohort.scans
     ]
 
 
-def _find_hints(defaced: Sequence[ScanRef], originals: Sequence[FaceRecord]) -> dict[str, Hints]:
-    """For each defaced scan, by its key, what its attackers know from other people's originals."""
-    average, owners = average_places(originals), choose_crossings(defaced, originals)
-    return {
-        scan.key: Hints(average.get(scan.subject), owners[scan.key].face if scan.key in owners else None)
-        for scan in defaced
-    }
+def defaced_scans(cohort: Cohort) -> list[ScanRef]:
+    """Return the scans of every defacer."""
+    return [scan for scan in cohort.scans if scan.condition != ORIGINAL]
+
+
+def know_scans(
+    cohort: Cohort, scans: Sequence[ScanRef], records: Records, engines: Engines, attacks: Sequence[Attack]
+) -> dict[ScanRef, dict[str, Knowledge]]:
+    """Collect, for each scan and encoder, what the original hands on and what attackers know from other originals."""
+    knowledge: dict[ScanRef, dict[str, Knowledge]] = {scan: {} for scan in scans}
+    defaced = [scan for scan in scans if scan.condition != ORIGINAL]
+    for encoder in engines.encoders:
+        originals = [records[s.key, encoder] for s in cohort.originals if (s.key, encoder) in records]
+        prepared = {a.name: a.prepare(originals, defaced) for scan in defaced[:1] for a in attacks_on(scan, attacks)}
+        for scan in scans:
+            hints = {name: by_scan[scan.key] for name, by_scan in prepared.items() if scan.key in by_scan}
+            knowledge[scan][encoder] = Knowledge(_partner(cohort, scan, records, encoder), hints)
+    return knowledge
 
 
 def look_up(
-    jobs: Sequence[Job],
-    found: Sequence[dict[str, FaceRecord]],
+    knowledge: Mapping[ScanRef, Mapping[str, Knowledge]],
+    records: Records,
     *,
-    kept: FaceCache | None,
-    attacks: Sequence[str],
-) -> tuple[dict[str, list[str | None]], dict[str, list[int]]]:
-    """Put what an earlier run finished into ``found``.
-
-    Returns
-    -------
-    keys : dict of str to list
-        By scan: the key of the face in the store, per recogniser.
-    missing : dict of str to list of int
-        By scan: the recognisers that have yet to look at it. Scans that all have seen are left out.
-    """
-    keys: dict[str, list[str | None]] = {}
-    missing: dict[str, list[int]] = {}
-    for scan, partners, hints in jobs:
-        keys[scan.key] = [None] * len(found)
-        for k, mine in enumerate(found):
-            record = None
-            if kept is not None:
-                keys[scan.key][k] = key = kept.key_of(k, scan, partners[k], hints[k], _attacks_on(scan, attacks))
-                record = kept.find(scan, key)
+    cache: FaceCache | None,
+    attacks: Sequence[Attack],
+) -> dict[ScanRef, dict[str, Knowledge]]:
+    """Put what an earlier run finished into ``records``; return what is yet to be done."""
+    missing: dict[ScanRef, dict[str, Knowledge]] = {}
+    for scan, by_encoder in knowledge.items():
+        for encoder, known in by_encoder.items():
+            record = None if cache is None else cache.find(scan, encoder, known, attacks_on(scan, attacks))
             if record is None:
-                missing.setdefault(scan.key, []).append(k)
+                missing.setdefault(scan, {})[encoder] = known
             else:
-                mine[scan.key] = record
-                _logger.info("%s: %s by %s, from the store", scan.key, record.face.status.value, record.face.encoder)
-    return keys, missing
-
-
-def _attacks_on(scan: ScanRef, attacks: Sequence[str]) -> tuple[str, ...]:
-    """Return the attackers that change what is made of a scan: an original is the same under the others."""
-    return tuple(name for name in attacks if scan.condition != ORIGINAL or name in _LOOK_AT_ORIGINALS)
+                records[scan.key, encoder] = record
+                _logger.info("%s: %s by %s, from the store", scan.key, record.face.status.value, encoder)
+    return missing
 
 
 def _log(record: FaceRecord) -> None:
@@ -219,39 +150,37 @@ def _log(record: FaceRecord) -> None:
 
 
 def _examine(
-    job: Job,
-    recognisers: Sequence[int],
+    scan: ScanRef,
+    knowledge: Mapping[str, Knowledge],
     *,
-    everything: tuple[Settings, ...],
-    attacks: Sequence[str],
+    engines: Engines,
+    attacks: Sequence[Attack],
     expected: Mapping[str, str] | None,
-) -> tuple[FaceRecord, ...]:
-    """Do one scan with some of the recognisers."""
+) -> list[FaceRecord]:
+    """Do one scan with the encoders that have yet to see it."""
     if expected is not None:
-        check_engines_here(everything, expected)
-    settings = [everything[k] for k in recognisers]
-    partners, hints = [job.partners[k] for k in recognisers], [job.hints[k] for k in recognisers]
-    return examine_scan_with_each(job.scan, settings, partners, attacks=_attacks_on(job.scan, attacks), hints=hints)
+        check_engines_here(engines, expected)
+    return examine_scan(scan, engines, attacks=attacks, knowledge=knowledge)
 
 
-def _lose(job: Job, recognisers: Sequence[int], *, everything: tuple[Settings, ...]) -> tuple[FaceRecord, ...]:
-    """Say of a scan that it took its process down with it, each time."""
+def _lose(scan: ScanRef, knowledge: Mapping[str, Knowledge]) -> list[FaceRecord]:
+    """Give a scan whose process ended each time the status of a broken engine."""
     reason = "the process that did it was ended twice: a library crashed on this scan, or memory ran out"
-    names = [name_encoder(everything[k].encoder) for k in recognisers]
-    return tuple(FaceRecord(job.scan, Face(Status.BACKEND_ERROR, name, reason=reason)) for name in names)
+    return [FaceRecord(scan, Face(Status.BACKEND_ERROR, encoder, reason=reason)) for encoder in knowledge]
 
 
-def _partner(cohort: Cohort, scan: ScanRef, found: Mapping[str, FaceRecord]) -> Partner | None:
+def _partner(cohort: Cohort, scan: ScanRef, records: Records, encoder: str) -> Partner | None:
     original = cohort.partner_of(scan)
-    record = None if original is None else found.get(original.key)
+    record = None if original is None else records.get((original.key, encoder))
     if record is None or record.view is None or record.grid is None:
         return None
     return Partner(record.skin_level, record.view, record.grid, record.face, record.relief)
 
 
-def _explain(cohort: Cohort, record: FaceRecord, found: Mapping[str, FaceRecord]) -> FaceRecord:
+def _explain(cohort: Cohort, record: FaceRecord, records: Records) -> FaceRecord:
     """Say of a defaced scan whose original gave no level and camera that it had to choose its own."""
-    if record.scan.condition == ORIGINAL or _partner(cohort, record.scan, found) is not None:
+    scan, encoder = record.scan, record.face.encoder
+    if scan.condition == ORIGINAL or _partner(cohort, scan, records, encoder) is not None:
         return record
     finding = Finding(
         "no_partner",
@@ -259,3 +188,39 @@ def _explain(cohort: Cohort, record: FaceRecord, found: Mapping[str, FaceRecord]
         "no original of this subject and session was portrayed: level and camera come from the defaced scan itself",
     )
     return replace(record, findings=(*record.findings, finding))
+
+
+def acquire_photographs(
+    gallery: Sequence[ScanRef],
+    engines: Engines,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> list[FaceRecord]:
+    """Find the face in every photograph, encoder by encoder; what goes wrong is its status.
+
+    No record keeps the file's name, which may be a person's.
+    """
+    count = 0
+
+    def note(_: list[FaceRecord]) -> None:
+        nonlocal count
+        count += 1
+        if progress is not None:
+            progress("photographs", count, len(gallery))
+
+    tasks = [(photo, engines) for photo in gallery]
+    by_photo = run_all(executor or SerialExecutor(), examine_photo, tasks, done=note)
+    return [record for of_encoder in zip(*by_photo, strict=True) for record in of_encoder]
+
+
+def examine_photo(photo: ScanRef, engines: Engines) -> list[FaceRecord]:
+    """Find the face in one photograph with each encoder."""
+    nameless = replace(photo, path=Path(f"photograph {photo.session}"))
+    encoders = encoders_of(engines)
+    try:
+        portrait = read_photo(photo.path)
+    except (InputError, EngineError) as error:
+        status = Status.UNREADABLE if isinstance(error, InputError) else Status.BACKEND_ERROR
+        return [FaceRecord(nameless, Face(status, encoder.name, reason=str(error))) for encoder in encoders]
+    return [FaceRecord(nameless, encoder.encode(portrait)) for encoder in encoders]

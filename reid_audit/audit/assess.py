@@ -13,12 +13,13 @@ import numpy as np
 from reid_audit.accuracy import (
     assess,
     assign_calibrations,
-    calibrate,
+    calibrate_scores,
     check_fingerprint,
     compare_pairwise,
     list_subjects,
     split_encoders,
 )
+from reid_audit.attack import PHOTOS
 from reid_audit.audit.settings import software_versions
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort
@@ -89,7 +90,7 @@ def _find_broken_attacks(records: Sequence[FaceRecord], condition: str) -> list[
     broken: dict[tuple[str, Status], list[str]] = {}
     total: dict[str, int] = {}
     for record in records:
-        faces = [*record.attacks.items(), *(("multiview", face) for face in record.views)]
+        faces = [(attack, face) for attack, looks in record.looks.items() for face in looks]
         for attack in dict(faces):
             total[attack] = total.get(attack, 0) + 1
         for attack, status in dict.fromkeys((attack, face.status) for attack, face in faces):
@@ -160,6 +161,26 @@ def check_scans(cohort: Cohort, records: Sequence[FaceRecord]) -> list[Check]:
     return alike + [
         replace(check, encoder=encoder) for encoder, part in checks.items() for check in part if check not in alike
     ]
+
+
+def check_photographs(cohort: Cohort, photographs: Sequence[FaceRecord]) -> list[Check]:
+    """Return what a gallery of photographs lacks: subjects whose face it does not show, and pictures that broke."""
+    name, total, checks = PHOTOS.name, len(cohort.subjects), []
+    encoders = dict.fromkeys(photo.face.encoder for photo in photographs)
+    for encoder in encoders:
+        photos = [photo for photo in photographs if photo.face.encoder == encoder]
+        shown = {photo.scan.subject for photo in photos if photo.face.acquired}
+        whose = encoder if len(encoders) > 1 else ""
+        if lacking := sum(subject not in shown for subject in cohort.subjects):
+            text = (
+                f"{name}: {lacking} of {total} people have no photograph with a face and were not looked for in the "
+                "gallery."
+            )
+            checks.append(Check("photos_coverage", Decision.REVIEW, text, lacking, lacking, 0, name, encoder=whose))
+        if broken := sum(photo.face.status is Status.BACKEND_ERROR for photo in photos):
+            text = f"{name}: {broken} of {len(photos)} photographs made the recogniser fail."
+            checks.append(Check("broken_attack", Decision.INCOMPLETE, text, attack=name, encoder=whose))
+    return checks
 
 
 def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
@@ -264,7 +285,7 @@ def assess_scores(
     for name, table in tables.items():
 
         def calibrate_by(attack: str, table: ScoreTable = table, name: str = name) -> Calibration:
-            return calibrate(
+            return calibrate_scores(
                 table,
                 fingerprint=measured[name],
                 seed=seed,

@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from reid_audit.audit.settings import Settings
+from reid_audit.audit.settings import Settings, context_of
 from reid_audit.face import make_encoder
-from reid_audit.records import InputError
-from reid_audit.render import find_frontal_view, make_renderer, pick_on_skin
-from reid_audit.surface import extract_skin
-from reid_audit.volume import read_volume
+from reid_audit.records import ORIGINAL, InputError, ScanRef
+from reid_audit.render import pick_on_skin
 
 _APART_MM = (40.0, 90.0)  # pupils of adults: 51 to 74 (Dodgson 2004, doi:10.1117/12.529999), with room for landmarks
 
@@ -26,6 +24,7 @@ def find_eyes(path: Path, *, settings: Settings = Settings()) -> tuple[tuple[flo
     path : Path
         A file, or a folder that holds one DICOM series.
     settings : Settings
+        The first of its encoders looks.
 
     Returns
     -------
@@ -39,17 +38,14 @@ def find_eyes(path: Path, *, settings: Settings = Settings()) -> tuple[tuple[flo
     RenderError, EngineError, WeightsError
         Where nothing can be drawn or recognised.
     """
-    skin = extract_skin(read_volume(path), level=settings.level, settings=settings.surface)
-    encoder = make_encoder(settings.encoder, detector=settings.detector)
-    with make_renderer(settings.renderer) as renderer:
-        view = find_frontal_view(skin)
-        portrait = renderer.render(skin, view, lighting=settings.lighting)
-        face = encoder.encode(portrait)
-        if face.eyes_px is None:
-            view = find_frontal_view(
-                skin, lambda v: encoder.encode(renderer.render(skin, v, lighting=settings.lighting)).confidence
-            )
-            face = encoder.encode(renderer.render(skin, view, lighting=settings.lighting))
+    encoder = make_encoder(settings.encoders[0], detector=settings.detector)
+    context = context_of(ScanRef("", "", ORIGINAL, path), settings)
+    skin = context.extract()
+    view = context.find_view(skin)
+    face = encoder.encode(context.draw(skin, view))
+    if face.eyes_px is None:
+        view = context.find_best_view(skin, encoder)
+        face = encoder.encode(context.draw(skin, view))
     if face.eyes_px is None:
         raise InputError(f"{path.name}: its portrait shows no face to take the eyes from; draw them as structures")
     eyes = pick_on_skin(skin, view, face.eyes_px)

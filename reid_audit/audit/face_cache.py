@@ -2,8 +2,8 @@
 
 What a face depends on makes up its key: the bytes of the scan, its name, series, condition and modality, the settings,
 the engines with their model files, what the original handed on, the attackers and what they know, the versions of the
-packages and the source of the rooms that a scan goes through. Subject, session and folder are neither in the key nor in
-the entry.
+packages and of the stages that a scan goes through. Subject, session and folder are neither in the key nor in the
+entry.
 """
 
 from __future__ import annotations
@@ -13,17 +13,23 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
-from reid_audit.audit.moves import Hints
-from reid_audit.audit.scan import Partner
-from reid_audit.audit.settings import Engines, Settings, software_versions, start_engines
+from reid_audit import face, portrait, render, surface, volume
+from reid_audit.attack import Attack
+from reid_audit.audit.scan import Knowledge
+from reid_audit.audit.settings import Engines, Recogniser, look_again, software_versions
 from reid_audit.records import EngineError, FaceRecord, ScanRef, Status
-from reid_audit.work import Store, digest_files, digest_of, digest_of_program, digest_of_state, pack, run_all, unpack
+from reid_audit.work import Store, digest_files, digest_of, digest_of_state, pack, run_all, unpack
 
-ROOMS = ("attack", "audit", "dataset", "face", "phantom", "records", "render", "surface", "volume", "weights", "work")
-"""What a scan goes through on its way to a face: where their source changes, older results are not used."""
+STAGE_VERSIONS = {
+    "volume": volume.STAGE_VERSION,
+    "surface": surface.STAGE_VERSION,
+    "render": render.STAGE_VERSION,
+    "face": face.STAGE_VERSION,
+    "chain": portrait.STAGE_VERSION,
+}
+"""What a scan goes through on its way to a face: where a stage gives something else, older faces are not used."""
 
 _PASSING = (Status.UNREADABLE, Status.RENDER_FAILED, Status.BACKEND_ERROR)
 """Outcomes that another attempt may mend (a disk, memory, an engine): never kept."""
@@ -31,39 +37,39 @@ _PASSING = (Status.UNREADABLE, Status.RENDER_FAILED, Status.BACKEND_ERROR)
 _logger = logging.getLogger(__name__)
 
 
-@lru_cache(maxsize=1)
-def _program() -> str:
-    return digest_of_program(Path(__file__).resolve().parents[1], ROOMS)
-
-
-def _of_run(engines: Engines) -> dict[str, str]:
+def _of_run(engines: Engines, recogniser: Recogniser) -> dict[str, str]:
     """Name everything but the scan that a face depends on."""
-    parts = {name: str(value) for part in (engines.identity, engines.drawing) for name, value in part.items()}
-    return {**software_versions(), **parts, "settings": digest_of(engines.settings), "program": _program()}
+    settings = replace(engines.settings, encoders=(recogniser.recipe,), detector=recogniser.detector)
+    parts = {name: str(value) for part in (recogniser.identity, engines.drawing) for name, value in part.items()}
+    stages = {f"stage {name}": str(version) for name, version in STAGE_VERSIONS.items()}
+    return {**software_versions(), **parts, **stages, "settings": digest_of(settings)}
 
 
-def _of_all(engines: Sequence[Engines]) -> Mapping[str, str]:
+def _of_all(engines: Engines) -> Mapping[str, str]:
+    lone = len(engines.recognisers) == 1
     return {
-        name if len(engines) == 1 else f"{name} of {each.settings.encoder}": value
-        for each in engines
-        for name, value in _of_run(each).items()
+        name if lone else f"{name} of {recogniser.recipe}": value
+        for recogniser in engines.recognisers
+        for name, value in _of_run(engines, recogniser).items()
     }
 
 
-@lru_cache(maxsize=1)
-def _engines_here(settings: tuple[Settings, ...]) -> Mapping[str, str]:
-    return _of_all([start_engines(each) for each in settings])
+_seen_here: dict[str, Mapping[str, str]] = {}
 
 
-def check_engines_here(settings: tuple[Settings, ...], expected: Mapping[str, str]) -> None:
+def check_engines_here(engines: Engines, expected: Mapping[str, str]) -> None:
     """Check, in a worker, that it would measure with what the run was started with.
 
     Raises
     ------
     EngineError
-        Where a model file, a package, the graphics driver or the program itself is another one.
+        Where a model file, a package, the graphics driver or a stage is another one.
     """
-    here = _engines_here(settings)
+    run = digest_of(expected)
+    if run not in _seen_here:
+        _seen_here.clear()
+        _seen_here[run] = _of_all(look_again(engines))
+    here = _seen_here[run]
     other = [name for name in {**expected, **here} if here.get(name) != expected.get(name)]
     if other:
         name = other[0]
@@ -92,15 +98,19 @@ class FaceCache:
     Attributes
     ----------
     store : Store
-    engines : tuple of Engines
-        One per recogniser, as `start_engines_of_each` gave them. Each has faces of its own: one more recogniser leaves
-        those of the others as they are.
+    engines : Engines
+        From `start_engines`. Each encoder has faces of its own: one more leaves those of the others as they are.
     """
 
     store: Store
-    engines: tuple[Engines, ...]
+    engines: Engines
     _states: dict[Path, str | None] = field(default_factory=dict, init=False, repr=False)
     _bytes: dict[Path, str] = field(default_factory=dict, init=False, repr=False)
+    _of_encoder: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for recogniser in self.engines.recognisers:
+            self._of_encoder[recogniser.name] = _of_run(self.engines, recogniser)
 
     @property
     def of_run(self) -> Mapping[str, str]:
@@ -118,12 +128,12 @@ class FaceCache:
         unknown = list(dict.fromkeys(scan.path for scan in self.look_at_files(scans)))
         count = 0
 
-        def note(found: tuple[Path, str | None]) -> None:
+        def note(digested: tuple[Path, str | None]) -> None:
             nonlocal count
             count += 1
             if done is not None:
                 done(count, len(unknown))
-            path, digest = found
+            path, digest = digested
             state = digest_of_state(path)
             if digest is not None and (None if state is None else state.digest) == self._states[path]:
                 self._bytes[path] = digest
@@ -142,23 +152,20 @@ class FaceCache:
             self._bytes[path] = known.decode()
         return known is not None
 
-    def key_of(
-        self,
-        recogniser: int,
-        scan: ScanRef,
-        partner: Partner | None = None,
-        hints: Hints = Hints(),
-        attacks: Sequence[str] = (),
-    ) -> str | None:
-        """Return the key of what a recogniser finds; None where the files could not be read: nothing is kept."""
+    def key_of(self, scan: ScanRef, encoder: str, knowledge: Knowledge, attacks: Sequence[Attack]) -> str | None:
+        """Return the key of what an encoder finds; None where the files could not be read: nothing is kept."""
         content = self._bytes.get(scan.path)
         if content is None:
             return None
         of_scan = [content, scan.label, scan.series, scan.condition, scan.modality]  # one folder may hold many series
-        return digest_of("face", _of_run(self.engines[recogniser]), of_scan, partner, hints, list(attacks))
+        of_attacks = [[attack.name, attack.version] for attack in attacks]
+        return digest_of("face", self._of_encoder[encoder], of_scan, knowledge, of_attacks)
 
-    def find(self, scan: ScanRef, key: str | None) -> FaceRecord | None:
-        """Return what an earlier run made of a scan, or None."""
+    def find(
+        self, scan: ScanRef, encoder: str, knowledge: Knowledge = Knowledge(), attacks: Sequence[Attack] = ()
+    ) -> FaceRecord | None:
+        """Return what an earlier run made of a scan by an encoder, or None."""
+        key = self.key_of(scan, encoder, knowledge, attacks)
         payload = None if key is None else self.store.get(key)
         if key is None or payload is None:
             return None
@@ -169,7 +176,7 @@ class FaceCache:
             self.store.drop(key)
             return None
 
-    def keep(self, record: FaceRecord, key: str | None) -> None:
+    def keep(self, record: FaceRecord, knowledge: Knowledge = Knowledge(), attacks: Sequence[Attack] = ()) -> None:
         """Keep a face, unless another attempt could end differently or the scan was touched meanwhile.
 
         Raises
@@ -177,6 +184,7 @@ class FaceCache:
         StoreError
             Where the store cannot be written.
         """
+        key = self.key_of(record.scan, record.face.encoder, knowledge, attacks)
         if key is None or any(status in _PASSING for status in _statuses(record)):
             return
         state = digest_of_state(record.scan.path)

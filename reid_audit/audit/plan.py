@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from reid_audit.attack import DEFAULT_ATTACKS, check_attacks
-from reid_audit.audit.acquire import list_defaced, list_originals, look_up
+from reid_audit.attack import Attack, choose_attacks
+from reid_audit.audit.acquire import Records, defaced_scans, know_scans, look_up
 from reid_audit.audit.face_cache import FaceCache
-from reid_audit.audit.settings import Settings, start_engines_of_each
+from reid_audit.audit.settings import Engines, Settings, start_engines
 from reid_audit.dataset import Cohort, take_subjects
-from reid_audit.records import FaceRecord
 from reid_audit.work import Store
 
 
@@ -23,7 +22,7 @@ class RunPlan:
     originals, defaced : int
         Scans.
     originals_kept, defaced_kept : int
-        Those of them that every recogniser has seen, by the store. A scan counts only where it is known not to have
+        Those of them that every encoder has seen, by the store. A scan counts only where it is known not to have
         been touched.
     absent : tuple of str
         Keys of scans without a file.
@@ -45,8 +44,7 @@ def plan_run(
     cohort: Cohort,
     *,
     settings: Settings = Settings(),
-    encoders: Sequence[str] = (),
-    attacks: Sequence[str] = DEFAULT_ATTACKS,
+    attacks: Iterable[str] | None = None,
     store: Store | None = None,
     limit: int | None = None,
 ) -> RunPlan:
@@ -54,36 +52,40 @@ def plan_run(
 
     Parameters
     ----------
-    cohort, settings, encoders, attacks, store, limit
-        As for `audit_cohort`.
+    cohort, settings, attacks, store, limit
+        As for `reid_audit.audit`.
 
     Raises
     ------
     WeightsError, EngineError, InputError
         What would end the run before it began.
     """
-    started, attacks = start_engines_of_each(settings, encoders or (settings.encoder,)), check_attacks(attacks)
-    kept = None if store is None else FaceCache(store, started)
-    return plan_faces(take_subjects(cohort, limit), recognisers=len(started), attacks=attacks, kept=kept)
+    engines, chosen = start_engines(settings), choose_attacks(attacks)
+    cache = None if store is None else FaceCache(store, engines)
+    return plan_faces(take_subjects(cohort, limit), engines, attacks=chosen, cache=cache)
 
 
 def plan_faces(
-    cohort: Cohort, *, recognisers: int = 1, attacks: Sequence[str] = ("naive",), kept: FaceCache | None = None
+    cohort: Cohort, engines: Engines, *, attacks: Sequence[Attack] = (), cache: FaceCache | None = None
 ) -> RunPlan:
-    """Tell what `acquire_faces_with_each` would do with the same arguments."""
-    found: list[dict[str, FaceRecord]] = [{} for _ in range(recognisers)]
-    originals, absent = {scan.key for scan in cohort.originals}, tuple(s.key for s in cohort.find_absent_files())
-    if kept is not None:
-        kept.look_at_files(cohort.scans)
-        _, missing = look_up(list_originals(cohort, found), found, kept=kept, attacks=attacks)
-        # Every original has a part in where a face is on average, so that one that is not known leaves all of it open.
-        if set(missing) <= set(absent):
-            look_up(list_defaced(cohort, found), found, kept=kept, attacks=attacks)
-    seen = set.intersection(*(set(mine) for mine in found))
+    """Tell what `acquire_faces` would do with the same arguments."""
+    originals, defaced = cohort.originals, defaced_scans(cohort)
+    absent = {scan.key for scan in cohort.find_absent_files()}
+    records: Records = {}
+    kept = [0, 0]
+    if cache is not None:
+        cache.look_at_files(cohort.scans)
+        for k, scans in enumerate((originals, defaced)):
+            knowledge = know_scans(cohort, scans, records, engines, attacks)
+            missing = look_up(knowledge, records, cache=cache, attacks=attacks)
+            kept[k] = len(scans) - len(missing)
+            # Every original has a part in where a face is on average: one that is not known leaves all of it open.
+            if not {scan.key for scan in missing} <= absent:
+                break
     return RunPlan(
         originals=len(originals),
-        originals_kept=len(originals & seen),
-        defaced=len(cohort.scans) - len(originals),
-        defaced_kept=len(seen - originals),
-        absent=absent,
+        originals_kept=kept[0],
+        defaced=len(defaced),
+        defaced_kept=kept[1],
+        absent=tuple(scan.key for scan in cohort.find_absent_files()),
     )

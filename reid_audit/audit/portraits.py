@@ -9,15 +9,17 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from reid_audit.audit.acquire import Progress
-from reid_audit.audit.scan import renderer_of
-from reid_audit.audit.settings import Settings
-from reid_audit.records import ORIGINAL, EngineError, FaceRecord, InputError, RenderError, write_private
+from reid_audit.audit.settings import Settings, context_of
+from reid_audit.records import EngineError, FaceRecord, InputError, RenderError, write_private
 from reid_audit.render import save_png
-from reid_audit.surface import extract_skin
-from reid_audit.volume import read_volume
 from reid_audit.work import SerialExecutor, run_all
 
 INDEX_FILE = "portraits.csv"
+
+PORTRAITS_KEPT = (
+    "Portraits of {drawn} scans were kept in a separate folder. They show faces, before and after defacing: biometric "
+    "data of the people in this cohort. Keep that folder as safe as the scans, and never hand it on with this report."
+)
 
 
 def prepare_portraits(folder: Path) -> Path:
@@ -43,11 +45,8 @@ def _draw(record: FaceRecord, number: int, folder: Path, settings: Settings) -> 
     if record.view is None or record.skin_level != record.skin_level:
         return number, ""
     try:
-        volume = read_volume(record.scan.path, modality=record.scan.modality)
-        skin = extract_skin(
-            volume, level=record.skin_level, settings=settings.surface, altered=record.scan.condition != ORIGINAL
-        )
-        portrait = renderer_of(settings.renderer).render(skin, record.view, lighting=settings.lighting)
+        context = context_of(record.scan, settings)
+        portrait = context.draw(context.extract(record.skin_level), record.view)
     except (InputError, RenderError, EngineError):  # said already in the scan's own status, or the file is gone
         return number, ""
     name = f"portrait{number:05d}.png"
@@ -71,7 +70,7 @@ def write_portraits(
     Parameters
     ----------
     records : sequence of FaceRecord
-        From `reid_audit.acquire_faces`.
+        From `acquire_faces`; of several encoders the first one's are drawn, as it was shown them.
     folder : Path
         From `prepare_portraits`.
     settings : Settings
@@ -84,6 +83,8 @@ def write_portraits(
     int
         Portraits written.
     """
+    first = records[0].face.encoder if records else ""
+    records = [record for record in records if record.face.encoder == first]
     files: dict[int, str] = {}
 
     def note(drawn: tuple[int, str]) -> None:

@@ -1,56 +1,95 @@
-"""One scan, from its file to its face, or to one face per recogniser."""
+"""One scan, from its file to a face per encoder, and what the attackers make of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from reid_audit.audit.moves import Hints, look_around, make_moves
-from reid_audit.audit.settings import Settings
+from reid_audit.attack import Attack, Hints, Side, Target, find_attack
+from reid_audit.audit.settings import Engines, Settings, context_of, encoders_of
 from reid_audit.audit.side_effects import contain_side_effects
-from reid_audit.audit.sitting import Sitting
-from reid_audit.face import Encoder, make_encoder, make_encoders
+from reid_audit.face import Encoder, make_encoder
+from reid_audit.portrait import Partner, ScanContext, is_fit
 from reid_audit.records import (
     ORIGINAL,
     EngineError,
     Face,
     FaceRecord,
     Finding,
-    Grid,
     InputError,
-    Modality,
     Portrait,
-    Relief,
     RenderError,
     ScanRef,
-    Skin,
     Status,
-    View,
-    Volume,
 )
-from reid_audit.render import Renderer, check_one_sided, find_frontal_view, make_renderer, turn_view
-from reid_audit.surface import check_added_surface, extract_skin, measure_relief, refine_level
-from reid_audit.volume import check_same_grid, read_volume
+from reid_audit.render import check_one_sided, turn_view
+from reid_audit.surface import check_added_surface, measure_relief
+from reid_audit.volume import check_same_grid
 
 
-@lru_cache(maxsize=1)
-def _encoders(names: tuple[str, ...], detectors: tuple[str, ...]) -> tuple[Encoder, ...]:
-    return make_encoders(names, detector=detectors)
+@dataclass(frozen=True, slots=True, eq=False)
+class Knowledge:
+    """What one encoder's attackers know of a scan before it is opened.
+
+    Attributes
+    ----------
+    original : Partner or None
+        The original of a defaced scan. Without it the scan chooses its own level and camera.
+    hints : mapping of str to Hints
+        By attacker, from other people's originals.
+    """
+
+    original: Partner | None = None
+    hints: Mapping[str, Hints] = field(default_factory=dict)
 
 
-def encoders_of(settings: Sequence[Settings]) -> tuple[Encoder, ...]:
-    """Return the recognisers of these settings, loaded once per process."""
-    return _encoders(tuple(one.encoder for one in settings), tuple(one.detector for one in settings))
+def attacks_on(scan: ScanRef, attacks: Sequence[Attack]) -> tuple[Attack, ...]:
+    """Return the attackers that look at a scan in a way of their own, each followed by its control."""
+    active = [attack for attack in attacks if scan.condition != ORIGINAL or attack.sees is Side.BOTH]
+    return tuple(each for a in active for each in ((a, find_attack(a.control)) if a.control else (a,)))
 
 
-@lru_cache(maxsize=1)
-def renderer_of(name: str) -> Renderer:
-    """Return this process's renderer of that name."""
-    return make_renderer(name)
+def examine_scan(
+    scan: ScanRef,
+    engines: Engines,
+    *,
+    attacks: Sequence[Attack] = (),
+    knowledge: Mapping[str, Knowledge] | None = None,
+) -> list[FaceRecord]:
+    """Take one scan from its file to a face per encoder: read, meshed and drawn once for all of them.
+
+    Parameters
+    ----------
+    scan : ScanRef
+    engines : Engines
+        From `start_engines`.
+    attacks : sequence of Attack
+        Who looks at it beside the naive attacker; see `reid_audit.attack.choose_attacks`.
+    knowledge : mapping of str to Knowledge, optional
+        By encoder; only these look at the scan. By default all do, and know nothing.
+
+    Returns
+    -------
+    list of FaceRecord
+        In the order of the encoders. What went wrong is a face's status and reason.
+
+    Raises
+    ------
+    EngineError, WeightsError
+        Where no scan could be done, because a package or a model file is gone.
+    """
+    if knowledge is None:
+        knowledge = dict.fromkeys(engines.encoders, Knowledge())
+    context = context_of(scan, engines.settings)
+    active = attacks_on(scan, attacks)
+    return [
+        _examine(context, encoder, knowledge[name], active)
+        for name, encoder in zip(engines.encoders, encoders_of(engines), strict=True)
+        if name in knowledge
+    ]
 
 
 @contextmanager
@@ -62,190 +101,60 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
         seconds[stage] = time.perf_counter() - began
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Partner:
-    """What an original hands on to its defaced partners: level, camera, grid, where its face is, and its relief."""
-
-    level: float
-    view: View
-    grid: Grid
-    face: Face
-    relief: Relief | None = None
-
-
-_SEARCH_VOXEL_MM = 2.0  # a level is judged on a coarse mesh
-
-
-def _is_fit(skin: Skin) -> bool:
-    """Whether it may have a face: a search would see something in a brain as well."""
-    return all(finding.severity != "unfit" for finding in skin.checks)
-
-
-def _search(volume: Volume, skin: Skin, settings: Settings, encoder: Encoder, renderer: Renderer) -> tuple[Skin, View]:
-    """Look at an original whose face was not found at once: at other skin levels (MR), then from other heights."""
-
-    def face_at(skin: Skin, view: View) -> Face:
-        return encoder.encode(renderer.render(skin, view, lighting=settings.lighting))
-
-    def confidence_at(level: float) -> float:
-        coarse = replace(settings.surface, voxel_mm=max(_SEARCH_VOXEL_MM, settings.surface.voxel_mm))
-        try:
-            rough = extract_skin(volume, level=level, settings=coarse)
-            if not _is_fit(rough):
-                return float("nan")
-            return face_at(rough, find_frontal_view(rough)).confidence
-        except (InputError, RenderError):  # no surface at this level: no face there
-            return float("nan")
-
-    if settings.level is None:
-        level = refine_level(volume, confidence_at)
-        if level != skin.level:
-            skin = extract_skin(volume, level=level, settings=settings.surface)
-    if not _is_fit(skin):  # at no level
-        return skin, find_frontal_view(skin)
-    return skin, find_frontal_view(skin, lambda view: face_at(skin, view).confidence)
-
-
-def examine_scan(
-    scan: ScanRef,
-    settings: Settings,
-    partner: Partner | None = None,
-    *,
-    attacks: Sequence[str] = ("naive",),
-    hints: Hints = Hints(),
-) -> FaceRecord:
-    """Take one scan from its file to its face.
-
-    Parameters
-    ----------
-    scan : ScanRef
-    settings : Settings
-        With ``auto`` resolved by `start_engines`.
-    partner : Partner, optional
-        The original of a defaced scan. Without it the scan chooses its own level and camera.
-    attacks : sequence of str
-        What attackers do beside the naive one; see `reid_audit.attack`. Only for defaced scans.
-    hints : Hints
-        What attackers know from other scans.
-
-    Returns
-    -------
-    FaceRecord
-        Always: what went wrong is its face's status and reason.
-
-    Raises
-    ------
-    EngineError, WeightsError
-        Where no scan could be done, because a package or a model file is gone.
-    """
-    return examine_scan_with_each(scan, (settings,), (partner,), attacks=attacks, hints=(hints,))[0]
-
-
-def examine_scan_with_each(
-    scan: ScanRef,
-    settings: Sequence[Settings],
-    partners: Sequence[Partner | None] | None = None,
-    *,
-    attacks: Sequence[str] = ("naive",),
-    hints: Sequence[Hints] | None = None,
-) -> tuple[FaceRecord, ...]:
-    """Take one scan from its file to a face per recogniser: read, meshed, drawn and looked at once for all of them.
-
-    Parameters
-    ----------
-    scan : ScanRef
-    settings : sequence of Settings
-        One per recogniser: they differ in encoder and detector, and in nothing else.
-    partners, hints : sequence of Partner or None, of Hints, optional
-        As for `examine_scan`, one per recogniser: each knows the original as it saw it.
-    attacks : sequence of str
-
-    Returns
-    -------
-    tuple of FaceRecord
-        In the order of ``settings``; each is what `examine_scan` gives under those settings alone.
-
-    Raises
-    ------
-    EngineError, WeightsError
-        As `examine_scan`.
-    """
-    encoders = encoders_of(settings)
-    sitting = Sitting(scan, settings[0], renderer_of(settings[0].renderer))
-    return tuple(
-        _examine(sitting, encoder, partner, attacks, known)
-        for encoder, partner, known in zip(
-            encoders,
-            [None] * len(encoders) if partners is None else partners,
-            [Hints()] * len(encoders) if hints is None else hints,
-            strict=True,
-        )
-    )
-
-
-def _examine(
-    sitting: Sitting, encoder: Encoder, partner: Partner | None, attacks: Sequence[str], hints: Hints
-) -> FaceRecord:
-    scan, settings, renderer = sitting.scan, sitting.settings, sitting.renderer
+def _examine(context: ScanContext, encoder: Encoder, knowledge: Knowledge, attacks: Sequence[Attack]) -> FaceRecord:
+    original, is_original = knowledge.original, context.scan.condition == ORIGINAL
     seconds: dict[str, float] = {}
-    done = FaceRecord(scan, Face(Status.UNREADABLE, encoder.name), seconds=seconds)
+    record = FaceRecord(context.scan, Face(Status.UNREADABLE, encoder.name), seconds=seconds)
 
     def stopped(status: Status, error: Exception) -> FaceRecord:
-        return replace(done, face=Face(status, encoder.name, reason=str(error)))
+        return replace(record, face=Face(status, encoder.name, reason=str(error)))
 
     try:
         with _timed(seconds, "read"):
-            volume = sitting.read()
+            volume = context.read()
     except InputError as error:
         return stopped(Status.UNREADABLE, error)
     notes = tuple(Finding("reader", "info", note) for note in volume.notes)
-    done = replace(done, grid=volume.grid, digest=sitting.digest, findings=notes)
+    record = replace(record, grid=volume.grid, digest=context.digest, findings=notes)
     try:
-        if partner is not None:
-            check_same_grid(partner.grid, volume.grid)
+        if original is not None:
+            check_same_grid(original.grid, volume.grid)
     except InputError as error:
         return stopped(Status.OTHER_GRID, error)
     try:
         with _timed(seconds, "skin"):
-            skin = sitting.extract(settings.level if partner is None else partner.level)
+            skin = context.extract(None if original is None else original.skin_level)
     except InputError as error:
         return stopped(Status.NO_SKIN, error)
     findings = notes + skin.checks
-    if partner is not None and partner.relief is not None:
-        findings += check_added_surface(partner.relief, skin)
-    done = replace(done, skin_level=skin.level, findings=findings)
+    if original is not None and original.relief is not None:
+        findings += check_added_surface(original.relief, skin)
+    record = replace(record, skin_level=skin.level, findings=findings)
     try:
         with _timed(seconds, "portrait"):
-            view = find_frontal_view(skin) if partner is None else partner.view
-            portrait = sitting.draw(skin, view)
+            view = context.find_view(skin) if original is None else original.view
+            portrait = context.draw(skin, view)
         with _timed(seconds, "face"):
             face = encoder.encode(portrait)
-        # Noise taken for skin, or skin for air, is no head: MR may be fit at another level.
-        hopeful = _is_fit(skin) or (volume.modality is Modality.MR and settings.level is None)
-        if scan.condition == ORIGINAL and hopeful and face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE):
+        unsure = face.status in (Status.NO_FACE, Status.LOW_CONFIDENCE)
+        if is_original and unsure and context.is_hopeful(skin):
             with _timed(seconds, "search"):
-                if encoder.detector not in sitting.sought:
-                    sitting.sought[encoder.detector] = _search(volume, skin, settings, encoder, renderer)
-                sought = sitting.sought[encoder.detector]
-                other = sitting.draw(*sought)
-                seen = encoder.encode(other)
-            if seen.acquired and _is_fit(sought[0]) and not seen.confidence <= face.confidence:
-                (skin, view), portrait, face = sought, other, seen
+                sought = context.search_face(skin, encoder)
+                seen = encoder.encode(context.draw(*sought))
+            if seen.acquired and is_fit(sought[0]) and not seen.confidence <= face.confidence:
+                (skin, view), face = sought, seen
     except (RenderError, EngineError) as error:
         return stopped(Status.RENDER_FAILED, error)
-    done = replace(done, skin_level=skin.level, face=face, view=view)
-    if scan.condition == ORIGINAL:
+    record = replace(record, skin_level=skin.level, face=face, view=view)
+    if is_original:
         findings = notes + skin.checks + check_one_sided(skin)
-        done = replace(done, findings=findings, relief=measure_relief(skin))
-    if "multiview" in attacks:
-        with _timed(seconds, "views"):
-            done = replace(done, views=look_around(sitting, skin, view, encoder))
-    if scan.condition == ORIGINAL:
-        return done
-    place = None if partner is None else partner.face
+        record = replace(record, findings=findings, relief=measure_relief(skin))
+    if not attacks:
+        return record
+    target = Target(context, skin, view, encoder, face, original)
     with _timed(seconds, "attacks"):
-        moves = make_moves(sitting, skin, portrait, place=place, hints=hints, attacks=attacks, encoder=encoder)
-    return replace(done, attacks=moves)
+        looks = {each.name: each.look(target, knowledge.hints.get(each.name, Hints())) for each in attacks}
+    return replace(record, looks={name: faces for name, faces in looks.items() if faces})
 
 
 @contain_side_effects()
@@ -265,12 +174,13 @@ def render_scan(
     azimuth_deg, elevation_deg : float
         Where the camera stands; 0, 0 faces the head, however it lies.
     settings : Settings
+        The first of its encoders looks.
 
     Returns
     -------
     portrait : Portrait
     face : Face
-        Of that portrait, by ``settings.encoder``.
+        Of that portrait.
     findings : tuple of Finding
 
     Raises
@@ -280,13 +190,12 @@ def render_scan(
     RenderError, EngineError, WeightsError
         Where nothing can be drawn or recognised.
     """
-    encoder = make_encoder(settings.encoder, detector=settings.detector)
-    volume = read_volume(path)
-    skin = extract_skin(volume, level=settings.level, settings=settings.surface)
-    with make_renderer(settings.renderer) as renderer:
-        view = turn_view(find_frontal_view(skin), azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
-        portrait = renderer.render(skin, view, lighting=settings.lighting)
-    findings = [Finding("reader", "info", note) for note in volume.notes] + list(skin.checks)
+    encoder = make_encoder(settings.encoders[0], detector=settings.detector)
+    context = context_of(ScanRef("", "", ORIGINAL, path), settings)
+    skin = context.extract()
+    view = turn_view(context.find_view(skin), azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)
+    portrait = context.draw(skin, view)
+    findings = [Finding("reader", "info", note) for note in context.read().notes] + list(skin.checks)
     if encoder.notice:  # a stand-in or a fallback: a face must not be shown without it
         findings.append(Finding("recogniser", "warning", encoder.notice))
     return portrait, encoder.encode(portrait), tuple(findings)

@@ -1,21 +1,18 @@
-"""What a run is made with: settings, the engines they come to, and the fingerprint that binds a threshold."""
+"""What a run is made with: settings, the engines they come to, and the fingerprints that bind thresholds."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from importlib import metadata
 
-from reid_audit.face import make_encoders, name_encoder
-from reid_audit.records import (
-    FaceRecord,
-    Fingerprint,
-    InputError,
-    View,
-)
-from reid_audit.render import Lighting, make_renderer
+from reid_audit.face import Detector, Encoder, check_encoders, make_encoder
+from reid_audit.portrait import ScanContext
+from reid_audit.records import FaceRecord, Fingerprint, InputError, ScanRef, View
+from reid_audit.render import Lighting, Renderer, make_renderer
 from reid_audit.surface import SurfaceSettings
 
 SOFTWARE = (
@@ -43,90 +40,157 @@ class Settings:
 
     Attributes
     ----------
-    encoder, detector, renderer : str
-        ``"auto"`` or a name; see `reid_audit.make_encoder` and `reid_audit.make_renderer`.
-    level : float or None
-        Skin level for every scan, in its own units; None = found on each original.
+    encoders : tuple of str
+        Each ``"auto"`` or a name; see `reid_audit.face.make_encoder`. Each scan is drawn once and each detector looks
+        for its face once; every encoder is judged by thresholds of its own.
+    detector, renderer : str
+        ``"auto"`` or a name; see `reid_audit.face.make_encoder` and `reid_audit.render.make_renderer`.
+    skin_level : float or None
+        For every scan, in its own units; None = found on each original.
     surface : SurfaceSettings
     lighting : Lighting
     """
 
-    encoder: str = "auto"
+    encoders: tuple[str, ...] = ("auto",)
     detector: str = "auto"
     renderer: str = "auto"
-    level: float | None = None
+    skin_level: float | None = None
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     lighting: Lighting = field(default_factory=Lighting)
+
+
+@dataclass(frozen=True, slots=True)
+class Recogniser:
+    """An encoder with its detector, as they were found on this machine.
+
+    Attributes
+    ----------
+    name : str
+        Of the encoder, for reports.
+    recipe, detector : str
+        What `reid_audit.face.make_encoder` takes to make it again in another process. May hold a path: no report.
+    notice : str
+        A fallback or a stand-in that the user must know of.
+    identity : mapping of str to str
+        Everything that changes a vector.
+    """
+
+    name: str
+    recipe: str
+    detector: str
+    notice: str
+    identity: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Engines:
     """What `Settings` came to on this machine: ``auto`` is resolved, the model files were found and checked.
 
-    ``identity`` is everything that changes a vector, ``drawing`` everything of the renderer that changes a pixel.
+    Attributes
+    ----------
+    settings : Settings
+    recognisers : tuple of Recogniser
+        One per encoder, in the order of the settings.
+    drawing : mapping of str to str
+        Everything of the renderer that changes a pixel.
+    drawing_notice : str
+        A fallback of the renderer that the user must know of.
     """
 
     settings: Settings
-    notices: tuple[str, ...]
-    identity: Mapping[str, str]
+    recognisers: tuple[Recogniser, ...]
     drawing: Mapping[str, str]
+    drawing_notice: str = ""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user must know of them all."""
+        notices = dict.fromkeys((*(recogniser.notice for recogniser in self.recognisers), self.drawing_notice))
+        return tuple(notice for notice in notices if notice)
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """Names of the encoders."""
+        return tuple(recogniser.name for recogniser in self.recognisers)
 
 
 def start_engines(settings: Settings) -> Engines:
-    """Load the recogniser and the renderer once, so that what is missing ends the run before it begins.
-
-    Raises
-    ------
-    WeightsError, EngineError, InputError
-        Where a model file or package is missing, or a name is not known.
-    """
-    return start_engines_of_each(settings, (settings.encoder,))[0]
-
-
-def start_engines_of_each(settings: Settings, encoders: Sequence[str]) -> tuple[Engines, ...]:
-    """Load several recognisers, which will look at the same portraits, and the renderer.
-
-    Parameters
-    ----------
-    settings : Settings
-        Its encoder is not used.
-    encoders : sequence of str
-        As for `reid_audit.make_encoders`.
-
-    Returns
-    -------
-    tuple of Engines
-        One per recogniser, in their order, with settings that differ in encoder and detector alone.
+    """Load the encoders and the renderer once, so that what is missing ends the run before it begins.
 
     Raises
     ------
     WeightsError, EngineError
-        As `start_engines`.
+        Where a model file or package is missing.
     InputError
-        Also where two recognisers would have one name: two files ``onnx:a/model.onnx`` and ``onnx:b/model.onnx``.
+        Where a name is not known, there is none, or two encoders would have one name: ``onnx:a/model.onnx`` and
+        ``onnx:b/model.onnx``.
     """
-    made = make_encoders(encoders, detector=settings.detector)
+    if not settings.encoders:
+        raise InputError("--encoder: name at least one")
+    check_encoders(settings.encoders, detector=settings.detector)
+    made = _make_encoders(tuple((name, settings.detector) for name in settings.encoders))
     names = [encoder.name for encoder in made]
     if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise InputError(f"--encoder: two recognisers are called {twice}; give one of the files another name")
+        raise InputError(f"--encoder: two are called {twice}; leave one out, or give its file another name")
     with make_renderer(settings.renderer) as renderer:
-        return tuple(
-            Engines(
-                replace(settings, encoder=encoder.recipe, detector=encoder.detector, renderer=renderer.name),
-                tuple(notice for notice in (encoder.notice, renderer.notice) if notice),
-                dict(encoder.identity),
-                dict(renderer.identity),
-            )
-            for encoder in made
+        return Engines(
+            replace(settings, encoders=tuple(encoder.recipe for encoder in made), renderer=renderer.name),
+            tuple(_describe(encoder) for encoder in made),
+            dict(renderer.identity),
+            renderer.notice,
         )
+
+
+def _describe(encoder: Encoder) -> Recogniser:
+    return Recogniser(encoder.name, encoder.recipe, encoder.detector, encoder.notice, dict(encoder.identity))
+
+
+def _make_encoders(recipes: tuple[tuple[str, str], ...]) -> tuple[Encoder, ...]:
+    """Load encoders by (name, detector); those with one detector look for a face once."""
+    shared: dict[str, Detector] = {}
+    return tuple(make_encoder(name, detector=detector, detectors=shared) for name, detector in recipes)
+
+
+_load_encoders = lru_cache(maxsize=1)(_make_encoders)
+
+
+def encoders_of(engines: Engines) -> tuple[Encoder, ...]:
+    """Return the encoders of a run, loaded once per process."""
+    return _load_encoders(tuple((recogniser.recipe, recogniser.detector) for recogniser in engines.recognisers))
+
+
+def look_again(engines: Engines) -> Engines:
+    """Return the same engines as they are in this process, a worker's: other files and packages show."""
+    return replace(
+        engines,
+        recognisers=tuple(_describe(encoder) for encoder in encoders_of(engines)),
+        drawing=dict(renderer_of(engines.settings.renderer).identity),
+    )
+
+
+@lru_cache(maxsize=1)
+def renderer_of(name: str) -> Renderer:
+    """Return this process's renderer of that name."""
+    return make_renderer(name)
+
+
+def context_of(scan: ScanRef, settings: Settings) -> ScanContext:
+    """Return the context in which a scan is examined under these settings."""
+    return ScanContext(
+        scan,
+        renderer_of(settings.renderer),
+        surface=settings.surface,
+        lighting=settings.lighting,
+        skin_level=settings.skin_level,
+    )
 
 
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def fingerprint_of(engines: Engines, records: Iterable[FaceRecord]) -> Fingerprint:
-    """Return what a threshold of this run is bound to.
+def fingerprints_of(engines: Engines, records: Iterable[FaceRecord]) -> tuple[Fingerprint, ...]:
+    """Return what the thresholds of this run are bound to, per encoder.
 
     The modality is that of the scans that could be read, ``"CT+MR"`` for a mixed cohort and ``""`` where none could.
     """
@@ -134,14 +198,17 @@ def fingerprint_of(engines: Engines, records: Iterable[FaceRecord]) -> Fingerpri
     view = asdict(View())
     del view["target_ras_mm"]  # found anew on each original
     modalities = sorted({record.grid.modality for record in records if record.grid is not None})
-    return Fingerprint(
-        encoder=name_encoder(settings.encoder),
-        weights=_digest(dict(engines.identity)),
-        detector=settings.detector,
-        renderer=f"{settings.renderer} {_digest([asdict(settings.lighting), dict(engines.drawing)])}",
-        views=f"faced {_digest(view)}",
-        surface=_digest([asdict(settings.surface), settings.level]),
-        modality="+".join(modalities),
+    return tuple(
+        Fingerprint(
+            encoder=recogniser.name,
+            weights=_digest(dict(recogniser.identity)),
+            detector=recogniser.detector,
+            renderer=f"{settings.renderer} {_digest([asdict(settings.lighting), dict(engines.drawing)])}",
+            views=f"faced {_digest(view)}",
+            surface=_digest([asdict(settings.surface), settings.skin_level]),
+            modality="+".join(modalities),
+        )
+        for recogniser in engines.recognisers
     )
 
 
@@ -150,10 +217,12 @@ def software_versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in SOFTWARE}
 
 
-def describe_settings(settings: Settings, *, seed: int) -> dict[str, str]:
+def describe_settings(engines: Engines, *, seed: int) -> dict[str, str]:
     """Return the settings as names and words for the report."""
-    table = {"encoder": name_encoder(settings.encoder), "detector": settings.detector, "renderer": settings.renderer}
-    table["skin level"] = "found on each original" if settings.level is None else f"{settings.level:g}"
+    settings = engines.settings
+    detectors = dict.fromkeys(recogniser.detector for recogniser in engines.recognisers)
+    table = {"encoder": ", ".join(engines.encoders), "detector": ", ".join(detectors), "renderer": settings.renderer}
+    table["skin level"] = "found on each original" if settings.skin_level is None else f"{settings.skin_level:g}"
     for part in (settings.surface, settings.lighting, View()):
         table |= {
             f"{type(part).__name__} {name}".replace("_", " "): str(value)

@@ -24,6 +24,7 @@ from reid_audit.cli.choosing import (
     choice_of,
 )
 from reid_audit.cli.options import (
+    DEFAULT_ATTACKS,
     AttackOption,
     DetectorOption,
     EncodersOption,
@@ -88,18 +89,15 @@ def calibrate(
     cohort = reid_audit.read_cohort(
         dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
     )
-    settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
-    reid_audit.check_encoders(words_of(encoder), detector=detector)
+    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
+    reid_audit.check_encoders(settings.encoders, detector=detector)
     if dry_run:
         cohort = replace(cohort, scans=cohort.originals)
-        say_plan(
-            reid_audit.plan_run(cohort, settings=settings, encoders=words_of(encoder), store=kept, limit=limit), kept
-        )
+        say_plan(reid_audit.plan_run(cohort, settings=settings, attacks=(), store=kept, limit=limit), kept)
         return
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
-        calibrations, faces, _ = reid_audit.calibrate_encoders(
+        calibrations, records, _ = reid_audit.calibrate(
             cohort,
-            words_of(encoder),
             settings=settings,
             seed=seed,
             executor=run.executor,
@@ -108,12 +106,17 @@ def calibrate(
             limit=limit,
         )
     reid_audit.write_calibrations(calibrations, output)
-    for calibration, records in zip(calibrations, faces, strict=True):
-        out.print(f"[bold]Recogniser {escape(calibration.fingerprint.encoder)}[/]")
+    for calibration in calibrations:
+        encoder = calibration.fingerprint.encoder
+        out.print(f"[bold]Recogniser {escape(encoder)}[/]")
         for notice in calibration.notes:
             out.print(f"[yellow]Note:[/] {escape(notice)}")
         say_unacquired(
-            [(f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records]
+            [
+                (f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason)
+                for r in records
+                if r.face.encoder == encoder
+            ]
         )
         say_calibration(calibration)
     out.print(f"Calibration: {escape(str(output))}", soft_wrap=True)
@@ -138,7 +141,7 @@ def score(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
-    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
+    attack: AttackOption = DEFAULT_ATTACKS,
     with_portraits: Annotated[
         Path | None,
         typer.Option(
@@ -188,27 +191,24 @@ def score(
     )
     photos = () if gallery is None else reid_audit.read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
-    settings, kept = settings_of("auto", detector, renderer, level), open_store(store, no_store)
-    encoders, attacks = words_of(encoder), words_of(attack)
+    thresholds = () if calibration is None else reid_audit.read_calibrations(calibration)
+    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
+    attacks = words_of(attack)
     if dry_run:
-        plan = reid_audit.plan_run(
-            cohort, settings=settings, encoders=encoders, attacks=attacks, store=kept, limit=limit
-        )
+        plan = reid_audit.plan_run(cohort, settings=settings, attacks=attacks, store=kept, limit=limit)
         say_plan(plan, kept)
         return
     prepare_folder(output, RESULT_FILE, overwrite=overwrite)
-    reid_audit.check_encoders(encoders, detector=detector)
+    reid_audit.check_encoders(settings.encoders, detector=detector)
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
-        result, scores = reid_audit.audit_cohort(
+        result = reid_audit.audit(
             cohort,
-            calibration=thresholds,
+            calibrations=thresholds,
             allow_mismatch=allow_mismatch,
             policy=limits,
             attacks=attacks,
             gallery=photos,
             settings=settings,
-            encoders=encoders,
             seed=seed,
             portraits=with_portraits,
             executor=run.executor,
@@ -216,7 +216,7 @@ def score(
             store=run.store,
             limit=limit,
         )
-    page = reid_audit.write_result(result, scores, output, overwrite=overwrite)
+    page = reid_audit.write_result(result, result.scores, output, overwrite=overwrite)
     say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
     raise typer.Exit(result.verdict.exit_code)
 

@@ -22,6 +22,7 @@ from reid_audit.cli.choosing import (
     choice_of,
 )
 from reid_audit.cli.options import (
+    ALL_ATTACKS,
     AttackOption,
     DetectorOption,
     EncoderOption,
@@ -142,7 +143,7 @@ def bids(
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
     level: LevelOption = None,
-    attack: AttackOption = ",".join(reid_audit.ATTACKS),
+    attack: AttackOption = ALL_ATTACKS,
     scheduler: SchedulerOption = None,
     log: LogOption = None,
     seed: SeedOption = 0,
@@ -160,7 +161,7 @@ def bids(
     cohort = keep_labels(whole, participant_label or (), session_label or ())
     settings, attacks = settings_of(encoder, detector, renderer, level), words_of(attack)
     limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    thresholds = None if calibration is None else reid_audit.read_calibrations(calibration)
+    thresholds = () if calibration is None else reid_audit.read_calibrations(calibration)
     store = reid_audit.Store(work_dir)
     with start_run(workers=_workers(n_procs, mem_mb), scheduler=scheduler, store=store, log=log) as run:
         if analysis is Analysis.PARTICIPANT:
@@ -188,7 +189,7 @@ def bids(
             cohort,
             bids_dir,
             out_dir,
-            calibration=thresholds,
+            calibrations=thresholds,
             policy=limits,
             settings=settings,
             attacks=attacks,

@@ -58,8 +58,7 @@ def choose_model(
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         choice = reid_audit.choose_model(
             cohort,
-            words_of(encoders),
-            settings=settings_of("auto", detector, renderer, level),
+            settings=settings_of(encoders, detector, renderer, level),
             executor=executor,
             progress=progress,
         )

@@ -14,7 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
 import reid_audit
+from reid_audit.attack import choose_attacks, list_attacks
 from reid_audit.cli.words import err
+
+DEFAULT_ATTACKS = ",".join(attack.name for attack in choose_attacks())
+ALL_ATTACKS = ",".join(attack.name for attack in list_attacks())
 
 
 class RendererName(StrEnum):
@@ -85,7 +89,7 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a re
 
 def settings_of(encoder: str, detector: str, renderer: RendererName, level: float | None) -> reid_audit.Settings:
     """Return the settings that the options stand for."""
-    return reid_audit.Settings(encoder=encoder, detector=detector, renderer=renderer.value, level=level)
+    return reid_audit.Settings(tuple(words_of(encoder)), detector, renderer.value, level)
 
 
 def words_of(text: str) -> list[str]:

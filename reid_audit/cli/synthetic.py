@@ -10,6 +10,7 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.cli.options import (
+    DEFAULT_ATTACKS,
     AttackOption,
     DetectorOption,
     EncodersOption,
@@ -36,7 +37,7 @@ def demo(
     encoder: EncodersOption = "auto",
     detector: DetectorOption = "auto",
     renderer: RendererOption = RendererName.AUTO,
-    attack: AttackOption = ",".join(reid_audit.DEFAULT_ATTACKS),
+    attack: AttackOption = DEFAULT_ATTACKS,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
 ) -> None:
@@ -46,21 +47,20 @@ def demo(
 
     Example: [bold]reid-audit demo --subjects 30[/]
     """
-    settings = settings_of("auto", detector, renderer, None)
-    reid_audit.check_encoders(words_of(encoder), detector=detector)
+    settings = settings_of(encoder, detector, renderer, None)
+    reid_audit.check_encoders(settings.encoders, detector=detector)
     with start_run(workers=workers) as run:
-        result, scores = reid_audit.run_demo(
+        result = reid_audit.run_demo(
             subjects=subjects,
             modality=modality,
             settings=settings,
-            encoders=words_of(encoder),
             attacks=words_of(attack),
             seed=seed,
             keep_scans=keep_scans,
             executor=run.executor,
             progress=run.progress,
         )
-    page = reid_audit.write_result(result, scores, output, overwrite=True)
+    page = reid_audit.write_result(result, result.scores, output, overwrite=True)
     say_result(result, report=page)
 
 

@@ -15,7 +15,7 @@ Portraits are RGB. That DeepFace wants BGR is a secret of this folder, and nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -25,8 +25,13 @@ from reid_audit import weights
 from reid_audit.face._detectors import KINDS, check_package
 from reid_audit.face._models import RECOGNISERS
 from reid_audit.face._onnx import PREFIX, OnnxEmbedder, find_model, read_handover
-from reid_audit.face._parts import Detector, Embedder, FaceEncoder, SharedDetector
+from reid_audit.face._parts import Detector as Detector
+from reid_audit.face._parts import Embedder, FaceEncoder, SharedDetector
+from reid_audit.face.distances import cosine_distances as cosine_distances
 from reid_audit.records import Face, InputError, Portrait, WeightsError
+
+STAGE_VERSION = 1
+"""Raise when the same portrait gives another face with the same model files; kept faces are then made anew."""
 
 DETECTORS: tuple[str, ...] = ("retinaface", "dlib", *KINDS)
 """Detectors by their canonical names."""
@@ -240,7 +245,9 @@ def _assemble(name: str, finder: Detector, notice: str) -> FaceEncoder:
     return FaceEncoder(embedder.name, finder, embedder, notice, recipe=name)
 
 
-def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
+def make_encoder(
+    name: str = "auto", *, detector: str = "auto", detectors: dict[str, Detector] | None = None
+) -> Encoder:
     """Load an encoder.
 
     Parameters
@@ -252,6 +259,9 @@ def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
     detector : str
         One of `DETECTORS`, or ``"auto"``: RetinaFace where its file is there and dlib elsewhere; always dlib for the
         encoder dlib. A fallback is told by the notice.
+    detectors : dict of str to Detector, optional
+        Detectors that several encoders share, by name: it begins empty and is filled. Each then looks for the face in
+        a portrait once for all of them.
 
     Returns
     -------
@@ -268,11 +278,15 @@ def make_encoder(name: str = "auto", *, detector: str = "auto") -> Encoder:
         If a package cannot be imported.
     """
     name, detector, notice = _resolve(name, detector)
-    return _assemble(name, make_detector(detector), notice)
+    if detectors is None:
+        return _assemble(name, make_detector(detector), notice)
+    if detector not in detectors:
+        detectors[detector] = SharedDetector(make_detector(detector))
+    return _assemble(name, detectors[detector], notice)
 
 
 def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") -> None:
-    """Raise what `make_encoders` would raise for names, files and packages that are not there; loads and reads nothing.
+    """Raise what `make_encoder` would raise for names, files and packages that are not there; loads and reads nothing.
 
     For a command that would otherwise do other work first: it takes milliseconds.
 
@@ -288,40 +302,3 @@ def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") 
     """
     for name in names:
         _resolve(name, detector)
-
-
-def make_encoders(names: Iterable[str], *, detector: str | Sequence[str] = "auto") -> tuple[Encoder, ...]:
-    """Load several encoders, which look for the face in a portrait once for all of them.
-
-    Parameters
-    ----------
-    names : iterable of str
-        As for `make_encoder`, each once.
-    detector : str or sequence of str
-        As for `make_encoder`: one for all, or one for each. ``"auto"`` is resolved for each encoder on its own; those
-        that come to the same detector share it.
-
-    Returns
-    -------
-    tuple of Encoder
-        In the order of ``names``; each gives the faces that `make_encoder` would give.
-
-    Raises
-    ------
-    InputError
-        If there is no name or one comes twice, if there are not as many detectors as names, and as `make_encoder`.
-    WeightsError, EngineError
-        As `make_encoder`.
-    """
-    names = tuple(names)
-    detectors = (detector,) * len(names) if isinstance(detector, str) else tuple(detector)
-    if len(detectors) != len(names):
-        raise InputError(f"name one detector, or one for each of the {len(names)} encoders; got {len(detectors)}")
-    resolved = [_resolve(name, one) for name, one in zip(names, detectors, strict=True)]
-    if not resolved:
-        raise InputError("name at least one encoder")
-    chosen = [name for name, _, _ in resolved]
-    if twice := next((name for name in chosen if chosen.count(name) > 1), ""):
-        raise InputError(f"the encoder {twice} is named twice")
-    finders = {one: SharedDetector(make_detector(one)) for one in dict.fromkeys(found for _, found, _ in resolved)}
-    return tuple(_assemble(name, finders[found], notice) for name, found, notice in resolved)

@@ -27,7 +27,9 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 ========================== =============================================================================
 """
 
-from reid_audit.match.distances import cosine_distances as cosine_distances
+from reid_audit.face import cosine_distances as cosine_distances
+from reid_audit.match.attackers import compare_attacks as compare_attacks
+from reid_audit.match.attackers import compare_photographs as compare_photographs
 from reid_audit.match.gallery import GallerySearch as GallerySearch
 from reid_audit.match.gallery import search_gallery as search_gallery
 from reid_audit.match.gallery import summarise_pairs as summarise_pairs

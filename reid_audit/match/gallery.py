@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reid_audit.match.distances import distances_of_units, to_units
+from reid_audit.face.distances import distances_of_units, to_units
 from reid_audit.match.summary import BINS, DistanceSummary, Stream, bins_of
 from reid_audit.records import InputError
 

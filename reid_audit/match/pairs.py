@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.match.distances import cosine_distances
+from reid_audit.attack import BASELINE, Attack
 from reid_audit.records import (
     ORIGINAL,
     SCORE_COLUMNS,
@@ -28,10 +28,10 @@ _ROW_BYTES = 48
 
 
 class _Scans(NamedTuple):
-    """The faces of one condition in one session: one row per subject code, NaN where not acquired."""
+    """The scans of one condition in one session: one per subject code."""
 
     subject: NDArray[np.intp]
-    vectors: NDArray[np.float64]
+    records: list[FaceRecord]
 
 
 class _Block(NamedTuple):
@@ -46,18 +46,16 @@ class _Block(NamedTuple):
     distance: NDArray[np.float64]
 
 
-def _measure(probe: _Scans, reference: _Scans) -> NDArray[np.float64]:
-    full = np.full((len(probe.subject), len(reference.subject)), np.nan)
-    seen_p, seen_r = (np.flatnonzero(~np.isnan(s.vectors[:, 0])) for s in (probe, reference))
-    full[np.ix_(seen_p, seen_r)] = cosine_distances(probe.vectors[seen_p], reference.vectors[seen_r])
-    return full
-
-
 def _cross(
-    groups: tuple[Group | None, Group | None], condition: str, sessions: tuple[str, str], probe: _Scans, ref: _Scans
+    attack: Attack,
+    groups: tuple[Group | None, Group | None],
+    condition: str,
+    sessions: tuple[str, str],
+    probe: _Scans,
+    ref: _Scans,
 ) -> Iterator[_Block]:
     """Yield the pairs of one subject under groups[0] and those of two subjects under groups[1]."""
-    distance = _measure(probe, ref)
+    distance = attack.score(probe.records, ref.records)
     own = probe.subject[:, None] == ref.subject[None, :]
     for group, wanted in zip(groups, (own, ~own), strict=True):
         if group is not None:
@@ -65,14 +63,14 @@ def _cross(
             yield _Block(group, condition, *sessions, probe.subject[p], ref.subject[r], distance[p, r])
 
 
-def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str]) -> Iterator[_Block]:
+def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str], attack: Attack) -> Iterator[_Block]:
     conditions = sorted({condition for condition, _ in scans} - {ORIGINAL}, key=natural_key)
     visits = [s for s in sessions if (ORIGINAL, s) in scans]
     for a, b in combinations(visits, 2):
-        yield from _cross((Group.SAME, None), ORIGINAL, (a, b), scans[ORIGINAL, a], scans[ORIGINAL, b])
+        yield from _cross(attack, (Group.SAME, None), ORIGINAL, (a, b), scans[ORIGINAL, a], scans[ORIGINAL, b])
     for first in visits[:1]:
         one = scans[ORIGINAL, first]
-        distance = _measure(one, one)
+        distance = attack.score(one.records, one.records)
         i, j = np.triu_indices(len(one.subject), 1)
         yield _Block(Group.DIFFERENT, ORIGINAL, first, first, one.subject[i], one.subject[j], distance[i, j])
     for condition in conditions:
@@ -81,13 +79,13 @@ def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str]) -> I
         paired = [np.intersect1d(scans[condition, a].subject, scans[ORIGINAL, b].subject).size for a, b in across]
         for a, b in across if any(paired) else ():
             groups = Group.DEFACED_SAME, Group.DEFACED_DIFFERENT
-            yield from _cross(groups, condition, (a, b), scans[condition, a], scans[ORIGINAL, b])
+            yield from _cross(attack, groups, condition, (a, b), scans[condition, a], scans[ORIGINAL, b])
         for a in (a for a in mine if a in visits):
             within = Group.DEFACED_SAME_SCAN, None if any(paired) else Group.DEFACED_DIFFERENT
-            yield from _cross(within, condition, (a, a), scans[condition, a], scans[ORIGINAL, a])
+            yield from _cross(attack, within, condition, (a, a), scans[condition, a], scans[ORIGINAL, a])
         for a, b in combinations(mine, 2):
             both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
-            yield from _cross(both, condition, (a, b), scans[condition, a], scans[condition, b])
+            yield from _cross(attack, both, condition, (a, b), scans[condition, a], scans[condition, b])
 
 
 def _count_rows(scans: dict[tuple[str, str], _Scans]) -> int:
@@ -123,7 +121,7 @@ class _Cohort(NamedTuple):
     scans: dict[tuple[str, str], _Scans]
 
 
-def _gather(faces: Iterable[FaceRecord]) -> _Cohort:
+def _gather(faces: Iterable[FaceRecord], attack: Attack) -> _Cohort:
     records: dict[str, FaceRecord] = {}
     for record in faces:
         key = record.scan.key
@@ -132,31 +130,31 @@ def _gather(faces: Iterable[FaceRecord]) -> _Cohort:
                 f"scan {key} occurs twice; each subject/session/condition must be there once for an encoder"
             )
         records[key] = record
-    lengths = sorted({len(r.face.vector) for r in records.values() if r.face.vector is not None})
+    for record in records.values():
+        for face in attack.looks_of(record):
+            if face.vector is not None and not (np.isfinite(face.vector).all() and face.vector.any()):
+                raise InputError(f"scan {record.scan.key}: its vector must be finite and not zero")
+    lengths = sorted({len(f.vector) for r in records.values() for f in attack.looks_of(r) if f.vector is not None})
     if len(lengths) > 1:
         raise InputError(f"vectors must be equally long; got {lengths} numbers")
     subjects = sorted({r.scan.subject for r in records.values()}, key=natural_key)
     sessions = sorted({r.scan.session for r in records.values()}, key=natural_key)
     code = {subject: i for i, subject in enumerate(subjects)}
-    nothing = np.full(lengths[0] if lengths else 1, np.nan)
-    grouped: dict[tuple[str, str], list[tuple[int, NDArray[np.float64]]]] = {}
-    for r in records.values():
-        vector = nothing if r.face.vector is None else np.asarray(r.face.vector, dtype=np.float64)
-        if r.face.vector is not None and not (np.isfinite(vector).all() and vector.any()):
-            raise InputError(f"scan {r.scan.key}: its vector must be finite and not zero")
-        grouped.setdefault((r.scan.condition, r.scan.session), []).append((code[r.scan.subject], vector))
+    grouped: dict[tuple[str, str], list[FaceRecord]] = {}
+    for record in records.values():
+        grouped.setdefault((record.scan.condition, record.scan.session), []).append(record)
     scans = {}
-    for where, rows in grouped.items():
-        rows.sort(key=lambda row: row[0])
-        scans[where] = _Scans(np.array([s for s, _ in rows]), np.stack([v for _, v in rows]))
+    for where, part in grouped.items():
+        part.sort(key=lambda record: code[record.scan.subject])
+        scans[where] = _Scans(np.array([code[record.scan.subject] for record in part]), part)
     return _Cohort(subjects, sessions, scans)
 
 
-def _tabulate(cohort: _Cohort, attack: str, encoder: str) -> ScoreTable:
+def _tabulate(cohort: _Cohort, attack: Attack, encoder: str) -> ScoreTable:
     import pandas as pd
 
     subjects, sessions, scans = cohort
-    blocks = [block for block in _pair_up(scans, sessions) if len(block.distance)]
+    blocks = [block for block in _pair_up(scans, sessions, attack) if len(block.distance)]
     length = [len(b.distance) for b in blocks]
 
     def repeat(labels: list[str], categories: Sequence[str]) -> pd.Categorical:
@@ -174,7 +172,7 @@ def _tabulate(cohort: _Cohort, attack: str, encoder: str) -> ScoreTable:
     columns = {
         "group": repeat([b.group.value for b in blocks], [g.value for g in Group]),
         "condition": repeat([b.condition for b in blocks], conditions),
-        "attack": repeat([attack] * len(blocks), [attack]),
+        "attack": repeat([attack.name] * len(blocks), [attack.name]),
         "encoder": repeat([encoder] * len(blocks), [encoder]),
         "probe_subject": people([b.probe for b in blocks]),
         "probe_session": repeat([b.probe_session for b in blocks], sessions),
@@ -185,15 +183,15 @@ def _tabulate(cohort: _Cohort, attack: str, encoder: str) -> ScoreTable:
     return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS), copy=False))
 
 
-def compare(faces: Iterable[FaceRecord], *, attack: str = "naive") -> ScoreTable:
+def compare(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> ScoreTable:
     """Compare every two faces that the module's table of pairs names.
 
     Parameters
     ----------
     faces : iterable of FaceRecord
         One per subject, session, condition and encoder, in any order; unacquired ones too.
-    attack : str
-        Name of the attacker whose faces these are; written into every row.
+    attack : Attack
+        Whose looks are compared, by its own measure; its name is written into every row.
 
     Returns
     -------
@@ -210,7 +208,7 @@ def compare(faces: Iterable[FaceRecord], *, attack: str = "naive") -> ScoreTable
     by_encoder: dict[str, list[FaceRecord]] = {}
     for record in faces:
         by_encoder.setdefault(record.face.encoder, []).append(record)
-    cohorts = {encoder: _gather(records) for encoder, records in by_encoder.items()}
+    cohorts = {encoder: _gather(records, attack) for encoder, records in by_encoder.items()}
     _check_room(sum(_count_rows(cohort.scans) for cohort in cohorts.values()))
     return merge_scores([_tabulate(cohort, attack, encoder) for encoder, cohort in cohorts.items()])
 
@@ -228,7 +226,7 @@ def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
     if len(frames) == 1:
         return ScoreTable(frames[0])
     if not frames:
-        return _tabulate(_Cohort([], [], {}), "naive", "")
+        return _tabulate(_Cohort([], [], {}), BASELINE, "")
     joined = {
         column: np.concatenate([f[column].to_numpy(np.float64) for f in frames])
         if column == "distance"

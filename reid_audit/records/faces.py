@@ -167,11 +167,9 @@ class FaceRecord:
     ----------
     skin_level : float
         Intensity at which the skin was taken; NaN where it came to none.
-    attacks : mapping of str to Face
-        What attackers other than the naive one got from a defaced scan, by the attacker's name; the control
-        ``"crossed"`` too.
-    views : tuple of Face
-        From each of `reid_audit.render.views_around`, where a multi-view attacker asked for them.
+    looks : mapping of str to tuple of Face
+        What attackers other than the baseline got from the scan, one face per look, by the attacker's name; of their
+        controls too.
     view, grid : View, Grid or None
         Camera and voxel grid; an original hands them on to its defaced partner.
     relief : Relief or None
@@ -180,7 +178,8 @@ class FaceRecord:
         SHA-256 of the voxels: tells a defaced scan that is its original. Names a scan, so it goes into no report.
     findings : tuple of Finding
     seconds : mapping of str to float
-        Wall time of each stage that was reached: ``read``, ``skin``, ``portrait``, ``face``, ``views``, ``attacks``.
+        Wall time of each stage that was reached: ``read``, ``skin``, ``portrait``, ``face``, ``search``,
+        ``attacks``.
     """
 
     scan: ScanRef
@@ -190,7 +189,6 @@ class FaceRecord:
     grid: Grid | None = None
     relief: Relief | None = None
     digest: str = ""
-    attacks: Mapping[str, Face] = field(default_factory=dict)
-    views: tuple[Face, ...] = ()
+    looks: Mapping[str, tuple[Face, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)

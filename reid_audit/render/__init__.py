@@ -76,8 +76,12 @@ def save_png(portrait: Portrait, path: Path) -> None:
         Image.fromarray(portrait.pixels).save(file, format="png")
 
 
+STAGE_VERSION = 1
+"""Raise when the same skin gives another camera or portrait; kept faces are then made anew."""
+
 __all__ = [
     "RENDERERS",
+    "STAGE_VERSION",
     "HeadPose",
     "Light",
     "Lighting",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from reid_audit.match import read_scores, write_scores
-from reid_audit.records import AuditResult, Comparison, ScoreTable, prepare_folder, read_json, write_private
+from reid_audit.records import AuditResult, Comparison, InputError, ScoreTable, prepare_folder, read_json, write_private
 from reid_audit.report.comparison import comparison_csv, comparison_to_html, tests_csv
 from reid_audit.report.form import RESULT_COMMAND, comparison_to_json, result_to_json
 from reid_audit.report.page import result_to_html
@@ -23,7 +23,7 @@ REPORT_FILE = "report.html"
 COMPARISON_FILE = "comparison.json"
 
 
-def write_result(result: AuditResult, scores: ScoreTable, folder: Path, *, overwrite: bool = False) -> Path:
+def write_result(result: AuditResult, scores: ScoreTable | None, folder: Path, *, overwrite: bool = False) -> Path:
     """Write JSON, the three tables and the page into a folder.
 
     Returns
@@ -34,8 +34,10 @@ def write_result(result: AuditResult, scores: ScoreTable, folder: Path, *, overw
     Raises
     ------
     InputError
-        ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False.
+        ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False; or there are no comparisons.
     """
+    if scores is None:
+        raise InputError(f"{folder.name}: a result that was read back has no comparisons; give read_result_scores(...)")
     prepare_folder(folder, RESULT_FILE, overwrite=overwrite)
     write_private(folder / SCORES_FILE, "")  # private before the first distance is in it; writing keeps the mode
     write_scores(scores, folder / SCORES_FILE)
@@ -86,7 +88,7 @@ def write_comparison(comparison: Comparison, folder: Path, *, overwrite: bool = 
     Raises
     ------
     InputError
-        ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False.
+        ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False
     """
     prepare_folder(folder, COMPARISON_FILE, overwrite=overwrite)
     write_private(folder / "defacers.csv", comparison_csv(comparison))

@@ -20,9 +20,13 @@ from reid_audit.surface.level import CT_LEVEL_HU, air_of, candidate_levels, find
 from reid_audit.surface.mesh_file import MESH_ENDINGS, write_mesh
 from reid_audit.surface.settings import SurfaceSettings
 
+STAGE_VERSION = 1
+"""Raise when the same volume under the same settings gives another skin; kept faces are then made anew."""
+
 __all__ = [
     "CT_LEVEL_HU",
     "MESH_ENDINGS",
+    "STAGE_VERSION",
     "SurfaceSettings",
     "air_of",
     "candidate_levels",

@@ -239,3 +239,7 @@ def check_same_grid(original: Volume | Grid, defaced: Volume | Grid, *, toleranc
     shift_mm = corner_shift_mm(b.voxel_to_ras_mm, a.voxel_to_ras_mm, a.shape)
     if not shift_mm <= tolerance_mm:
         raise InputError(f"{names}: their grids lie up to {shift_mm:.2f} mm apart (limit {tolerance_mm:g}); {mend}")
+
+
+STAGE_VERSION = 1
+"""Raise when the same file gives another volume; kept faces are then made anew."""

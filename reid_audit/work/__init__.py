@@ -13,7 +13,7 @@ store
 """
 
 from reid_audit.work.cluster import cluster_executor
-from reid_audit.work.digests import digest_files, digest_of, digest_of_program, digest_of_state
+from reid_audit.work.digests import digest_files, digest_of, digest_of_state
 from reid_audit.work.local import WorkerPlan, default_workers, free_memory_bytes, local_executor, plan_workers
 from reid_audit.work.packing import pack, unpack
 from reid_audit.work.store import Store, StoreInfo, default_folder
@@ -29,7 +29,6 @@ __all__ = [
     "default_workers",
     "digest_files",
     "digest_of",
-    "digest_of_program",
     "digest_of_state",
     "free_memory_bytes",
     "local_executor",

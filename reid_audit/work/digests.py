@@ -1,4 +1,4 @@
-"""What a result depends on, as digests: values, files, and the program itself."""
+"""What a result depends on, as digests: values and files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,18 +33,6 @@ def digest_of(*values: object) -> str:
 
     text = json.dumps([plain(value, mark, as_number) for value in values], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def digest_of_program(package: Path, rooms: Iterable[str]) -> str:
-    """Return the SHA-256 of the files of some rooms of a package: a changed program is another program."""
-    digest = hashlib.sha256()
-    for room in sorted(rooms):
-        whole = package / room
-        files = [file for file in whole.rglob("*") if file.is_file() and file.suffix != ".pyc"]
-        for file in sorted(files) if whole.is_dir() else [whole.with_suffix(".py")]:
-            digest.update(file.relative_to(package).as_posix().encode() + b"\0")
-            digest.update(hashlib.sha256(file.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _files_of(path: Path) -> list[Path] | None:

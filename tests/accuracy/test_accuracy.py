@@ -18,10 +18,11 @@ from pydantic import TypeAdapter
 
 from reid_audit.accuracy import (
     assess,
-    calibrate,
+    calibrate_scores,
     list_subjects,
 )
 from reid_audit.accuracy.strata import suppress
+from reid_audit.attack import find_attack
 from reid_audit.match import compare, merge_scores, read_scores, write_scores
 from reid_audit.records import (
     CalibrationError,
@@ -184,7 +185,8 @@ def test_three_ways_of_counting_scans_without_a_face() -> None:
     # The aligned attacker sees every scan, and finds the six wiped.
     wiped = make_faces(20, {"cut": 50.0})
     aligned = [w if w.scan.key in lost else r for r, w in zip(faces, wiped, strict=True)]
-    both = merge_scores([naive, compare([r for r in aligned if r.scan.key[-5:] != "2/cut"], attack="aligned")])
+    part = [r for r in aligned if r.scan.key[-5:] != "2/cut"]
+    both = merge_scores([naive, compare(part, attack=find_attack("aligned"))])
     assert make_evidence(both)[0].attack("cut").match("youden").worst.successes == 14
 
 
@@ -251,7 +253,7 @@ def test_a_cohort_that_lacks_a_group_gives_nan_and_a_reason(rows: list[tuple[obj
 def test_rows_that_no_evidence_would_count_are_refused() -> None:
     frame = make_table([("defaced_same", "a", "a", 0.1)]).frame
     frame["condition"] = "original"
-    calibration = calibrate(make_table([]), fingerprint=FINGERPRINT, seed=0)
+    calibration = calibrate_scores(make_table([]), fingerprint=FINGERPRINT, seed=0)
     with pytest.raises(InputError, match="1 defaced_same rows break it"):
         assess(ScoreTable(frame), calibration, seed=0)
     frame["condition"] = None
@@ -277,7 +279,7 @@ def test_renaming_people_changes_nothing_but_names() -> None:
 
 def test_each_attacker_stands_alone() -> None:
     naive = compare(make_faces(20, {"cut": 20.0}))
-    stronger = compare(make_faces(20, {"cut": 0.5}), attack="aligned").frame
+    stronger = compare(make_faces(20, {"cut": 0.5}), attack=find_attack("aligned")).frame
     only_defaced = ScoreTable(stronger[stronger["condition"] == "cut"])
     evidence, calibration = make_evidence(merge_scores([naive, only_defaced]))
     assert [c.attack for c in evidence.controls] == ["naive"]  # originals are the same under both
@@ -364,7 +366,7 @@ def test_who_is_easiest_to_find() -> None:
         u if r.scan.subject == "p7" and r.scan.condition == "cut" else r for r, u in zip(faces, untouched, strict=True)
     ]
     table = compare(mixed)
-    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
+    calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=0, draws=0)
     people = list_subjects(table, calibration)
     assert len(people) == 12
     assert (people[0].subject, people[0].rank_after, people[0].matched_after) == ("p7", 1, True)
@@ -375,7 +377,7 @@ def test_who_is_easiest_to_find() -> None:
 
 def test_permutations_depend_on_the_seed_alone() -> None:
     table = compare(make_faces(10, {"cut": 3.0}))
-    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
+    calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=0, draws=0)
     one, two = (assess(table, calibration, seed=4, permutations=99) for _ in range(2))
     assert repr(one) == repr(two)
 

@@ -11,19 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reid_audit import ORIGINAL, Face, FaceRecord, InputError, ScanRef, ScoreTable, Status, make_encoder
+from reid_audit import ORIGINAL, Face, FaceRecord, InputError, ScanRef, Skin, Status, View, make_encoder
+from reid_audit.accuracy import measure_crossings
 from reid_audit.attack import (
-    ATTACKS,
+    Registered,
+    Target,
     average_places,
-    average_views,
-    check_attacks,
+    choose_attacks,
     choose_crossings,
-    faces_of_attack,
-    keep_nearest,
+    find_attack,
+    list_attacks,
 )
-from reid_audit.audit import Engines, assess_scores, check_scans, compare_attacks, measure_crossings
-from reid_audit.audit.moves import look_where_faces_are
+from reid_audit.attack.multiview import average_faces
+from reid_audit.audit import Engines, assess_scores, check_scans
 from reid_audit.dataset import Cohort
+from reid_audit.match import compare_attacks
 from reid_audit.records import Decision, Finding, Group
 
 
@@ -41,7 +43,8 @@ def _record(subject: str, condition: str = ORIGINAL, *, at: float = 0.0, layout:
 
 
 def test_the_average_place_of_a_person_is_that_of_the_others() -> None:
-    places = average_places([_record("a", at=0.0), _record("b", at=2.0), _record("c", at=4.0)])
+    originals = [_record("a", at=0.0), _record("b", at=2.0), _record("c", at=4.0)]
+    places = average_places(originals, {"a", "b", "c"})
     assert places["a"].box_px == (3.0, 3.0, 13.0, 13.0)
     assert places["b"].box_px == (2.0, 2.0, 12.0, 12.0)
     np.testing.assert_array_equal(places["c"].landmarks_px, np.full((5, 2), 1.0))
@@ -51,18 +54,35 @@ def test_the_average_place_of_a_person_is_that_of_the_others() -> None:
 def test_defaced_scans_and_other_landmarks_do_not_move_the_average() -> None:
     records = [_record("a", at=0.0), _record("b", at=2.0), _record("d", at=6.0)]
     odd = [_record("c", "cut", at=90.0), _record("e", at=50.0, layout="retinaface-5")]
-    assert average_places([*records, *odd])["c"].box_px == pytest.approx((8 / 3, 8 / 3, 38 / 3, 38 / 3))
+    assert average_places([*records, *odd], {"c"})["c"].box_px == pytest.approx((8 / 3, 8 / 3, 38 / 3, 38 / 3))
+
+
+_SKIN = Skin(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3)), 0.0)
+
+
+class _Drawn:
+    """A context whose portrait is nothing: the encoder of the test does not look at it."""
+
+    def find_view(self, skin: Skin) -> View:
+        return View()
+
+    def draw(self, skin: Skin, view: View) -> None:
+        return None
 
 
 def test_registered_trusts_a_detector_that_is_as_sure_as_of_untouched_faces() -> None:
     originals = [_record(name) for name in "abc"]
     scored = [replace(r, face=replace(r.face, confidence=c)) for r, c in zip(originals, (9.0, 1.0, 2.0), strict=True)]
-    average = average_places(scored)["a"]
+    scan = ScanRef("a", "1", "cut", Path("x.nii"))
+    hints = Registered().prepare(scored, [scan])[scan.key]
+    average = hints.place
     assert average.confidence == pytest.approx(1.05)  # 5 % of the way from b's score to c's; a's own has no part
 
     class Encoder:
         def __init__(self, score: float) -> None:
             self.seen = replace(originals[0].face, confidence=score)
+
+        name = "e"
 
         def encode(self, portrait: Any) -> Face:
             return self.seen
@@ -72,20 +92,29 @@ def test_registered_trusts_a_detector_that_is_as_sure_as_of_untouched_faces() ->
             return Face(Status.OK, "at the average place")
 
     for score, encoder in ((1.1, "e"), (1.0, "at the average place"), (math.nan, "at the average place")):
-        assert look_where_faces_are(None, average, Encoder(score)).encoder == encoder
+        target = Target(_Drawn(), _SKIN, View(), Encoder(score), originals[0].face)
+        (face,) = Registered().look(target, hints)
+        assert face.encoder == encoder
 
 
 def test_one_person_alone_has_no_average() -> None:
-    assert average_places([_record("a")]) == {}
-    assert average_places([]) == {}
+    assert average_places([_record("a")], {"a"}) == {}
+    assert average_places([], {"a"}) == {}
 
 
 def test_names() -> None:
-    assert check_attacks(["registered"]) == ("naive", "registered")
-    assert check_attacks([]) == ("naive",)
-    assert check_attacks(reversed(ATTACKS)) == ATTACKS
+    def chosen(*names: str) -> list[str]:
+        return [attack.name for attack in choose_attacks(names)]
+
+    assert chosen("registered") == ["naive", "registered"]
+    assert chosen() == ["naive"]
+    assert chosen("multiview") == ["naive", "multiview-min", "multiview-mean"]
+    everybody = [attack.name for attack in list_attacks()]
+    assert chosen(*reversed(everybody)) == everybody
+    assert [attack.name for attack in choose_attacks()] == ["naive", "aligned", "registered"]
     with pytest.raises(InputError, match="--attack: there is no attacker 'clever'"):
-        check_attacks(["clever"])
+        chosen("clever")
+    assert not find_attack("clever").binds_by_default
 
 
 def _seen(subject: str, session: str, condition: str, *vectors: tuple[float, ...] | None, **more: Any) -> FaceRecord:
@@ -99,7 +128,9 @@ def _seen(subject: str, session: str, condition: str, *vectors: tuple[float, ...
 
     first, *others = map(face, vectors)
     scan = ScanRef(subject, session, condition, Path("x.nii"))
-    return FaceRecord(scan, first, views=tuple(others), **more)
+    views = (first, *others)
+    looks = {"multiview-min": views, "multiview-mean": views} if others else {}
+    return FaceRecord(scan, first, looks=looks | more.pop("looks", {}), **more)
 
 
 def test_crossed_landmarks_are_those_of_the_next_person_of_the_session() -> None:
@@ -117,12 +148,12 @@ def test_crossed_landmarks_are_those_of_the_next_person_of_the_session() -> None
 
 
 def test_the_mean_of_the_views_leaves_out_those_without_a_face() -> None:
-    (mean,) = average_views([_seen("a", "1", ORIGINAL, None, (1, 0), (0, 1))])
-    np.testing.assert_allclose(mean.face.vector, np.sqrt([0.5, 0.5]), atol=1e-6)
-    (nothing,) = average_views([_seen("a", "1", ORIGINAL, None, None)])
-    assert nothing.face.status is Status.NO_FACE
-    (opposite,) = average_views([_seen("a", "1", ORIGINAL, (1, 0), (-1, 0))])
-    assert not opposite.face.acquired
+    def mean(*vectors: tuple[float, ...] | None) -> Face:
+        return average_faces(_seen("a", "1", ORIGINAL, *vectors).looks["multiview-mean"])
+
+    np.testing.assert_allclose(mean(None, (1, 0), (0, 1)).vector, np.sqrt([0.5, 0.5]), atol=1e-6)
+    assert mean(None, None).status is Status.NO_FACE
+    assert not mean((1, 0), (-1, 0)).acquired
 
 
 def test_the_nearest_view_counts_and_originals_are_seen_the_same_way() -> None:
@@ -135,15 +166,13 @@ def test_the_nearest_view_counts_and_originals_are_seen_the_same_way() -> None:
         _seen("b", "2", ORIGINAL, (1, 1, 1), b),
         _seen("a", "1", "cut", None, a),
     ]
-    frame = compare_attacks(records, ("naive", "multiview")).frame
+    frame = compare_attacks(records, choose_attacks(["multiview"])).frame
     nearest = frame[frame["attack"] == "multiview-min"]
     assert (nearest[nearest["group"] == "same"]["distance"] == 0).all()
     assert float(nearest[nearest["group"] == "defaced_same"]["distance"].iloc[0]) == 0
     own = frame[(frame["group"] == "defaced_same") & (frame["attack"] == "naive")]
     assert own["distance"].isna().all()
     assert set(frame[frame["group"] == "same"]["attack"]) == {"naive", "multiview-min", "multiview-mean"}
-    with pytest.raises(InputError, match="same comparisons"):
-        keep_nearest([ScoreTable(nearest), ScoreTable(nearest.iloc[::-1].reset_index(drop=True))])
 
 
 def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
@@ -154,7 +183,7 @@ def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
         for visit in ("1", "2"):
             for condition in (ORIGINAL, "cut"):
                 records.append(_seen(f"p{person}", visit, condition, tuple(own + 0.1 * rng.normal(size=16))))
-    result = assess_scores(compare_attacks(records, ("naive", "defaced_gallery")), source="made up", draws=50)
+    result = assess_scores(compare_attacks(records, choose_attacks(["defaced_gallery"])), source="made up", draws=50)
     defaced_gallery = result.evidence.attack("cut", "defaced_gallery")
     assert defaced_gallery.group is Group.DEFACED_DEFACED_SAME
     assert (defaced_gallery.search.rank1.successes, defaced_gallery.linkability.value, defaced_gallery.matches) == (
@@ -168,7 +197,7 @@ def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
     assert result.evidence.worst[0].tried == ("naive", "defaced_gallery")
     assert not any(person.matched_after for person in result.subjects if person.attack == "defaced_gallery")
     once = [record for record in records if (record.scan.condition, record.scan.session) != ("cut", "2")]
-    assert set(compare_attacks(once, ("naive", "defaced_gallery")).frame["attack"]) == {"naive"}
+    assert set(compare_attacks(once, choose_attacks(["defaced_gallery"])).frame["attack"]) == {"naive"}
 
 
 def _cross(*, reads_pixels: bool) -> list[FaceRecord]:
@@ -181,8 +210,8 @@ def _cross(*, reads_pixels: bool) -> list[FaceRecord]:
             records.append(_seen(f"p{person}", visit, ORIGINAL, tuple(own[person] + 0.05 * rng.normal(size=32))))
         seen = own[person if reads_pixels else (person + 1) % 20] + 0.05 * rng.normal(size=32)
         vector = (seen / np.linalg.norm(seen)).astype(np.float32)
-        faces = {name: Face(Status.OK, "e", vector) for name in ("aligned", "crossed", "registered")}
-        records.append(_seen(f"p{person}", "1", "cut", tuple(own[person] + 0.05 * rng.normal(size=32)), attacks=faces))
+        looks = {name: (Face(Status.OK, "e", vector),) for name in ("aligned", "crossed", "registered")}
+        records.append(_seen(f"p{person}", "1", "cut", tuple(own[person] + 0.05 * rng.normal(size=32)), looks=looks))
     return records
 
 
@@ -195,7 +224,7 @@ def test_the_crossed_control_tells_the_pixels_owner_from_the_landmarks_owner(rea
     assert (found.successes, found.trials, other.successes) == (20, 20, 0)
     assert crossed.chance == pytest.approx(1 / 20)
     assert (crossed.pixels_auc if reads_pixels else crossed.landmarks_auc).value == 1.0
-    scores = compare_attacks(records, ("naive", "aligned", "registered"))
+    scores = compare_attacks(records, choose_attacks())
     result = assess_scores(scores, source="made up", crossed=[crossed], draws=50)
     (check,) = [c for c in result.verdict.conditions[0].checks if c.name == "crossed"]
     assert check.decision is (Decision.PASS if reads_pixels else Decision.REVIEW)
@@ -216,7 +245,7 @@ def test_a_recogniser_that_breaks_under_one_attacker_alone_lets_nothing_pass() -
     undrawn = Face(Status.RENDER_FAILED, "e", reason="nothing in view")
     records = [
         _seen("a", "1", ORIGINAL, (1, 0)),
-        _seen("a", "1", "cut", (1, 0), attacks={"aligned": broken, "registered": undrawn}),
+        _seen("a", "1", "cut", (1, 0), looks={"aligned": (broken,), "registered": (undrawn,)}),
     ]
     cohort = Cohort(tuple(record.scan for record in records), pd.DataFrame(index=["a"]))
     found = {check.attack: check for check in check_scans(cohort, records) if check.name == "broken_attack"}
@@ -252,8 +281,8 @@ def test_what_is_found_on_a_scan_concerns_its_defacer_and_on_an_original_all() -
 
 def test_originals_and_scans_without_a_portrait_stay_as_they_are() -> None:
     lost = FaceRecord(ScanRef("b", "1", "cut", Path("y.nii")), Face(Status.UNREADABLE, "e"))
-    seen = faces_of_attack([_record("a"), lost], "aligned")
-    assert [record.face.status for record in seen] == [Status.OK, Status.UNREADABLE]
+    seen = [find_attack("aligned").looks_of(record) for record in (_record("a"), lost)]
+    assert [[face.status for face in faces] for faces in seen] == [[Status.OK], [Status.UNREADABLE]]
 
 
 @pytest.mark.slow
@@ -263,9 +292,9 @@ def test_attackers_on_synthetic_heads(demo_faces: tuple[Cohort, Engines, list[Fa
     removed = [record for record in records if record.scan.condition == "face-removal"]
     assert any(not record.face.acquired for record in removed)
     for record in removed:
-        assert record.attacks["aligned"].acquired
-        assert record.attacks["registered"].acquired
-    scores = compare_attacks(records, ("naive", "aligned", "registered")).frame
+        assert record.looks["aligned"][0].acquired
+        assert record.looks["registered"][0].acquired
+    scores = compare_attacks(records, choose_attacks()).frame
     assert set(scores["attack"]) == {"naive", "aligned", "registered"}
     of_originals = scores[scores["group"].isin(["same", "different"])]
     assert set(of_originals["attack"]) == {"naive"}

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from reid_audit import Modality, RenderError, Skin, Volume, extract_skin, make_phantom
+from reid_audit import Modality, RenderError, ScanRef, Skin, Volume, extract_skin, make_phantom
 from reid_audit.attack import HeadShape, Laid, fill_head, lay_head
-from reid_audit.audit.filling import fill_skin
+from reid_audit.attack.fillin import fill_skin
 from reid_audit.phantom import LABELS, PhantomScan, make_average_head
+from reid_audit.portrait import ScanContext
 from reid_audit.render import find_frontal_view, find_head_pose
+from reid_audit.render.raycast import RaycastRenderer
 from reid_audit.surface import SurfaceSettings
 
 COARSE = SurfaceSettings(voxel_mm=3.0)
+
+
+class _Context(ScanContext):
+    """Holds a volume that no file holds."""
+
+    def __init__(self, volume: Volume) -> None:
+        super().__init__(ScanRef("p", "1", "cut", Path("p.nii")), RaycastRenderer(), surface=COARSE)
+        self._volume = volume
+
+    def read(self) -> Volume:
+        return self._volume
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +99,7 @@ def test_mr_is_filled_in_its_own_units(shape: HeadShape) -> None:
     intensity[:, int(eyes[:, 1].mean()) :, int(eyes[:, 2].min()) - 20 :] = 0
     defaced = replace(head.volume, intensity=intensity)
     cut = extract_skin(defaced, level=skin.level, settings=COARSE, altered=True)
-    filled = fill_skin(defaced, cut, settings=COARSE)
+    filled = fill_skin(_Context(defaced), cut)
 
     def front(skin: Skin) -> float:
         eye = (head.volume.voxel_to_ras_mm @ [*eyes.mean(axis=0), 1.0])[:3]
@@ -99,4 +113,4 @@ def test_mr_is_filled_in_its_own_units(shape: HeadShape) -> None:
 def test_nothing_cannot_be_filled() -> None:
     empty = Skin(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, 3), np.float32), 0.0)
     with pytest.raises(RenderError, match="no vertices"):
-        fill_skin(Volume(np.zeros((2, 2, 2), np.float32), np.eye(4), Modality.CT), empty, settings=COARSE)
+        fill_skin(_Context(Volume(np.zeros((2, 2, 2), np.float32), np.eye(4), Modality.CT)), empty)

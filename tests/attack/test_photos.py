@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import reid_audit.audit.photos as photos_room
 from reid_audit import (
     ORIGINAL,
     Decision,
@@ -18,15 +17,16 @@ from reid_audit import (
     InputError,
     Portrait,
     ScanRef,
-    ScoreTable,
     Settings,
     Status,
     read_gallery,
 )
-from reid_audit.audit import assess_scores
-from reid_audit.audit.photos import check_photos, compare_photos, examine_photo, read_photo
+from reid_audit.attack import read_photo
+from reid_audit.audit import Engines, assess_scores, check_photographs
+from reid_audit.audit import acquire as acquire_room
+from reid_audit.audit.acquire import examine_photo
 from reid_audit.dataset import Cohort
-from reid_audit.match import compare, merge_scores
+from reid_audit.match import compare_attacks, compare_photographs
 
 
 def _photo(path: Path, grey: int = 90) -> Path:
@@ -90,11 +90,12 @@ class _Mean:
 def test_a_bad_photograph_is_a_status_and_no_record_keeps_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photos_room, "encoders_of", lambda settings: (_Mean(),))
+    monkeypatch.setattr(acquire_room, "encoders_of", lambda engines: (_Mean(),))
+    engines = Engines(Settings(), (), {})
     (tmp_path / "Jane Doe.jpg").write_bytes(b"no picture")
     _photo(tmp_path / "John Doe.png")
     for name, status in (("Jane Doe.jpg", Status.UNREADABLE), ("John Doe.png", Status.OK)):
-        (record,) = examine_photo(ScanRef("p1", "1", "photograph", tmp_path / name), [Settings()])
+        (record,) = examine_photo(ScanRef("p1", "1", "photograph", tmp_path / name), engines)
         assert record.face.status is status
         assert "Doe" not in str(record)
 
@@ -116,7 +117,7 @@ def _faces(people: int, *, shift: float) -> tuple[list[FaceRecord], list[FaceRec
 
 def test_scans_are_looked_up_in_photographs_with_a_control_and_thresholds_of_their_own() -> None:
     scans, photos = _faces(24, shift=1.5)
-    frame = compare_photos(scans, photos).frame
+    frame = compare_photographs(scans, photos).frame
     counts = frame.groupby(["group", "condition"], observed=True).size().to_dict()
     assert counts == {
         ("same", ORIGINAL): 48,
@@ -125,7 +126,7 @@ def test_scans_are_looked_up_in_photographs_with_a_control_and_thresholds_of_the
         ("defaced_different", "cut"): 24 * 23,
     }
     assert set(frame["reference_session"]) == {"photographs"}
-    result = assess_scores(merge_scores([compare(scans), ScoreTable(frame)]), source="made up", draws=50)
+    result = assess_scores(compare_attacks(scans, (), photos), source="made up", draws=50)
     own = next(control for control in result.evidence.controls if control.attack == "photos")
     found = result.evidence.attack("cut", "photos")
     assert own.search.rank1.value == 1.0
@@ -139,7 +140,7 @@ def test_people_without_a_photograph_are_counted(three_people: Cohort) -> None:
     _, photos = _faces(3, shift=0.0)
     broken = Face(Status.BACKEND_ERROR, "e", reason="the recogniser broke")
     photos = [photos[0], replace(photos[2], face=broken)]
-    checks = {check.name: check for check in check_photos(three_people, photos)}
+    checks = {check.name: check for check in check_photographs(three_people, photos)}
     assert checks["photos_coverage"].decision is Decision.REVIEW
     assert "2 of 3 people" in checks["photos_coverage"].text
     assert checks["broken_attack"].decision is Decision.INCOMPLETE

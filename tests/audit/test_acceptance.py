@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def result() -> AuditResult:
     """The demo: 30 people, two visits, three defacers."""
     with local_executor() as executor:
-        return run_demo(subjects=30, settings=Settings(encoder="dlib"), executor=executor)[0]
+        return run_demo(subjects=30, settings=Settings(encoders=("dlib",)), executor=executor)
 
 
 def test_synthetic_people_are_found_and_told_apart(result: AuditResult) -> None:

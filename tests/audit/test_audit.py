@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import reid_audit.audit.moves as moves_room
-import reid_audit.audit.scan as scan_room
-import reid_audit.audit.settings as settings_room
 from reid_audit import (
     CalibrationError,
     Cohort,
@@ -34,8 +32,8 @@ from reid_audit import (
     Volume,
     acquire_faces,
     assess_scores,
-    audit_cohort,
-    calibrate_cohort,
+    audit,
+    calibrate,
     read_manifest,
     result_from_json,
     result_to_html,
@@ -45,8 +43,13 @@ from reid_audit import (
     write_result,
     write_volume,
 )
-from reid_audit.audit import Engines, Hints
+from reid_audit import portrait as portrait_room
+from reid_audit.attack import Hints, choose_attacks
+from reid_audit.audit import Engines, Knowledge
+from reid_audit.audit import scan as scan_room
+from reid_audit.audit import settings as settings_room
 from reid_audit.phantom import PhantomScan, make_phantom
+from reid_audit.portrait import Partner
 
 
 class PixelEncoder:
@@ -80,13 +83,14 @@ def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
     """Recognise by pixels and draw by ray casting; gives a function that changes the recogniser."""
 
     def use(*encoders: PixelEncoder) -> None:
-        scan_room._encoders.cache_clear()
-        for room in (scan_room, settings_room):
-            monkeypatch.setattr(room, "make_encoders", lambda names, *, detector: encoders)
+        settings_room._load_encoders.cache_clear()
+        monkeypatch.setattr(settings_room, "check_encoders", lambda names, *, detector: None)
+        remaining = itertools.cycle(encoders)
+        monkeypatch.setattr(settings_room, "make_encoder", lambda name, *, detector, detectors: next(remaining))
 
     use(PixelEncoder())
     yield use
-    scan_room._encoders.cache_clear()
+    settings_room._load_encoders.cache_clear()
 
 
 SETTINGS = Settings(renderer="raycast", surface=SurfaceSettings(voxel_mm=6.0, head_volume_cm3=500.0))
@@ -119,9 +123,20 @@ def _write_cohort(folder: Path, people: int = 3, visits: int = 2, *, defacer: st
 
 
 def _acquire(cohort: Cohort) -> dict[str, FaceRecord]:
-    records = acquire_faces(cohort, settings=replace(SETTINGS, encoder="pixels"))
+    records = acquire_faces(cohort, start_engines(SETTINGS))
     assert [record.scan for record in records] == list(cohort.scans)
     return {record.scan.key: record for record in records}
+
+
+def _examine(scan: ScanRef, settings: Settings, original: Partner | None = None) -> FaceRecord:
+    (record,) = scan_room.examine_scan(scan, start_engines(settings), knowledge={"pixels": Knowledge(original)})
+    return record
+
+
+def _hand_on(record: FaceRecord) -> Partner:
+    assert record.view is not None
+    assert record.grid is not None
+    return Partner(record.skin_level, record.view, record.grid, record.face)
 
 
 def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tmp_path: Path) -> None:
@@ -133,13 +148,13 @@ def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tm
 
 
 def test_what_a_defacer_put_before_the_face_is_a_finding_of_the_defaced_scan(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, encoder="pixels", surface=SurfaceSettings(voxel_mm=2.0, head_volume_cm3=500.0))
+    settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=2.0, head_volume_cm3=500.0))
     original, defaced = tmp_path / "original.nii.gz", tmp_path / "mask.nii.gz"
     write_volume(_ball(70.0), original)
     write_volume(_ball(70.0, dent_mm=-20.0), defaced)
     scans = [ScanRef("s0", "1", condition, path) for condition, path in (("original", original), ("mask", defaced))]
     write_manifest(tmp_path / "manifest.csv", scans)
-    before, after = acquire_faces(read_manifest(tmp_path / "manifest.csv"), settings=settings)
+    before, after = acquire_faces(read_manifest(tmp_path / "manifest.csv"), start_engines(settings))
     assert "surface_added" not in {finding.code for finding in before.findings}
     (added,) = [finding for finding in after.findings if finding.code == "surface_added"]
     assert added.value == pytest.approx(20, abs=4)
@@ -152,17 +167,15 @@ def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alo
         raise RenderError("nothing in view")
 
     cohort = read_manifest(_write_cohort(tmp_path))
-    settings = replace(SETTINGS, encoder="pixels")
+    engines = start_engines(SETTINGS)
     original, defaced = cohort.originals[0], cohort.defaced("dent")[0]
-    seen = scan_room.examine_scan(original, settings)
-    partner = scan_room.Partner(seen.skin_level, seen.view, seen.grid, seen.face)
-    monkeypatch.setattr(moves_room, "find_frontal_view", lost)
-    found = scan_room.examine_scan(
-        defaced, settings, partner, attacks=("aligned", "registered"), hints=Hints(average=seen.face)
-    )
+    seen = _examine(original, SETTINGS)
+    monkeypatch.setattr(portrait_room, "find_frontal_view", lost)
+    known = Knowledge(_hand_on(seen), {"registered": Hints(seen.face)})
+    (found,) = scan_room.examine_scan(defaced, engines, attacks=choose_attacks(), knowledge={"pixels": known})
     assert found.face.acquired
-    assert found.attacks["aligned"].acquired
-    assert found.attacks["registered"].status is Status.RENDER_FAILED
+    assert found.looks["aligned"][0].acquired
+    assert found.looks["registered"][0].status is Status.RENDER_FAILED
 
 
 def test_a_defaced_scan_without_an_original_chooses_for_itself_and_says_so(tmp_path: Path) -> None:
@@ -196,9 +209,9 @@ def _phantom_ref(folder: Path, condition: str = "original", **kwargs: object) ->
 
 def test_a_head_is_faced_however_it_lies(tmp_path: Path) -> None:
     ref, _ = _phantom_ref(tmp_path, pose_sd_deg=6.8)
-    record = scan_room.examine_scan(ref, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
+    record = _examine(ref, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
     straight, _ = _phantom_ref(tmp_path, "straight", pose_sd_deg=0)
-    upright = scan_room.examine_scan(straight, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
+    upright = _examine(straight, replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0)))
     apart = 1 - float(record.face.vector @ upright.face.vector)
     assert apart < 0.01  # pixels, so that a degree shows
     assert abs(record.view.roll_deg) + abs(record.view.azimuth_deg) > 3
@@ -209,7 +222,7 @@ def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_height
 ) -> None:
     ref, _ = _phantom_ref(tmp_path, modality=Modality.MR, pose_sd_deg=0)
     settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
-    first = scan_room.examine_scan(ref, settings)
+    first = _examine(ref, settings)
     assert "search" not in first.seconds
 
     def from_below(portrait: Portrait) -> Face:
@@ -218,18 +231,17 @@ def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_height
         return PixelEncoder().encode(portrait)
 
     pixels(PixelEncoder(from_below))
-    sought = scan_room.examine_scan(ref, settings)
+    sought = _examine(ref, settings)
     assert sought.face.status is Status.OK
     assert sought.view.elevation_deg < first.view.elevation_deg - 5
     defaced, _ = _phantom_ref(tmp_path, "defaced", modality=Modality.MR, pose_sd_deg=0)
-    partner = scan_room.Partner(sought.skin_level, sought.view, sought.grid, sought.face)
-    assert scan_room.examine_scan(defaced, settings, partner).view == sought.view
+    assert _examine(defaced, settings, _hand_on(sought)).view == sought.view
 
 
 def test_nothing_is_sought_in_a_defaced_scan(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
     pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
     ref, _ = _phantom_ref(tmp_path, "defaced", pose_sd_deg=0)
-    record = scan_room.examine_scan(ref, SETTINGS)
+    record = _examine(ref, SETTINGS)
     assert record.face.status is Status.NO_FACE
     assert "search" not in record.seconds
 
@@ -238,7 +250,7 @@ def test_nothing_is_sought_in_an_unfit_scan(tmp_path: Path, pixels: Callable[[Pi
     pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
     ref, scan = _phantom_ref(tmp_path, pose_sd_deg=0)
     write_volume(replace(scan.volume, intensity=scan.volume.intensity[:, :, 40:].copy()), ref.path)
-    assert "search" not in scan_room.examine_scan(ref, SETTINGS).seconds
+    assert "search" not in _examine(ref, SETTINGS).seconds
 
 
 def test_a_cut_face_is_unfit_in_an_original_and_not_in_a_defaced_scan(tmp_path: Path) -> None:
@@ -247,11 +259,9 @@ def test_a_cut_face_is_unfit_in_an_original_and_not_in_a_defaced_scan(tmp_path: 
     cut[:, :, : cut.shape[2] // 2] = -1000
     write_volume(replace(scan.volume, intensity=cut), ref.path)
     settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
-    record = scan_room.examine_scan(ref, settings)
+    record = _examine(ref, settings)
     assert {f.code for f in record.findings if f.severity == "unfit"} == {"face_incomplete"}
-    assert not [
-        f for f in scan_room.examine_scan(replace(ref, condition="tool"), settings).findings if f.severity == "unfit"
-    ]
+    assert not [f for f in _examine(replace(ref, condition="tool"), settings).findings if f.severity == "unfit"]
 
 
 @pytest.mark.parametrize(
@@ -284,7 +294,7 @@ def test_bad_input_costs_one_scan_its_status(
 def test_scans_that_were_not_seen_make_the_audit_incomplete(tmp_path: Path) -> None:
     manifest = _write_cohort(tmp_path)
     (tmp_path / "s1_1_dent.nii.gz").unlink()
-    result, _ = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
+    result = audit(read_manifest(manifest), settings=SETTINGS, draws=50)
     unseen = {check.name: check for check in result.verdict.conditions[0].checks}["unseen_scans"]
     assert (unseen.decision, unseen.condition) == (Decision.INCOMPLETE, "dent")
     assert "1 of 3 scans were not seen: s1/1/dent" in unseen.text
@@ -295,7 +305,7 @@ def test_scans_that_were_not_seen_make_the_audit_incomplete(tmp_path: Path) -> N
 def test_an_original_under_a_defacers_name_fails(tmp_path: Path) -> None:
     manifest = _write_cohort(tmp_path)
     (tmp_path / "s2_1_dent.nii.gz").write_bytes((tmp_path / "s2_1_original.nii.gz").read_bytes())
-    result, _ = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
+    result = audit(read_manifest(manifest), settings=SETTINGS, draws=50)
     check = {check.name: check for check in result.verdict.conditions[0].checks}["original_in_release"]
     assert check.decision is Decision.FAIL
     assert "s2/1/dent" in check.text
@@ -306,7 +316,7 @@ def test_a_recogniser_that_breaks_is_never_a_face_that_was_not_found(
     tmp_path: Path, pixels: Callable[[PixelEncoder], None]
 ) -> None:
     pixels(PixelEncoder(lambda portrait: Face(Status.BACKEND_ERROR, "pixels", reason="the engine broke")))
-    result, _ = audit_cohort(read_manifest(_write_cohort(tmp_path)), settings=SETTINGS, draws=50)
+    result = audit(read_manifest(_write_cohort(tmp_path)), settings=SETTINGS, draws=50)
     assert result.verdict.decision is Decision.INCOMPLETE
     assert {row.status for row in result.scans} == {Status.BACKEND_ERROR}
 
@@ -321,47 +331,47 @@ def test_a_blind_audit_is_incomplete(tmp_path: Path, pixels: Callable[[PixelEnco
     pixels(PixelEncoder(noise))
     policy = Policy(min_subjects=4, required_attacks=("naive",))
     cohort = read_manifest(_write_cohort(tmp_path, people=8))
-    result, _ = audit_cohort(cohort, settings=SETTINGS, policy=policy, draws=50)
+    result = audit(cohort, settings=SETTINGS, policy=policy, draws=50)
     assert result.verdict.decision is Decision.INCOMPLETE
 
 
 def test_no_second_visit_has_nothing_to_calibrate_with(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path, visits=1))
     with pytest.raises(InputError, match="second visit"):
-        calibrate_cohort(cohort, settings=SETTINGS)
+        calibrate(cohort, settings=SETTINGS)
     with pytest.raises(InputError, match="second visit"):
-        audit_cohort(cohort, settings=SETTINGS)
+        audit(cohort, settings=SETTINGS)
 
 
 def test_one_subject_has_nobody_to_be_told_from(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path, people=1))
     with pytest.raises(InputError, match="two people"):
-        audit_cohort(cohort, settings=SETTINGS)
+        audit(cohort, settings=SETTINGS)
 
 
 def test_originals_alone_cannot_be_audited(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path))
     with pytest.raises(InputError, match="add the defaced ones"):
-        audit_cohort(replace(cohort, scans=cohort.originals), settings=SETTINGS)
+        audit(replace(cohort, scans=cohort.originals), settings=SETTINGS)
 
 
 def test_a_calibration_of_other_settings_is_refused_or_written_into_the_result(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path))
-    calibration, records, _ = calibrate_cohort(cohort, settings=SETTINGS, draws=50)
+    (calibration,), records, _ = calibrate(cohort, settings=SETTINGS, draws=50)
     assert len(records) == 6
-    result, _ = audit_cohort(cohort, calibration=calibration, settings=SETTINGS, draws=50)
+    result = audit(cohort, calibrations=calibration, settings=SETTINGS, draws=50)
     assert result.mismatches == ()
-    other = replace(SETTINGS, level=-400.0)
+    other = replace(SETTINGS, skin_level=-400.0)
     with pytest.raises(CalibrationError, match="surface"):
-        audit_cohort(cohort, calibration=calibration, settings=other, draws=50)
-    allowed, _ = audit_cohort(cohort, calibration=calibration, settings=other, draws=50, allow_mismatch=True)
+        audit(cohort, calibrations=calibration, settings=other, draws=50)
+    allowed = audit(cohort, calibrations=calibration, settings=other, draws=50, allow_mismatch=True)
     assert len(allowed.mismatches) == 1
     assert "surface" in allowed.mismatches[0]
     assert "calibration_mismatch" in [check.name for check in allowed.verdict.checks]
 
 
 def test_json_and_back_is_equal_and_the_page_is_a_view_of_it(tmp_path: Path) -> None:
-    result, _ = audit_cohort(read_manifest(_write_cohort(tmp_path)), settings=SETTINGS, draws=50)
+    result = audit(read_manifest(_write_cohort(tmp_path)), settings=SETTINGS, draws=50)
     text = result_to_json(result)
     again = result_from_json(text)
     assert result_to_json(again) == text
@@ -376,8 +386,8 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
     name = "<script>alert(1)</script>&\"'"
     text = manifest.read_text().replace("\ns0,", '\n"' + name.replace('"', '""').replace("/", "") + '",')
     manifest.write_text(text)
-    result, scores = audit_cohort(read_manifest(manifest), settings=SETTINGS, draws=50)
-    page = write_result(result, scores, tmp_path / "out")
+    result = audit(read_manifest(manifest), settings=SETTINGS, draws=50)
+    page = write_result(result, result.scores, tmp_path / "out")
     assert sorted(path.name for path in page.parent.iterdir()) == [
         "comparisons.csv",
         "rates.csv",
@@ -395,14 +405,14 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in html
     assert "<image" not in html
     with pytest.raises(InputError, match="holds a result already"):
-        write_result(result, scores, tmp_path / "out")
+        write_result(result, result.scores, tmp_path / "out")
 
 
 def test_portraits_are_kept_only_where_asked_for_in_a_folder_of_their_own(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path))
     (tmp_path / "s1_1_dent.nii.gz").unlink()
     folder = tmp_path / "private" / "faces"
-    result, _ = audit_cohort(cohort, settings=SETTINGS, draws=50, portraits=folder)
+    result = audit(cohort, settings=SETTINGS, draws=50, portraits=folder)
     assert os.stat(folder).st_mode & 0o777 == 0o700
     written = sorted(folder.iterdir())
     assert sorted(path.suffix for path in written) == [".csv"] + [".png"] * 8
@@ -413,16 +423,16 @@ def test_portraits_are_kept_only_where_asked_for_in_a_folder_of_their_own(tmp_pa
     assert "Portraits of 8 scans were kept" in html
     assert "faces" in html
     assert str(folder) not in html
-    again, _ = audit_cohort(cohort, settings=SETTINGS, draws=50)
+    again = audit(cohort, settings=SETTINGS, draws=50)
     assert "Portraits" not in result_to_html(again)
     with pytest.raises(InputError, match="--with-portraits faces: give a folder that is empty"):
-        audit_cohort(cohort, settings=SETTINGS, draws=50, portraits=folder)
+        audit(cohort, settings=SETTINGS, draws=50, portraits=folder)
 
 
 def test_the_same_run_twice_gives_the_same_result(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path))
-    first, _ = audit_cohort(cohort, settings=SETTINGS, draws=50, seed=4)
-    again, _ = audit_cohort(cohort, settings=SETTINGS, draws=50, seed=4)
+    first = audit(cohort, settings=SETTINGS, draws=50, seed=4)
+    again = audit(cohort, settings=SETTINGS, draws=50, seed=4)
     timeless = [
         replace(result, created_utc="", scans=tuple(replace(row, seconds=0.0) for row in result.scans))
         for result in (first, again)
@@ -433,7 +443,7 @@ def test_the_same_run_twice_gives_the_same_result(tmp_path: Path) -> None:
 def test_engines_resolve_auto() -> None:
     engines = start_engines(SETTINGS)
     assert isinstance(engines, Engines)
-    assert (engines.settings.encoder, engines.settings.detector) == ("dlib", "none")  # the double's recipe
+    assert (engines.settings.encoders, engines.recognisers[0].detector) == (("dlib",), "none")  # the double's recipe
 
 
 def test_distances_that_offer_no_threshold_are_told_without_a_number() -> None:

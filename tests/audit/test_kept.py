@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 from places import TESTS
 
-import reid_audit.audit.acquire as acquire_room
-import reid_audit.audit.face_cache as kept_room
 from reid_audit import (
     Cohort,
     Decision,
@@ -32,11 +30,14 @@ from reid_audit import (
     StoreError,
     View,
     acquire_faces,
-    audit_cohort,
+    audit,
     read_manifest,
     write_manifest,
 )
-from reid_audit.audit import Engines, FaceCache, acquire_faces_with_each, plan_faces
+from reid_audit.attack import Aligned, Attack, choose_attacks
+from reid_audit.audit import Engines, FaceCache, Knowledge, Recogniser, plan_faces
+from reid_audit.audit import acquire as acquire_room
+from reid_audit.audit import face_cache as kept_room
 from reid_audit.cli import main
 from reid_audit.cli.options import _LinesOfProgress
 from reid_audit.dataset import take_subjects
@@ -44,7 +45,9 @@ from reid_audit.records import ORIGINAL, Grid
 from reid_audit.work import local as local_room
 from reid_audit.work import local_executor, plan_workers
 
-ENGINES = Engines(Settings(encoder="dlib", detector="dlib", renderer="raycast"), (), {"model": "1"}, {"pixels": "1"})
+SETTINGS = Settings(encoders=("dlib",), renderer="raycast")
+DLIB, ARCFACE = (Recogniser(name, name, "dlib", "", {"model": "1"}) for name in ("dlib", "ArcFace"))
+ENGINES = Engines(SETTINGS, (DLIB,), {"pixels": "1"})
 
 
 @dataclass
@@ -55,13 +58,14 @@ class Counted:
     status: Status = Status.OK
     after: Callable[[ScanRef], None] = lambda scan: None
 
-    def __call__(self, scan: ScanRef, settings, partners=None, *, attacks=(), hints=None) -> tuple[FaceRecord, ...]:
-        self.asked += [scan.key if len(settings) == 1 else f"{scan.key} {one.encoder}" for one in settings]
+    def __call__(
+        self, scan: ScanRef, engines: Engines, *, attacks: Sequence[Attack], knowledge: Mapping[str, Knowledge]
+    ) -> list[FaceRecord]:
+        self.asked += [scan.key if len(engines.encoders) == 1 else f"{scan.key} {name}" for name in knowledge]
         self.after(scan)
-        return tuple(self._look(scan, one, attacks) for one in settings)
+        return [self._look(scan, encoder, attacks) for encoder in knowledge]
 
-    def _look(self, scan: ScanRef, settings: Settings, attacks: Sequence[str]) -> FaceRecord:
-        encoder = settings.encoder
+    def _look(self, scan: ScanRef, encoder: str, attacks: Sequence[Attack]) -> FaceRecord:
         if not scan.path.exists():
             return FaceRecord(scan, Face(Status.UNREADABLE, encoder, reason=f"{scan.path.name}: no such file"))
         number = scan.path.read_bytes()[0]
@@ -69,13 +73,13 @@ class Counted:
         face = Face(self.status, encoder, np.float32(vector / np.linalg.norm(vector)), (1, 2, 3, 4), confidence=1.0)
         grid = Grid((9, 9, 9), np.eye(4), Modality.CT, scan.path.name)
         seen = FaceRecord(scan, face, skin_level=float(number), view=View(float(number)), grid=grid, digest=str(number))
-        return seen if scan.condition == ORIGINAL else replace(seen, attacks=dict.fromkeys(attacks, face))
+        return seen if scan.condition == ORIGINAL else replace(seen, looks={a.name: (face,) for a in attacks})
 
 
 @pytest.fixture(autouse=True)
 def examine(monkeypatch: pytest.MonkeyPatch) -> Counted:
     counted = Counted([])
-    monkeypatch.setattr(acquire_room, "examine_scan_with_each", counted)
+    monkeypatch.setattr(acquire_room, "examine_scan", counted)
     return counted
 
 
@@ -93,9 +97,8 @@ def cohort(tmp_path: Path) -> Cohort:
     return read_manifest(tmp_path / "manifest.csv")
 
 
-def _acquire(cohort: Cohort, folder: Path, *, engines: Engines = ENGINES, attacks=("naive",), **more) -> list:
-    kept = FaceCache(Store(folder / "store"), (engines,))
-    return acquire_faces(cohort, settings=engines.settings, attacks=attacks, kept=kept, **more)
+def _acquire(cohort: Cohort, folder: Path, *, engines: Engines = ENGINES, **more) -> list[FaceRecord]:
+    return acquire_faces(cohort, engines, cache=FaceCache(Store(folder / "store"), engines), **more)
 
 
 def _same(a: list[FaceRecord], b: list[FaceRecord]) -> bool:
@@ -109,7 +112,7 @@ def test_what_was_done_is_not_done_again_and_is_the_same(cohort: Cohort, tmp_pat
     assert len(examine.asked) == 12
     assert _same(first, again)
     assert [record.scan for record in again] == list(cohort.scans)
-    assert _same(first, acquire_faces(cohort, settings=ENGINES.settings))  # and as without a store
+    assert _same(first, acquire_faces(cohort, ENGINES))  # and as without a store
 
 
 def test_a_changed_scan_is_done_again_with_what_depends_on_it(cohort: Cohort, tmp_path: Path, examine: Counted) -> None:
@@ -130,9 +133,9 @@ def test_a_changed_scan_is_done_again_with_what_depends_on_it(cohort: Cohort, tm
 @pytest.mark.parametrize(
     "other",
     [
-        replace(ENGINES, settings=replace(ENGINES.settings, level=-200.0)),
-        replace(ENGINES, settings=replace(ENGINES.settings, encoder="ArcFace")),
-        replace(ENGINES, identity={"model": "2"}),
+        replace(ENGINES, settings=replace(SETTINGS, skin_level=-200.0)),
+        replace(ENGINES, recognisers=(ARCFACE,)),
+        replace(ENGINES, recognisers=(replace(DLIB, identity={"model": "2"}),)),
         replace(ENGINES, drawing={"pixels": "2"}),
     ],
     ids=["level", "encoder", "weights", "renderer"],
@@ -145,12 +148,12 @@ def test_other_settings_and_engines_never_meet_an_old_face(
     assert len(examine.asked) == 24
 
 
-def test_another_program_or_package_never_meets_an_old_face(
+def test_another_stage_or_package_never_meets_an_old_face(
     cohort: Cohort, tmp_path: Path, examine: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _acquire(cohort, tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(kept_room, "_program", lambda: "edited")
+        patch.setitem(kept_room.STAGE_VERSIONS, "surface", 99)
         _acquire(cohort, tmp_path)
     assert len(examine.asked) == 24
     with monkeypatch.context() as patch:
@@ -164,24 +167,31 @@ def test_another_attacker_does_the_defaced_scans_again_and_no_original(
 ) -> None:
     _acquire(cohort, tmp_path)
     examine.asked.clear()
-    _acquire(cohort, tmp_path, attacks=("naive", "aligned"))
+    _acquire(cohort, tmp_path, attacks=choose_attacks(["aligned"]))
     assert sorted(examine.asked) == sorted(scan.key for scan in cohort.scans if scan.condition != ORIGINAL)
 
 
 def test_one_more_recogniser_looks_alone(cohort: Cohort, tmp_path: Path, examine: Counted) -> None:
     first = _acquire(cohort, tmp_path)
     examine.asked.clear()
-    other = replace(ENGINES, settings=replace(ENGINES.settings, encoder="ArcFace"))
-    both = (ENGINES.settings, other.settings)
-    kept = FaceCache(Store(tmp_path / "store"), (ENGINES, other))
-    found = acquire_faces_with_each(cohort, settings=both, kept=kept)
-    assert sorted(examine.asked) == sorted(scan.key for scan in cohort.scans)
-    assert _same(found[0], first)
-    assert {record.face.encoder for record in found[1]} == {"ArcFace"}
+    both = replace(ENGINES, recognisers=(DLIB, ARCFACE))
+    found = _acquire(cohort, tmp_path, engines=both)
+    assert sorted(examine.asked) == sorted(f"{scan.key} ArcFace" for scan in cohort.scans)
+    assert _same(found[:12], first)
+    assert {record.face.encoder for record in found[12:]} == {"ArcFace"}
     examine.asked.clear()
     (tmp_path / "p1_1_a.nii.gz").write_bytes(b"\x63")
-    acquire_faces_with_each(cohort, settings=both, kept=kept)
-    assert examine.asked == ["p1/1/a dlib", "p1/1/a ArcFace"]  # one task, both recognisers
+    _acquire(cohort, tmp_path, engines=both)
+    assert examine.asked == ["p1/1/a dlib", "p1/1/a ArcFace"]  # one task, both encoders
+
+
+def test_a_newer_version_of_an_attacker_looks_again(cohort: Cohort, tmp_path: Path, examine: Counted) -> None:
+    class Newer(Aligned):
+        version = 2
+
+    for attack, times in ((Aligned(), 12), (Newer(), 18), (Newer(), 18)):
+        _acquire(cohort, tmp_path, attacks=(attack,))
+        assert len(examine.asked) == times
 
 
 def test_subject_session_and_folder_may_change_and_stand_in_no_entry(
@@ -259,12 +269,18 @@ def test_a_store_that_cannot_be_written_ends_the_run_with_its_remedy(
 
 
 def test_a_worker_with_other_engines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept_room, "_engines_here", lambda settings: {"model": "2", "program": "p"})
-    kept_room.check_engines_here((ENGINES.settings,), {"model": "2", "program": "p"})
-    with pytest.raises(EngineError, match="another model: 2 instead of 1"):
-        kept_room.check_engines_here((ENGINES.settings,), {"model": "1", "program": "p"})
-    with pytest.raises(EngineError, match="another driver: none instead of x"):
-        kept_room.check_engines_here((ENGINES.settings,), {"model": "2", "program": "p", "driver": "x"})
+    other = replace(
+        ENGINES, recognisers=(replace(DLIB, identity={"model": "2"}),), drawing={"pixels": "1", "driver": "x"}
+    )
+    for here, complaint in ((ENGINES, ""), (other, "another model: 2 instead of 1")):
+        kept_room._seen_here.clear()
+        monkeypatch.setattr(kept_room, "look_again", lambda engines, here=here: here)
+        expected = FaceCache(Store(Path("unused")), ENGINES).of_run
+        if not complaint:
+            kept_room.check_engines_here(ENGINES, expected)
+            continue
+        with pytest.raises(EngineError, match=complaint):
+            kept_room.check_engines_here(ENGINES, expected)
 
 
 # --- dry runs and parts ---
@@ -273,23 +289,23 @@ def test_a_worker_with_other_engines_is_refused(monkeypatch: pytest.MonkeyPatch)
 def test_a_plan_tells_what_would_be_done(
     cohort: Cohort, tmp_path: Path, examine: Counted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = FaceCache(Store(tmp_path / "store"), (ENGINES,))
-    plan = plan_faces(cohort, kept=kept)
+    cache = FaceCache(Store(tmp_path / "store"), ENGINES)
+    plan = plan_faces(cohort, ENGINES, cache=cache)
     assert (plan.originals, plan.originals_kept, plan.defaced, plan.defaced_kept) == (6, 0, 6, 0)
     assert plan.to_do == 12
     assert not (tmp_path / "store").exists()
-    assert plan_faces(cohort).to_do == 12
+    assert plan_faces(cohort, ENGINES).to_do == 12
     monkeypatch.setattr("reid_audit.work.digests._SETTLED_NS", -1)  # without the patience of two seconds
     _acquire(cohort, tmp_path)
-    plan = plan_faces(cohort, kept=kept)
+    plan = plan_faces(cohort, ENGINES, cache=cache)
     assert (plan.originals_kept, plan.defaced_kept, plan.to_do) == (6, 6, 0)
     (tmp_path / "p1_1_b.nii.gz").unlink()
-    plan = plan_faces(cohort, kept=kept)
+    plan = plan_faces(cohort, ENGINES, cache=cache)
     assert plan.absent == ("p1/1/b",)
     assert (plan.defaced_kept, plan.to_do) == (5, 0)
     assert len(examine.asked) == 12
-    (tmp_path / "p0_2_original.nii.gz").write_bytes(b"\x63")  # moves where a face is on average
-    plan = plan_faces(cohort, kept=kept)
+    (tmp_path / "p0_2_original.nii.gz").write_bytes(b"\x63")  # has a part in where a face is on average
+    plan = plan_faces(cohort, ENGINES, cache=cache)
     assert (plan.originals_kept, plan.defaced_kept, plan.to_do) == (5, 0, 6)
 
 
@@ -306,7 +322,7 @@ def test_the_first_people_are_a_cohort(cohort: Cohort) -> None:
 
 @pytest.mark.slow
 def test_an_audit_of_a_part_is_incomplete_at_best(cohort: Cohort, tmp_path: Path) -> None:
-    result, _ = audit_cohort(cohort, settings=Settings(encoder="dlib", renderer="raycast"), limit=2, draws=20)
+    result = audit(cohort, settings=Settings(encoders=("dlib",), renderer="raycast"), limit=2, draws=20)
     check = {check.name: check for check in result.verdict.checks}["limited"]
     assert check.decision is Decision.INCOMPLETE
     assert "2 of 3 people" in check.text

@@ -60,9 +60,9 @@ def test_a_level_in_the_noise_is_left_for_one_that_shows_a_head(tmp_path):
     volume = noisy(clean, share=0.22, bias=0.2, seed=2)
     assert any(finding.severity == "unfit" for finding in extract_skin(volume, settings=COARSE).checks)
     write_volume(volume, tmp_path / "scan.nii")
-    record = examine_scan(
+    (record,) = examine_scan(
         ScanRef("s", "1", ORIGINAL, tmp_path / "scan.nii", Modality.MR),
-        start_engines(Settings(encoder="dlib", detector="dlib")).settings,
+        start_engines(Settings(encoders=("dlib",), detector="dlib")),
     )
     assert record.face.acquired
     assert record.skin_level > find_level(volume)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from places import SHARED
 from skimage import data
 
-from reid_audit import face, weights
-from reid_audit.face import _onnx, make_encoder, make_encoders
+from reid_audit import Settings, face, start_engines, weights
+from reid_audit.face import _onnx, make_encoder
 from reid_audit.face._align import describe_fit, fit_similarity, fit_template
 from reid_audit.face._models import RECOGNISERS
 from reid_audit.face._parts import Detection, FaceEncoder, SharedDetector
@@ -369,7 +369,9 @@ def test_several_encoders_look_once_at_a_portrait(home, astronaut, model, monkey
     stand_ins.write_home(home, "ArcFace")
     counting = _Counting(face.make_detector("dlib"))
     monkeypatch.setattr(face, "make_detector", lambda name: counting)
-    encoders = make_encoders(["dlib", "ArcFace", f"onnx:{model}"], detector="dlib")
+    shared = {}
+    names = ["dlib", "ArcFace", f"onnx:{model}"]
+    encoders = [make_encoder(name, detector="dlib", detectors=shared) for name in names]
     faces = [encoder.encode(astronaut) for encoder in encoders]
     assert counting.looks == 1
     assert [made.encoder for made in faces] == ["dlib", "ArcFace", "onnx:mine.onnx"]
@@ -385,15 +387,16 @@ def test_several_encoders_look_once_at_a_portrait(home, astronaut, model, monkey
 
 def test_encoders_with_their_own_detectors_share_what_they_can(home):
     stand_ins.write_home(home, "ArcFace", "Facenet")
-    encoders = make_encoders(["dlib", "ArcFace", "Facenet"])
+    shared = {}
+    encoders = [make_encoder(name, detectors=shared) for name in ("dlib", "ArcFace", "Facenet")]
     assert [encoder.detector for encoder in encoders] == ["dlib", "retinaface", "retinaface"]
     assert encoders[1].finder is encoders[2].finder
 
 
-@pytest.mark.parametrize(("names", "message"), [([], "at least one"), (["dlib", "DLIB"], "named twice")])
+@pytest.mark.parametrize(("names", "message"), [((), "at least one"), (("dlib", "DLIB"), "two are called dlib")])
 def test_no_name_or_one_twice_is_an_input_error(names, message):
     with pytest.raises(InputError, match=message):
-        make_encoders(names)
+        start_engines(Settings(encoders=names, renderer="raycast"))
 
 
 def test_shared_detector_forgets_and_does_not_remember_errors():

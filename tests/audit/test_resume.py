@@ -17,6 +17,7 @@ from places import TESTS
 from resumed_run import COARSE, describe, write_small_cohort
 
 from reid_audit import acquire_faces, read_manifest, start_engines
+from reid_audit.attack import choose_attacks
 
 SCANS = 9
 PROGRAM = TESTS / "resumed_run.py"
@@ -32,9 +33,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def contain_side_effects(manifest: Path) -> dict[str, str]:
     """The faces without a store, a pool or a cluster."""
-    settings = start_engines(COARSE).settings
-    attacks = ("naive", "aligned", "registered")
-    found = describe(acquire_faces(read_manifest(manifest), settings=settings, attacks=attacks))
+    found = describe(acquire_faces(read_manifest(manifest), start_engines(COARSE), attacks=choose_attacks()))
     assert len(found) == SCANS
     return found
 

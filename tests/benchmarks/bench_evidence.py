@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid_audit.accuracy import assess, calibrate
+from reid_audit.accuracy import assess, calibrate_scores
 from reid_audit.match import compare
 from reid_audit.records import Face, FaceRecord, Fingerprint, Policy, ScanRef, Status
 from reid_audit.verdict import decide
@@ -63,7 +63,7 @@ def main() -> None:
     lap("compare")
     say(f"{len(scores.frame):,} comparisons")
     fingerprint = Fingerprint("random", "-", "-", "-", "-", "-", "CT")
-    calibration = calibrate(scores, fingerprint=fingerprint, seed=0, draws=options.draws)
+    calibration = calibrate_scores(scores, fingerprint=fingerprint, seed=0, draws=options.draws)
     lap("calibrate")
     evidence = assess(scores, calibration, seed=0, permutations=options.draws)
     lap("assess")

@@ -70,7 +70,7 @@ def write_heads(folder: Path, scans: int, spacing_mm: float) -> Cohort:
     return read_manifest(folder / "manifest.csv")
 
 
-def time_run(cohort: Cohort, settings: Settings, workers: int) -> Timing:
+def time_run(cohort: Cohort, engines: Settings, workers: int) -> Timing:
     """Take every scan to its face."""
     began, times, memory = time.perf_counter(), [], []
 
@@ -81,7 +81,7 @@ def time_run(cohort: Cohort, settings: Settings, workers: int) -> Timing:
             memory.append(max(p.memory_info().rss for p in (me.children(recursive=True) if workers > 1 else [me])))
 
     with local_executor(workers) as executor:
-        acquire_faces(cohort, settings=settings, executor=executor, progress=note)
+        acquire_faces(cohort, engines, executor=executor, progress=note)
     return Timing(began, tuple(times), tuple(memory), workers)
 
 
@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--more", type=int, default=200)
     parser.add_argument("--voxel-mm", type=float, default=1.2)
     options = parser.parse_args(argv)
-    settings = start_engines(Settings(encoder="dlib", surface=SurfaceSettings(voxel_mm=options.voxel_mm))).settings
+    engines = start_engines(Settings(encoders=("dlib",), surface=SurfaceSettings(voxel_mm=options.voxel_mm)))
     failures = []
     with tempfile.TemporaryDirectory() as place:
         cohort = write_heads(Path(place), max(options.scans, options.more), max(1.2, options.voxel_mm))
@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         def part(count: int) -> Cohort:
             return Cohort(cohort.scans[:count], cohort.strata.iloc[:count], cohort.source)
 
-        one, two = (time_run(part(options.scans), settings, workers) for workers in (1, 2))
+        one, two = (time_run(part(options.scans), engines, workers) for workers in (1, 2))
         gain = one.seconds_per_scan(options.scans) / two.seconds_per_scan(options.scans)
         for timing in (one, two):
             print(
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         print(f"gain of the second worker: {gain:.2f} (at least {LEAST_GAIN})")
         failures += ["gain"] if gain < LEAST_GAIN else []
-        many, few = time_run(part(options.more), settings, 2), max(options.more // 10, 1)
+        many, few = time_run(part(options.more), engines, 2), max(options.more // 10, 1)
         early, all_of_it = many.seconds_per_scan(few), many.seconds_per_scan(options.more)
         growth = all_of_it / early
         print(

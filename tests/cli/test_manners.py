@@ -35,11 +35,12 @@ def check(when):
 from pathlib import Path
 import reid_audit
 check("importing")
-settings = reid_audit.Settings(surface=reid_audit.SurfaceSettings(voxel_mm=3.0), detector="dlib")
+settings = reid_audit.Settings(surface=reid_audit.SurfaceSettings(voxel_mm=3.0), detector="dlib",
+                               encoders=("dlib", "ArcFace"))
 cohort = reid_audit.read_manifest(Path("heads/manifest.csv"))
-result, scores = reid_audit.audit_cohort(cohort, settings=settings, encoders=("dlib", "ArcFace"), draws=20)
+result = reid_audit.audit(cohort, settings=settings, draws=20)
 check("auditing")
-reid_audit.write_result(result, scores, Path("out"))
+reid_audit.write_result(result, result.scores, Path("out"))
 check("writing")
 statuses = {row.status for row in result.scans}
 assert statuses <= {"ok", "many_faces", "low_confidence", "no_face"}, statuses

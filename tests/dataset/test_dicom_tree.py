@@ -28,7 +28,7 @@ from reid_audit import (
     start_engines,
     take_inventory,
 )
-from reid_audit.audit import FaceCache
+from reid_audit.audit import FaceCache, Knowledge
 from reid_audit.cli import main
 from reid_audit.dataset.pseudonym import pseudonym_of, read_salt
 from reid_audit.phantom import LABELS
@@ -150,10 +150,10 @@ def test_a_kept_face_belongs_to_one_series_of_its_folder(tmp_path, salt):
         named = {"patient": f"SECRET-{k}", "study": f"1.2.{k}", "series": f"1.2.{k}.1"}
         write_series(tmp_path / "flat", first_name=k * 20, **named)
     cohort = read_cohort(tmp_path / "flat", salt_file=salt)
-    engines = start_engines(Settings(encoder="dlib"))
-    kept = FaceCache(Store(tmp_path / "store"), (engines,))
+    engines = start_engines(Settings(encoders=("dlib",)))
+    kept = FaceCache(Store(tmp_path / "store"), engines)
     kept.read_files(cohort.scans, executor=SerialExecutor())
-    keys = {kept.key_of(0, scan) for scan in cohort.scans}
+    keys = {kept.key_of(scan, "dlib", Knowledge(), ()) for scan in cohort.scans}
     assert None not in keys
     assert len(keys) == 2
 

@@ -61,7 +61,7 @@ def test_a_pixel_of_a_portrait_is_found_on_the_skin() -> None:
 @pytest.mark.slow
 def test_the_eyes_of_a_portrait_lie_before_the_eyes(scan: PhantomScan, tmp_path: Path) -> None:
     write_volume(scan.volume, tmp_path / "scan.nii.gz")
-    found = find_eyes(tmp_path / "scan.nii.gz", settings=Settings(encoder="dlib", detector="dlib"))
+    found = find_eyes(tmp_path / "scan.nii.gz", settings=Settings(encoders=("dlib",), detector="dlib"))
     for eye, centre in zip(found, _eyes(scan), strict=True):
         right, front, up = np.array(eye) - centre
         assert abs(right) < 6
@@ -75,7 +75,7 @@ def test_a_scan_without_a_face_gives_no_eyes(tmp_path: Path) -> None:
     ball[np.linalg.norm(np.indices(ball.shape) - 19.5, axis=0) < 16] = 40.0
     write_volume(Volume(ball, np.diag([5.0, 5.0, 5.0, 1.0]), Modality.CT), tmp_path / "ball.nii.gz")
     with pytest.raises(InputError, match=r"ball\.nii\.gz"):
-        find_eyes(tmp_path / "ball.nii.gz", settings=Settings(encoder="dlib", detector="dlib"))
+        find_eyes(tmp_path / "ball.nii.gz", settings=Settings(encoders=("dlib",), detector="dlib"))
 
 
 @pytest.mark.slow

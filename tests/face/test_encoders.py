@@ -10,9 +10,6 @@ import numpy as np
 import pytest
 import stand_ins
 
-import reid_audit.audit.run as run_room
-import reid_audit.audit.scan as scan_room
-import reid_audit.audit.sitting as sitting_room
 from reid_audit import (
     AuditResult,
     CalibrationError,
@@ -24,13 +21,12 @@ from reid_audit import (
     Policy,
     Portrait,
     ScanRef,
-    ScoreTable,
     Settings,
     Status,
     SurfaceSettings,
     assess_scores,
-    audit_cohort,
-    calibrate_encoders,
+    audit,
+    calibrate,
     examine_scan,
     face,
     read_calibrations,
@@ -43,9 +39,13 @@ from reid_audit import (
     write_result,
     write_volume,
 )
-from reid_audit.audit import Hints, Partner, examine_scan_with_each, start_engines_of_each
+from reid_audit import portrait as portrait_room
+from reid_audit.attack import Hints, choose_attacks
+from reid_audit.audit import Engines, Knowledge
+from reid_audit.audit import settings as settings_room
 from reid_audit.cli.words import say_result
 from reid_audit.phantom import make_phantom
+from reid_audit.portrait import Partner
 
 COARSE = Settings(detector="dlib", renderer="raycast", surface=SurfaceSettings(voxel_mm=3.0))
 
@@ -75,9 +75,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[bytes]:
         return detector
 
     monkeypatch.setattr(face, "make_detector", make_counting)
-    scan_room._encoders.cache_clear()
+    settings_room._load_encoders.cache_clear()
     yield counted
-    scan_room._encoders.cache_clear()
+    settings_room._load_encoders.cache_clear()
 
 
 def _write_phantom(folder: Path) -> ScanRef:
@@ -92,13 +92,12 @@ def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
 ) -> None:
     other = stand_ins.write_recogniser(tmp_path / "other.onnx", size_px=112, dimension=32, channels_first=True)
     reads = []
-    read = sitting_room.read_volume
-    monkeypatch.setattr(sitting_room, "read_volume", lambda *given, **named: reads.append(1) or read(*given, **named))
+    read = portrait_room.read_volume
+    monkeypatch.setattr(portrait_room, "read_volume", lambda *given, **named: reads.append(1) or read(*given, **named))
     scan = _write_phantom(tmp_path)
-    engines = start_engines_of_each(COARSE, ["dlib", model, f"onnx:{other}"])
-    settings = [each.settings for each in engines]
+    engines = start_engines(replace(COARSE, encoders=("dlib", model, f"onnx:{other}")))
     looks.clear()
-    records = examine_scan_with_each(scan, settings)
+    records = examine_scan(scan, engines)
     assert sum(looks.values()) == 1
     assert len(reads) == 1
     assert [record.face.encoder for record in records] == ["dlib", "onnx:mine.onnx", "onnx:other.onnx"]
@@ -109,38 +108,35 @@ def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
     phantom.intensity[:, :, : phantom.intensity.shape[2] // 4] = -1000
     write_volume(phantom, tmp_path / "cut.nii")
     defaced = replace(scan, condition="cut", path=tmp_path / "cut.nii")
-    partners = [Partner(record.skin_level, record.view, record.grid, record.face) for record in records]
+    knowledge = {
+        record.face.encoder: Knowledge(
+            Partner(record.skin_level, record.view, record.grid, record.face), {"registered": Hints(record.face)}
+        )
+        for record in records
+    }
     looks.clear()
-    attacked = examine_scan_with_each(
-        defaced,
-        settings,
-        partners,
-        attacks=("aligned", "registered"),
-        hints=[Hints(average=record.face) for record in records],
-    )
+    attacked = examine_scan(defaced, engines, attacks=choose_attacks(), knowledge=knowledge)
     assert set(looks.values()) == {1}  # per portrait, however many recognisers and attackers
-    assert all(set(record.attacks) == {"aligned", "registered"} for record in attacked)
+    assert all(set(record.looks) == {"aligned", "registered"} for record in attacked)
 
 
 @pytest.mark.slow
 def test_each_recogniser_gets_the_face_that_it_gets_alone(tmp_path: Path, model: str) -> None:
     scan = _write_phantom(tmp_path)
-    engines = start_engines_of_each(COARSE, ["dlib", model])
-    together = examine_scan_with_each(scan, [each.settings for each in engines])
-    for each, shared in zip(engines, together, strict=True):
-        alone = examine_scan(scan, each.settings)
+    engines = start_engines(replace(COARSE, encoders=("dlib", model)))
+    for recogniser, shared in zip(engines.recognisers, examine_scan(scan, engines), strict=True):
+        single = start_engines(replace(COARSE, encoders=(recogniser.recipe,)))
+        assert single.recognisers == (recogniser,)
+        (alone,) = examine_scan(scan, single)
         np.testing.assert_array_equal(alone.face.vector, shared.face.vector)
         assert (alone.skin_level, alone.view, alone.digest) == (shared.skin_level, shared.view, shared.digest)
-        assert start_engines(replace(COARSE, encoder=each.settings.encoder)) == each
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path, model: str) -> None:
     (tmp_path / "b").mkdir()
     other = stand_ins.write_recogniser(tmp_path / "b" / "mine.onnx", size_px=112, dimension=64, channels_first=True)
-    with pytest.raises(InputError, match=r"two recognisers are called onnx:mine\.onnx"):
-        start_engines_of_each(COARSE, [model, f"onnx:{other}"])
-    with pytest.raises(InputError, match="one for each of the 2 encoders; got 1"):
-        face.make_encoders(["dlib", model], detector=["dlib"])
+    with pytest.raises(InputError, match=r"two are called onnx:mine\.onnx"):
+        start_engines(replace(COARSE, encoders=(model, f"onnx:{other}")))
 
 
 # --- an audit by two recognisers, of which the defacer blinds one ---
@@ -174,31 +170,30 @@ def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cohort:
             lines.append(f"p{person},{session},{condition},p{person}_{session}_{condition}.nii")
     (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
 
-    def acquire(cohort: Cohort, *, settings: list[Settings], **_: object) -> list[list[FaceRecord]]:
-        names = [face.name_encoder(one.encoder) for one in settings]
-        return [_faces(cohort, name, blinded=name == BLINDED) for name in names]
+    def acquire(cohort: Cohort, engines: Engines, **_: object) -> list[FaceRecord]:
+        return [record for name in engines.encoders for record in _faces(cohort, name, blinded=name == BLINDED)]
 
-    monkeypatch.setattr(run_room, "acquire_faces_with_each", acquire)
+    monkeypatch.setitem(audit.__wrapped__.__globals__, "acquire_faces", acquire)
     return read_manifest(tmp_path / "manifest.csv")
 
 
 POLICY = Policy(required_attacks=("naive",))
 
 
-def _audit(cohort: Cohort, *encoders: str, **named: object) -> tuple[AuditResult, ScoreTable]:
-    return audit_cohort(
-        cohort, settings=COARSE, encoders=encoders, policy=POLICY, attacks=("naive",), draws=50, **named
-    )
+def _audit(cohort: Cohort, *encoders: str, **named: object) -> AuditResult:
+    settings = replace(COARSE, encoders=encoders)
+    return audit(cohort, settings=settings, policy=POLICY, attacks=("naive",), draws=50, **named)
 
 
 def test_the_verdict_follows_the_recogniser_that_the_defacer_does_not_blind(
     cohort: Cohort, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone, _ = _audit(cohort, "dlib")
+    alone = _audit(cohort, "dlib")
     assert alone.verdict.decision is Decision.PASS
     assert alone.encoders == (BLINDED,)
     assert alone.verdict.encoders == ()
-    result, scores = _audit(cohort, "dlib", model)
+    result = _audit(cohort, "dlib", model)
+    scores = result.scores
     assert result.encoders == (BLINDED, SEEING)
     parts = [result.of_encoder(encoder) for encoder in result.encoders]
     assert [part.verdict.decision for part in parts] == [Decision.PASS, Decision.FAIL]
@@ -231,8 +226,8 @@ def test_the_verdict_follows_the_recogniser_that_the_defacer_does_not_blind(
 
 
 def test_a_calibration_file_covers_several_recognisers_and_no_other(cohort: Cohort, model: str, tmp_path: Path) -> None:
-    calibrations, records, notices = calibrate_encoders(cohort, ["dlib", model], settings=COARSE, draws=50)
-    assert [len(faces) for faces in records] == [2 * PEOPLE] * 2
+    calibrations, records, notices = calibrate(cohort, settings=replace(COARSE, encoders=("dlib", model)), draws=50)
+    assert len(records) == 2 * 2 * PEOPLE
     assert any("STAND-IN" in notice for notice in notices)
     assert any("STAND-IN" in note for note in calibrations[1].notes)
     path = tmp_path / "calibration.json"
@@ -240,22 +235,22 @@ def test_a_calibration_file_covers_several_recognisers_and_no_other(cohort: Coho
     again = read_calibrations(path)
     assert repr(again) == repr(calibrations)
 
-    result, _ = _audit(cohort, model, "dlib", calibration=again)  # in any order
+    result = _audit(cohort, model, "dlib", calibrations=again)  # in any order
     assert [one.fingerprint.encoder for one in result.calibrations] == [SEEING, BLINDED]
     assert result.mismatches == ()
-    one, _ = _audit(cohort, "dlib", calibration=again)
+    one = _audit(cohort, "dlib", calibrations=again)
     assert one.calibrations[0].fingerprint.encoder == BLINDED
     for allow in (False, True):  # the threshold of another recogniser is none
         with pytest.raises(CalibrationError, match=r"covers dlib and not onnx:mine\.onnx; .*--encoder onnx:mine\.onnx"):
-            _audit(cohort, "dlib", model, calibration=again[:1], allow_mismatch=allow)
+            _audit(cohort, "dlib", model, calibrations=again[:1], allow_mismatch=allow)
 
 
 def test_a_file_that_changed_is_another_recogniser(cohort: Cohort, model: str, tmp_path: Path) -> None:
-    calibrations, _, _ = calibrate_encoders(cohort, ["dlib", model], settings=COARSE, draws=50)
+    calibrations, _, _ = calibrate(cohort, settings=replace(COARSE, encoders=("dlib", model)), draws=50)
     stand_ins.write_recogniser(tmp_path / "mine.onnx", size_px=112, dimension=64, channels_first=True, seed=9)
     with pytest.raises(CalibrationError, match="weights was"):
-        _audit(cohort, "dlib", model, calibration=calibrations)
-    result, _ = _audit(cohort, "dlib", model, calibration=calibrations, allow_mismatch=True)
+        _audit(cohort, "dlib", model, calibrations=calibrations)
+    result = _audit(cohort, "dlib", model, calibrations=calibrations, allow_mismatch=True)
     assert [mismatch.split(":")[:2] for mismatch in result.mismatches] == [["onnx", "mine.onnx"]]
 
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from reid_audit.attack import find_attack
 from reid_audit.match import (
     compare,
     cosine_distances,
@@ -231,7 +232,7 @@ def test_faces_that_cannot_be_compared_are_named(faces: list[FaceRecord], messag
 
 
 def test_merging_keeps_every_row_and_its_attack() -> None:
-    naive, aligned = compare(_two_by_two()), compare(_two_by_two(people="BC"), attack="aligned")
+    naive, aligned = compare(_two_by_two()), compare(_two_by_two(people="BC"), attack=find_attack("aligned"))
     both = merge_scores([naive, aligned]).frame
     assert len(both) == len(naive.frame) + len(aligned.frame)
     assert Counter(both["attack"]) == {"naive": len(naive.frame), "aligned": len(aligned.frame)}
@@ -249,7 +250,7 @@ def test_natural_order() -> None:
 
 def test_scores_survive_the_file(tmp_path: Path) -> None:
     faces = [_record(r.scan.key, None) if r.scan.key == "A/1/cut" else r for r in _two_by_two()]
-    table = compare(faces, attack="aligned")
+    table = compare(faces, attack=find_attack("aligned"))
     write_scores(table, tmp_path / "scores.csv")
     again = read_scores(tmp_path / "scores.csv").frame
     assert again["distance"].equals(table.frame["distance"])

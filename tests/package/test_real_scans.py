@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
     "folder", ["mr_dicom_philips", "mr_dicom_decubitus/HFS", "mr_dicom_decubitus/HFP"], ids=lambda f: f.split("/")[-1]
 )
 def test_a_real_mr_series_becomes_an_upright_centred_face(shared: Path, folder: str) -> None:
-    portrait, face, _ = render_scan(shared / "data" / folder, settings=Settings(encoder="dlib"))
+    portrait, face, _ = render_scan(shared / "data" / folder, settings=Settings(encoders=("dlib",)))
     assert face.status is Status.OK
     assert face.box_px is not None
     assert face.landmarks_px is not None

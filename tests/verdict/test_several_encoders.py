@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from made_up_faces import make_faces
 
-from reid_audit.accuracy import assess, calibrate, split_encoders
+from reid_audit.accuracy import assess, calibrate_scores, split_encoders
 from reid_audit.match import compare, merge_scores
 from reid_audit.records import Check, Decision, Evidence, Fingerprint, Policy, ScoreTable, worst
 from reid_audit.verdict import decide
@@ -27,7 +27,7 @@ def _scores(**defacers: float) -> ScoreTable:
 
 def _assess(scores: ScoreTable) -> Evidence:
     calibrations = [
-        calibrate(table, fingerprint=Fingerprint(name, "", "", "", "", "", ""), seed=0, draws=20)
+        calibrate_scores(table, fingerprint=Fingerprint(name, "", "", "", "", "", ""), seed=0, draws=20)
         for name, table in split_encoders(scores).items()
     ]
     return assess(scores, calibrations, seed=0, permutations=99)

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_audit.accuracy import assess, calibrate
+from reid_audit.accuracy import assess, calibrate_scores
+from reid_audit.attack import find_attack
 from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     Check,
@@ -61,7 +62,7 @@ def _faces(
 
 
 def _assess(table: ScoreTable, *, confidence: float = 0.95) -> Evidence:
-    calibration = calibrate(table, fingerprint=FINGERPRINT, seed=0, draws=0)
+    calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=0, draws=0)
     return assess(table, calibration, seed=0, permutations=99, confidence=confidence)
 
 
@@ -251,7 +252,7 @@ def test_whole_face_removal_is_not_failed_and_not_passed_by_a_naive_attacker_alo
 
 def test_whole_face_removal_passes_once_a_stronger_attacker_saw_it_and_found_nothing() -> None:
     naive = compare(_faces(60, {"gone": None}))
-    registered = compare(_faces(60, {"gone": 60.0}), attack="registered")
+    registered = compare(_faces(60, {"gone": 60.0}), attack=find_attack("registered"))
     verdict = _decide(merge_scores([naive, registered]), Policy())
     assert verdict.decision is Decision.PASS
     assert "registered got a vector from 120 of 120" in _check(verdict, "defaced_fta").text
@@ -260,7 +261,7 @@ def test_whole_face_removal_passes_once_a_stronger_attacker_saw_it_and_found_not
 def test_the_stronger_attacker_binds() -> None:
     """A detector that finds nothing, and landmarks set by hand that find everybody."""
     naive = compare(_faces(40, {"cut": None}))
-    registered = compare(_faces(40, {"cut": 0.5}), attack="registered")
+    registered = compare(_faces(40, {"cut": 0.5}), attack=find_attack("registered"))
     verdict = _decide(merge_scores([naive, registered]), Policy())
     assert verdict.decision is Decision.FAIL
     assert _check(verdict, "linkability", attack="naive").decision is Decision.PASS
@@ -275,7 +276,7 @@ def test_an_attacker_that_the_policy_asks_for_and_was_not_run(wiped: ScoreTable)
 
 def test_a_required_attacker_must_have_seen_something() -> None:
     naive = compare(_faces(60, {"wipe": 60.0}))
-    unseeing = compare(_faces(60, {"wipe": None}), attack="registered")
+    unseeing = compare(_faces(60, {"wipe": None}), attack=find_attack("registered"))
     verdict = _decide(merge_scores([naive, unseeing]), Policy())
     assert verdict.decision is Decision.REVIEW
     assert "registered: no vector from 120 of 120" in _check(verdict, "required_attacks").text
@@ -283,7 +284,7 @@ def test_a_required_attacker_must_have_seen_something() -> None:
 
 def test_an_attacker_that_does_not_bind_can_only_ask_for_a_human() -> None:
     naive = compare(_faces(60, {"cut": 60.0}))
-    aligned = compare(_faces(60, {"cut": 0.5}), attack="aligned")
+    aligned = compare(_faces(60, {"cut": 0.5}), attack=find_attack("aligned"))
     verdict = _decide(merge_scores([naive, aligned]), NAIVE_ONLY)
     assert verdict.decision is Decision.REVIEW
     found = _check(verdict, "linkability", attack="aligned")
@@ -368,20 +369,20 @@ def test_a_finding_on_a_defacer_that_nobody_attacked_counts_in_the_whole_alone(w
 
 
 def test_one_visit_borrows_its_control_for_at_most_a_review() -> None:
-    calibration = calibrate(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
+    calibration = calibrate_scores(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
     one_visit = compare(_faces(60, {"wipe": 60.0}, visits=["1"], seed=9))
     evidence = assess(one_visit, calibration, seed=0, permutations=99)
     assert decide(evidence, NAIVE_ONLY).decision is Decision.INCOMPLETE
     verdict = decide(evidence, NAIVE_ONLY, external={"toy": calibration})
     assert verdict.decision is Decision.REVIEW
     assert "two original visits" in _check(verdict, "control_tmr").text
-    blind = calibrate(compare(_faces(60, {}, blind=True)), fingerprint=FINGERPRINT, seed=0, draws=0)
+    blind = calibrate_scores(compare(_faces(60, {}, blind=True)), fingerprint=FINGERPRINT, seed=0, draws=0)
     evidence = assess(one_visit, blind, seed=0, permutations=99)
     assert decide(evidence, NAIVE_ONLY, external={"toy": blind}).decision is Decision.INCOMPLETE
 
 
 def test_the_same_scan_flatters_the_attacker_and_the_report_says_so() -> None:
-    calibration = calibrate(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
+    calibration = calibrate_scores(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
     table = compare(_faces(60, {"none": 0.1}, visits=["1"]))
     verdict = decide(assess(table, calibration, seed=0, permutations=9), NAIVE_ONLY, external={"toy": calibration})
     assert verdict.decision is Decision.FAIL

@@ -1,0 +1,222 @@
+"""The protocol of an attacker: what it may know, what it makes of a scan, and how it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.face import Encoder, cosine_distances
+from reid_audit.portrait import Partner, ScanContext
+from reid_audit.records import (
+    EngineError,
+    Face,
+    FaceRecord,
+    InputError,
+    Portrait,
+    RenderError,
+    ScanRef,
+    Skin,
+    Status,
+    View,
+)
+
+
+class Side(StrEnum):
+    """Which scans an attacker treats in its own way."""
+
+    RELEASE = "release"  # the defaced ones; originals are as the naive attacker sees them
+    BOTH = "both"  # originals too: their comparisons, and so the thresholds, are its own
+
+
+class Gallery(StrEnum):
+    """What an attacker looks a defaced scan up in."""
+
+    ORIGINALS = "originals"
+    DEFACED = "defaced"
+    PHOTOGRAPHS = "photographs"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hints:
+    """What an attacker may know about a scan from other people's originals.
+
+    An attacker that needs more than a place derives a record of its own; it must hold what `reid_audit.work.pack` can.
+
+    Attributes
+    ----------
+    place : Face or None
+        Box and landmarks to look at, without a vector.
+    """
+
+    place: Face | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """A scan as an attacker meets it.
+
+    Attributes
+    ----------
+    context : ScanContext
+        Reads, extracts, renders; each step once for all attackers and encoders.
+    skin, view : Skin, View
+        At the level and through the camera of its original where there is one, else of its own.
+    encoder : Encoder
+    face : Face
+        What the naive attacker got.
+    original : Partner or None
+        What the original of a defaced scan hands on.
+    """
+
+    context: ScanContext
+    skin: Skin
+    view: View
+    encoder: Encoder
+    face: Face
+    original: Partner | None = None
+
+    def encode(self, draw: Callable[[], Portrait], look: Callable[[Portrait], Face] | None = None) -> Face:
+        """Draw a portrait and encode its face; what cannot be drawn costs this attacker, not the scan.
+
+        Parameters
+        ----------
+        draw : callable
+        look : callable, optional
+            How to find the face; by default the encoder's own detector does.
+        """
+        try:
+            portrait = draw()
+        except (RenderError, EngineError) as error:
+            return Face(Status.RENDER_FAILED, self.encoder.name, reason=str(error))
+        except InputError as error:
+            return Face(Status.NO_SKIN, self.encoder.name, reason=str(error))
+        return (look or self.encoder.encode)(portrait)
+
+
+class Attack:
+    """An attacker; derive from it, give it a name, and say in which steps it differs from the naive one.
+
+    Attributes
+    ----------
+    name : str
+        In tables, options and reports.
+    version : int
+        Raised when the attacker makes something else of the same scan: faces kept before are then made anew.
+    sees : Side
+    gallery : Gallery
+    family : str
+        A name under which several attackers are asked for together; ``""`` = none.
+    baseline : bool
+        The attacker whose comparisons of originals serve all that leave originals as they are.
+    selected_by_default, binds_by_default : bool
+        Whether it is run, and whether the verdict rests on it, where nobody says otherwise.
+    needs_others : bool
+        Whether it is nothing without other people's originals.
+    stands_in : bool
+        Whether its distances stand in for defaced scans without a face, in the worst case.
+    leaks_to : str
+        The attacker that does the same without using the person's own original; the gap between both is the leak.
+    control : str
+        The attacker that shows whether this one reads its own hint; it is run beside it and not scored.
+    caveat : str
+        What must be read beside its numbers, one sentence; ``""`` = nothing.
+    """
+
+    name: str = ""
+    version: int = 1
+    sees: Side = Side.RELEASE
+    gallery: Gallery = Gallery.ORIGINALS
+    family: str = ""
+    baseline: bool = False
+    selected_by_default: bool = False
+    binds_by_default: bool = False
+    needs_others: bool = False
+    stands_in: bool = False
+    leaks_to: str = ""
+    control: str = ""
+    caveat: str = ""
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name or self.name
+
+    @property
+    def own_thresholds(self) -> bool:
+        """Whether its comparisons of originals, and so its thresholds, are its own."""
+        return self.sees is Side.BOTH or self.gallery is Gallery.PHOTOGRAPHS
+
+    def describe(self) -> str:
+        """Say in a few words what it uses."""
+        return self.name
+
+    def prepare(self, originals: Sequence[FaceRecord], scans: Sequence[ScanRef]) -> Mapping[str, Hints]:
+        """Return what it knows about each defaced scan, by the scan's key.
+
+        Parameters
+        ----------
+        originals : sequence of FaceRecord
+            Of one encoder. For a scan only those of other subjects may be used.
+        scans : sequence of ScanRef
+            Defaced ones.
+        """
+        return {}
+
+    def look(self, target: Target, hints: Hints) -> tuple[Face, ...]:
+        """Return the faces that it makes of one scan, one per look.
+
+        None leaves the scan with the face that the naive attacker got.
+        """
+        return ()
+
+    def looks_of(self, record: FaceRecord) -> tuple[Face, ...]:
+        """Return the faces of a scan that it compares; a scan that was not attacked has the naive attacker's."""
+        return record.looks.get(self.name) or (record.face,)
+
+    def score(self, probes: Sequence[FaceRecord], references: Sequence[FaceRecord]) -> NDArray[np.float64]:
+        """Return the distance of every probe from every reference; by default that of the two nearest looks.
+
+        Parameters
+        ----------
+        probes, references : sequence of FaceRecord
+            Of one encoder and one condition and session each; every subject once.
+
+        Returns
+        -------
+        (n, m) float64
+            In [0, 2]; NaN where one of the two was not acquired.
+        """
+        return nearest(
+            distances_of_looks(a, b)
+            for a in list_looks([self.looks_of(record) for record in probes])
+            for b in list_looks([self.looks_of(record) for record in references])
+        )
+
+
+def list_looks(looks: Sequence[Sequence[Face]]) -> list[list[Face | None]]:
+    """Return the first look of every scan, the second of every scan ...; None where a scan has fewer."""
+    most = max((len(faces) for faces in looks), default=1)
+    return [[faces[k] if k < len(faces) else None for faces in looks] for k in range(most)]
+
+
+def distances_of_looks(probes: Sequence[Face | None], references: Sequence[Face | None]) -> NDArray[np.float64]:
+    """Return the cosine distances of two lists of faces, (n, m); NaN where one of the two has no vector."""
+    full = np.full((len(probes), len(references)), np.nan)
+    (rows, p), (columns, r) = _vectors(probes), _vectors(references)
+    if rows and columns:
+        full[np.ix_(rows, columns)] = cosine_distances(p, r)
+    return full
+
+
+def _vectors(faces: Sequence[Face | None]) -> tuple[list[int], list[NDArray[np.float32]]]:
+    """Return which faces have a vector, and the vectors."""
+    acquired = [(k, face.vector) for k, face in enumerate(faces) if face is not None and face.vector is not None]
+    return [k for k, _ in acquired], [vector for _, vector in acquired]
+
+
+def nearest(tables: Iterable[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the smallest distance of each comparison; NaN where every table has NaN."""
+    return reduce(np.fmin, tables)

@@ -1,0 +1,252 @@
+"""The two jobs: calibrate on originals, and audit defaced scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from reid_audit.accuracy import assign_calibrations, calibrate_scores, check_fingerprint, measure_crossings
+from reid_audit.attack import Attack, Gallery, choose_attacks
+from reid_audit.audit.acquire import Progress, acquire_faces, acquire_photographs
+from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
+from reid_audit.audit.face_cache import FaceCache
+from reid_audit.audit.portraits import PORTRAITS_KEPT, prepare_portraits, write_portraits
+from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprints_of, start_engines
+from reid_audit.audit.side_effects import contain_side_effects
+from reid_audit.dataset import Cohort, read_manifest, take_subjects
+from reid_audit.match import compare, compare_attacks
+from reid_audit.records import (
+    ORIGINAL,
+    AuditResult,
+    Calibration,
+    Check,
+    Decision,
+    FaceRecord,
+    Group,
+    InputError,
+    Policy,
+    ScanRef,
+)
+from reid_audit.work import Store
+
+
+@contain_side_effects()
+def audit(
+    cohort: Cohort | Path | str,
+    *,
+    calibrations: Calibration | Iterable[Calibration] = (),
+    allow_mismatch: bool = False,
+    policy: Policy = Policy(),
+    settings: Settings = Settings(),
+    attacks: Iterable[str] | None = None,
+    gallery: Sequence[ScanRef] = (),
+    seed: int = 0,
+    draws: int = 2000,
+    portraits: Path | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
+) -> AuditResult:
+    """Answer whether a face-recognition attacker can still link the defaced scans of a cohort to their subjects.
+
+    Parameters
+    ----------
+    cohort : Cohort, Path or str
+        Originals and one or more defacers, or the manifest that lists them; see `reid_audit.read_manifest`.
+    calibrations : Calibration or iterable of Calibration, optional
+        Thresholds from another cohort, made under the same settings; one per encoder. Without any they come from the
+        originals of this one, and the result says so.
+    allow_mismatch : bool
+        Use calibrations made under other settings, and write each difference into the result.
+    policy : Policy
+        What the steward accepts.
+    settings : Settings
+        Each scan is drawn once for all encoders; each is judged by its own thresholds, and the worst verdict counts.
+    attacks : iterable of str, optional
+        Names of the attackers; the naive one always runs. See `reid_audit.attack`; by default the quick ones.
+    gallery : sequence of ScanRef
+        Photographs, from `reid_audit.read_gallery`: a further attacker looks every scan up in them.
+    seed, draws : int
+        Of the resampling.
+    portraits : Path, optional
+        Folder for the portrait of every scan, which is made private and must be empty. None are kept by default.
+    executor : concurrent.futures.Executor, optional
+        Where the scans are done; in this process by default.
+    progress : callable, optional
+    store : Store, optional
+        Where faces that are finished are kept, so that a run that was stopped continues; by default nowhere.
+    limit : int, optional
+        Only so many subjects, the first in natural order. The result then says so and is INCOMPLETE at best.
+
+    Returns
+    -------
+    AuditResult
+        With every comparison in ``scores``.
+
+    Raises
+    ------
+    CalibrationError
+        Where a calibration was made under other settings and ``allow_mismatch`` is False, or an encoder lacks one.
+    InputError
+        Where the cohort has no defaced scan, or no comparison to calibrate with, or ``portraits`` is not empty.
+    WeightsError, EngineError
+        Where a model file or a package is missing.
+    """
+    # 1. What would end the run is found before the first scan is opened.
+    whole = cohort if isinstance(cohort, Cohort) else read_manifest(Path(cohort))
+    cohort = take_subjects(whole, limit)
+    calibrations = (calibrations,) if isinstance(calibrations, Calibration) else tuple(calibrations)
+    _require_pairs(cohort, calibrated=bool(calibrations))
+    if portraits is not None:
+        prepare_portraits(portraits)
+    chosen, engines = choose_attacks(attacks), start_engines(settings)
+    _check_calibrations(calibrations, engines, allow_mismatch=allow_mismatch)
+
+    # 2. Files become faces.
+    cache = None if store is None else FaceCache(store, engines)
+    records = acquire_faces(cohort, engines, attacks=chosen, executor=executor, progress=progress, cache=cache)
+    photographs = acquire_photographs(gallery, engines, executor=executor, progress=progress)
+    notices = list(engines.notices)
+    if portraits is not None:
+        drawn = write_portraits(records, portraits, settings=engines.settings, executor=executor, progress=progress)
+        notices.insert(0, PORTRAITS_KEPT.format(drawn=drawn))
+
+    # 3. Faces become distances.
+    if progress is not None:
+        progress("evidence", 0, 1)
+    scores = compare_attacks(records, chosen, photographs)
+
+    # 4. Distances, and what does not show in them, become evidence and a verdict.
+    findings = check_scans(cohort, records) + check_photographs(cohort, photographs) + _check_limit(cohort, whole)
+    result = assess_scores(
+        scores,
+        source=cohort.source,
+        fingerprints=fingerprints_of(engines, records),
+        calibrations=calibrations,
+        allow_mismatch=allow_mismatch,
+        policy=policy,
+        findings=findings,
+        crossed=measure_crossings(records, confidence=policy.confidence),
+        strata=cohort.strata,
+        seed=seed,
+        draws=draws,
+    )
+
+    # 5. The result says how it came to be.
+    if progress is not None:
+        progress("evidence", 1, 1)
+    return replace(
+        result,
+        notices=(*notices, *_say_not_run(chosen, result), *result.notices),
+        settings=describe_settings(engines, seed=seed),
+        weights={recogniser.name: recogniser.identity for recogniser in engines.recognisers},
+        scans=describe_scans([*records, *photographs]),
+        pairs=cohort.pair_accounting(),
+    )
+
+
+def require_control(cohort: Cohort, *, mend: str) -> None:
+    """Raise where the manifest alone shows that no threshold can come of these originals."""
+    for pair in cohort.pair_accounting():
+        if pair.group in (Group.SAME, Group.DIFFERENT) and pair.possible == 0:
+            reasons = "; ".join(pair.reasons)
+            raise InputError(f"{cohort.source}: no comparison of the group {pair.group.value!r}: {reasons}; {mend}")
+
+
+def _require_pairs(cohort: Cohort, *, calibrated: bool) -> None:
+    if cohort.conditions == (ORIGINAL,):
+        raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
+    if not calibrated:
+        require_control(cohort, mend="give a calibration that another cohort made: --calibration FILE")
+
+
+def _check_calibrations(calibrations: Sequence[Calibration], engines: Engines, *, allow_mismatch: bool) -> None:
+    """Refuse calibrations of other settings before the work is done; only the modality is not known yet."""
+    if not calibrations:
+        return
+    by_encoder = assign_calibrations(calibrations, engines.encoders)
+    for expected in fingerprints_of(engines, []):
+        for calibration in by_encoder[expected.encoder].values():
+            known = replace(expected, modality=calibration.fingerprint.modality)
+            check_fingerprint(calibration, known, allow=allow_mismatch)
+
+
+def _check_limit(cohort: Cohort, whole: Cohort) -> list[Check]:
+    audited, everybody = len(cohort.subjects), len(whole.subjects)
+    text = f"{audited} of {everybody} people were audited: --limit."
+    return [Check("limited", Decision.INCOMPLETE, text)] if audited < everybody else []
+
+
+def _say_not_run(attacks: Sequence[Attack], result: AuditResult) -> tuple[str, ...]:
+    """Say which attackers were asked for and had nothing to compare: those with a defaced gallery."""
+    compared = {evidence.attack for evidence in result.evidence.attacks}
+    return tuple(
+        f"The attacker {attack.name} was not run: it needs people with two visits that one defacer has defaced."
+        for attack in attacks
+        if attack.gallery is Gallery.DEFACED and attack.name not in compared
+    )
+
+
+class Calibrated(NamedTuple):
+    """What `calibrate` gives.
+
+    Attributes
+    ----------
+    calibrations : tuple of Calibration
+        One per encoder, in the order of the settings.
+    records : list of FaceRecord
+        What became of each original, by each encoder.
+    notices : tuple of str
+        Fallbacks that the engines took.
+    """
+
+    calibrations: tuple[Calibration, ...]
+    records: list[FaceRecord]
+    notices: tuple[str, ...]
+
+
+@contain_side_effects()
+def calibrate(
+    cohort: Cohort | Path | str,
+    *,
+    settings: Settings = Settings(),
+    seed: int = 0,
+    draws: int = 2000,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    store: Store | None = None,
+    limit: int | None = None,
+) -> Calibrated:
+    """Find the thresholds at which each encoder tells the originals of a cohort apart.
+
+    Parameters
+    ----------
+    cohort : Cohort, Path or str
+        Only its originals are read.
+    settings, seed, draws, executor, progress, store, limit
+        As for `audit`.
+
+    Raises
+    ------
+    InputError
+        Where the cohort has no mated or no non-mated comparison to calibrate with, or two encoders have one name.
+    """
+    cohort = cohort if isinstance(cohort, Cohort) else read_manifest(Path(cohort))
+    originals = take_subjects(replace(cohort, scans=cohort.originals), limit)
+    require_control(originals, mend="calibrate on a cohort with two or more people in two visits")
+    engines = start_engines(settings)
+    cache = None if store is None else FaceCache(store, engines)
+    records = acquire_faces(originals, engines, executor=executor, progress=progress, cache=cache)
+    calibrations = []
+    for recogniser in engines.recognisers:
+        own = [record for record in records if record.face.encoder == recogniser.name]
+        (fingerprint,) = fingerprints_of(replace(engines, recognisers=(recogniser,)), own)
+        calibration = calibrate_scores(compare(own), fingerprint=fingerprint, seed=seed, draws=draws)
+        # A file of thresholds goes further than the screen: what must be known of its recogniser goes with it.
+        notices = [notice for notice in (recogniser.notice, engines.drawing_notice) if notice]
+        calibrations.append(replace(calibration, notes=(*notices, *calibration.notes)))
+    return Calibrated(tuple(calibrations), records, engines.notices)

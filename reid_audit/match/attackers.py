@@ -1,0 +1,90 @@
+"""Faces become distances, attacker by attacker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side
+from reid_audit.match.pairs import compare, merge_scores
+from reid_audit.records import ORIGINAL, FaceRecord, Group, ScanRef, ScoreTable, natural_key
+
+_ORIGINALS = (Group.SAME.value, Group.DIFFERENT.value)
+_BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME.value, Group.DEFACED_DEFACED_DIFFERENT.value)
+_PROBE = "original, looked up in photographs"
+_SESSION = "photographs"
+
+
+def compare_attacks(
+    records: Sequence[FaceRecord], attacks: Iterable[Attack], photographs: Sequence[FaceRecord] = ()
+) -> ScoreTable:
+    """Compare under each attacker.
+
+    Parameters
+    ----------
+    records : sequence of FaceRecord
+        One per scan and encoder, with what the attackers got.
+    attacks : iterable of Attack
+        The baseline always stands first.
+    photographs : sequence of FaceRecord
+        From `reid_audit.audit.acquire_photographs`; without any nobody looks scans up in them.
+
+    Returns
+    -------
+    ScoreTable
+        Comparisons of originals stand once, under the baseline, for all attackers that leave originals as they are; an
+        attacker that sees originals in its own way has its own. A defaced gallery has rows only where people have two
+        defaced visits.
+    """
+    baseline = compare(records)
+    tables = [baseline]
+    for attack in attacks:
+        if attack.gallery is Gallery.DEFACED:
+            both = baseline.frame[baseline.frame["group"].isin(_BOTH_DEFACED)]
+            renamed = both["attack"].cat.rename_categories({BASELINE.name: attack.name})
+            tables.append(ScoreTable(both.assign(attack=renamed)))
+        elif not attack.baseline:
+            table = compare(records, attack=attack)
+            if attack.sees is Side.RELEASE:
+                table = ScoreTable(table.frame[~table.frame["group"].isin(_ORIGINALS)])
+            tables.append(table)
+    if photographs:
+        tables.append(compare_photographs(records, photographs))
+    return merge_scores(tables)
+
+
+def compare_photographs(records: Sequence[FaceRecord], photographs: Sequence[FaceRecord]) -> ScoreTable:
+    """Compare every scan, original and defaced, with the photographs.
+
+    Returns
+    -------
+    ScoreTable
+        ``same`` and ``different`` are originals against photographs: a control and thresholds of the attack's own.
+    """
+    probes = [
+        replace(record, scan=replace(record.scan, condition=_PROBE)) if record.scan.condition == ORIGINAL else record
+        for record in records
+    ]
+    frame = compare([*probes, *_references(photographs)], attack=PHOTOS).frame
+    frame = frame[frame["group"].isin([Group.DEFACED_SAME.value, Group.DEFACED_DIFFERENT.value])]
+    of_original = frame["condition"] == _PROBE
+    mated = frame["group"] == Group.DEFACED_SAME.value
+    group = frame["group"].astype(object)
+    group[of_original & mated], group[of_original & ~mated] = _ORIGINALS
+    condition = frame["condition"].astype(object).where(~of_original, ORIGINAL)
+    frame = frame.assign(group=group.astype(frame["group"].dtype), condition=condition.astype("category"))
+    return ScoreTable(frame)
+
+
+def _references(photographs: Sequence[FaceRecord]) -> list[FaceRecord]:
+    """One reference per subject and encoder, which holds the faces of all photographs; acquired ones first."""
+    owners: dict[tuple[str, str], list[FaceRecord]] = {}
+    for photo in photographs:
+        owners.setdefault((photo.face.encoder, photo.scan.subject), []).append(photo)
+    references = []
+    for (_, subject), photos in sorted(owners.items(), key=lambda item: natural_key(item[0][1])):
+        faces = tuple(photo.face for photo in sorted(photos, key=lambda photo: not photo.face.acquired))
+        scan = ScanRef(subject, _SESSION, ORIGINAL, Path())
+        references.append(FaceRecord(scan, faces[0], looks={PHOTOS.name: faces}))
+    return references
