@@ -16,6 +16,7 @@ from reid_audit.cli.words import err, out
 from reid_audit.deface import QualitySummary
 from reid_audit.phantom import LABEL_NAMES
 from reid_audit.records import ORIGINAL, DefaceRun, DefacingSummary, InputError, ScanRef, summarise_defacing
+from reid_audit.volume.names import read_label_values
 
 MANIFEST_ENDINGS = (".csv", ".tsv")
 
@@ -65,7 +66,7 @@ def _read_names(labels: Path | None, names: Path | None) -> dict[str, int]:
     beside = (labels if labels.is_dir() else labels.parent) / LABEL_NAMES
     if names is None and not beside.is_file():
         raise InputError(f"--labels: what do the values mean? Give --label-names, or put {LABEL_NAMES} beside the maps")
-    return deface.read_label_names(names or beside)
+    return read_label_values(names or beside)
 
 
 def deface_many(

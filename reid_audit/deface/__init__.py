@@ -25,7 +25,7 @@ from .dicom import DefacedStudy, deface_study
 from .examine import examine_scans
 from .found import FoundTool, find_tool
 from .frame import FaceFrame, find_face_frame
-from .label_map import DefacedLabels, deface_files, deface_labels, read_label_names
+from .label_map import DefacedLabels, deface_files, deface_labels
 from .names import list_defacers, make_defacer, reference_defacers
 from .protocol import Defaced, Defacer, apply_defacer
 from .quality import DefacingQuality, QualitySummary, examine_defacing, summarise_quality
@@ -82,7 +82,6 @@ __all__ = [
     "make_defacer",
     "parse_makers",
     "read_defacing",
-    "read_label_names",
     "reference_defacers",
     "run_tool",
     "summarise_quality",

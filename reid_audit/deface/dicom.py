@@ -11,7 +11,7 @@ Files are told apart by what their headers say, never by their names, and slices
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,16 @@ from numpy.typing import NDArray
 
 from reid_audit.deface.eye_plane import EyeCut, Mask, cut_at_skin, find_cut, removed_by
 from reid_audit.deface.headers import Renamer, claim_defaced, strip
-from reid_audit.deface.label_map import AIR_HU
 from reid_audit.deface.pixels import air_value, set_pixels
 from reid_audit.deface.rt_dose import deface_dose
-from reid_audit.deface.rt_structures import Roi, StructureChanges, fill_roi, read_rois, reshape_structures
+from reid_audit.deface.rt_structures import StructureChanges, reshape_structures
 from reid_audit.deface.structures import Role, StructureNames
-from reid_audit.deface.study import RtStudy, read_file
+from reid_audit.deface.study import RtStudy
 from reid_audit.records import InputError, Modality
+from reid_audit.volume.air import AIR_HU
 from reid_audit.volume.dicom import Stack, find_stack
+from reid_audit.volume.header import read_dicom
+from reid_audit.volume.rt_structures import Roi, fill_rois, read_rois
 
 Progress = Callable[[str, int, int], None]
 
@@ -97,21 +99,25 @@ def _frame_of(stack: Stack) -> _Frame:
 
 
 def _place_cut(
-    rois: Sequence[Roi], frame: _Frame, eyes_ras_mm: Sequence[Sequence[float]] | None, where: str
+    rois: Sequence[Roi],
+    roles: Mapping[int, Role],
+    frame: _Frame,
+    eyes_ras_mm: Sequence[Sequence[float]] | None,
+    where: str,
 ) -> tuple[EyeCut, list[str]]:
     """Return the cut and what is to be known about it."""
     from scipy import ndimage
 
     if eyes_ras_mm is not None:
         return cut_at_skin(eyes_ras_mm, frame.voxel_to_ras_mm), ["the eyes were taken from the portrait"]
-    found = [roi for roi in rois if roi.role is Role.EYES and roi.planes()]
-    if not found:
+    drawn = [roi for roi in rois if roles[roi.number] is Role.EYES and roi.planes()]
+    if not drawn:
         names = ", ".join(roi.name for roi in rois if roi.contours) or "none"
         raise InputError(
             f"{where}: shows no eye (its structures: {names}); name the eyes with --eye-names, "
             "or take them from the portrait with --eyes-from-portrait"
         )
-    eyes = fill_roi(found, frame.shape)
+    eyes = fill_rois(drawn, frame.shape)
     if not eyes.any():
         raise InputError(f"{where}: its eyes lie outside the scan; give the structure set that was drawn on it")
     notes = []
@@ -171,7 +177,7 @@ def deface_study(
         raise InputError(f"{out_dir.name}: is there already; give another --out, or remove it")
     stack = find_stack(study.images, study.name)
     frame = _frame_of(stack)
-    first = read_file(stack.files[0], pixels=False)
+    first = read_dicom(stack.files[0], pixels=False)
     frame_uid = str(first.get("FrameOfReferenceUID") or "")
 
     rs: Any = None
@@ -179,23 +185,24 @@ def deface_study(
     where = study.name
     if study.structures is not None:
         where = study.structures.name
-        rs = read_file(study.structures)
-        rois = read_rois(rs, np.linalg.inv(frame.voxel_to_lps), frame_uid, names, where)
-    cut, notes = _place_cut(rois, frame, eyes_ras_mm, where)
-    safe = fill_roi((roi for roi in rois if roi.role in (Role.TARGET, Role.BRAIN)), frame.shape)
+        rs = read_dicom(study.structures)
+        rois = read_rois(rs, np.linalg.inv(frame.voxel_to_lps), where, frame_uid=frame_uid)
+    roles = {roi.number: names.role_of(roi.name, roi.kind) for roi in rois}
+    cut, notes = _place_cut(rois, roles, frame, eyes_ras_mm, where)
+    safe = fill_rois((roi for roi in rois if roles[roi.number] in (Role.TARGET, Role.BRAIN)), frame.shape)
     removed = removed_by(cut, safe, f"{where}: the eyes")
     if rs is None:
         notes.append("no structure set: nothing of the brain, and no target, was kept in front of the eyes")
 
-    doses = [read_file(path) for path in study.doses]
+    doses = [read_dicom(path) for path in study.doses]
     counts = []
     for ds, path in zip(doses, study.doses, strict=True):
         zeroed, stayed = deface_dose(ds, cut, safe, frame.voxel_to_lps, frame_uid, path.name)
-        _forget_rois(ds, [roi.number for roi in rois if roi.role in (Role.EYES, Role.REMOVED)])
+        _forget_rois(ds, [number for number, role in roles.items() if role in (Role.EYES, Role.REMOVED)])
         counts.append((int(zeroed.sum()), int(stayed.sum())))
-    changes = None if rs is None else reshape_structures(rs, rois, cut, safe, frame.voxel_to_lps)
+    changes = None if rs is None else reshape_structures(rs, rois, roles, cut, safe, frame.voxel_to_lps)
 
-    old = [uid for path in stack.files for uid in _uids(read_file(path, pixels=False))]
+    old = [uid for path in stack.files for uid in _uids(read_dicom(path, pixels=False))]
     old += [uid for ds in (*doses, *([] if rs is None else [rs])) for uid in _uids(ds)]
     renamer = Renamer(old, salt=salt)
 
@@ -212,7 +219,7 @@ def deface_study(
         part.mkdir(parents=True)
         stored = frame.by_file(removed)
         for n, path in enumerate(stack.files):
-            ds = read_file(path)
+            ds = read_dicom(path)
             _deface_slice(ds, stored[n], stack.modality, path.name)
             finish(ds, f"{stack.modality}{n + 1:04d}.dcm")
             if progress is not None:

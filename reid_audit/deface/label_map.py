@@ -13,8 +13,9 @@ from reid_audit.deface.eye_plane import EyeCut, Mask, cut_at_skin, find_cut, rem
 from reid_audit.deface.structures import Role, StructureNames
 from reid_audit.records import InputError, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
+from reid_audit.volume.air import air_to_write
+from reid_audit.volume.names import read_label_values
 
-AIR_HU = -1000.0
 _BODY = ("body", "external", "skin")
 
 
@@ -40,11 +41,6 @@ class DefacedLabels:
     removed: Mask
     kept: Mask
     cut: EyeCut
-
-
-def air_of(volume: Volume) -> np.float32:
-    """Return the intensity that stands for air: -1000 HU in CT, 0 in MR, as the common defacers write it."""
-    return np.float32(AIR_HU if volume.is_hu else 0.0)
 
 
 def deface_labels(
@@ -78,8 +74,9 @@ def deface_labels(
     roles = {name: names.role_of(name) for name in label_values}
 
     def mask_of(*wanted: Role) -> Mask:
-        found: Mask = np.isin(labels, [value for name, value in label_values.items() if roles[name] in wanted])
-        return found
+        values = [value for name, value in label_values.items() if roles[name] in wanted]
+        mask: Mask = np.isin(labels, values)
+        return mask
 
     eyes = mask_of(Role.EYES)
     if eyes_ras_mm is not None:
@@ -100,28 +97,8 @@ def deface_labels(
     body = next((value for name, value in label_values.items() if name.casefold() in _BODY), 0)
     left[mask_of(Role.EYES, Role.REMOVED)] = body
     left[removed] = 0
-    intensity = np.where(removed, air_of(volume), volume.intensity)
+    intensity = np.where(removed, np.float32(air_to_write(volume)), volume.intensity)
     return DefacedLabels(replace(volume, intensity=intensity), left, removed, safe & in_front, cut)
-
-
-def read_label_names(path: Path) -> dict[str, int]:
-    """Read the names of labels from a table with the columns ``index`` and ``name``, separated by tabs (BIDS dseg).
-
-    Raises
-    ------
-    InputError
-        The file cannot be read, lacks a column, or an index is not a whole number.
-    """
-    import csv
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-        return {row["name"].strip(): int(row["index"]) for row in rows}
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: cannot be read; give a TSV with the columns index and name") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{path.name}: needs the columns index (whole numbers) and name, with tabs") from error
 
 
 def deface_files(
@@ -143,7 +120,7 @@ def deface_files(
         Must not hold anything. Gets the scan, the label map, and ``mask.nii.gz``: 1 where the cut took voxels. They are
         NIfTI on axes to the right, front and top.
     labels, label_names : Path, optional
-        Label map, and the names of its values (`read_label_names`). Can be left out where `eyes_ras_mm` is given:
+        Label map, and the names of its values. Can be left out where `eyes_ras_mm` is given:
         nothing is known of brain and targets then, and nothing of them is kept in front of the eyes.
     names, eyes_ras_mm
         See `deface_labels`.
@@ -167,7 +144,7 @@ def deface_files(
     if labels is not None and label_names is not None:
         values, voxel_to_ras_mm = read_labels(labels)
         check_same_grid(volume, replace(volume.grid, shape=values.shape, voxel_to_ras_mm=voxel_to_ras_mm))
-        meanings = read_label_names(label_names)
+        meanings = read_label_values(label_names)
     done = deface_labels(volume, values, meanings, names=names, eyes_ras_mm=eyes_ras_mm)
     try:
         out_dir.mkdir(parents=True, exist_ok=True)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from reid_audit.deface.eye_plane import find_cut, removed_by
 from reid_audit.records import InputError, Volume
+from reid_audit.volume.air import air_to_write
 
 Labels = NDArray[np.integer[Any]]
-AIR_HU = -1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +51,8 @@ def _extent(mask: NDArray[np.bool_]) -> _Extent:
     )
 
 
-def air_of(volume: Volume) -> float:
-    """Return the intensity that stands for air: -1000 HU in CT, 0 in MR, as the common defacers write it."""
-    return AIR_HU if volume.is_hu else 0.0
-
-
 def _with_air(volume: Volume, removed: NDArray[np.bool_]) -> Volume:
-    intensity = np.where(removed, np.float32(air_of(volume)), volume.intensity)
+    intensity = np.where(removed, np.float32(air_to_write(volume)), volume.intensity)
     return replace(volume, intensity=intensity)
 
 

@@ -1,10 +1,7 @@
-"""A DICOM RT structure set: its contours as voxels of the scan, and the same set after the cut.
+"""A DICOM RT structure set after the cut.
 
 Words
 -----
-plane
-    The contours of one structure at one height. Those that are closed and planar are filled together by the even-odd
-    rule (`reid_audit.volume.contours`): a contour inside another is a hole, a keyhole too.
 islet
     What of a structure stays in front of the cut, because target or brain voxels stay there.
 
@@ -16,7 +13,7 @@ open lines) is dropped as a whole where it reaches in front.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,51 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.eye_plane import EyeCut, Mask
-from reid_audit.deface.structures import Role, StructureNames
-from reid_audit.records import InputError
-from reid_audit.volume.contours import Loop, clip_loop, fill_loops, trace_mask
-
-_CONTOUR_DATA = 0x30060050
-_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
-_FLAT = 0.25  # of a slice: a contour that is flatter than this lies in a plane of the scan
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Contour:
-    """One contour: its item in the file, its corners in voxels (n, 3), and whether it encloses an area in a plane."""
-
-    item: Any
-    voxels: NDArray[np.float64]
-    closed: bool
-
-    @property
-    def k(self) -> float:
-        """Height of its plane, in slices."""
-        return float(self.voxels[:, 2].mean())
-
-    @property
-    def loop(self) -> Loop:
-        """Its corners along i and j."""
-        return self.voxels[:, :2]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Roi:
-    """One structure of a set."""
-
-    number: int
-    name: str
-    role: Role
-    drawn: Any  # its item of the ROI contour sequence; None where nothing was drawn
-    contours: tuple[Contour, ...]
-
-    def planes(self) -> list[list[Contour]]:
-        """Return its closed planar contours by height, from below."""
-        found: dict[int, list[Contour]] = {}
-        for contour in self.contours:
-            if contour.closed:
-                found.setdefault(round(contour.k * 100), []).append(contour)
-        return [found[key] for key in sorted(found)]
+from reid_audit.deface.structures import Role
+from reid_audit.volume.contours import clip_loop, fill_loops, trace_mask
+from reid_audit.volume.rt_structures import CONTOUR_DATA, Contour, Roi
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,89 +34,6 @@ class StructureChanges:
     clipped: tuple[str, ...]
     emptied: tuple[str, ...]
     kept: tuple[str, ...]
-
-
-def _numbers(item: Any, name: str) -> NDArray[np.float64]:
-    """Return the corners (n, 3), LPS mm. From the bytes: pydicom takes seconds to turn them into its own numbers."""
-    element = item.get_item(_CONTOUR_DATA)
-    value = None if element is None else element.value
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-    try:
-        parts = text.split("\\") if isinstance(text, str) else list(text or ())
-        return np.array([p for p in parts if str(p).strip(" \0")], dtype=np.float64).reshape(-1, 3)
-    except ValueError as error:
-        raise InputError(f"{name}: the contour data of a structure are not triples of numbers") from error
-
-
-def read_rois(
-    ds: Any, lps_to_voxel: NDArray[np.floating], frame_uid: str, names: StructureNames, name: str
-) -> list[Roi]:
-    """Return the structures of a set with their contours in voxels of the scan.
-
-    Raises
-    ------
-    InputError
-        The file is no structure set, belongs to another frame of reference, or its contours cannot be read.
-    """
-    if ds.get("Modality") != "RTSTRUCT":
-        raise InputError(f"{name}: is {ds.get('Modality') or 'of no modality'}, not an RT structure set")
-    kinds = {
-        int(item.ReferencedROINumber): str(item.get("RTROIInterpretedType") or "")
-        for item in ds.get("RTROIObservationsSequence") or ()
-        if item.get("ReferencedROINumber") is not None
-    }
-    drawn = {int(item.ReferencedROINumber): item for item in ds.get("ROIContourSequence") or ()}
-    rois = []
-    for item in ds.get("StructureSetROISequence") or ():
-        frame = str(item.get("ReferencedFrameOfReferenceUID") or "")
-        if frame and frame_uid and frame != frame_uid:
-            raise InputError(f"{name}: belongs to another frame of reference than the scan; give the set drawn on it")
-        number, roi_name = int(item.ROINumber), str(item.get("ROIName") or "")
-        role = names.role_of(roi_name, kinds.get(number, ""))
-        shapes = (drawn[number].get("ContourSequence") or ()) if number in drawn else ()
-        contours = tuple(_contour(shape, lps_to_voxel, name) for shape in shapes)
-        rois.append(Roi(number, roi_name, role, drawn.get(number), contours))
-    return rois
-
-
-def _contour(item: Any, lps_to_voxel: NDArray[np.floating], name: str) -> Contour:
-    corners = _numbers(item, name)
-    voxels = corners @ lps_to_voxel[:3, :3].T + lps_to_voxel[:3, 3]
-    if not len(voxels):
-        return Contour(item, np.full((1, 3), -1e6), closed=False)  # nothing drawn: nowhere
-    flat = float(np.ptp(voxels[:, 2])) <= _FLAT
-    return Contour(item, voxels, flat and item.get("ContourGeometricType") in _CLOSED)
-
-
-def fill_roi(rois: Iterable[Roi], shape: tuple[int, ...]) -> Mask:
-    """Return the voxels of structures, their union. What lies outside the grid is left out.
-
-    Slices between two planes that are farther apart than the scan's slices (a structure drawn on every second or third
-    one) get both. A plane too small to hold a voxel's centre gets the voxel that it lies in.
-    """
-    mask = np.zeros(shape, dtype=bool)
-    for roi in rois:
-        planes = [(plane[0].k, _fill(plane, shape)) for plane in roi.planes()]
-        steps = np.diff([k for k, _ in planes])
-        usual = float(np.median(steps)) if len(steps) else 1.0
-        for k, filled in planes:
-            if 0 <= np.rint(k) < shape[2]:
-                mask[:, :, int(np.rint(k))] |= filled
-        for (low, below), (high, above), step in zip(planes, planes[1:], steps, strict=False):
-            if step <= 1.6 * usual:  # a wider gap is no sparse drawing but two parts
-                between = np.arange(int(np.rint(low)) + 1, int(np.rint(high)))
-                between = between[(between >= 0) & (between < shape[2])]
-                mask[:, :, between] |= (below | above)[:, :, None]
-    return mask
-
-
-def _fill(plane: Sequence[Contour], shape: tuple[int, ...]) -> Mask:
-    filled = fill_loops([contour.loop for contour in plane], (shape[0], shape[1]))
-    if not filled.any():
-        i, j = np.rint(np.concatenate([c.loop for c in plane]).mean(axis=0)).astype(int)
-        if 0 <= i < shape[0] and 0 <= j < shape[1]:
-            filled[i, j] = True
-    return filled
 
 
 def is_taken(cut: EyeCut, kept: Mask, voxels: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -180,7 +52,7 @@ def _set_corners(item: Any, voxels: NDArray[np.float64], voxel_to_lps: NDArray[n
 
     corners = voxels @ voxel_to_lps[:3, :3].T + voxel_to_lps[:3, 3]
     text = "\\".join(f"{v:.4f}" for v in (np.round(corners, 4) + 0.0).ravel())
-    item.add(DataElement(_CONTOUR_DATA, "DS", text, already_converted=True))
+    item.add(DataElement(CONTOUR_DATA, "DS", text, already_converted=True))
     item.NumberOfContourPoints = len(corners)
 
 
@@ -231,7 +103,12 @@ def _clip_roi(roi: Roi, cut: EyeCut, kept: Mask, voxel_to_lps: NDArray[np.float6
 
 
 def reshape_structures(
-    ds: Any, rois: Sequence[Roi], cut: EyeCut, kept: Mask, voxel_to_lps: NDArray[np.float64]
+    ds: Any,
+    rois: Sequence[Roi],
+    roles: Mapping[int, Role],
+    cut: EyeCut,
+    kept: Mask,
+    voxel_to_lps: NDArray[np.float64],
 ) -> StructureChanges:
     """Remove, clip and keep the structures of a set, in place.
 
@@ -239,13 +116,15 @@ def reshape_structures(
     ----------
     ds : pydicom.Dataset
     rois : sequence of Roi
-        All that `read_rois` found in it.
+        All that the set holds.
+    roles : mapping of int to Role
+        By number.
     cut : EyeCut
     kept : (i, j, k) bool
         Voxels that stay wherever they are.
     voxel_to_lps : (4, 4) float
     """
-    gone = {roi.number for roi in rois if roi.role in (Role.EYES, Role.REMOVED)}
+    gone = {roi.number for roi in rois if roles[roi.number] in (Role.EYES, Role.REMOVED)}
     drop_rois(ds, gone)
     clipped: list[str] = []
     emptied: list[str] = []
@@ -254,7 +133,7 @@ def reshape_structures(
     for roi in rois:
         if roi.number in gone:
             continue
-        if roi.role in (Role.TARGET, Role.BRAIN) or not _clip_roi(roi, cut, kept, voxel_to_lps):
+        if roles[roi.number] in (Role.TARGET, Role.BRAIN) or not _clip_roi(roi, cut, kept, voxel_to_lps):
             whole.append(roi.name)
             continue
         (clipped if "ContourSequence" in roi.drawn else emptied).append(roi.name)
@@ -278,7 +157,7 @@ def drop_rois(ds: Any, numbers: Iterable[int]) -> None:
     for item in ds.get("RTROIObservationsSequence") or ():
         related = item.get("RTRelatedROISequence")
         if related:
-            kept = [one for one in related if int(one.get("ReferencedROINumber", -1)) not in gone]
+            kept = [item for item in related if int(item.get("ReferencedROINumber", -1)) not in gone]
             if kept:
                 item.RTRelatedROISequence = kept
             else:

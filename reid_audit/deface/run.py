@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.found import FoundTool
-from reid_audit.deface.reference import air_of
 from reid_audit.deface.tools import Tool
 from reid_audit.deface.watch import end_family, watch
 from reid_audit.records import DefaceStatus, InputError, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
+from reid_audit.volume.air import air_to_write
 
 TIME_LIMIT_S = 3600.0
 
@@ -72,7 +72,7 @@ def _read_output(found: FoundTool, path: Path, volume: Volume) -> Volume:
         mask, affine = read_labels(path)
         as_scan = replace(volume, intensity=mask.astype(np.float32), voxel_to_ras_mm=affine, source=path.name)
         check_same_grid(volume, as_scan)
-        intensity = np.where(mask != 0, np.float32(air_of(volume)), volume.intensity)
+        intensity = np.where(mask != 0, np.float32(air_to_write(volume)), volume.intensity)
         return replace(volume, intensity=intensity, source=path.name)
     return read_volume(path, modality=volume.modality)
 

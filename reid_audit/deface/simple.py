@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.frame import FaceFrame, Slices, box_of, depth_mm, find_face_frame, head_coordinates
-from reid_audit.deface.reference import Labels, air_of, brain_of, locate
+from reid_audit.deface.reference import Labels, brain_of, locate
 from reid_audit.records import EngineError, InputError, Volume
+from reid_audit.volume.air import air_to_write
 
 _FACE_LOW = {"x": -70.0, "y": 34.0, "z": -132.0}
 _FACE_HIGH = {"x": 70.0, "y": 160.0, "z": 34.0}
@@ -110,7 +111,7 @@ class FaceBox:
         removed = (np.abs(x) <= high["x"]) & (y >= low["y"]) & (z >= low["z"]) & (z <= high["z"])
         removed &= ~brain_of(labels[box], label_values)
         intensity = volume.intensity.copy()
-        intensity[box][removed] = air_of(volume)
+        intensity[box][removed] = air_to_write(volume)
         return replace(volume, intensity=intensity)
 
 
@@ -147,7 +148,7 @@ class QuickShear:
             warnings.simplefilter("ignore")  # it crosses vectors of two numbers, which NumPy will give up
             mask = nib.Nifti1Image(brain.astype(np.uint8), affine)
             kept = quickshear(whole, mask, buff=self.buffer_mm / volume.spacing_mm[2])
-        intensity = np.where(np.asarray(kept.dataobj) > 0, volume.intensity, np.float32(air_of(volume)))
+        intensity = np.where(np.asarray(kept.dataobj) > 0, volume.intensity, np.float32(air_to_write(volume)))
         return replace(volume, intensity=intensity)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reid_audit.records import InputError
+from reid_audit.volume.names import plain_name
 
 _SIDE = "(l|r|lt|rt|left|right|both)"
 _TARGET_KINDS = ("GTV", "CTV", "PTV")
@@ -57,7 +58,7 @@ class StructureNames:
 
     def role_of(self, name: str, kind: str = "") -> Role:
         """Return the role of a structure; `kind` is its RT ROI interpreted type, where there is one."""
-        plain = re.sub(r"[\W_]+", "_", name.casefold()).strip("_")
+        plain = plain_name(name)
 
         def among(patterns: Iterable[str]) -> bool:
             return any(re.search(pattern, plain) for pattern in patterns)

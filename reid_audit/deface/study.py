@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from reid_audit.records import InputError
+from reid_audit.volume.header import read_dicom
 
 _IMAGES = ("CT", "MR")
 
@@ -25,26 +23,6 @@ class RtStudy:
     notes: tuple[str, ...] = ()
 
 
-def read_file(path: Path, *, pixels: bool = True) -> Any:
-    """Read one DICOM file.
-
-    Raises
-    ------
-    InputError
-        There is no such file, or it is no DICOM.
-    """
-    import pydicom
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    damaged = (InvalidDicomError, OSError, EOFError, ValueError, LookupError, struct.error, BytesLengthException)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return pydicom.dcmread(path, stop_before_pixels=not pixels)
-    except damaged as error:
-        raise InputError(f"{path.name}: cannot be read as DICOM; copy it again") from error
-
-
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What a header says; `drawn_on` are the series of the scan that a structure set was drawn on."""
@@ -57,7 +35,7 @@ class _Seen:
 
 def _look(path: Path) -> _Seen:
     try:
-        ds = read_file(path, pixels=False)
+        ds = read_dicom(path, pixels=False)
     except InputError:
         return _Seen("no DICOM")
     drawn_on = tuple(

@@ -31,7 +31,6 @@ from reid_audit.utility.dose import Dose, DoseStatistics, dose_at_volume, dvh, m
 from reid_audit.utility.matrix import MatrixCell, TrainTestMatrix, cross_conditions, read_model_scores
 from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import METRICS, Metric, metric_of
-from reid_audit.utility.names import read_label_names
 from reid_audit.utility.partners import find_partners
 from reid_audit.utility.places import PlaceSummary, count_targets, is_target, summarize_places
 from reid_audit.utility.read import read_structures
@@ -43,6 +42,7 @@ from reid_audit.utility.structures import Structure, StructureSet, structures_fr
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
 from reid_audit.utility.tradeoff import pareto_front, trade_offs, with_utility
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
+from reid_audit.volume.names import read_label_names
 
 __all__ = [
     "METRICS",

@@ -19,7 +19,7 @@ from reid_audit.utility.change import (
 from reid_audit.utility.dose import DVH_PERCENT, Dose, DoseStatistics, measure_dose
 from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import metric_of
-from reid_audit.utility.names import pair_names, plain_name
+from reid_audit.utility.names import pair_names
 from reid_audit.utility.segmentation import compare_structures
 from reid_audit.utility.skin import (
     FacialSkin,
@@ -29,6 +29,7 @@ from reid_audit.utility.skin import (
 )
 from reid_audit.utility.structures import Structure, StructureSet, check_on_grid
 from reid_audit.volume import check_same_grid
+from reid_audit.volume.names import plain_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reid_audit.records import InputError, Modality, Real
-from reid_audit.utility.contours import open_dicom
 from reid_audit.utility.structures import Structure
 from reid_audit.volume import read_volume
+from reid_audit.volume.header import read_dicom
+from reid_audit.volume.rt_dose import read_dose_grid
 from reid_audit.volume.stored import lps_to_ras, quiet
 
 DOSE_UNITS = ("Gy", "cGy")
@@ -86,31 +87,16 @@ def read_rtdose(path: Path) -> Dose:
         No RTDOSE, no dose in Gy, no or uneven planes, or damaged pixels.
     """
     path = Path(path)
-    header = open_dicom(path, "RTDOSE", "a dose")
-    units = str(header.get("DoseUnits") or "none")
+    ds = read_dicom(path, modality="RTDOSE", what="a dose")
+    units = str(ds.get("DoseUnits") or "none")
     if units != "GY":
         raise InputError(f"{path.name}: its dose is in the unit {units}; only GY is absolute")
+    voxel_to_lps = read_dose_grid(ds, path.name).voxel_to_lps(path.name)
     try:
         with quiet():
-            stored = header.pixel_array
-            values = (stored if stored.ndim == 3 else stored[None]) * np.float32(header.DoseGridScaling)
-            offsets = np.array([float(x) for x in header.get("GridFrameOffsetVector") or [0.0]])
-            row_mm, column_mm = (float(x) for x in header.PixelSpacing)
-            along = np.array([float(x) for x in header.ImageOrientationPatient]).reshape(2, 3)
-            position = np.array([float(x) for x in header.ImagePositionPatient])
+            values = ds.pixel_array * np.float32(ds.DoseGridScaling)
     except (AttributeError, ValueError, TypeError, NotImplementedError, LookupError) as error:
-        raise InputError(f"{path.name}: its pixels, spacing or position cannot be read; export it again") from error
-    if len(offsets) != len(values) or len(values) < 2:
-        raise InputError(f"{path.name}: declares {len(offsets)} planes and holds {len(values)}; two or more are needed")
-    # Offsets are relative to the first plane, or patient coordinates z; differences are the same in both forms.
-    steps = np.diff(offsets)
-    if np.ptp(steps) > 1e-2 * abs(float(np.median(steps))) or not steps.all():
-        raise InputError(
-            f"{path.name}: its planes are {steps.min():g} to {steps.max():g} mm apart; even ones are needed"
-        )
-    voxel_to_lps = np.eye(4)
-    normal = np.cross(along[0], along[1])
-    voxel_to_lps[:3] = np.stack([along[0] * column_mm, along[1] * row_mm, normal * steps.mean(), position], axis=1)
+        raise InputError(f"{path.name}: its pixels cannot be read; export it again") from error
     return Dose(np.ascontiguousarray(values.transpose(2, 1, 0), dtype=np.float32), lps_to_ras(voxel_to_lps), path.name)
 
 

@@ -1,58 +1,13 @@
-"""Names of structures: of label values, under other spellings, and missing from one of two sets."""
+"""Names of structures under other spellings, and missing from one of two sets."""
 
 from __future__ import annotations
 
-import csv
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from reid_audit.records import Finding, InputError
 from reid_audit.utility.structures import Structure, StructureSet
-
-
-def read_label_names(path: Path) -> dict[int, str]:
-    """Read the names of label values from a CSV or TSV table.
-
-    Parameters
-    ----------
-    path : Path
-        Columns ``index`` (or ``value``, ``label``) and ``name``, as in a BIDS ``dseg.tsv``. Several values may share a
-        name: they are one structure.
-
-    Raises
-    ------
-    InputError
-        The table is absent, lacks a column, or a value is not a whole number or occurs twice.
-    """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: cannot be read as a table of label names; give --names FILE") from error
-    lines = [line for line in text.splitlines() if line.strip()]
-    separator = max("\t,;", key=lines[0].count) if lines else ","
-    rows = list(csv.DictReader(lines, delimiter=separator))
-    columns = {column.strip().lower(): column for column in (rows[0] if rows else ())}
-    key = next((columns[c] for c in ("index", "value", "label") if c in columns), None)
-    if key is None or "name" not in columns:
-        raise InputError(f"{path.name}: must have the columns index and name, and one line per label value")
-    names: dict[int, str] = {}
-    for row in rows:
-        cell, name = (row[key] or "").strip(), (row[columns["name"]] or "").strip()
-        if not cell.isdecimal() or not name:
-            raise InputError(f"{path.name}: each line needs a whole number and a name; got {cell!r}, {name!r}")
-        if int(cell) in names:
-            raise InputError(f"{path.name}: value {cell} occurs twice; keep one line of each")
-        if int(cell) != 0:  # the background is no structure
-            names[int(cell)] = name
-    return names
-
-
-def plain_name(name: str) -> str:
-    """Spell a name as it is compared: small letters and single underscores, ``"Parotid-R "`` = ``"parotid_r"``."""
-    return re.sub(r"[^0-9a-z]+", "_", name.casefold()).strip("_")
+from reid_audit.volume.names import plain_name
 
 
 def rename_structures(found: StructureSet, aliases: Mapping[str, str]) -> StructureSet:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from reid_audit.records import Real
 from reid_audit.utility.change import Place
 from reid_audit.utility.measures import CaseUtility
-from reid_audit.utility.names import plain_name
 from reid_audit.utility.summarize import average_structures, count_undefined, tabulate
+from reid_audit.volume.names import plain_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -31,9 +31,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import Grid, InputError, Modality, Volume
+from reid_audit.volume.air import PADDING_HU
 from reid_audit.volume.dicom import read_dicom
 from reid_audit.volume.files import read_itk, read_nibabel
-from reid_audit.volume.stored import AIR_HU, Stored, check_affine, corner_shift_mm, ending, quiet
+from reid_audit.volume.stored import Stored, check_affine, corner_shift_mm, ending, quiet
 from reid_audit.volume.write import write_labels as write_labels
 from reid_audit.volume.write import write_volume as write_volume
 
@@ -130,13 +131,13 @@ def _finish(stored: Stored, name: str, modality: Modality | None) -> Volume:
     modality, more = _choose_modality(name, values, modality, stored.modality)
     notes += more
     if finite is not None:
-        values[~finite] = AIR_HU if modality is Modality.CT else values[finite].min()
+        values[~finite] = PADDING_HU if modality is Modality.CT else values[finite].min()
         notes.append(f"{missing:.2%} of the values are not finite (NaN or infinite) and became air")
         low, high = _span(values)
-    if modality is Modality.CT and (low < AIR_HU or high > MAX_HU):
-        np.clip(values, AIR_HU, MAX_HU, out=values)
-        notes += [f"padding below {AIR_HU:g} HU (down to {low:g}) became air"] if low < AIR_HU else []
-        low, high = max(low, AIR_HU), min(high, MAX_HU)
+    if modality is Modality.CT and (low < PADDING_HU or high > MAX_HU):
+        np.clip(values, PADDING_HU, MAX_HU, out=values)
+        notes += [f"padding below {PADDING_HU:g} HU (down to {low:g}) became air"] if low < PADDING_HU else []
+        low, high = max(low, PADDING_HU), min(high, MAX_HU)
     if low >= high:
         raise InputError(f"{name}: every voxel has the value {low:g}; there is nothing to see")
     return Volume(values, affine, modality, source=name, notes=tuple(notes))

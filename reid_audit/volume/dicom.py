@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Modality
+from reid_audit.volume.air import PADDING_HU
 from reid_audit.volume.gaps import check_gaps, even_out
 from reid_audit.volume.header import (
     IMAGE_CLASSES,
@@ -22,7 +23,7 @@ from reid_audit.volume.header import (
     is_localizer,
     read_header,
 )
-from reid_audit.volume.stored import AIR_HU, Stored, check_declared, lps_to_ras, quiet, quiet_itk
+from reid_audit.volume.stored import Stored, check_declared, lps_to_ras, quiet, quiet_itk
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -302,5 +303,5 @@ def _mend_padding(values: NDArray[np.float32], slices: list[_Slice]) -> list[str
     n = int(np.count_nonzero(padded))
     if n == 0 or n == values.size:
         return []
-    values[padded] = AIR_HU if slices[0].modality is Modality.CT else values[~padded].min()
+    values[padded] = PADDING_HU if slices[0].modality is Modality.CT else values[~padded].min()
     return [f"padding set to air ({n / values.size:.1%} of the voxels, as the header declares it)"]

@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from reid_audit.records import name_series
+from reid_audit.records import InputError, name_series
+from reid_audit.volume.stored import quiet
 
 IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
 """SOP classes of CT and MR images, plain and enhanced."""
@@ -22,10 +23,40 @@ class DeflatedError(ValueError):
 
 def damaged_header_errors() -> tuple[type[Exception], ...]:
     """Give what pydicom raises on damaged bytes, when read and when asked for; found by feeding it damaged files."""
-    from pydicom.errors import BytesLengthException
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     plain = (OSError, EOFError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError)
-    return (*plain, struct.error, BytesLengthException)
+    return (*plain, struct.error, BytesLengthException, InvalidDicomError)
+
+
+def read_dicom(path: Path, *, modality: str = "", what: str = "", pixels: bool = True) -> Any:
+    """Read one whole DICOM file; values are decoded when they are asked for.
+
+    Parameters
+    ----------
+    path : Path
+    modality : str
+        That the file must have, e.g. ``"RTDOSE"``; ``what`` names such a file in the message. Empty = any.
+    pixels : bool
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is no DICOM, or of another modality.
+    """
+    import pydicom
+
+    try:
+        with quiet():
+            ds = pydicom.dcmread(path, stop_before_pixels=not pixels)
+            stated = str(ds.get("Modality") or "none")
+    except FileNotFoundError as error:
+        raise InputError(f"{path.name}: there is no such file") from error
+    except damaged_header_errors() as error:
+        raise InputError(f"{path.name}: cannot be read as DICOM; copy it again") from error
+    if modality and stated != modality:
+        raise InputError(f"{path.name}: its modality is {stated}; {what} has the modality {modality}")
+    return ds
 
 
 @lru_cache(maxsize=8)

@@ -17,9 +17,6 @@ from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Modality
 
-AIR_HU = -1024.0
-"""What padding becomes in a CT, and the lower end of what it keeps."""
-
 MAX_GIB = 4.0
 """Largest image that is read, as stored and as float32; a header is judged by it before any voxel is unpacked."""
 

@@ -154,7 +154,7 @@ def test_a_dose_of_a_patient_lying_on_the_face_is_turned(tmp_path: Path) -> None
     [
         ({"units": "RELATIVE"}, "RELATIVE"),
         ({"offsets": [0.0, 3.0, 6.0, 12.0]}, "mm apart"),
-        ({"offsets": [0.0, 3.0]}, "declares 2 planes"),
+        ({"offsets": [0.0, 3.0]}, "names 2 different planes, the dose has 4"),
     ],
 )
 def test_doses_that_cannot_be_used(tmp_path: Path, options: dict, words: str) -> None:

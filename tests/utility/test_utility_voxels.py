@@ -25,8 +25,9 @@ from reid_audit.utility import (
     summarize_tissues,
 )
 from reid_audit.utility.change import place_structure
-from reid_audit.utility.names import pair_names, plain_name, rename_structures
+from reid_audit.utility.names import pair_names, rename_structures
 from reid_audit.utility.structures import StructureSet
+from reid_audit.volume.names import plain_name
 
 SCAN = ScanRef("p1", "1", "cut", Path("p1_cut.nii.gz"))
 NAMES = {1: "skin", 2: "eye", 3: "brain", 4: "PTV 70", 5: "neck", 6: "jaw"}
