@@ -131,8 +131,8 @@ def calibrate_scores(
     and judged on pairs whose both ends are in it. They need ten subjects.
 
     Intervals of the Youden and EER thresholds are those of `threshold_intervals.bound_thresholds`. Those of the
-    thresholds at a fixed FMR are the quantiles at the ends of the interval of that FMR: nominal 95 % cover 93-98 % at
-    FMR 10 % and 88-96 % at 1 % (docs/evidence.md).
+    thresholds at a fixed FMR are the quantiles at the ends of the interval of that FMR: nominal 95 % cover 93-97 % at
+    FMR 10 % and 90-96 % at 1 % (docs/evidence.md).
     """
     table = Scores(scores)
     all_same, all_different = (table.originals(group, attack) for group in (Group.SAME, Group.DIFFERENT))

@@ -21,7 +21,7 @@ over searches                         logit scale with Student's t: covers 94-99
                                       wider the fewer pairs match). The percentile bootstrap of subjects covered
                                       79-95 %, and the binomial interval that takes pairs for independent 32-94 %.
 AUC of mated against non-mated        The same jackknife, as an effective number of subjects (Korn and Graubard 1998)
-comparisons                           that near 1 allows for subjects who happen not to have been drawn: 93-100 %, where
+comparisons                           that near 1 allows for subjects who happen not to have been drawn: 97-100 %, where
                                       the logit interval covered 62-98 % in heavy tails.
 bits, Cllr, DET, rank-1 in larger     The jackknife of the whole statistic: `reid_audit.stats.jackknife`.
 galleries, differentials

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from reid_audit.records import Estimate
 from reid_audit.stats.intervals import NAMELESS, UNKNOWN, Bounds, check_confidence, jackknife_bounds, per_person
 
-_EDGE = 1 / 3
+_EDGE = 0.75
 """Weight at AUC 0 and 1 of the largest variance that subjects could have."""
 
 
@@ -22,7 +22,7 @@ def auc_bounds(value: float, without: NDArray[np.float64], confidence: float, *,
     adjusted for the degrees of freedom, and the bounds are the beta quantiles of n* v and n* (1 - v), plus one half
     (Jeffreys). Near 1 a few subjects make the whole variance, and a cohort that happens to lack them would look
     certain: the variance is therefore mixed with v (1 - v) / n, the largest that n independent numbers in [0, 1] can
-    have, in the proportion (2 v - 1)^2 / 3: nothing at 0.5, a third at 1.
+    have, in the proportion 3/4 (2 v - 1)^2: nothing at 0.5, three quarters at 1.
     """
     from scipy.stats import beta, norm
     from scipy.stats import t as student

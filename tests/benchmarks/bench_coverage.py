@@ -126,21 +126,24 @@ def measure_originals(n: int, tails: Tails, rng: np.random.Generator, draws: int
     return found
 
 
-def measure_defaced(
-    n: int, tails: Tails, leak: float, rng: np.random.Generator
-) -> dict[str, tuple[float, float, float]]:
-    """(low, high, value) of bits and of rank-1 among 1,000 on one cohort of defaced scans."""
+def measure_defaced(n: int, tails: Tails, leak: float, rng: np.random.Generator) -> dict[str, Ends]:
+    """Intervals of bits and of rank-1, among n and among 1,000, on one cohort of defaced scans."""
     a, b = draw_faces(n, tails, leak, rng)
     block = 1 - a @ b.T
     bits = measure_information([block], rng=rng).bits
-    (rank1,) = (point.rate for point in extrapolate_rank1([block], sizes=[1000]))
-    return {"bits": [bits.low, bits.high, bits.value], "rank-1 in 1,000": [rank1.low, rank1.high, rank1.value]}
+    (larger,) = (point.rate for point in extrapolate_rank1([block], sizes=[1000]))
+    rank1, _, _ = subject_rate((np.diag(block)[:, None] <= block).all(1), np.arange(n))
+    return {
+        "bits": (bits.low, bits.high),
+        "rank-1": (rank1.low, rank1.high),
+        "rank-1 in 1,000": (larger.low, larger.high),
+    }
 
 
-def find_rank1(tails: Tails, leak: float) -> float:
-    """Rank-1 in a gallery of 1,000, over 20 galleries."""
+def find_rank1(n: int, tails: Tails, leak: float) -> float:
+    """Rank-1 in a gallery of n, over 20,000 searches."""
     rng = np.random.default_rng(2)
-    galleries = [1 - np.matmul(a, b.T) for a, b in (draw_faces(1000, tails, leak, rng) for _ in range(20))]
+    galleries = (1 - np.matmul(a, b.T) for a, b in (draw_faces(n, tails, leak, rng) for _ in range(20_000 // n)))
     return float(np.mean([(np.diag(d)[:, None] <= d).all(1).mean() for d in galleries]))
 
 
@@ -158,7 +161,7 @@ def find_bits(n: int, tails: Tails, leak: float) -> float:
         a, b = draw_faces(n, tails, leak, rng)
         score = _describe(1 - a @ b.T) @ weights
         bits.append((np.diag(score) - np.logaddexp.reduce(score, axis=1)).mean() / math.log(2) + math.log2(n))
-    return float(np.mean(bits))
+    return round(float(np.mean(bits)), 6)
 
 
 def main() -> None:
@@ -168,43 +171,53 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--only", choices=["originals", "defaced"])
     options = parser.parse_args()
+    sizes = (20, 40, 70)
     print(
-        "| world | number | subjects | covers before | covers | below | above | median width |\n"
-        + "|---|---|---|---|---|---|---|---|",
-        flush=True,
+        "| world | number | " + " | ".join(f"{n} subjects" for n in sizes) + " |\n|---|---" + "|---" * len(sizes) + "|"
     )
     for name, tails in TAILS.items() if options.only != "defaced" else ():
         truth = find_truth(tails)
-        for n in (20, 40, 70):
+        cells = defaultdict(list)
+        for n in sizes:
             rng, seen = np.random.default_rng(n), defaultdict(list)
             for _ in range(options.worlds):
                 for key, ends in measure_originals(n, tails, rng, options.draws).items():
                     seen[key].append(ends)
             for number, value in truth.items():
-                if (number, "after") in seen:
-                    show(name, f"{number} ({value:.3f})", n, value, seen.get((number, "before")), seen[number, "after"])
+                cells[number].append(describe(value, seen[number, "before"], seen[number, "after"]))
+        for number, value in truth.items():
+            print(f"| {name} | {number} {value:.3f} | " + " | ".join(cells[number]) + " |", flush=True)
+    tails = TAILS["heavy"]
     for leak in (0.0, 0.15, 0.4) if options.only != "originals" else ():
-        tails = TAILS["heavy"]
-        rank1 = find_rank1(tails, leak) if leak else 1e-3
-        for n in (20, 40, 70):
-            rng, drawn = np.random.default_rng(n), defaultdict(list)
+        in_1000 = find_rank1(1000, tails, leak) if leak else 1e-3
+        cells = defaultdict(list)
+        for n in sizes:
+            rng, seen = np.random.default_rng(n), defaultdict(list)
             for _ in range(options.worlds):
                 for number, ends in measure_defaced(n, tails, leak, rng).items():
-                    drawn[number].append(ends)
-            for number, value in (("bits", find_bits(n, tails, leak)), ("rank-1 in 1,000", rank1)):
-                ends = [each[:2] for each in drawn[number]]
-                mean = np.mean([each[2] for each in drawn[number]])
-                show(f"heavy, {leak:g} left", f"{number} ({value:.3g}, mean estimate {mean:.3g})", n, value, None, ends)
+                    seen[number].append(ends)
+            truth = {
+                "bits": find_bits(n, tails, leak),
+                "rank-1": find_rank1(n, tails, leak),
+                "rank-1 in 1,000": in_1000,
+            }
+            for number, value in truth.items():
+                cells[number].append(describe(value, [], seen[number]) + f", truth {value:.2g}")
+        for number, row in cells.items():
+            print(f"| heavy, {leak:g} left | {number} | " + " | ".join(row) + " |", flush=True)
 
 
-def show(world: str, number: str, n: int, truth: float, before: list[Ends] | None, after: list[Ends]) -> None:
-    """Print one row: coverage, and how often the truth lies below and above the interval."""
-    low, high = np.array(after).T
-    slack = 1e-9
-    parts = [(low <= truth + slack) & (truth - slack <= high), truth + slack < low, truth - slack > high]
-    earlier = "" if before is None else f"{np.mean([a <= truth <= b for a, b in before]):.0%}"
-    shares = " | ".join(f"{part.mean():.0%}" for part in parts)
-    print(f"| {world} | {number} | {n} | {earlier} | {shares} | {np.median(high - low):.3g} |", flush=True)
+def describe(truth: float, before: list[Ends], after: list[Ends]) -> str:
+    """Coverage before and now, and the median width now."""
+
+    def cover(ends: list[Ends]) -> str:
+        low, high = np.array(ends).T
+        return f"{((low <= truth + 1e-9) & (truth - 1e-9 <= high)).mean():.0%}"
+
+    if not after:
+        return "not offered"
+    earlier = f"{cover(before)} -> " if before else ""
+    return f"{earlier}{cover(after)} (width {np.median(np.diff(after)):.2g})"
 
 
 if __name__ == "__main__":

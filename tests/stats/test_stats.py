@@ -195,7 +195,7 @@ def test_bounds_of_an_auc_by_hand() -> None:
     n = 0.25 / 9e-4 * (norm.ppf(0.975) / student.ppf(0.975, 9)) ** 2
     bounds = auc_bounds(0.5, without, 0.95, subjects=10)
     assert (bounds.low, bounds.high) == pytest.approx(beta.ppf([0.025, 0.975], n / 2 + 0.5, n / 2 + 0.5))
-    share = 0.8**2 / 3
+    share = 0.75 * 0.8**2
     n = 0.09 / ((1 - share) * 9e-4 + share * 0.09 / 10) * (norm.ppf(0.95) / student.ppf(0.95, 9)) ** 2
     bounds = auc_bounds(0.9, without + 0.4, 0.95, subjects=10)
     assert bounds.at_least == pytest.approx(beta.ppf(0.05, 0.9 * n + 0.5, 0.1 * n + 0.5))
