@@ -17,7 +17,7 @@ from reid_audit.report import (
     distance_at,
     estimate_text,
     find_strongest,
-    list_checks,
+    list_blocks,
     list_exposed,
     list_notices,
     list_rows,
@@ -119,19 +119,17 @@ def _first_sentence(text: str) -> str:
     return text if end < 0 else text[: end + 1]
 
 
-def _say_reasons(result: AuditResult, *, every: bool) -> None:
+def _say_blocks(result: AuditResult, *, every: bool) -> None:
     """Print the rules that were not met, the gravest of each defacer unless ``every``, and what would mend them."""
-    checks = [(concerns, check) for concerns, check in list_checks(result) if check.decision is not Decision.PASS]
-    shown: dict[str, int] = {}
-    for concerns, check in checks:
-        shown[concerns] = shown.get(concerns, 0) + 1
-        if every or shown[concerns] == 1:
+    blocks = list_blocks(result)
+    for concerns, checks in blocks.items():
+        for check in checks if every else checks[:1]:
             text = check.text if every else _first_sentence(check.text)
             out.print(f"{_word(check.decision)} {escape(concerns)}: {escape(text)}")
-    hidden = len(checks) - len(shown)
+    hidden = sum(len(checks) - 1 for checks in blocks.values())
     if hidden and not every:
-        out.print(f"and {counted(hidden, 'further reason')}")
-    for mend in dict.fromkeys(mend_text(check) for _, check in checks[:1]):
+        out.print(f"and {counted(hidden, 'further reason')} (-v)")
+    for mend in dict.fromkeys(mend_text(check) for checks in blocks.values() for check in checks[:1]):
         out.print(f"To mend: {mend}.")
 
 
@@ -168,7 +166,7 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
         told = ", ".join(f"{count} of {name}" for name, count in lost.items() if count)
         out.print(f"No vector: {escape(told)}")
     out.print()
-    _say_reasons(result, every=verbosity > 0)
+    _say_blocks(result, every=verbosity > 0)
     if verbosity:
         _say_attackers(result)
         say_unacquired([(f"{s.subject}/{s.session}", s.condition, s.status, s.reason) for s in result.scans])

@@ -103,14 +103,15 @@ def show_legend(axes: Any, **where: Any) -> None:
         axes.legend(**where)
 
 
-def show_common_legend(figure: Any, *, columns: int = 4) -> None:
+def show_common_legend(figure: Any) -> None:
     """Name the series of all Axes once, below them."""
     series: dict[str, Any] = {}
     for axes in figure.axes:
         if axes.get_legend() is None:
             series |= {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     if series:
-        figure.legend(series.values(), series.keys(), loc="outside lower left", ncols=columns)
+        columns = max(1, min(6, 110 // (8 + max(map(len, series)))))
+        figure.legend(series.values(), series.keys(), loc="outside lower left", ncols=columns, fontsize="small")
 
 
 _GROUP = re.compile(r'<g id="[^"]*">')

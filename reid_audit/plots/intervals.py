@@ -71,5 +71,6 @@ def draw_intervals(
     axes.set_yticks(range(len(lines)), [shorten(line, most=26) for line in lines])
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_xlim(-0.03, 1.03)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
     axes.grid(axis="x", color=QUIET, alpha=0.25, linewidth=0.6)
     axes.set_xlabel(label)

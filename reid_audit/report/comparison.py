@@ -77,7 +77,6 @@ def list_comparison_figures(comparison: Comparison) -> list[Figure]:
                 "What each defacer leaves linkable against what it cost: low and left is best.",
                 "; ".join(f"{name}: lost {lost.value:.4g}" for name, (_, lost) in points.items()),
                 (lambda axes: plots.draw_tradeoff(axes, points, cost=cost),),
-                width_inches=10.0,
             )
         )
     return figures

@@ -15,6 +15,7 @@ from reid_audit.report.words import estimate_text, percent, rank1_text, rate_tex
 _MOST_CURVES = 6
 """A picture with more lines is not read; the tables hold all."""
 _MOST_COLUMNS = 4
+_WIDTH_INCHES = 10.0
 _BETTER = {True: "more is better", False: "less is better", None: "0 is best"}
 
 
@@ -45,7 +46,6 @@ class Figure:
     alt: str
     panels: tuple[Callable[[Any], None], ...]
     columns: int = 0
-    width_inches: float = 5.0
     height_inches: float = 3.6
     share: bool = False
     legend: bool = True
@@ -58,7 +58,7 @@ class Figure:
             figure, axes = plots.new_figure(
                 columns,
                 rows=-(-len(self.panels) // columns),
-                width_inches=self.width_inches,
+                width_inches=_WIDTH_INCHES / columns,
                 height_inches=self.height_inches,
                 share=self.share,
             )
@@ -114,7 +114,6 @@ def _draw_attackers(
         f"{name}. " + "; ".join(told),
         tuple(map(panel, conditions)),
         columns=columns,
-        width_inches=10 / columns,
         height_inches=1.3 + (0.16 + 0.12 * len(series)) * len(lines),
         share=True,
         folded=folded,
@@ -228,7 +227,6 @@ def _draw_cost(result: AuditResult, strongest: Sequence[Row]) -> Iterator[Figure
         "Linkability by the strongest attacker against what the protection cost, with both intervals.",
         "; ".join(f"{name}: {estimate_text(risk)}, {estimate_text(cost)}" for name, (risk, cost) in points.items()),
         (lambda axes: plots.draw_tradeoff(axes, points, cost=f"{title}: {_BETTER[chosen[0].larger_is_better]}"),),
-        width_inches=10.0,
         legend=False,
         folded=True,
     )

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
-    Decision,
     DefacingSummary,
     Policy,
     natural_key,
@@ -29,6 +28,7 @@ from reid_audit.report.rows import (
     distance_at,
     explain_verdict,
     find_strongest,
+    list_blocks,
     list_checks,
     list_exposed,
     list_notices,
@@ -219,6 +219,7 @@ def result_to_html(result: AuditResult) -> str:
         details=[_draw(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
         matrix=_matrix(numbers["rows"]),
         checks=list_checks(result),
+        blocks=list_blocks(result),
         several=len(result.encoders) > 1,
         flow=count_flow(result),
         columns=_COLUMNS,
@@ -234,7 +235,6 @@ def result_to_html(result: AuditResult) -> str:
         runs=summarise_defacing(result.defacing),
         tell_failures=_tell_failures,
         most_costs=_MOST_COSTS,
-        Decision=Decision,
         **numbers,
     )
 

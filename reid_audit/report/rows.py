@@ -163,6 +163,15 @@ def list_checks(result: AuditResult) -> list[tuple[str, Check]]:
     return sorted(checks, key=lambda item: -severity.index(item[1].decision))
 
 
+def list_blocks(result: AuditResult) -> dict[str, list[Check]]:
+    """Return the rules that were not met by the defacer that they concern, the gravest first."""
+    blocks: dict[str, list[Check]] = {}
+    for concerns, check in list_checks(result):
+        if check.decision is not Decision.PASS:
+            blocks.setdefault(concerns, []).append(check)
+    return blocks
+
+
 def explain_verdict(result: AuditResult) -> str:
     """Give the reason of the verdict in one sentence: the rule that decided, or what held where all were met."""
     verdict = result.verdict

@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from results import make_result
 
@@ -31,7 +32,7 @@ from reid_audit import (
 )
 from reid_audit.cli import main
 from reid_audit.cli.words import say_result
-from reid_audit.records import Check, Estimate, Status
+from reid_audit.records import Check, Estimate, Rate, SearchRates, Status
 from reid_audit.report import (
     count_flow,
     explain_verdict,
@@ -452,3 +453,42 @@ def test_an_unmeasured_estimate_never_reads_as_a_number(told: tuple[AuditResult,
     evidence = replace(result.evidence, attacks=(attack, *result.evidence.attacks[1:]))
     html = result_to_html(replace(result, evidence=evidence))
     assert "not measured: nothing was seen" in html
+
+
+def test_the_glossary_says_what_the_report_says() -> None:
+    root = Path(__file__).parents[2]
+    terms = json.loads((root / "reid_audit" / "templates" / "terms.json").read_text())
+    glossary = (root / "docs" / "glossary.md").read_text()
+    assert [name for name, text in terms.items() if f"| {name} | {text} |" not in glossary] == []
+
+
+def test_what_a_summary_cites_is_in_the_list_of_references(told: tuple[AuditResult, ScoreTable]) -> None:
+    listed = (Path(__file__).parents[2] / "docs" / "references.md").read_text()
+    dois = re.findall(r"doi:(10\.[^\s]+?)\.?$", result_to_markdown(told[0]), re.MULTILINE)
+    assert len(dois) > 4
+    assert [doi for doi in dois if doi not in listed] == []
+
+
+def test_chance_in_a_search_is_rank_by_gallery() -> None:
+    """On the log axis a line between the two ends would lie above it, and a perfect defacer below chance."""
+    from reid_audit import plots
+
+    perfect = SearchRates(
+        4, *[Rate(0.25, 0.0, 1.0, 1, 4, 4)] * 2, 0.25, 1.0, 2.5, (1, 2, 3, 4), (0.25, 0.5, 0.75, 1.0), 0, 0, ()
+    )
+    _, (axes,) = plots.new_figure(1)
+    plots.draw_cmc(axes, [("perfect", perfect)])
+    chance, drawn = axes.get_lines()
+    assert chance.get_label() == "chance among 4"
+    assert list(np.interp([1, 2, 3, 4], *chance.get_data())) == pytest.approx([0.25, 0.5, 0.75, 1.0])
+    assert list(drawn.get_ydata()) == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_all_defacers_are_drawn_on_the_same_axes(told: tuple[AuditResult, ScoreTable]) -> None:
+    figures = {figure.name: figure.make() for figure in list_figures(told[0])}
+    for name in ("linkability by attacker", "rank 1 by attacker"):
+        assert len({(axes.get_xlim(), axes.get_ylim()) for axes in figures[name].axes}) == 1
+    distances = [figure.axes for name, figure in figures.items() if name.startswith("distances")]
+    assert len(distances) == 6
+    for side in (0, 1):
+        assert len({axes[side].get_ylim() for axes in distances}) == 1

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import make_result
+from results import make_result, make_scores
 
-from reid_audit import AuditResult, result_to_html, write_comparison, write_result
+from reid_audit import AuditResult, ScoreTable, assess_scores, result_to_html, write_comparison, write_result
 from reid_audit.accuracy import rank_defacers
+from reid_audit.match import merge_scores
 from reid_audit.records import Finding, ScanRow, Status, SubjectEvidence
 
 pytestmark = pytest.mark.slow
@@ -54,7 +55,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 class Watched:
     """A page whose every request and message is written down."""
 
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+    def __init__(self, browser: Any, path: Path, *, unfold: str = "", **options: Any) -> None:
         self.page = browser.new_page(**options)
         self.messages: list[str] = []
         self.requests: list[str] = []
@@ -62,6 +63,8 @@ class Watched:
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
+        if "scans" in unfold:
+            self.page.locator("#scans > summary").click()
 
     def __enter__(self) -> Watched:
         return self
@@ -102,7 +105,7 @@ def test_nothing_overflows(browser: Any, pages: dict[str, Path], name: str, widt
 
 
 def test_the_scans_can_be_sorted_filtered_and_leafed_through(browser: Any, pages: dict[str, Path]) -> None:
-    with Watched(browser, pages["report"]) as watched:
+    with Watched(browser, pages["report"], unfold="scans") as watched:
         page = watched.page
         column = "#scan-table tbody tr td:nth-child({})"
         heads = page.locator("#scan-table thead th")
@@ -127,14 +130,14 @@ def test_the_scans_can_be_sorted_filtered_and_leafed_through(browser: Any, pages
 
 
 def test_the_page_is_whole_without_a_script(browser: Any, pages: dict[str, Path]) -> None:
-    with Watched(browser, pages["report"], java_script_enabled=False) as watched:
+    with Watched(browser, pages["report"], unfold="scans", java_script_enabled=False) as watched:
         assert watched.page.locator("#verdict strong").is_visible()
         assert watched.page.locator("#scan-table tbody tr").count() == 100
         assert "shows the first 100 of 150 rows" in watched.page.locator("body").inner_text()
 
 
 def test_hostile_names_are_shown_and_do_nothing(browser: Any, pages: dict[str, Path]) -> None:
-    with Watched(browser, pages["hostile"]) as watched:
+    with Watched(browser, pages["hostile"], unfold="scans") as watched:
         shown = watched.page.locator("#scan-table tbody td:first-child").all_inner_texts()
         assert set(HOSTILE) & set(shown) >= {HOSTILE[0], HOSTILE[2], HOSTILE[3]}
         watched.page.locator(".tools input").fill("document.title")
@@ -205,7 +208,7 @@ def _enlarge(result: AuditResult, scans: int) -> AuditResult:
             for c in conditions
             for a in attacks
         ]
-    return replace(result, scans=tuple(rows), people=tuple(people))
+    return replace(result, scans=tuple(rows), subjects=tuple(people))
 
 
 def test_five_thousand_scans_and_four_defacers_open_at_once(browser: Any, tmp_path: Path) -> None:
@@ -218,6 +221,26 @@ def test_five_thousand_scans_and_four_defacers_open_at_once(browser: Any, tmp_pa
     for _ in range(2):  # the machine may be busy: the better of two
         began = time.perf_counter()
         with Watched(browser, page) as watched:
-            assert "of 25000" in watched.page.locator("#scan-count").inner_text()
+            assert "of 25000" in (watched.page.locator("#scan-count").text_content() or "")
             seconds.append(time.perf_counter() - began)
     assert min(seconds) < 3
+
+
+def test_four_defacers_and_three_encoders_take_six_screens(browser: Any, tmp_path: Path) -> None:
+    """The first screen has verdict, figure and exposed subjects; nothing unfolded, the page ends after the sixth."""
+    attacks = ("naive", "aligned", "registered", "fillin", "multiview-min", "multiview-mean")
+    defacers = {"a": 0.0, "b": 0.5, "c": 1.0, "d": 60.0}
+    tables = []
+    for seed, encoder in enumerate(("toy", "Facenet512", "ArcFace")):
+        frame = make_scores(24, defacers, attacks=attacks, seed=seed)[0].frame
+        tables.append(ScoreTable(frame.assign(encoder=encoder)))
+    page = write_result(assess_scores(merge_scores(tables), source="x.csv", draws=0), tables[0], tmp_path / "out")
+    with Watched(browser, page, viewport={"width": 1400, "height": 900}) as watched:
+        assert watched.page.evaluate("document.documentElement.scrollHeight") <= 6 * 900
+        for selector in ("#verdict", "#exposed", "figure svg"):
+            box = watched.page.locator(selector).first.bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= 900, selector
+        assert watched.page.locator("#matrix tbody tr").count() == 3 + 3 * len(attacks)
+        cell = watched.page.locator("#matrix td").nth(5)
+        assert "rank 1" in (cell.get_attribute("title") or "")
