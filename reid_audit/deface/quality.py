@@ -15,8 +15,8 @@ removed
 covered
     As much of a part's skin lies so far below what was put before it.
 impacted depth
-    From the foremost point of the original's skin straight back to the deepest altered voxel (Ammar 2025's definition);
-    also how deep below the nearest skin the altered voxels lie.
+    From the facial skin straight back to the deepest altered voxel behind it (Ammar 2025), as `reid_audit.utility`
+    measures it; also how deep below the nearest skin the altered voxels lie.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from reid_audit.deface.frame import depth_mm
 from reid_audit.deface.run import tolerance_of
 from reid_audit.records import InputError, Real, Skin, Volume
-from reid_audit.surface import SurfaceSettings, extract_skin
+from reid_audit.surface import SurfaceSettings, depths_of_change_mm, extract_skin, find_facial_skin
 from reid_audit.volume import check_same_grid
 
 REMOVED_MM = 4.0
@@ -185,7 +185,7 @@ def examine_defacing(
 
 
 def _altered(original: Volume, defaced: Volume, skin: Skin) -> tuple[NDArray[np.float32], float, float]:
-    """Return the depths of altered voxels of the head, how far back they reach, and their volume in cm3."""
+    """Return the depths of altered voxels of the head, how deep behind the face they reach, and their volume in cm3."""
     changed = np.abs(defaced.intensity - original.intensity) > tolerance_of(original)
     if not changed.any():
         return np.zeros(0, np.float32), float("nan"), 0.0
@@ -196,10 +196,9 @@ def _altered(original: Volume, defaced: Volume, skin: Skin) -> tuple[NDArray[np.
     inside = changed[step] & (depth > 0)
     if not inside.any():
         return np.zeros(0, np.float32), float("nan"), 0.0
-    deepest = int(np.nonzero(inside.any(axis=(0, 2)))[0].min())
-    foremost = int(np.nonzero((depth > 0).any(axis=(0, 2)))[0].max())
+    reached_mm = depths_of_change_mm(changed, find_facial_skin(original, skin_level=skin.level))
     cm3 = float(inside.sum()) * float(np.prod(spacing_mm)) / 1000
-    return depth[inside], (foremost - deepest + 1) * spacing_mm[1], cm3
+    return depth[inside], float(reached_mm.max()) if reached_mm.size else float("nan"), cm3
 
 
 @dataclass(frozen=True, slots=True)

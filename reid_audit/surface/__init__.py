@@ -16,6 +16,7 @@ outer air
 
 from reid_audit.surface.added import check_added_surface, measure_relief
 from reid_audit.surface.extract import extract_skin
+from reid_audit.surface.facial import FacialSkin, depths_of_change_mm, find_facial_skin
 from reid_audit.surface.level import CT_LEVEL_HU, air_of, candidate_levels, find_level, refine_level
 from reid_audit.surface.mesh_file import MESH_ENDINGS, write_mesh
 from reid_audit.surface.settings import SurfaceSettings
@@ -27,11 +28,14 @@ __all__ = [
     "CT_LEVEL_HU",
     "MESH_ENDINGS",
     "STAGE_VERSION",
+    "FacialSkin",
     "SurfaceSettings",
     "air_of",
     "candidate_levels",
     "check_added_surface",
+    "depths_of_change_mm",
     "extract_skin",
+    "find_facial_skin",
     "find_level",
     "measure_relief",
     "refine_level",

@@ -31,12 +31,12 @@ from reid_audit.utility.dose import Dose, DoseStatistics, dose_at_volume, dvh, m
 from reid_audit.utility.matrix import MatrixCell, TrainTestMatrix, cross_conditions, read_model_scores
 from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import METRICS, Metric, metric_of
+from reid_audit.utility.near_face import distance_to_face_mm
 from reid_audit.utility.partners import find_partners
 from reid_audit.utility.places import PlaceSummary, count_targets, is_target, summarize_places
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.run import Utility, measure_utility
 from reid_audit.utility.segmentation import Agreement, compare_masks, compare_structures
-from reid_audit.utility.skin import FacialSkin, depths_of_change_mm, distance_to_face_mm, find_facial_skin
 from reid_audit.utility.store import UTILITY_FILE, read_utility, write_utility
 from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
@@ -55,7 +55,6 @@ __all__ = [
     "DefacerComparison",
     "Dose",
     "DoseStatistics",
-    "FacialSkin",
     "MatrixCell",
     "Measure",
     "Metric",
@@ -74,12 +73,10 @@ __all__ = [
     "compare_structures",
     "count_targets",
     "cross_conditions",
-    "depths_of_change_mm",
     "distance_to_face_mm",
     "dose_at_volume",
     "dvh",
     "find_change",
-    "find_facial_skin",
     "find_partners",
     "is_target",
     "map_difference",

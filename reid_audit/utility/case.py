@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid_audit.records import Finding, ScanRef, Volume
+from reid_audit.surface import FacialSkin, depths_of_change_mm, find_facial_skin
 from reid_audit.utility.change import (
     ChangeMap,
     find_change,
@@ -20,13 +21,8 @@ from reid_audit.utility.dose import DVH_PERCENT, Dose, DoseStatistics, measure_d
 from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import metric_of
 from reid_audit.utility.names import pair_names
+from reid_audit.utility.near_face import distance_to_face_mm
 from reid_audit.utility.segmentation import compare_structures
-from reid_audit.utility.skin import (
-    FacialSkin,
-    depths_of_change_mm,
-    distance_to_face_mm,
-    find_facial_skin,
-)
 from reid_audit.utility.structures import Structure, StructureSet, check_on_grid
 from reid_audit.volume import check_same_grid
 from reid_audit.volume.names import plain_name

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import Real, Volume
-from reid_audit.utility.skin import head_level
+from reid_audit.surface import find_level
 from reid_audit.utility.structures import Box, Structure, crop_mask
 
 AIR_BELOW_HU = -500.0
@@ -197,7 +197,7 @@ def find_change(original: Volume, defaced: Volume, *, tolerance: float | None = 
     removed = np.zeros_like(changed)
     removed[box] = _find_removed(original.intensity[box], defaced.intensity[box], changed[box], is_hu=original.is_hu)
     components, small = _components_of(original, defaced, changed, box)
-    cut = removed & (original.intensity > head_level(original))
+    cut = removed & (original.intensity > find_level(original))
     return ChangeMap(changed, removed, cut, box, limit, components, small)
 
 

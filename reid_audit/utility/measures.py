@@ -10,8 +10,8 @@ from enum import StrEnum
 from reid_audit.records import Finding, InputError, Real
 from reid_audit.utility.change import ChangeComponent
 from reid_audit.utility.dose import DOSE_UNITS
+from reid_audit.utility.near_face import NEAR_FACE_MM
 from reid_audit.utility.segmentation import TOLERANCE_MM
-from reid_audit.utility.skin import NEAR_FACE_MM
 
 
 class Position(StrEnum):

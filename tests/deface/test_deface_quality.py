@@ -26,7 +26,8 @@ from reid_audit.deface import (
 from reid_audit.deface.quality import QUALITY_SURFACE
 from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks
 from reid_audit.records import Skin
-from reid_audit.surface import extract_skin
+from reid_audit.surface import depths_of_change_mm, extract_skin, find_facial_skin
+from reid_audit.utility import find_change
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,9 @@ def test_depth_is_that_of_the_box(scan: PhantomScan, skin: Skin) -> None:
     nose, eye = locate_landmarks(1)["nose"], locate_landmarks(1)["eye_left"]
     # The box begins 24 mm behind the front of the eyes.
     assert quality.impacted_depth_mm == pytest.approx(nose[1] - eye[1] + 24.0, abs=12.0)
+    original, defaced = scan.volume, apply_defacer(FaceBox(), scan.volume).volume
+    depths = depths_of_change_mm(find_change(original, defaced).changed, find_facial_skin(original))
+    assert quality.impacted_depth_mm == depths.max()  # what `utility` prints of the same scan
     assert 5 < quality.depth_median_mm < quality.depth_p95_mm < quality.impacted_depth_mm
     assert 200 < quality.altered_cm3 < 600
     untouched = _examine(scan, skin, NoDefacing())

@@ -39,7 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "plots": {"records"},
     "report": {"records", "match", "plots"},
-    "utility": {"records", "volume", "dataset", "stats", "work"},
+    "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},
     "notebook": {"records", "dataset", "match", "attack", "audit", "work", "plots", "report"},
 }

@@ -11,15 +11,14 @@ import pytest
 from scipy import ndimage
 
 from reid_audit import InputError, Modality, ScanRef, Volume
+from reid_audit.surface import depths_of_change_mm, find_facial_skin
 from reid_audit.utility import (
     ChangeKind,
     Place,
     Position,
     UtilitySettings,
-    depths_of_change_mm,
     distance_to_face_mm,
     find_change,
-    find_facial_skin,
     measure_scan,
     structures_from_labels,
     summarize_tissues,

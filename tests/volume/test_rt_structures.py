@@ -75,9 +75,7 @@ def test_what_lies_outside_the_scan_is_left_out() -> None:
     mask, _ = fill_roi(_roi(_contour(OUTER - 100.0, 2.0)), SHAPE)
     assert not mask.any()
     assert fill_roi(_roi(), SHAPE)[0].shape == (0, 0, 0)
-    assert (
-        _voxels(_roi(_contour(OUTER + np.array([6.0, 0.0]), 2.0))).sum() == 4 * 8
-    )  # centres 8..11
+    assert _voxels(_roi(_contour(OUTER + np.array([6.0, 0.0]), 2.0))).sum() == 4 * 8  # centres 8..11
 
 
 def test_deface_and_utility_fill_alike(tmp_path) -> None:
