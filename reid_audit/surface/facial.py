@@ -42,7 +42,8 @@ def find_facial_skin(volume: Volume, *, skin_level: float | None = None) -> Faci
     """Find the facial skin of an original scan.
 
     The head is the largest connected region above the skin level, `find_level` by default. Its front half is in front
-    of the middle between its first and last voxel along j. Only the uppermost 260 mm count, so that shoulders and chest are no face.
+    of the middle between its first and last voxel along j. Only the uppermost 260 mm count, so that shoulders
+    and chest are no face.
 
     Raises
     ------
