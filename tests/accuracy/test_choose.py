@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import stand_ins
 
-from reid_audit import InputError, ScoreTable, choose_model, read_manifest
+from reid_audit import InputError, ScoreTable, Settings, choose_model, read_manifest
 from reid_audit.accuracy.choose import choose_encoder, read_choice, score_encoder, write_choice
 from reid_audit.cli import main
 from reid_audit.records import SCORE_COLUMNS
@@ -129,7 +129,7 @@ def test_choice_survives_its_file_and_makes_a_table(tmp_path):
 def test_one_visit_has_nothing_to_choose_by(tmp_path):
     (tmp_path / "m.csv").write_text("subject,session,condition,path\np1,1,original,a.nii\np2,1,original,b.nii\n")
     with pytest.raises(InputError, match="choose on a cohort with two or more people in two visits"):
-        choose_model(read_manifest(tmp_path / "m.csv"), ["dlib"])
+        choose_model(read_manifest(tmp_path / "m.csv"), settings=Settings(encoders=("dlib",)))
 
 
 @pytest.mark.slow
