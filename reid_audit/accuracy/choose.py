@@ -17,21 +17,28 @@ best
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from reid_audit.accuracy.attempts import count_unacquired
 from reid_audit.accuracy.compared import find_originals
 from reid_audit.accuracy.curves import FMR_POINTS, find_fmr, measure_roc
 from reid_audit.accuracy.pairs import Scores
-from reid_audit.records import Estimate, InputError, Rate, Real, ScoreTable, TestResult, prepare_folder
+from reid_audit.records import (
+    Estimate,
+    InputError,
+    Rate,
+    Real,
+    ScoreTable,
+    TestResult,
+    prepare_folder,
+    read_json,
+    to_json,
+)
 from reid_audit.stats import auc_of_pairs, kruskal, subject_rate
 
 CHANCE = 0.5
@@ -215,25 +222,36 @@ def choose_encoder(scores: Iterable[EncoderScore]) -> EncoderChoice:
 # --- the files ---
 
 CHOICE_FILE, TABLE_FILE = "choice.json", "choice.csv"
-_NUMBERS = ("auc", "auc_low", "auc_high", "overlap", "kruskal_h", "tmr_at_fmr1", "fta", "seconds_per_face")
-_COLUMNS = ("encoder", "stand_in", *_NUMBERS, "same_pairs", "different_pairs", "reason")
 
 
 def _tabulate(choice: EncoderChoice) -> str:
-    """One row per recogniser, best first; what was not measured is empty."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    for one in choice.scores:
-        numbers = [one.auc.value, one.auc.low, one.auc.high, one.overlap, one.h.statistic]
-        numbers += [one.tmr.value, one.fta.value, one.seconds]
-        cells = ["" if math.isnan(number) else f"{number:.6g}" for number in numbers]
-        writer.writerow([one.encoder, str(one.stand_in).lower(), *cells, one.same, one.different, one.reason])
-    return buffer.getvalue()
+    """One row per encoder, best first; what was not measured is empty."""
+    import pandas as pd
+
+    rows = [
+        {
+            "encoder": score.encoder,
+            "stand_in": str(score.stand_in).lower(),
+            "auc": score.auc.value,
+            "auc_low": score.auc.low,
+            "auc_high": score.auc.high,
+            "overlap": score.overlap,
+            "kruskal_h": score.h.statistic,
+            "tmr_at_fmr1": score.tmr.value,
+            "fta": score.fta.value,
+            "seconds_per_face": score.seconds,
+            "same_pairs": score.same,
+            "different_pairs": score.different,
+            "reason": score.reason,
+        }
+        for score in choice.scores
+    ]
+    table: str = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    return table
 
 
 def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False) -> Path:
-    """Write a comparison of recognisers as ``choice.json`` and ``choice.csv``: rates of a cohort, of no single subject.
+    """Write a comparison of encoders as ``choice.json`` and ``choice.csv``: rates of a cohort, of no single subject.
 
     Returns
     -------
@@ -248,7 +266,7 @@ def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False
     prepare_folder(folder, CHOICE_FILE, overwrite=overwrite)
     try:
         (folder / TABLE_FILE).write_text(_tabulate(choice), encoding="utf-8")
-        (folder / CHOICE_FILE).write_bytes(TypeAdapter(EncoderChoice).dump_json(choice, indent=1) + b"\n")
+        (folder / CHOICE_FILE).write_text(to_json(choice), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{folder.name} cannot be written to: {error.strerror}") from error
     return folder / CHOICE_FILE
@@ -256,7 +274,4 @@ def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False
 
 def read_choice(path: Path) -> EncoderChoice:
     """Read what `write_choice` wrote. InputError where it is no such file."""
-    try:
-        return TypeAdapter(EncoderChoice).validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path.name} is not a comparison of recognisers: {error}") from error
+    return read_json(path, EncoderChoice, made_by="reid-audit choose-model")

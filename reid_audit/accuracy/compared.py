@@ -122,51 +122,36 @@ class Attempt:
 
 
 def find_attempt(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
-    """Collect the comparisons of one condition under one attacker."""
+    """Collect the comparisons of one condition under one attacker.
+
+    Where the attacker has no comparison with an original, its gallery is defaced too: references are defaced visits.
+    """
     sessions = originals.sessions
-    groups = {group: table.select(group, attack, condition) for group in _DEFACED}
-    if not any(len(pairs.distance) for pairs in groups.values()):
-        return _find_defaced_gallery(table, originals, condition, attack)
-    across = len(groups[Group.DEFACED_SAME].distance) > 0
-    group = Group.DEFACED_SAME if across or not len(groups[Group.DEFACED_SAME_SCAN].distance) else _DEFACED[2]
-    acquired = find_acquired([(scan_keys(p, sessions)[0], p.distance) for p in groups.values()])
-    all_mated, non_mated = groups[group], groups[Group.DEFACED_DIFFERENT]
-    mated = all_mated.keep(_can_be_found(all_mated, originals.acquired, sessions))
-    non_mated = non_mated.keep(_can_be_found(non_mated, originals.acquired, sessions))
+    groups = {group: table.select(group, attack, condition) for group in (*_DEFACED, *_BOTH_DEFACED)}
+    with_originals = [group for group in _DEFACED if len(groups[group].distance)]
+    if with_originals:
+        within = Group.DEFACED_SAME_SCAN in with_originals and Group.DEFACED_SAME not in with_originals
+        mated_group = Group.DEFACED_SAME_SCAN if within else Group.DEFACED_SAME
+        all_mated, non_mated = groups[mated_group], groups[Group.DEFACED_DIFFERENT]
+        acquired = find_acquired([(scan_keys(groups[g], sessions)[0], groups[g].distance) for g in _DEFACED])
+        references = originals.acquired
+    else:
+        mated_group = Group.DEFACED_DEFACED_SAME
+        all_mated, non_mated = (groups[group] for group in _BOTH_DEFACED)
+        ends = [(key, pairs.distance) for pairs in (all_mated, non_mated) for key in scan_keys(pairs, sessions)]
+        acquired = references = find_acquired(ends)
+    mated, non_mated = (pairs.keep(_can_be_found(pairs, references, sessions)) for pairs in (all_mated, non_mated))
     filled = mated.distance
-    if attack != ALIGNED:
-        filled = _fill(mated, table.select(group, ALIGNED, condition), len(table.subjects), sessions)
+    if with_originals and attack != ALIGNED:
+        filled = _fill(mated, table.select(mated_group, ALIGNED, condition), len(table.subjects), sessions)
     return Attempt(
         condition,
         attack,
-        group,
+        mated_group,
         mated,
         non_mated,
         before=_find_before(mated, originals.same, sessions),
         filled=filled,
-        acquired=acquired,
-        searches=search_gallery(mated, non_mated, sessions),
-        lost=len(all_mated.distance) - len(mated.distance),
-        sessions=sessions,
-        encoder=table.encoder,
-    )
-
-
-def _find_defaced_gallery(table: Scores, originals: Originals, condition: str, attack: str) -> Attempt:
-    """Collect the comparisons of an attacker whose gallery is defaced too: references are defaced visits."""
-    sessions = originals.sessions
-    all_mated, non_mated = (table.select(group, attack, condition) for group in _BOTH_DEFACED)
-    ends = [(key, pairs.distance) for pairs in (all_mated, non_mated) for key in scan_keys(pairs, sessions)]
-    acquired = find_acquired(ends)
-    mated, non_mated = (pairs.keep(_can_be_found(pairs, acquired, sessions)) for pairs in (all_mated, non_mated))
-    return Attempt(
-        condition,
-        attack,
-        Group.DEFACED_DEFACED_SAME,
-        mated,
-        non_mated,
-        before=_find_before(mated, originals.same, sessions),
-        filled=mated.distance,
         acquired=acquired,
         searches=search_gallery(mated, non_mated, sessions),
         lost=len(all_mated.distance) - len(mated.distance),

@@ -40,9 +40,9 @@ class TestResult:
     compared: str
     n: tuple[int, ...]
     subjects: int
-    statistic: Real
-    p: Real
-    method: str
+    statistic: Real = float("nan")
+    p: Real = float("nan")
+    method: str = ""
     alternative: str = "two-sided"
     effect: Real = float("nan")
     effect_name: str = ""

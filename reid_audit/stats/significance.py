@@ -31,32 +31,17 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, compared: str = "", subjects: in
     from scipy.stats import mannwhitneyu
 
     x, y = _finite(a), _finite(b)
-    name, sizes = "mann_whitney", (len(x), len(y))
+    test = TestResult("mann_whitney", compared, (len(x), len(y)), subjects, effect_name="AUC")
     if not len(x) or not len(y):
-        reason = "one of the groups is empty"
-        return TestResult(name, compared, sizes, subjects, math.nan, math.nan, "", effect_name="AUC", reason=reason)
+        return replace(test, reason="one of the groups is empty")
     both = np.concatenate([x, y])
     if both.min() == both.max():
         u = len(x) * len(y) / 2
-        reason = "all distances are equal"
-        return TestResult(
-            name, compared, sizes, subjects, u, 1.0, "exact", effect=0.5, effect_name="AUC", reason=reason
-        )
+        return replace(test, statistic=u, p=1.0, method="exact", effect=0.5, reason="all distances are equal")
     exact = len(x) * len(y) <= _EXACT_UP_TO and len(np.unique(both)) == len(both)
     method = "exact" if exact else "asymptotic"
-    found = mannwhitneyu(x, y, alternative="two-sided", method=method)
-    auc = 1 - float(found.statistic) / (len(x) * len(y))
-    return TestResult(
-        name,
-        compared,
-        sizes,
-        subjects,
-        float(found.statistic),
-        float(found.pvalue),
-        method,
-        effect=auc,
-        effect_name="AUC",
-    )
+    u, p = (float(number) for number in mannwhitneyu(x, y, alternative="two-sided", method=method))
+    return replace(test, statistic=u, p=p, method=method, effect=1 - u / (len(x) * len(y)))
 
 
 def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subjects: int | None = None) -> TestResult:
@@ -79,27 +64,19 @@ def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subject
         raise InputError(f"wilcoxon needs as many distances before as after; got {len(x)} and {len(y)}")
     both = _finite(y - x)
     difference = both[both != 0]
-    n, name = len(difference), "wilcoxon_signed_rank"
-    people = n if subjects is None else subjects
+    n = len(difference)
+    test = TestResult(
+        "wilcoxon_signed_rank", compared, (n,), n if subjects is None else subjects, effect_name="rank-biserial"
+    )
     if not n:
         reason = "no pair differs" if len(both) else "no pair has a distance before and after"
-        return TestResult(name, compared, (0,), 0, math.nan, math.nan, "", effect_name="rank-biserial", reason=reason)
+        return replace(test, subjects=0, reason=reason)
     size = rankdata(np.abs(difference))
     effect = float((size * np.sign(difference)).sum() / size.sum())
     ties = len(np.unique(np.abs(difference))) < n
     method = "exact" if n <= 50 and not ties else "asymptotic"
-    found = signed_rank(difference, alternative="two-sided", method=method)
-    return TestResult(
-        name,
-        compared,
-        (n,),
-        people,
-        float(found.statistic),
-        float(found.pvalue),
-        method,
-        effect=effect,
-        effect_name="rank-biserial",
-    )
+    w, p = (float(number) for number in signed_rank(difference, alternative="two-sided", method=method))
+    return replace(test, statistic=w, p=p, method=method, effect=effect)
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike, *, compared: str = "") -> TestResult:
@@ -119,17 +96,13 @@ def mcnemar(first: ArrayLike, second: ArrayLike, *, compared: str = "") -> TestR
     x, y = (np.asarray(v, dtype=bool).ravel() for v in (first, second))
     if len(x) != len(y):
         raise InputError(f"mcnemar needs as many first as second outcomes; got {len(x)} and {len(y)}")
-    name, effect_name = "mcnemar", "difference of shares"
     b, c = int((x & ~y).sum()), int((~x & y).sum())
+    test = TestResult("mcnemar", compared, (b, c), len(x), effect_name="difference of shares")
     if not len(x):
-        reason = "nobody has both outcomes"
-        return TestResult(name, compared, (0, 0), 0, math.nan, math.nan, "", effect_name=effect_name, reason=reason)
+        return replace(test, reason="nobody has both outcomes")
     p = float(binomtest(min(b, c), b + c).pvalue) if b + c else 1.0
     reason = "" if b + c else "nobody's outcomes differ"
-    effect = (b - c) / len(x)
-    return TestResult(
-        name, compared, (b, c), len(x), min(b, c), p, "exact", effect=effect, effect_name=effect_name, reason=reason
-    )
+    return replace(test, statistic=min(b, c), p=p, method="exact", effect=(b - c) / len(x), reason=reason)
 
 
 def kruskal(groups: Sequence[ArrayLike], *, compared: str = "", subjects: int = 0) -> TestResult:
@@ -140,29 +113,19 @@ def kruskal(groups: Sequence[ArrayLike], *, compared: str = "", subjects: int = 
     from scipy.stats import kruskal as h_test
 
     samples = [_finite(g) for g in groups]
-    sizes, name = tuple(len(s) for s in samples), "kruskal_wallis"
+    sizes = tuple(len(s) for s in samples)
+    test = TestResult(
+        "kruskal_wallis", compared, sizes, subjects, alternative="any group differs", effect_name="eta squared"
+    )
     k, n = len(samples), sum(sizes)
     reason = "fewer than two groups" if k < 2 else "a group is empty" if not min(sizes) else ""
     if not reason and np.ptp(np.concatenate(samples)) == 0:
         reason = "all distances are equal"
     if reason:
-        return TestResult(
-            name, compared, sizes, subjects, math.nan, math.nan, "", effect_name="eta squared", reason=reason
-        )
-    found = h_test(*samples)
-    effect = (float(found.statistic) - k + 1) / (n - k) if n > k else math.nan
-    return TestResult(
-        name,
-        compared,
-        sizes,
-        subjects,
-        float(found.statistic),
-        float(found.pvalue),
-        "asymptotic",
-        alternative="any group differs",
-        effect=effect,
-        effect_name="eta squared",
-    )
+        return replace(test, reason=reason)
+    h, p = (float(number) for number in h_test(*samples))
+    effect = (h - k + 1) / (n - k) if n > k else math.nan
+    return replace(test, statistic=h, p=p, method="asymptotic", effect=effect)
 
 
 def adjust(tests: Iterable[TestResult]) -> tuple[TestResult, ...]:
@@ -207,8 +170,15 @@ def permute_identities(
         One-sided (``"less"``); ``effect`` = how many standard deviations the observed mean lies below the
         permuted ones. NaN with a reason for fewer than 2 subjects or no distance.
     """
-    name, effect_name = "identity_permutation", "standard deviations below chance"
     n = len(blocks[0]) if blocks else 0
+    test = TestResult(
+        "identity_permutation",
+        compared,
+        (n,),
+        n,
+        alternative="less",
+        effect_name="standard deviations below chance",
+    )
     full = []
     for block in blocks:
         if block.shape != (n, n):
@@ -218,9 +188,7 @@ def permute_identities(
             full.append(np.where(seen, block, block[seen].mean()))
     if n < 2 or not full:
         reason = "fewer than two people" if n < 2 else "no defaced scan gave a distance"
-        return TestResult(
-            name, compared, (n,), n, math.nan, math.nan, "", "less", effect_name=effect_name, reason=reason
-        )
+        return replace(test, reason=reason)
     total = np.sum(full, axis=0) / len(full)
     rows = np.arange(n)
     observed = float(total[rows, rows].mean())
@@ -230,7 +198,7 @@ def permute_identities(
     spread = float(drawn.std())
     effect = (float(drawn.mean()) - observed) / spread if spread > slack else 0.0
     method = f"{permutations} permutations"
-    return TestResult(name, compared, (n,), n, observed, p, method, "less", effect, effect_name)
+    return replace(test, statistic=observed, p=p, method=method, effect=effect)
 
 
 def bounded_below(estimate: Estimate, margin: float, *, compared: str = "") -> TestResult:

@@ -21,7 +21,7 @@ _MEANING = {
     "max_defaced_fta": "defaced scans that no attacker got a vector from",
     "required_attacks": "attackers that bind, and without which nothing passes",
     "threshold": "operating point of the match rate: youden, eer, fmr10, fmr1 or fmr0.1",
-    "confidence": "confidence of every one-sided bound",
+    "confidence": "of every one-sided bound",
 }
 _THRESHOLDS = ("youden", "eer", "fmr10", "fmr1", "fmr0.1")
 

@@ -122,7 +122,7 @@ def test_choice_survives_its_file_and_makes_a_table(tmp_path):
         write_choice(choice, tmp_path / "out")
     write_choice(choice, tmp_path / "out", overwrite=True)
     path.write_text("{}")
-    with pytest.raises(InputError, match=r"choice\.json is not a comparison"):
+    with pytest.raises(InputError, match=r"choice\.json has schema version none"):
         read_choice(path)
 
 
