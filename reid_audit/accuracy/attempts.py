@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.accuracy.compared import PHOTOS, Attempt, Originals
+from reid_audit.accuracy.compared import Attempt, Originals
 from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_subjects
 from reid_audit.accuracy.search import Searches, measure_search
+from reid_audit.attack import find_attack
 from reid_audit.records import (
     AttackEvidence,
     Calibration,
@@ -173,15 +174,11 @@ def _test(
 
 def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
     notes = []
-    if attempt.attack == calibration.attack != "naive":
+    if attempt.attack == calibration.attack and not find_attack(attempt.attack).baseline:
         points = ", ".join(f"{t.name} {t.distance:.4f}" for t in offered(calibration))
         notes.append(f"thresholds of this attacker's own comparisons of originals: {points or 'none'}")
-    if attempt.attack == PHOTOS:
-        notes.append(
-            "the gallery is photographs, one reference per person: the attack of somebody who has a picture and looks "
-            "for the scan; its control, originals against photographs, says whether the recogniser sees through the "
-            "difference between a picture and a portrait of a scan at all"
-        )
+    if caveat := find_attack(attempt.attack).caveat:
+        notes.append(caveat)
     if attempt.group is Group.DEFACED_DEFACED_SAME:
         notes.append(
             "the gallery is defaced too: defaced visits are compared with defaced visits, whose distances no threshold "

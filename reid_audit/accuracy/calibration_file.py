@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from reid_audit.attack import BASELINE
 from reid_audit.records import Calibration, CalibrationError, Fingerprint, InputError, read_json, to_json
 
 
@@ -94,11 +95,11 @@ def choose_calibration(calibrations: Mapping[str, Calibration], attack: str) -> 
     """
     if attack in calibrations:
         return calibrations[attack]
-    if "naive" in calibrations:
-        return calibrations["naive"]
+    if BASELINE.name in calibrations:
+        return calibrations[BASELINE.name]
     if len(calibrations) == 1:
         return next(iter(calibrations.values()))
-    raise CalibrationError(f"there is no calibration for the attack {attack!r}, and none for 'naive'")
+    raise CalibrationError(f"there is no calibration for the attack {attack!r}, and none for {BASELINE.name!r}")
 
 
 def check_fingerprint(calibration: Calibration, current: Fingerprint, *, allow: bool = False) -> tuple[str, ...]:

@@ -15,13 +15,8 @@ from numpy.typing import NDArray
 
 from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_acquired, find_subjects, scan_keys
 from reid_audit.accuracy.search import Searches, search_gallery
+from reid_audit.attack import find_attack
 from reid_audit.records import Group
-
-ALIGNED = "aligned"
-"""The attacker whose distances stand in for scans without a face in the worst case."""
-
-PHOTOS = "photos"
-"""The attacker whose references are photographs."""
 
 _BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
 _DEFACED = (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
@@ -58,7 +53,7 @@ class Originals:
 
 
 def find_originals(table: Scores, attack: str) -> Originals:
-    """Collect what a table says about originals; from ``"naive"`` where that attacker leaves originals as they are."""
+    """Collect what a table says about originals; from the baseline where that attacker leaves originals as they are."""
     sessions = len(table.sessions)
     same, different = (table.originals(group, attack) for group in (Group.SAME, Group.DIFFERENT))
     ends = [(key, pairs.distance) for pairs in (same, different) for key in scan_keys(pairs, sessions)]
@@ -142,8 +137,10 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
         acquired = references = find_acquired(ends)
     mated, non_mated = (pairs.keep(_can_be_found(pairs, references, sessions)) for pairs in (all_mated, non_mated))
     filled = mated.distance
-    if with_originals and attack != ALIGNED:
-        filled = _fill(mated, table.select(mated_group, ALIGNED, condition), len(table.subjects), sessions)
+    for stand_in in table.attacks if with_originals and not find_attack(attack).stands_in else ():
+        if find_attack(stand_in).stands_in:
+            others = table.select(mated_group, stand_in, condition)
+            filled = _fill(mated._replace(distance=filled), others, len(table.subjects), sessions)
     return Attempt(
         condition,
         attack,

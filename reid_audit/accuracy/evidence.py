@@ -14,6 +14,7 @@ from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores, split_encoders
 from reid_audit.accuracy.rivals import find_leak, find_worst
 from reid_audit.accuracy.strata import assess_strata
+from reid_audit.attack import BASELINE, find_attack
 from reid_audit.records import (
     AttackEvidence,
     Calibration,
@@ -128,12 +129,12 @@ def _assess_encoder(
     controls: list[ControlEvidence] = []
     family: list[TestResult] = []
     attempts: dict[str, list[Attempt]] = {}
-    names = list(dict.fromkeys(attack for _, attack in evaluated)) or ["naive"]
+    names = list(dict.fromkeys(attack for _, attack in evaluated)) or [BASELINE.name]
     confidence = options.confidence
     for attack in names:
         calibration = choose_calibration(thresholds, attack)
         originals = find_originals(table, attack)
-        if attack == "naive" or "naive" not in names or table.has_originals(attack):
+        if find_attack(attack).baseline or BASELINE.name not in names or table.has_originals(attack):
             controls.append(assess_control(originals, calibration, attack, confidence=confidence))
         mated = {}
         for condition in (c for c, by in evaluated if by == attack):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.attack import BASELINE
 from reid_audit.records import ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable
 
 
@@ -147,9 +148,9 @@ class Scores:
         return Pairs(probe, probe_session, reference, reference_session, self._distance[rows])
 
     def originals(self, group: Group, attack: str) -> Pairs:
-        """Return same or different pairs of that attacker, or of ``"naive"`` where it leaves originals as they are."""
+        """Return same or different pairs of that attacker, or of the baseline where it leaves originals as they are."""
         own = self.select(group, attack)
-        return own if len(own.distance) else self.select(group, "naive")
+        return own if len(own.distance) else self.select(group, BASELINE.name)
 
     def has_originals(self, attack: str) -> bool:
         """Whether that attacker has comparisons of originals of its own."""

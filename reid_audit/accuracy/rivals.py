@@ -9,12 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.accuracy.compared import ALIGNED, Attempt
+from reid_audit.accuracy.compared import Attempt
+from reid_audit.attack import find_attack
 from reid_audit.records import AttackEvidence, CrossedEvidence, Group, LeakGap, Rate, WorstCase
 from reid_audit.stats import Compared, auc_of_pairs, gap_of_auc, gap_of_rates, subject_rate
-
-REGISTERED = "registered"
-
 
 # --- the leak gap ---
 
@@ -24,23 +22,25 @@ def _compared(attempt: Attempt) -> Compared:
     return Compared(mated.distance, mated.probe, non_mated.distance, non_mated.probe, non_mated.reference)
 
 
-def measure_leak(aligned: Attempt, registered: Attempt, *, confidence: float) -> LeakGap:
-    """Measure how much more the aligned attacker finds than the registered one, on the same subjects."""
-    first, second = aligned.searches, registered.searches
+def measure_leak(hinted: Attempt, unhinted: Attempt, *, confidence: float) -> LeakGap:
+    """Measure how much more an attacker finds who uses the person's own original, on the same subjects."""
+    first, second = hinted.searches, unhinted.searches
     return LeakGap(
-        condition=aligned.condition,
-        encoder=aligned.encoder,
+        condition=hinted.condition,
+        encoder=hinted.encoder,
         rank1=gap_of_rates(first.rank <= 1, first.subject, second.rank <= 1, second.subject, confidence=confidence),
-        linkability=gap_of_auc(_compared(aligned), _compared(registered), confidence=confidence),
+        linkability=gap_of_auc(_compared(hinted), _compared(unhinted), confidence=confidence),
     )
 
 
 def find_leak(attempts: Sequence[Attempt], *, confidence: float) -> LeakGap | None:
     """Return the leak gap of one defacer; None where one of the two attackers was not run."""
-    by = {attempt.attack: attempt for attempt in attempts}
-    return (
-        measure_leak(by[ALIGNED], by[REGISTERED], confidence=confidence) if {ALIGNED, REGISTERED} <= set(by) else None
-    )
+    by_attack = {attempt.attack: attempt for attempt in attempts}
+    for name, attempt in by_attack.items():
+        other = by_attack.get(find_attack(name).without_hint)
+        if other is not None:
+            return measure_leak(attempt, other, confidence=confidence)
+    return None
 
 
 # --- the crossed control ---

@@ -88,11 +88,6 @@ def choose_attacks(names: Iterable[str] | None = None) -> tuple[Attack, ...]:
     return tuple(a for a in _TABLE.values() if a.baseline or a.name in asked or (a.family and a.family in asked))
 
 
-def binds(name: str, required: Iterable[str]) -> bool:
-    """Whether a policy that requires these attackers or families requires this one."""
-    return bool({name, find_attack(name).family} & set(required))
-
-
 __all__ = [
     "BASELINE",
     "PHOTOS",
@@ -113,7 +108,6 @@ __all__ = [
     "Side",
     "Target",
     "average_places",
-    "binds",
     "choose_attacks",
     "choose_crossings",
     "fill_head",

@@ -18,7 +18,7 @@ class Aligned(Attack):
 
     name = "aligned"
     selected_by_default = stands_in = True
-    leaks_to = "registered"
+    without_hint = "registered"
     control = "crossed"
 
     def describe(self) -> str:  # noqa: D102

@@ -119,7 +119,7 @@ class Attack:
         Whether it is nothing without other people's originals.
     stands_in : bool
         Whether its distances stand in for defaced scans without a face, in the worst case.
-    leaks_to : str
+    without_hint : str
         The attacker that does the same without using the person's own original; the gap between both is the leak.
     control : str
         The attacker that shows whether this one reads its own hint; it is run beside it and not scored.
@@ -137,7 +137,7 @@ class Attack:
     binds_by_default: bool = False
     needs_others: bool = False
     stands_in: bool = False
-    leaks_to: str = ""
+    without_hint: str = ""
     control: str = ""
     caveat: str = ""
 

@@ -10,10 +10,6 @@ class DefacedGallery(Attack):
 
     name = "defaced_gallery"
     gallery = Gallery.DEFACED
-    caveat = (
-        "the gallery is defaced too: defaced visits are compared with defaced visits, whose distances no threshold of "
-        "originals fits; rank and linkability speak"
-    )
 
     def describe(self) -> str:  # noqa: D102
         return "the gallery is defaced too; needs people with two defaced visits"

@@ -19,7 +19,7 @@ from reid_audit.accuracy import (
     list_subjects,
     split_encoders,
 )
-from reid_audit.attack import PHOTOS
+from reid_audit.attack import BASELINE, PHOTOS
 from reid_audit.audit.settings import software_versions
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort
@@ -294,9 +294,11 @@ def assess_scores(
                 attack=attack,
             )
 
-        of_encoder[name] = external[name] if name in external else calibrate_by("naive")
+        of_encoder[name] = external[name] if name in external else calibrate_by(BASELINE.name)
         own = [
-            attack for attack in _attacks_with_own_originals(table) if attack not in ("naive", of_encoder[name].attack)
+            attack
+            for attack in _attacks_with_own_originals(table)
+            if attack not in (BASELINE.name, of_encoder[name].attack)
         ]
         with_own |= dict.fromkeys(own)
         for calibration in (of_encoder[name], *(calibrate_by(attack) for attack in own)):

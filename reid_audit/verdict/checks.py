@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reid_audit.attack import find_attack
 from reid_audit.records import (
     AttackEvidence,
     Calibration,
@@ -53,8 +54,8 @@ def _one_sided(rate: Rate, confidence: float) -> tuple[float, float]:
 
 
 def binds(attack: str, policy: Policy) -> bool:
-    """Whether the policy requires an attacker; ``"multiview"`` stands for each of its scores."""
-    return attack in policy.required_attacks or attack.partition("-")[0] in policy.required_attacks
+    """Whether the policy requires an attacker, by its name or its family's."""
+    return bool({attack, find_attack(attack).family} & set(policy.required_attacks))
 
 
 def _check_match(evidence: AttackEvidence, policy: Policy) -> Check:
@@ -172,7 +173,7 @@ def _check_required(attacks: Sequence[AttackEvidence], policy: Policy) -> list[C
 
     Only the naive attacker may find no face: the others exist to see what it misses.
     """
-    run = {one.attack for one in attacks} | {one.attack.partition("-")[0] for one in attacks}
+    run = {name for one in attacks for name in (one.attack, find_attack(one.attack).family)}
     checks = []
     lacking = [name for name in policy.required_attacks if name not in run]
     if lacking:
@@ -180,7 +181,7 @@ def _check_required(attacks: Sequence[AttackEvidence], policy: Policy) -> list[C
         checks.append(Check("required_attacks", Decision.REVIEW, text))
     for one in attacks:
         fta, limit = one.fta, policy.max_defaced_fta
-        if binds(one.attack, policy) and one.attack != "naive" and not fta.value <= limit:
+        if binds(one.attack, policy) and not find_attack(one.attack).baseline and not fta.value <= limit:
             text = (
                 f"{one.attack}: no vector from {fta.successes} of {fta.trials} defaced scans; the policy asks for it."
             )

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
 
+from reid_audit.attack import BASELINE, find_attack
 from reid_audit.records import (
     Calibration,
     Check,
@@ -47,7 +48,7 @@ def _is_leaned_on(control: str, evidence: Evidence, policy: Policy) -> bool:
     with_control = {other.attack for other in evidence.controls}
     if binds(control, policy) or len(with_control) == 1:
         return True
-    return control == "naive" and any(
+    return find_attack(control).baseline and any(
         attack.attack not in with_control and binds(attack.attack, policy) for attack in evidence.attacks
     )
 
@@ -78,7 +79,7 @@ def _check_condition(evidence: Evidence, condition: str, policy: Policy, sighted
     subjects = max((control.fta.subjects for control in evidence.controls), default=0)
     checks: list[Check] = []
     for attack in attacks:
-        control = attack.attack if attack.attack in with_control else "naive"
+        control = attack.attack if attack.attack in with_control else BASELINE.name
         rules = check_attack(attack, policy, sighted=control in sighted)
         checks += rules if binds(attack.attack, policy) else [show_beside(check) for check in rules]
     checks += check_coverage(attacks, policy, people=subjects)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import reid_audit
+from reid_audit.attack import PHOTOS, Crossed, list_attacks
 
 PACKAGE = Path(reid_audit.__file__).parent
 
@@ -110,6 +111,35 @@ def test_engines_stay_in_their_room(path: Path) -> None:
     for name, line in _imports(path):
         owners = ONLY.get(name.split(".")[0])
         assert owners is None or room in owners, f"{path.name}:{line} imports {name}; only {owners} may"
+
+
+def _strings_compared(path: Path) -> list[tuple[str, int]]:
+    """Return every text that a file compares something with, also among others: ``x == "a"``, ``x in ("a", "b")``."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
+        if isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        for side in sides:
+            parts = side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
+            found += [
+                (part.value, node.lineno)
+                for part in parts
+                if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            ]
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_no_room_but_theirs_compares_an_attackers_name_with_a_text(path: Path) -> None:
+    names = {name for attack in (*list_attacks(), PHOTOS, Crossed()) for name in (attack.name, attack.family) if name}
+    for text, line in _strings_compared(path) if _room(path) != "attack" else ():
+        assert text not in names, f"{path.name}:{line} asks for the attacker {text!r}: ask for a property of it"
+
+
+def test_comparisons_with_a_text_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('x == "a"\n"b" != x\nx in ("c", y)\nmatch x:\n    case "d":\n        "e"\n')
+    assert [text for text, _ in _strings_compared(tmp_path / "a.py")] == ["a", "b", "c", "d"]
 
 
 def test_the_arrows_make_no_circle() -> None:

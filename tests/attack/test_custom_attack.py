@@ -1,0 +1,54 @@
+"""An attacker from outside the package: registered, run also in worker processes, and shown in the report."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from places import EXAMPLES
+from resumed_run import COARSE, write_small_cohort
+
+from reid_audit import InputError, attack, register_attack, result_to_html
+from reid_audit.attack import Attack, Gallery, Side, choose_attacks, find_attack
+
+
+@pytest.fixture(autouse=True)
+def _own_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attack, "_TABLE", dict(attack._TABLE))
+
+
+def test_a_name_is_taken_once() -> None:
+    register_attack(Attack("mine"))
+    assert [each.name for each in choose_attacks(["mine"])] == ["naive", "mine"]
+    for name in ("mine", "naive", "multiview", "photos", "crossed", "", "a,b"):
+        with pytest.raises(InputError, match="a name of its own"):
+            register_attack(Attack(name))
+
+
+def test_an_attacker_of_another_laboratory_has_the_defaults() -> None:
+    theirs = find_attack("theirs")
+    assert (theirs.name, theirs.describe(), theirs.family) == ("theirs", "theirs", "")
+    assert (theirs.sees, theirs.gallery, theirs.own_thresholds) == (Side.RELEASE, Gallery.ORIGINALS, False)
+    assert not (theirs.baseline)
+    assert not (theirs.binds_by_default)
+    assert not (theirs.stands_in)
+    assert not (theirs.without_hint)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_example_registers_an_attacker_and_the_report_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)  # worker processes take it over, and with it the module of the class
+    example = importlib.import_module("custom_attack")
+    result = example.run(write_small_cohort(tmp_path, people=3), settings=COARSE, workers=workers)
+    assert [evidence.attack for evidence in result.evidence.attacks] == ["naive", "mirrored"]
+    frame = result.scores.frame
+    naive, mirrored = (
+        frame[(frame["attack"] == a) & (frame["group"] == "defaced_same")] for a in ("naive", "mirrored")
+    )
+    assert len(naive) == len(mirrored) == 3
+    assert (naive["distance"].to_numpy() != mirrored["distance"].to_numpy()).all()
+    assert "mirrored" in result_to_html(result)
