@@ -32,7 +32,7 @@ ARROWS: dict[str, set[str]] = {
     "match": {"records", "face", "attack"},
     "stats": {"records"},
     "accuracy": {"records", "stats", "face", "attack"},
-    "verdict": {"records", "stats", "attack"},
+    "verdict": {"accuracy", "records", "stats", "attack"},
     "phantom": {"records", "volume", "dataset"},
     # A defacer that needs no label map finds the face by laying the average synthetic head on the skin.
     "deface": {"records", "volume", "surface", "phantom"},

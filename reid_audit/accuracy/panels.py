@@ -1,0 +1,223 @@
+"""A ScoreTable as squares of people: one panel per encoder, condition and attacker, and the originals beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from reid_audit.stats.residuals import Floats, percentiles, residuals
+
+CANARY = "canary"
+"""What the name of a condition begins with that is a weak defacing made to test the attackers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Distances of defaced scans to originals, as one attacker with one encoder sees them.
+
+    Attributes
+    ----------
+    distance : (v, v, n, n) float64
+        [a, b, i, j]: defaced scan of person i, visit a, to original of person j, visit b. NaN = none.
+    there : (v, n) bool
+        The table has rows of that defaced scan, with or without a distance.
+    group : (n,) int, optional
+        A group per person (sex) within which people are compared.
+    """
+
+    encoder: str
+    condition: str
+    attack: str
+    subjects: tuple[str, ...]
+    distance: Floats
+    there: NDArray[np.bool_]
+    group: NDArray[np.intp] | None = None
+
+    @property
+    def is_canary(self) -> bool:
+        """Whether the condition is a test of the attacker."""
+        return self.condition.startswith(CANARY)
+
+    @cached_property
+    def seen(self) -> NDArray[np.bool_]:
+        """(v, n): defaced scans with any distance."""
+        return np.asarray(np.isfinite(self.distance).any(axis=(1, 3)))
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Visits (defaced, original) with non-mated comparisons; of other visits wherever there are any."""
+        n = len(self.subjects)
+        off = np.isfinite(self.distance) & ~np.eye(n, dtype=bool)
+        usable = [(int(a), int(b)) for a, b in np.argwhere(off.any(axis=(2, 3)))]
+        return tuple([p for p in usable if p[0] != p[1]] or usable)
+
+    @cached_property
+    def blocks(self) -> Floats:
+        """(b, n, n) distances of `pairs`."""
+        n = len(self.subjects)
+        return np.array([self.distance[a, b] for a, b in self.pairs]).reshape(-1, n, n)
+
+    @cached_property
+    def residual(self) -> Floats:
+        """(b, n, n) residuals of `blocks`."""
+        return residuals(self.blocks, self.group)
+
+    @cached_property
+    def percentile(self) -> Floats:
+        """(b, n, n) percentiles of `residual`."""
+        return percentiles(self.residual)
+
+    @cached_property
+    def mated(self) -> Floats:
+        """(b, n) mate percentiles."""
+        return np.diagonal(self.percentile, axis1=1, axis2=2)
+
+    @cached_property
+    def found_first(self) -> NDArray[np.bool_]:
+        """(b, n): the mate lies before everybody else, ties in the attacker's favour."""
+        n = len(self.subjects)
+        mate = np.diagonal(self.residual, axis1=1, axis2=2)
+        others = np.where(np.eye(n, dtype=bool) | np.isnan(self.residual), np.inf, self.residual).min(axis=2)
+        return np.asarray((mate <= others) & np.isfinite(others), dtype=bool)
+
+    @cached_property
+    def rivals(self) -> NDArray[np.bool_]:
+        """(n, n): the non-mated pairs that mates are compared with, within a group where there are groups."""
+        rivals: NDArray[np.bool_] = np.asarray(~np.eye(len(self.subjects), dtype=bool))
+        if self.group is not None:
+            rivals &= self.group[:, None] == self.group[None, :]
+        return rivals
+
+    def among_nearest(self, share: float) -> NDArray[np.bool_]:
+        """(b, n): the mate lies among the nearest ``share`` of all non-mated residuals of its block."""
+        mate = np.diagonal(self.residual, axis1=1, axis2=2)
+        limit = np.nanquantile(self.residual[:, self.rivals], share, axis=1)
+        return np.asarray(mate < limit[:, None])
+
+    @cached_property
+    def chance_first(self) -> float:
+        """Share of searches that guessing puts first: 1 / n."""
+        return 1 / max(len(self.subjects), 1)
+
+    @cached_property
+    def same_scan(self) -> Floats:
+        """(v, n) distances of defaced scans to the very original that they were made from."""
+        v = len(self.distance)
+        return np.array([np.diagonal(self.distance[a, a]) for a in range(v)])
+
+
+@dataclass(frozen=True, eq=False)
+class Originals:
+    """Comparisons of originals with one encoder: mated per visit pair (p, n), non-mated with their people."""
+
+    encoder: str
+    subjects: tuple[str, ...]
+    mated: Floats
+    non_mated: Floats
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+
+    @cached_property
+    def typical_mated(self) -> float:
+        """Median distance of two visits of one person; NaN without."""
+        return float(np.nanmedian(self.mated)) if np.isfinite(self.mated).any() else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Panels:
+    """All that the rules read. ``strata``: columns such as sex or site, indexed by subject."""
+
+    panels: tuple[Panel, ...]
+    originals: dict[str, Originals]
+    strata: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def canaries(self, panel: Panel) -> list[Panel]:
+        """Return the panels that test the attacker and encoder of ``panel``."""
+        return [p for p in self.panels if p.is_canary and (p.attack, p.encoder) == (panel.attack, panel.encoder)]
+
+    def conditions(self) -> Iterator[tuple[str, list[Panel]]]:
+        """Yield each judged condition with the panels of its attackers."""
+        for name in dict.fromkeys(p.condition for p in self.panels if not p.is_canary):
+            yield name, [p for p in self.panels if p.condition == name]
+
+
+def _natural(text: str) -> list[tuple[int, int | str]]:
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def _number_visits(who: NDArray[np.intp], session: NDArray[np.intp], n: int, sessions: int) -> NDArray[np.intp]:
+    """(n, sessions): number of each person's sessions in their natural order, whatever they are called."""
+    there = np.zeros((n, sessions), dtype=bool)
+    there[who, session] = True
+    return np.asarray(np.maximum(there.cumsum(axis=1) - 1, 0), dtype=np.intp)
+
+
+def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels:
+    """Arrange the rows of a ScoreTable.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Columns of `reid_audit.records.SCORE_COLUMNS`; without ``encoder`` there is one.
+    strata : pandas.DataFrame, optional
+        Indexed by subject. With a column ``sex`` people are compared within their own sex.
+    """
+    table = frame.assign(encoder=frame.get("encoder", ""))
+    whose = {side: table[f"{side}_subject"].astype("category") for side in ("probe", "reference")}
+    when = {side: table[f"{side}_session"].astype("category") for side in ("probe", "reference")}
+    names = {str(c) for column in whose.values() for c in column.cat.remove_unused_categories().cat.categories}
+    subjects = tuple(sorted(names, key=_natural))
+    sessions = sorted({str(c) for column in when.values() for c in column.cat.categories}, key=_natural)
+    code, place = ({name: k for k, name in enumerate(part)} for part in (subjects, sessions))
+    ends = {}
+    for side in ("probe", "reference"):
+        who, session = (
+            np.array([known.get(str(c), 0) for c in column.cat.categories], dtype=np.intp)[column.cat.codes]
+            for column, known in ((whose[side], code), (when[side], place))
+        )
+        ends[side] = who, session
+    who, session = (np.concatenate([ends["probe"][k], ends["reference"][k]]) for k in (0, 1))
+    number = _number_visits(who, session, len(subjects), len(sessions))
+    v, n = int(number.max(initial=0)) + 1, len(subjects)
+    i, j = ends["probe"][0], ends["reference"][0]
+    a, b = number[ends["probe"]], number[ends["reference"]]
+    known = pd.DataFrame(index=subjects) if strata is None else strata.reindex(subjects)
+    sex = known.get("sex")
+    group = pd.factorize(sex)[0] if sex is not None and sex.notna().all() and sex.nunique() > 1 else None
+    table = table.assign(i=i, a=a, j=j, b=b)
+    panels, originals = [], {}
+    for encoder, rows in table.groupby("encoder", observed=True, sort=False):
+        is_original = rows["group"].isin(["same", "different"])
+        originals[str(encoder)] = _originals(str(encoder), subjects, rows[is_original])
+        attacked = rows[rows["group"].isin(["defaced_same", "defaced_different", "defaced_same_scan"])]
+        for (condition, attack), part in attacked.groupby(["condition", "attack"], observed=True, sort=False):
+            distance, there = np.full((v, v, n, n), np.nan), np.zeros((v, n), dtype=bool)
+            where = tuple(part[c].to_numpy() for c in "abij")
+            distance[where] = part["distance"].to_numpy()
+            there[where[0], where[2]] = True
+            panels.append(Panel(str(encoder), str(condition), str(attack), subjects, distance, there, group))
+    return Panels(tuple(panels), originals, known)
+
+
+def _originals(encoder: str, subjects: tuple[str, ...], rows: pd.DataFrame) -> Originals:
+    if rows["attack"].nunique() > 1:  # the control of the attacker that treats originals as they are
+        rows = rows[rows["attack"] == ("naive" if (rows["attack"] == "naive").any() else rows["attack"].iloc[0])]
+    same, other = rows[rows["group"] == "same"], rows[rows["group"] == "different"]
+    visits = int(max(same["a"].max(), same["b"].max())) + 1 if len(same) else 1
+    mated = np.full((visits, visits, len(subjects)), np.nan)
+    mated[same["a"], same["b"], same["i"]] = same["distance"]
+    rows_with = mated.reshape(-1, len(subjects))
+    return Originals(
+        encoder,
+        subjects,
+        rows_with[np.isfinite(rows_with).any(axis=1)],
+        other["distance"].to_numpy(dtype=np.float64),
+        other["i"].to_numpy(dtype=np.intp),
+        other["j"].to_numpy(dtype=np.intp),
+    )

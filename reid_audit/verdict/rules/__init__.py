@@ -1,0 +1,10 @@
+"""The rules of the verdict: each one function from panels of comparisons to checks, each with its sentence.
+
+=========== ==========================================================================================================
+sight       what the attackers must show before anything they miss counts: control, canaries, coverage, sample size
+linkage     what may be left: linkability on all ranks, first places, matches beyond chance, strata
+individuals single people: scans that are not altered or stand out, and labels that do not fit the faces
+=========== ==========================================================================================================
+"""
+
+from reid_audit.verdict.rules.judge import judge as judge

@@ -1,0 +1,163 @@
+"""Rules about single people: an average never hides a person."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reid_audit.accuracy.panels import Originals, Panel, Panels
+from reid_audit.records import Check, Decision
+from reid_audit.stats.residuals import agreement, best_assignment, order_score
+from reid_audit.verdict.rules.words import join_names
+
+_FLOOR_OF_VISITS = 0.05
+"""Share of the distance between two visits within which a file was only written anew."""
+_FLOOR_OF_CANARY = 0.25
+"""The same as a share of what a weak defacing changes."""
+_ALONE = 0.5
+_STRANGER = 0.9
+"""Mate percentile that somebody who is the same person reaches in at least one of the comparisons."""
+_ORDERS = 6.0
+_AGREEMENT = 4.5
+"""Standard deviations from which on another assignment is said to fit: one false alarm in more than 10^5 by chance."""
+
+
+def check_unaltered(panel: Panel, panels: Panels, originals: Originals) -> list[Check]:
+    """Name scans as near to their own original as a file that was only written anew."""
+    weak = [np.nanmedian(c.same_scan) for c in panels.canaries(panel) if np.isfinite(c.same_scan).any()]
+    floors = [_FLOOR_OF_VISITS * originals.typical_mated, *(_FLOOR_OF_CANARY * w for w in weak)]
+    floors = [f for f in floors if np.isfinite(f)]
+    same = panel.same_scan
+    hit = (same <= max(floors, default=0.0)).any(axis=0)
+    if not hit.any():
+        return []
+    who = np.array(panel.subjects)[hit]
+    text = (
+        f"{panel.attack}: scans of {len(who)} people ({join_names(who)}) are not altered: they lie as near to their "
+        f"own originals as a file that was only written anew (distance at most {max(floors, default=0.0):.2g})."
+    )
+    return [_finding("unaltered", Decision.FAIL, text, len(who), panel)]
+
+
+def check_standing_out(panel: Panel, originals: Originals) -> list[Check]:
+    """Name people who are found first, as near as two visits of one person, and nearer than any two people here."""
+    residual, n = panel.residual, len(panel.subjects)
+    if not residual.size or not np.isfinite(originals.typical_mated):
+        return []
+    mate = np.diagonal(residual, axis1=1, axis2=2)
+    raw = np.diagonal(panel.blocks, axis1=1, axis2=2)
+    off = np.where(np.eye(n, dtype=bool), np.nan, residual)
+    beyond = mate < np.nanmin(off)
+    hit = (beyond & (raw <= originals.typical_mated)).any(axis=0)
+    if not hit.any():
+        return []
+    who = np.array(panel.subjects)[hit]
+    text = (
+        f"{panel.attack}: {join_names(who)} are found first and lie as near as two original visits of one person, "
+        "nearer than any two people here. Look at these scans."
+    )
+    return [_finding("exposed", Decision.REVIEW, text, len(who), panel)]
+
+
+def check_labels(panel: Panel, originals: Originals, rng: np.random.Generator) -> list[Check]:
+    """Look for an assignment of defaced scans to people that fits better than the labels."""
+    names, n = panel.subjects, len(panel.subjects)
+    if not panel.pairs or n < 6:
+        return []
+    orders = _orders(n)
+    scores = {name: order_score(panel.percentile, order, rng) for name, order in orders.items()}
+    likely = max(scores, key=lambda name: scores[name])
+    order = orders[likely] if scores[likely] > _ORDERS else None
+    pairs = [] if order is not None else _near_somebody_else(panel, originals)
+    if not pairs and order is None and _parts_agree(panel, rng):
+        order = best_assignment(panel.residual)
+    if order is not None:
+        pairs = [(i, int(order[i])) for i in range(n) if order[i] != i]
+    if not pairs:
+        return []
+    said = join_names(f"{names[i]} -> {names[j]}" for i, j in pairs)
+    text = (
+        f"{panel.attack}: the labels do not fit the faces: {said}. These defaced scans resemble another person's "
+        "originals better than those of the person they are listed under: check the list of files."
+    )
+    return [_finding("labels", Decision.REVIEW, text, len(pairs), panel)]
+
+
+def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
+    """Look for two labels of one person, and for one label of two, in what the attackers see of weakly defaced scans.
+
+    All canary panels of one encoder are averaged. Two labels are one person where each is the other's nearest, as near
+    as visits of one person, and at less than half the distance of anybody else. One label is two people where its
+    visits are as far from each other as two people are, for originals and for every canary.
+    """
+    blocks = [block for canary in canaries for block in canary.blocks]
+    if not blocks or not np.isfinite(originals.typical_mated):
+        return []
+    names, n = originals.subjects, len(originals.subjects)
+    mean = np.nanmean(np.array([*blocks, *(block.T for block in blocks)]), axis=0)
+    others = np.where(np.eye(n, dtype=bool) | np.isnan(mean), np.inf, mean)
+    nearest, second = others.argmin(axis=1), np.sort(others, axis=1)[:, 1]
+    distance = others.min(axis=1)
+    twins = [
+        f"{names[i]} and {names[j]}"
+        for i, j in enumerate(nearest)
+        if i < j
+        and nearest[j] == i
+        and distance[i] <= originals.typical_mated
+        and distance[i] < _ALONE * min(second[i], second[j])
+    ]
+    far = np.nanmedian(originals.non_mated) if originals.non_mated.size else np.inf
+    apart = np.nanmin(originals.mated, axis=0) > far
+    apart &= np.nanmax(np.concatenate([canary.mated for canary in canaries if canary.pairs]), axis=0) < _STRANGER
+    strangers = np.array(names)[apart]
+    checks = []
+    if twins:
+        text = f"Two labels look like one person: {join_names(twins)}. Check the list of subjects."
+        checks.append(Check("two_labels", Decision.REVIEW, text, len(twins), encoder=originals.encoder))
+    if len(strangers):
+        text = (
+            f"The visits of {join_names(strangers)} lie as far apart as two people: an unlike visit, or another "
+            "person. Look at the list of files."
+        )
+        checks.append(Check("one_label", Decision.PASS, text, len(strangers), encoder=originals.encoder))
+    return checks
+
+
+def _near_somebody_else(panel: Panel, originals: Originals) -> list[tuple[int, int]]:
+    """Pairs (defaced, original) of two people as near as visits of one, each the other's nearest in every block."""
+    if not np.isfinite(originals.typical_mated):
+        return []
+    n = len(panel.subjects)
+    known = np.isfinite(panel.blocks).all(axis=0)
+    mean = np.where(known, np.nan_to_num(panel.blocks).mean(axis=0), np.inf)
+    nearest, probe = mean.argmin(axis=1), mean.argmin(axis=0)
+    return [
+        (i, int(nearest[i]))
+        for i in range(n)
+        if nearest[i] != i and probe[nearest[i]] == i and mean[i, nearest[i]] <= originals.typical_mated
+    ]
+
+
+def _orders(n: int) -> dict[str, np.ndarray]:
+    """Errors that lists have: off by a line or two, neighbours exchanged, the other way round."""
+    line = np.arange(n)
+    shifts = {f"shift {k}": np.roll(line, k) for k in (-2, -1, 1, 2)}
+    even = line ^ 1
+    odd = ((line + 1) ^ 1) - 1
+    swaps = {"swap": np.where(even < n, even, line), "swap odd": np.where((odd >= 0) & (odd < n), odd, line)}
+    return shifts | swaps | {"reverse": line[::-1]}
+
+
+def _parts_agree(panel: Panel, rng: np.random.Generator) -> bool:
+    """Whether two blocks without a common scan agree on one assignment that is not the labels'."""
+    for k, (a, b) in enumerate(panel.pairs):
+        for m in range(k + 1, len(panel.pairs)):
+            if panel.pairs[m] == (b, a) and a != b:
+                first, second = (np.array(panel.residual[x]) for x in (k, m))
+                for part in (first, second):
+                    np.fill_diagonal(part, 0.0)  # what the labels themselves link is no evidence against them
+                return agreement(first, second, rng) > _AGREEMENT
+    return False
+
+
+def _finding(name: str, decision: Decision, text: str, value: float, panel: Panel) -> Check:
+    return Check(name, decision, text, value, attack=panel.attack, encoder=panel.encoder, condition=panel.condition)

@@ -1,0 +1,30 @@
+"""How rules speak of numbers and people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from reid_audit.records import Decision
+from reid_audit.stats.residuals import Bounded
+
+
+def join_names(names: Iterable[str], most: int = 6) -> str:
+    """Name up to ``most`` people, and how many more."""
+    every = [str(name) for name in names]
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
+
+
+def compare(bound: Bounded, limit: float, confidence: float, shown: str) -> tuple[Decision, str]:
+    """Compare one-sided bounds with an upper limit, and say which of them decided."""
+    if bound.at_most <= limit:
+        return Decision.PASS, f"{shown}; at most {bound.at_most:.3g} (one-sided, {confidence:.0%}), limit {limit:.3g}."
+    if bound.at_least > limit:
+        least = f"at least {bound.at_least:.3g} (one-sided, {confidence:.0%})"
+        return Decision.FAIL, f"{shown}; {least}, above the limit of {limit:.3g}."
+    if bound.at_least != bound.at_least:  # NaN
+        return Decision.INCOMPLETE, f"{shown}: not measured."
+    return Decision.REVIEW, (
+        f"{shown}; at least {bound.at_least:.3g} and at most {bound.at_most:.3g} (each one-sided, {confidence:.0%}): "
+        f"the limit of {limit:.3g} lies between, more people would tell."
+    )

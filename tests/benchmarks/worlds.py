@@ -1,0 +1,340 @@
+"""Synthetic releases in which the truth is known, as frames of a ScoreTable: what the rules are tried on.
+
+A person is a vector; each visit adds heavy-tailed noise whose size differs by person; people differ in how near they
+lie to everybody, and sex moves the vector a little. A defacer leaves a share of everybody or of some. Each kind says
+what an honest verdict may be. Every table has a canary: a weak defacing that an attacker who sees must link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+DIM = 64
+ATTACKS = ("naive", "aligned", "registered")
+
+
+def unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+@dataclass
+class World:
+    """``people`` persons with ``visits`` originals each; vectors have the shape (visits, people, DIM)."""
+
+    people: int
+    seed: int
+    visits: int = 2
+    noise: float = 0.45
+    condition: str = "tool"
+    names: list[str] = field(init=False)
+
+    def __post_init__(self):
+        self.rng = np.random.default_rng([self.seed, self.people])
+        n = self.people
+        self.names = [f"s{i:03d}" for i in range(n)]
+        self.sex = self.rng.integers(0, 2, n)
+        self.mean = np.zeros(DIM)
+        self.mean[0] = 1.2
+        self.person = self.draw(n) * self.rng.lognormal(0, 0.18, (n, 1))
+        self.person[:, 1] += 0.3 * (2 * self.sex - 1)
+        spread = self.noise * self.rng.lognormal(0, 0.35, (n, 1))
+        tail = np.sqrt(1 / self.rng.chisquare(3, (self.visits, n, 1)))
+        self.originals = unit(self.mean + self.person + spread * self.draw(self.visits, n) * tail)
+
+    def draw(self, *shape):
+        """Noise vectors of unit expected length."""
+        return self.rng.standard_normal((*shape, DIM)) / np.sqrt(DIM)
+
+    def resaved(self, sd=0.02):
+        return unit(self.originals + sd * self.draw(self.visits, self.people))
+
+    def blind(self):
+        return unit(self.mean + 8 * self.draw(self.visits, self.people))
+
+    def defaced(self, leak=0.0, *, removal=False, stable=False, attacks=ATTACKS, person=None):
+        """{attack: vectors}: a new face per scan (or removal), with ``leak`` of the person left."""
+        v, n = self.visits, self.people
+        face = self.draw(1 if stable else v, n) + np.zeros((v, 1, 1))
+        common = self.noise * np.sqrt(0.5) * self.draw(v, n)
+        person = self.person if person is None else person
+        far = np.zeros(DIM)
+        far[2] = 2.5
+        middle = 0.5 * self.mean + far if removal else self.mean + face
+        return {a: unit(middle + leak * person + common + self.noise * np.sqrt(0.5) * self.draw(v, n)) for a in attacks}
+
+
+def table(world, release, *, canary=None, originals=None, unseen=None, drop=(), encoder=None, columns=None):
+    """Return every comparison; ``unseen``: {attack: people without a vector}; ``drop``: groups that are left out."""
+    x = world.originals if originals is None else originals
+    v, n = len(x), world.people
+    who = np.array(world.names)
+    off_i, off_j = np.nonzero(~np.eye(n, dtype=bool))
+    up_i, up_j = np.triu_indices(n, 1)
+    parts = []
+
+    def add(group, condition, attack, i, a, j, b, d):
+        if group not in drop:
+            parts.append((group, condition, attack, i, a, j, b, d))
+
+    def distances(a, b):
+        return np.clip(1 - a @ b.T, 0, 2)
+
+    every = np.arange(n)
+    for a in range(v):
+        for b in range(a + 1, v):
+            add("same", "original", "naive", every, a, every, b, np.diag(distances(x[a], x[b])))
+    add("different", "original", "naive", up_i, 0, up_j, 0, distances(x[0], x[0])[up_i, up_j])
+    light = {a: unit(x + 0.25 * world.draw(v, n)) for a in release} | (canary or {})
+    for condition, faces in ((world.condition, release), ("canary-light", light)):
+        for attack, y in faces.items():
+            for a in range(v):
+                for b in range(v):
+                    d = distances(y[a], x[b])
+                    if condition == world.condition and unseen and attack in unseen:
+                        d[unseen[attack]] = np.nan
+                    mated = "defaced_same" if a != b else "defaced_same_scan"
+                    add(mated, condition, attack, every, a, every, b, np.diag(d))
+                    if a != b or v == 1:
+                        add("defaced_different", condition, attack, off_i, a, off_j, b, d[off_i, off_j])
+    sizes = [len(p[-1]) for p in parts]
+    frame = pd.DataFrame(
+        {
+            "group": pd.Categorical(np.repeat([p[0] for p in parts], sizes)),
+            "condition": pd.Categorical(np.repeat([p[1] for p in parts], sizes)),
+            "attack": pd.Categorical(np.repeat([p[2] for p in parts], sizes)),
+            "probe_subject": pd.Categorical.from_codes(np.concatenate([p[3] for p in parts]), who),
+            "probe_session": np.repeat([str(p[4] + 1) for p in parts], sizes),
+            "reference_subject": pd.Categorical.from_codes(np.concatenate([p[5] for p in parts]), who),
+            "reference_session": np.repeat([str(p[6] + 1) for p in parts], sizes),
+            "distance": np.concatenate([p[7] for p in parts]),
+        }
+    )
+    if encoder:
+        frame["encoder"] = encoder
+    strata = pd.DataFrame(columns or {}, index=pd.Index(world.names, name="subject"))
+    return frame, strata
+
+
+# ------------------------------------------------------------------------------------------------------ kinds
+
+
+def perfect(w):
+    return table(w, w.defaced())
+
+
+def removed(w):
+    return table(w, w.defaced(removal=True), unseen={"naive": np.flatnonzero(w.rng.random(w.people) < 0.95)})
+
+
+def one_attacker(w):
+    return table(w, w.defaced(attacks=("registered",)))
+
+
+def linkability(auc, **how):
+    def make(w):
+        return table(w, w.defaced(leak_for(auc, how.get("removal", False)), **how))
+
+    return make
+
+
+@cache
+def leak_for(auc, removal=False):
+    """Return the share of the person that gives this AUC of mated against non-mated comparisons in a large cohort."""
+    low, high = 0.0, 1.5
+    for _ in range(14):
+        middle = (low + high) / 2
+        seen = []
+        for seed in range(4):
+            w = World(500, 1000 + seed)
+            d = 1 - w.defaced(middle, removal=removal, attacks=("naive",))["naive"][0] @ w.originals[1].T
+            mated, other = np.diag(d), np.sort(d[~np.eye(500, dtype=bool)])
+            seen.append(1 - np.searchsorted(other, mated).mean() / len(other))
+        low, high = (middle, high) if np.mean(seen) < auc else (low, middle)
+    return (low + high) / 2
+
+
+def untouched(count, *, sd=0.02, removal=True, visits=None):
+    """``count`` people's files (of all visits, or of the first ``visits``) were only written anew."""
+
+    def make(w):
+        who = w.rng.permutation(w.people)[:count]
+        y = w.defaced(removal=removal)
+        for vectors in y.values():
+            vectors[:visits, who] = w.resaved(sd)[:visits, who]
+        return table(w, y)
+
+    return make
+
+
+def site(w):
+    k = max(2, round(0.06 * w.people))
+    y = w.defaced(removal=True)
+    for vectors in y.values():
+        vectors[:, :k] = w.resaved()[:, :k]
+    return table(w, y, columns={"site": ["B"] * k + ["A"] * (w.people - k)})
+
+
+def stratum_leak(share=0.3, leak=0.5, column="scanner"):
+    """A scanner on whose scans the defacer leaves half of the person."""
+
+    def make(w):
+        k = round(share * w.people)
+        amount = np.where(np.arange(w.people)[:, None] < k, leak, 0.0)
+        return table(w, w.defaced(amount), columns={column: ["B"] * k + ["A"] * (w.people - k)})
+
+    return make
+
+
+def relabelled(order, *, leak=None):
+    """Labels in another order: nobody is defaced, or (``leak``) the defacer leaves a share."""
+
+    def make(w):
+        p = order(w)
+        y = {a: w.resaved() for a in ATTACKS} if leak is None else w.defaced(leak)
+        return table(w, {a: vectors[:, p] for a, vectors in y.items()})
+
+    return make
+
+
+def shifted(w):
+    return np.roll(np.arange(w.people), 1)
+
+
+def swapped_pairs(w):
+    p = np.arange(w.people)
+    return np.minimum(p ^ 1, w.people - 1) if w.people % 2 == 0 else np.r_[p[:-1] ^ 1, p[-1]]
+
+
+def shuffled(w):
+    return w.rng.permutation(w.people)
+
+
+def from_the_middle(w):
+    p, k = np.arange(w.people), w.people // 2
+    return np.r_[p[:k], np.roll(p[k:], 1)]
+
+
+def two_labels(w):
+    """Two pairs of labels are one person each; the defacer is perfect."""
+    for a, b in ((0, 1), (2, 3)):
+        w.person[b] = w.person[a]
+        for v in range(w.visits):
+            w.originals[v, b] = unit(w.mean + w.person[a] + 0.3 * w.draw())
+    return table(w, w.defaced())
+
+
+def one_label(w):
+    """The second visits of two people are somebody who is not in the cohort; the defacer is perfect."""
+    for i in (0, 1):
+        w.originals[1:, i] = unit(w.mean + w.draw() + 0.3 * w.draw(w.visits - 1))
+    return table(w, w.defaced())
+
+
+def blind_registered(w):
+    y = w.defaced(0.5, removal=True, attacks=("naive", "registered"))
+    y["registered"] = w.blind()
+    return table(
+        w, y, unseen={"naive": np.flatnonzero(w.rng.random(w.people) < 0.97)}, canary={"registered": w.blind()}
+    )
+
+
+def partly_blind(share):
+    """The binding attackers see nothing in a share of the people, whoever they are."""
+
+    def make(w):
+        dark = w.rng.permutation(w.people)[: round(share * w.people)]
+        canary = {}
+        y = w.defaced(0.5, removal=True)
+        for a in ATTACKS:
+            canary[a] = unit(w.originals + 0.25 * w.draw(w.visits, w.people))
+            for vectors in (canary[a], y[a]):
+                vectors[:, dark] = w.blind()[:, dark]
+        return table(w, y, canary=canary)
+
+    return make
+
+
+def unseen_tenth(w):
+    k = max(1, w.people // 10)
+    return table(w, w.defaced(removal=True), unseen={a: np.arange(k) for a in ATTACKS})
+
+
+def stratum_blind(column="sex", share=0.15):
+    def make(w):
+        k = max(2, round(share * w.people))
+        x = w.originals.copy()
+        x[:, :k] = unit(w.mean + 7 * w.draw(w.visits, k))
+        canary = {a: unit(x + 0.25 * w.draw(w.visits, w.people)) for a in ATTACKS}
+        for vectors in canary.values():
+            vectors[:, :k] = w.blind()[:, :k]
+        columns = {column: ["F"] * k + ["M"] * (w.people - k)}
+        return table(w, w.defaced(removal=True), originals=x, canary=canary, columns=columns)
+
+    return make
+
+
+def sex_only(w):
+    sex = np.zeros((w.people, DIM))
+    sex[:, 1] = 0.45 * (2 * w.sex - 1)
+    y = {a: unit(w.mean + sex + 0.15 * w.draw(w.visits, w.people)) for a in ATTACKS}
+    return table(w, y, columns={"sex": np.where(w.sex, "M", "F")})
+
+
+def copies_as_visits(w):
+    first = unit(8 * w.draw(w.people))
+    x = unit(first + 0.01 * w.draw(w.visits, w.people))
+    blind = {a: unit(w.draw(w.visits, w.people)) for a in ATTACKS}
+    return table(w, blind, originals=x, canary={a: w.blind() for a in ATTACKS})
+
+
+def weak_recogniser(w):
+    loud = World(w.people, int(w.rng.integers(1 << 30)), w.visits, noise=1.3, condition=w.condition)
+    return table(loud, loud.defaced())
+
+
+@dataclass(frozen=True)
+class Kind:
+    make: Callable
+    passes: str  # "grows": the operating characteristics; "never"; "limit": at most 5 %; "rarely": at most 1 %; "free"
+
+
+KINDS = {
+    "perfect": Kind(perfect, "grows"),
+    "removed": Kind(removed, "grows"),
+    "weak_recogniser": Kind(weak_recogniser, "free"),
+    "linkability0.60": Kind(linkability(0.60), "limit"),
+    "linkability0.60_removal": Kind(linkability(0.60, removal=True), "limit"),
+    "linkability0.65": Kind(linkability(0.65), "rarely"),
+    "linkability0.80": Kind(linkability(0.80), "rarely"),
+    "untouched1": Kind(untouched(1), "rarely"),
+    "untouched1_among_new_faces": Kind(untouched(1, removal=False), "rarely"),
+    "untouched1_saved_coarsely": Kind(untouched(1, sd=0.06), "rarely"),
+    "untouched1_one_visit_only": Kind(untouched(1, visits=1), "rarely"),
+    "untouched2": Kind(untouched(2), "never"),
+    "untouched4": Kind(untouched(4), "never"),
+    "untouched12": Kind(untouched(12), "never"),
+    "site": Kind(site, "never"),
+    "stratum_leak": Kind(stratum_leak(), "never"),
+    "shifted": Kind(relabelled(shifted), "never"),
+    "shifted_from_the_middle": Kind(relabelled(from_the_middle), "never"),
+    "swapped_pairs": Kind(relabelled(swapped_pairs), "never"),
+    "shuffled": Kind(relabelled(shuffled), "never"),
+    "shifted_leak": Kind(relabelled(shifted, leak=0.3), "never"),
+    "swapped_leak": Kind(relabelled(swapped_pairs, leak=0.3), "never"),
+    "shuffled_leak": Kind(relabelled(shuffled, leak=0.3), "never"),
+    "two_labels": Kind(two_labels, "free"),
+    "one_label": Kind(one_label, "free"),
+    "blind_registered": Kind(blind_registered, "never"),
+    "partly_blind": Kind(partly_blind(0.3), "never"),
+    "unseen_tenth": Kind(unseen_tenth, "never"),
+    "women_blind": Kind(stratum_blind(), "never"),
+    "site_blind": Kind(stratum_blind("site", 0.25), "never"),
+    "sex_only": Kind(sex_only, "free"),
+    "copies_as_visits": Kind(copies_as_visits, "never"),
+    "one_attacker": Kind(one_attacker, "never"),
+}
