@@ -25,12 +25,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit import Settings, audit, local_executor, read_manifest, write_manifest, write_volume
+from reid_audit import Settings, audit, local_executor
 from reid_audit.attack import list_attacks
+from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.deface import Defacer, EyePlaneCut, FaceBlur, apply_defacer
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import ORIGINAL, AuditResult, ScanRef, Volume
 from reid_audit.surface import SurfaceSettings
+from reid_audit.volume import write_volume
 from reid_audit.work import run_all
 
 

@@ -27,11 +27,12 @@ import numpy as np
 from scipy import ndimage
 from simulate_visits import Contrast, simulate_visit
 
-from reid_audit import ScanRef, Settings, Volume, examine_scan, read_labels, start_engines, write_volume
-from reid_audit.audit import Engines
+from reid_audit import ScanRef, Settings, Volume
+from reid_audit.audit import Engines, examine_scan, start_engines
 from reid_audit.phantom import make_phantom
 from reid_audit.phantom.tissue import MR_CONTRASTS
 from reid_audit.records import ORIGINAL, FaceRecord, Modality
+from reid_audit.volume import read_labels, write_volume
 
 LEVELS = np.geomspace(0.01, 0.6, 20)
 """Shares of the way from air to the brightest tissue."""

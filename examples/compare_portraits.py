@@ -26,22 +26,16 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from reid_audit import (
-    ScanRef,
-    Settings,
-    assess_scores,
-    examine_scan,
-    read_manifest,
-    read_volume,
-    start_engines,
-    write_volume,
-)
+from reid_audit import ScanRef, Settings, assess_scores, read_volume
+from reid_audit.audit import examine_scan, start_engines
+from reid_audit.dataset import read_manifest
 from reid_audit.face import Encoder, make_encoder
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.phantom import make_phantom
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Modality, ReidAuditError, Skin, Status, Volume
 from reid_audit.render import Renderer, frontal_view, make_renderer
 from reid_audit.surface import extract_skin
+from reid_audit.volume import write_volume
 
 TURNED_DEG = 15.0
 
@@ -87,7 +81,7 @@ class Row:
 
 def sum_up(people: str, portrait: str, records: list[FaceRecord]) -> Row:
     """Count the faces that were found, and what they are worth."""
-    scores = compare(records)
+    scores = compare_faces(records)
     control = assess_scores(scores, source=people, draws=100).evidence.controls[0]
     found = sum(record.face.acquired for record in records)
     rank1 = control.search.rank1

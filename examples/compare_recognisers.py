@@ -30,7 +30,7 @@ from reid_audit.accuracy import assess, calibrate_scores
 from reid_audit.accuracy.choose import EncoderChoice, choose_encoder, score_encoder
 from reid_audit.dataset import read_manifest
 from reid_audit.face import Detector, Encoder, make_encoder
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.phantom import make_phantom
 from reid_audit.records import (
     ORIGINAL,
@@ -148,7 +148,7 @@ def compare_encoders(
             records[encoder.name].append(FaceRecord(scan, encode(portrait, encoder)))
         print(f"\r{len(records[encoders[0].name])} scans", end="", file=sys.stderr, flush=True)
     print("\r", end="", file=sys.stderr)
-    tables = {encoder.name: compare(records[encoder.name]) for encoder in encoders}
+    tables = {encoder.name: compare_faces(records[encoder.name]) for encoder in encoders}
     choice = choose_encoder(
         score_encoder(
             encoder.name,

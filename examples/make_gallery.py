@@ -14,18 +14,11 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from reid_audit import (
-    Modality,
-    Portrait,
-    apply_defacer,
-    extract_skin,
-    frontal_view,
-    make_phantom,
-    make_renderer,
-    reference_defacers,
-    save_png,
-)
-from reid_audit.phantom import LABELS
+from reid_audit import Portrait, extract_skin
+from reid_audit.deface import apply_defacer, reference_defacers
+from reid_audit.phantom import LABELS, make_phantom
+from reid_audit.records import Modality
+from reid_audit.render import frontal_view, make_renderer, save_png
 
 SEED = 0
 

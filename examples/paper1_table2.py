@@ -38,21 +38,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from reid_audit import (
-    ORIGINAL,
-    Modality,
-    ScanRef,
-    Settings,
-    audit,
-    deface_study,
-    find_study,
-    local_executor,
-    make_phantom,
-    read_manifest,
-    write_manifest,
-    write_rt_set,
-)
-from reid_audit.records import AttackEvidence, AuditResult, Group, TestResult
+from reid_audit import ScanRef, Settings, audit, local_executor
+from reid_audit.dataset import read_manifest, write_manifest
+from reid_audit.deface import deface_study, find_study
+from reid_audit.phantom import make_phantom, write_rt_set
+from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, Group, Modality, TestResult
 from reid_audit.report import estimate_text, rank1_text, rate_text, test_text
 from reid_audit.work import run_all
 

@@ -23,8 +23,11 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from reid_audit import Modality, ScanRef, Volume, apply_defacer, read_labels, write_manifest, write_volume
-from reid_audit.deface import EyePlaneCut
+from reid_audit import ScanRef, Volume
+from reid_audit.dataset import write_manifest
+from reid_audit.deface import EyePlaneCut, apply_defacer
+from reid_audit.records import Modality
+from reid_audit.volume import read_labels, write_volume
 
 LABEL_VALUES = {"eye_left": 1, "eye_right": 1, "brain": 2, "brainstem": 2}
 

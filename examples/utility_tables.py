@@ -29,33 +29,24 @@ import numpy as np
 from scipy import ndimage
 
 import reid_audit
-from reid_audit import (
-    InputError,
-    Modality,
-    ScanRef,
-    Settings,
-    UtilitySettings,
-    Volume,
-    apply_defacer,
-    local_executor,
-    make_phantom,
-    measure_utility,
-    read_labels,
-    read_manifest,
-    read_volume,
-    reference_defacers,
-    trade_offs,
-    with_utility,
-    write_labels,
-    write_manifest,
-    write_utility,
-    write_volume,
-)
+from reid_audit import InputError, ScanRef, Settings, Volume, local_executor, read_volume
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.utility_words import say_trade_off, say_utility
 from reid_audit.cli.words import out
-from reid_audit.phantom import LABELS
-from reid_audit.utility import compare_masks, cross_conditions
+from reid_audit.dataset import read_manifest, write_manifest
+from reid_audit.deface import apply_defacer, reference_defacers
+from reid_audit.phantom import LABELS, make_phantom
+from reid_audit.records import ORIGINAL, Modality
+from reid_audit.utility import (
+    UtilitySettings,
+    compare_masks,
+    cross_conditions,
+    measure_utility,
+    trade_offs,
+    with_utility,
+    write_utility,
+)
+from reid_audit.volume import read_labels, write_labels, write_volume
 from reid_audit.work import run_all
 
 PTV = 10
@@ -136,7 +127,7 @@ def make_person(person: int, folder: Path, spacing_mm: float, visits: int, seed:
     scans, subject = [], f"p{person:03d}"
     for visit in range(1, visits + 1):
         phantom = make_phantom(person, visit, seed=seed, spacing_mm=spacing_mm)
-        volumes = {reid_audit.ORIGINAL: phantom.volume}
+        volumes = {ORIGINAL: phantom.volume}
         if visit == 1:
             labels, centre = _with_target(phantom.volume, phantom.labels, person)
             write_labels(labels, phantom.volume.voxel_to_ras_mm, folder / "truth" / f"{subject}_1.nii.gz")
@@ -160,7 +151,7 @@ def segment_scan(scan: ScanRef, folder: Path, models: Mapping[str, Ranges]) -> l
     rows = []
     for trained_on, ranges in models.items():
         found = segment(volume, truth, ranges)
-        if trained_on == reid_audit.ORIGINAL:
+        if trained_on == ORIGINAL:
             write_labels(found, volume.voxel_to_ras_mm, folder / "segmentations" / scan.path.name)
         for value in ranges:
             dice = compare_masks(found == value, truth == value, spacing_mm=volume.spacing_mm).dice
@@ -287,7 +278,7 @@ def make_head(path: Path, folder: Path, subject: str) -> tuple[list[ScanRef], li
     intensity = np.where(labels > 0, 40.0, -1000.0) + rng.normal(0, 12, labels.shape)
     volume = Volume(np.rint(intensity).astype(np.float32), affine, Modality.CT)
     steering = _steer(labels, np.asarray(volume.spacing_mm))
-    volumes, lost = {reid_audit.ORIGINAL: volume}, []
+    volumes, lost = {ORIGINAL: volume}, []
     for defacer in reference_defacers():
         try:
             volumes[defacer.name] = apply_defacer(defacer, volume, steering, FOR_DEFACERS).volume

@@ -8,17 +8,11 @@ from pathlib import Path
 import pytest
 from places import SHARED
 
-from reid_audit import (
-    Settings,
-    acquire_faces,
-    local_executor,
-    read_manifest,
-    start_engines,
-    write_demo_cohort,
-)
+from reid_audit import Settings, local_executor
 from reid_audit.attack import choose_attacks
-from reid_audit.audit import Engines
-from reid_audit.dataset import Cohort
+from reid_audit.audit import Engines, acquire_faces, start_engines
+from reid_audit.dataset import Cohort, read_manifest
+from reid_audit.demo import write_demo_cohort
 from reid_audit.records import FaceRecord
 
 

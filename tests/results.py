@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reid_audit import assess_scores, compare
+from reid_audit import assess_scores
 from reid_audit.attack import find_attack
 from reid_audit.audit import describe_scans
 from reid_audit.dataset import Cohort
-from reid_audit.match import merge_scores
+from reid_audit.match import compare, merge_scores
 from reid_audit.records import (
     AuditResult,
     DefaceRun,

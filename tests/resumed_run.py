@@ -15,25 +15,15 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from reid_audit import (
-    Modality,
-    ScanRef,
-    Settings,
-    Store,
-    SurfaceSettings,
-    acquire_faces,
-    cluster_executor,
-    local_executor,
-    read_manifest,
-    start_engines,
-    write_manifest,
-    write_volume,
-)
+from reid_audit import ScanRef, Settings, cluster_executor, local_executor
 from reid_audit.attack import choose_attacks
-from reid_audit.audit import FaceCache
+from reid_audit.audit import FaceCache, acquire_faces, start_engines
+from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.phantom import make_phantom
-from reid_audit.records import ORIGINAL, FaceRecord
-from reid_audit.work import digest_of
+from reid_audit.records import ORIGINAL, FaceRecord, Modality
+from reid_audit.surface import SurfaceSettings
+from reid_audit.volume import write_volume
+from reid_audit.work import Store, digest_of
 
 COARSE = Settings(encoders=("dlib",), renderer="raycast", surface=SurfaceSettings(voxel_mm=3.0))
 

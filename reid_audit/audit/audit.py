@@ -17,7 +17,7 @@ from reid_audit.audit.portraits import PORTRAITS_KEPT, prepare_portraits, write_
 from reid_audit.audit.settings import Engines, Settings, describe_settings, fingerprints_of, start_engines
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, read_manifest, take_subjects
-from reid_audit.match import compare, compare_attacks
+from reid_audit.match import compare_attacks, compare_faces
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
@@ -245,7 +245,7 @@ def calibrate(
     for recogniser in engines.recognisers:
         own = [record for record in records if record.face.encoder == recogniser.name]
         (fingerprint,) = fingerprints_of(replace(engines, recognisers=(recogniser,)), own)
-        calibration = calibrate_scores(compare(own), fingerprint=fingerprint, seed=seed, draws=draws)
+        calibration = calibrate_scores(compare_faces(own), fingerprint=fingerprint, seed=seed, draws=draws)
         # A file of thresholds goes further than the screen: what must be known of its recogniser goes with it.
         notices = [notice for notice in (recogniser.notice, engines.drawing_notice) if notice]
         calibrations.append(replace(calibration, notes=(*notices, *calibration.notes)))

@@ -16,7 +16,7 @@ from reid_audit.audit.settings import Recogniser, Settings, context_of, start_en
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort
 from reid_audit.face import make_encoder
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, Portrait
 
 TIMED_PORTRAITS = 5
@@ -67,7 +67,7 @@ def choose_model(
     for recogniser in engines.recognisers:
         if progress is not None:
             progress("comparing", len(scores), len(engines.recognisers))
-        table = compare([record for record in records if record.face.encoder == recogniser.name])
+        table = compare_faces([record for record in records if record.face.encoder == recogniser.name])
         seconds = time_face(recogniser, portraits)
         score = score_encoder(recogniser.name, table, seconds=seconds, confidence=confidence)
         scores.append(replace(score, stand_in=recogniser.identity.get("stand_in") == "true"))

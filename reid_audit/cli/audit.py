@@ -11,6 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import reid_audit
+from reid_audit.accuracy import read_calibrations, write_calibrations
+from reid_audit.audit import plan_run
 from reid_audit.cli.choosing import (
     CohortArgument,
     ConditionOption,
@@ -51,8 +53,13 @@ from reid_audit.cli.running import (
     start_run,
 )
 from reid_audit.cli.words import err, out, say_calibration, say_plan, say_result, say_unacquired
+from reid_audit.dataset import read_gallery
+from reid_audit.face import check_encoders
+from reid_audit.match import read_score_strata
 from reid_audit.records import prepare_folder
 from reid_audit.report import RESULT_FILE
+from reid_audit.stats import subjects_needed
+from reid_audit.verdict import read_policy
 
 
 def calibrate(
@@ -90,10 +97,10 @@ def calibrate(
         dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
     )
     settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
-    reid_audit.check_encoders(settings.encoders, detector=detector)
+    check_encoders(settings.encoders, detector=detector)
     if dry_run:
         cohort = replace(cohort, scans=cohort.originals)
-        say_plan(reid_audit.plan_run(cohort, settings=settings, attacks=(), store=kept, limit=limit), kept)
+        say_plan(plan_run(cohort, settings=settings, attacks=(), store=kept, limit=limit), kept)
         return
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         calibrations, records, _ = reid_audit.calibrate(
@@ -105,7 +112,7 @@ def calibrate(
             store=run.store,
             limit=limit,
         )
-    reid_audit.write_calibrations(calibrations, output)
+    write_calibrations(calibrations, output)
     for calibration in calibrations:
         encoder = calibration.fingerprint.encoder
         out.print(f"[bold]Recogniser {escape(encoder)}[/]")
@@ -189,17 +196,17 @@ def score(
     cohort = reid_audit.read_cohort(
         dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
     )
-    photos = () if gallery is None else reid_audit.read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
-    limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    thresholds = () if calibration is None else reid_audit.read_calibrations(calibration)
+    photos = () if gallery is None else read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
+    limits = reid_audit.Policy() if policy is None else read_policy(policy)
+    thresholds = () if calibration is None else read_calibrations(calibration)
     settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
     attacks = words_of(attack)
     if dry_run:
-        plan = reid_audit.plan_run(cohort, settings=settings, attacks=attacks, store=kept, limit=limit)
+        plan = plan_run(cohort, settings=settings, attacks=attacks, store=kept, limit=limit)
         say_plan(plan, kept)
         return
     prepare_folder(output, RESULT_FILE, overwrite=overwrite)
-    reid_audit.check_encoders(settings.encoders, detector=detector)
+    check_encoders(settings.encoders, detector=detector)
     with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
         result = reid_audit.audit(
             cohort,
@@ -246,8 +253,8 @@ def stats(
 
     Example: [bold]reid-audit stats distances.csv -o result[/]
     """
-    limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    scores, strata = reid_audit.read_scores(distances), reid_audit.read_score_strata(distances)
+    limits = reid_audit.Policy() if policy is None else read_policy(policy)
+    scores, strata = reid_audit.read_scores(distances), read_score_strata(distances)
     if output is not None:
         prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     with err.status("weighing"):
@@ -270,7 +277,7 @@ def plan(
     """
     table = Table("people who match after defacing", "people needed")
     for matches in range(most_matches + 1):
-        table.add_row(str(matches), str(reid_audit.subjects_needed(max_rate, confidence, matches)))
+        table.add_row(str(matches), str(subjects_needed(max_rate, confidence, matches)))
     out.print(table)
     out.print(
         f"So many matches among so many people bound the match rate below {max_rate:.3g} "

@@ -11,6 +11,7 @@ from rich.markup import escape
 from typer.core import TyperCommand
 
 import reid_audit
+from reid_audit.accuracy import read_calibrations
 from reid_audit.bids_app import PAGE_FILE, check_dataset, keep_labels, run_group, run_participants
 from reid_audit.cli.choosing import (
     ConditionOption,
@@ -36,7 +37,8 @@ from reid_audit.cli.options import (
 from reid_audit.cli.running import LogOption, SchedulerOption, start_run
 from reid_audit.cli.words import out, say_result, say_unacquired
 from reid_audit.records import InputError
-from reid_audit.work import default_workers
+from reid_audit.verdict import read_policy
+from reid_audit.work import Store, default_workers
 from reid_audit.work.local import WORKER_BYTES
 
 
@@ -160,9 +162,9 @@ def bids(
     whole = reid_audit.read_cohort(bids_dir, choice=choice, layout="bids", allow_outside=allow_outside)
     cohort = keep_labels(whole, participant_label or (), session_label or ())
     settings, attacks = settings_of(encoder, detector, renderer, level), words_of(attack)
-    limits = reid_audit.Policy() if policy is None else reid_audit.read_policy(policy)
-    thresholds = () if calibration is None else reid_audit.read_calibrations(calibration)
-    store = reid_audit.Store(work_dir)
+    limits = reid_audit.Policy() if policy is None else read_policy(policy)
+    thresholds = () if calibration is None else read_calibrations(calibration)
+    store = Store(work_dir)
     with start_run(workers=_workers(n_procs, mem_mb), scheduler=scheduler, store=store, log=log) as run:
         if analysis is Analysis.PARTICIPANT:
             records = run_participants(

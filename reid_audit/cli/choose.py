@@ -9,8 +9,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-import reid_audit
+from reid_audit import local_executor
 from reid_audit.accuracy.choose import EncoderChoice, write_choice
+from reid_audit.audit.choose import choose_model as choose
 from reid_audit.cli.options import (
     DetectorOption,
     LevelOption,
@@ -24,6 +25,8 @@ from reid_audit.cli.options import (
     words_of,
 )
 from reid_audit.cli.words import out
+from reid_audit.dataset import read_manifest
+from reid_audit.face import check_encoders
 from reid_audit.report import estimate_text, rate_text
 
 
@@ -53,10 +56,10 @@ def choose_model(
 
     Example: [bold]reid-audit choose-model manifest.csv --encoders dlib,onnx:model.onnx -o choice[/]
     """
-    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
-    reid_audit.check_encoders(words_of(encoders), detector=detector)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
-        choice = reid_audit.choose_model(
+    cohort = read_manifest(manifest, allow_outside=allow_outside)
+    check_encoders(words_of(encoders), detector=detector)
+    with local_executor(workers) as executor, show_progress() as progress:
+        choice = choose(
             cohort,
             settings=settings_of(encoders, detector, renderer, level),
             executor=executor,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-import reid_audit
+from reid_audit.dataset import Choice
 from reid_audit.records import InputError
 
 _PANEL = "Which scans"
@@ -97,9 +97,9 @@ def choice_of(
     where: list[str] | None,
     derivative: list[str] | None,
     condition: list[str] | None,
-) -> reid_audit.Choice:
+) -> Choice:
     """Return the choice that the options stand for."""
-    return reid_audit.Choice(
+    return Choice(
         suffix=suffix,
         run=run,
         where=tuple(_pairs_of("--where", where)),

@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-import reid_audit
 from reid_audit.accuracy import rank_defacers
 from reid_audit.cli.options import OverwriteOption
 from reid_audit.cli.words import COLOURS, out
+from reid_audit.deface import read_defacing
 from reid_audit.records import Comparison, DefaceRun, UtilityValue, prepare_folder
 from reid_audit.report import (
     COMPARISON_FILE,
@@ -24,6 +24,7 @@ from reid_audit.report import (
     read_result,
     write_comparison,
 )
+from reid_audit.utility import read_utility
 
 
 def compare(
@@ -54,8 +55,8 @@ def compare(
     compare_results(
         results,
         output,
-        defacing=() if defacing is None else reid_audit.read_defacing(defacing),
-        utility=() if utility is None else reid_audit.read_utility(utility).values,
+        defacing=() if defacing is None else read_defacing(defacing),
+        utility=() if utility is None else read_utility(utility).values,
         cost=cost,
         overwrite=overwrite,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-import reid_audit
+from reid_audit.audit import find_eyes
 from reid_audit.cli.deface_tools import MANIFEST_ENDINGS, deface_many, list_tools
 from reid_audit.cli.options import (
     DetectorOption,
@@ -21,6 +21,7 @@ from reid_audit.cli.options import (
     words_of,
 )
 from reid_audit.cli.words import out
+from reid_audit.deface import DefacedStudy, StructureNames, deface_files, deface_study, find_study
 from reid_audit.records import InputError
 
 EYE_PLANE = "eye-plane"
@@ -28,9 +29,9 @@ EYE_PLANE = "eye-plane"
 
 def _names_of(
     eyes: list[str] | None, removed: list[str] | None, targets: list[str] | None, brain: list[str] | None
-) -> reid_audit.StructureNames:
-    usual = reid_audit.StructureNames()
-    return reid_audit.StructureNames(
+) -> StructureNames:
+    usual = StructureNames()
+    return StructureNames(
         eyes=tuple(eyes or usual.eyes),
         removed=tuple(removed or usual.removed),
         targets=tuple(targets or usual.targets),
@@ -170,21 +171,19 @@ def deface(
         )
         return
     names = _names_of(eye_names, removed_names, target_names, brain_names)
-    study = reid_audit.find_study(scan, structures=structures, doses=dose or ()) if scan.is_dir() else None
+    study = find_study(scan, structures=structures, doses=dose or ()) if scan.is_dir() else None
     eyes = None
     if eyes_from_portrait:
         place = scan if study is None else study.images[0].parent
-        eyes = reid_audit.find_eyes(place, settings=settings_of(encoder, detector, renderer, None))
+        eyes = find_eyes(place, settings=settings_of(encoder, detector, renderer, None))
     if study is None:
         if structures is not None or dose:
             raise InputError(f"{scan.name}: is no folder; --structures and --dose belong to a DICOM study")
-        written = reid_audit.deface_files(
-            scan, output, labels=labels, label_names=label_names, names=names, eyes_ras_mm=eyes
-        )
+        written = deface_files(scan, output, labels=labels, label_names=label_names, names=names, eyes_ras_mm=eyes)
         _say_cut(written.removed.sum(), written.kept.sum(), ())
     else:
         with show_progress() as progress:
-            done = reid_audit.deface_study(
+            done = deface_study(
                 study,
                 output,
                 names=names,
@@ -207,7 +206,7 @@ def _say_cut(removed: int, kept: int, notes: tuple[str, ...]) -> None:
         out.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
 
 
-def _say_structures(done: reid_audit.DefacedStudy) -> None:
+def _say_structures(done: DefacedStudy) -> None:
     changes = done.structures
     if changes is not None:
         for what, which in (("removed", changes.removed), ("clipped", changes.clipped), ("emptied", changes.emptied)):

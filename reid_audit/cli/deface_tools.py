@@ -13,6 +13,7 @@ import reid_audit
 from reid_audit import deface
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import err, out
+from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.deface import QualitySummary
 from reid_audit.phantom import LABEL_NAMES
 from reid_audit.records import ORIGINAL, DefaceRun, DefacingSummary, InputError, ScanRef, summarise_defacing
@@ -52,7 +53,7 @@ def _read_scans(
     if place.suffix.lower() not in MANIFEST_ENDINGS:
         name = place.name.removesuffix(".gz").rsplit(".", 1)[0] if place.is_file() else place.name
         return [ScanRef(name, "1", ORIGINAL, place)], None
-    cohort = reid_audit.read_manifest(place, allow_outside=allow_outside)
+    cohort = read_manifest(place, allow_outside=allow_outside)
     absent = [session for session in sessions if session not in cohort.sessions]
     if absent:
         raise InputError(f"--session: nobody has {absent[0]!r}; there are {', '.join(cohort.sessions)}")
@@ -104,7 +105,7 @@ def deface_many(
         )
         examined, notes = deface.examine_scans(found, executor=executor, progress=progress) if quality else ((), ())
     manifest = folder / "manifest.csv"
-    reid_audit.write_manifest(manifest, found, None if cohort is None else cohort.strata)
+    write_manifest(manifest, found, None if cohort is None else cohort.strata)
     deface.write_defacing(runs, folder / deface.DEFACING_FILE)
     _say_failures(runs)
     _say_summary(summarise_defacing(runs))

@@ -25,7 +25,8 @@ from reid_audit.cli.choosing import (
 )
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import out
-from reid_audit.records import Group, InputError
+from reid_audit.dataset import Aside, salt_home, take_inventory, write_manifest
+from reid_audit.records import ORIGINAL, Group, InputError
 
 EXIT_ASKED = 2
 LAYOUTS = {"manifest": "a manifest", "BIDS": "a BIDS dataset", "DICOM": "a tree of DICOM files"}
@@ -59,7 +60,7 @@ def inventory(
     if output is not None and output.exists() and not overwrite:
         raise InputError(f"{output.name} is there already; give another file or --overwrite")
     with show_progress() as progress:
-        found = reid_audit.take_inventory(
+        found = take_inventory(
             path,
             choice=choice_of(suffix, which_run, where, derivative, condition),
             layout=layout,
@@ -72,7 +73,7 @@ def inventory(
         _say_cohort(found.cohort)
     _say_aside(found.aside)
     if found.layout == "DICOM":
-        salt = str(salt_file or reid_audit.salt_home())
+        salt = str(salt_file or salt_home())
         out.print(f"People have pseudonyms; who has the salt can undo them: {escape(salt)}", soft_wrap=True)
     for note in found.notes:
         out.print(f"[yellow]Note:[/] {escape(note)}")
@@ -83,11 +84,11 @@ def inventory(
     if output is None:
         out.print("Write it as a manifest with -o manifest.csv, or give the same options to `calibrate` and `score`.")
         return
-    reid_audit.write_manifest(output, found.cohort.scans, found.cohort.strata)
+    write_manifest(output, found.cohort.scans, found.cohort.strata)
     folder = output.parent.resolve()
     outside = any(not scan.path.resolve().is_relative_to(folder) for scan in found.cohort.scans)
     out.print(f"Manifest (private: it says where the scans are): {escape(str(output))}", soft_wrap=True)
-    command = "calibrate" if found.cohort.conditions == (reid_audit.ORIGINAL,) else "score"
+    command = "calibrate" if found.cohort.conditions == (ORIGINAL,) else "score"
     target = "calibration.json" if command == "calibrate" else "result"
     flag = " --allow-outside" if outside else ""
     out.print(f"Next: reid-audit {command} {escape(shlex.quote(str(output)))}{flag} -o {target}", soft_wrap=True)
@@ -123,7 +124,7 @@ def _say_cohort(cohort: reid_audit.Cohort) -> None:
     out.print(pairs)
 
 
-def _say_aside(aside: tuple[reid_audit.Aside, ...]) -> None:
+def _say_aside(aside: tuple[Aside, ...]) -> None:
     if not aside:
         return
     table = Table("count", "what", "why", title="Set aside", title_justify="left")

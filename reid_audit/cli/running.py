@@ -22,6 +22,7 @@ import reid_audit
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import err
 from reid_audit.records import InputError, ReidAuditError
+from reid_audit.work import Store
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -61,14 +62,14 @@ class Run:
 
     executor: Executor
     progress: Callable[[str, int, int], None]
-    store: reid_audit.Store | None
+    store: Store | None
 
 
-def open_store(folder: Path | None, no_store: bool) -> reid_audit.Store | None:
+def open_store(folder: Path | None, no_store: bool) -> Store | None:
     """Return the store that the options stand for."""
     if no_store and folder is not None:
         raise InputError("--store and --no-store exclude each other; give one of them")
-    return None if no_store else reid_audit.Store(folder)
+    return None if no_store else Store(folder)
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def start_run(
     *,
     workers: int | None,
     scheduler: str | None = None,
-    store: reid_audit.Store | None = None,
+    store: Store | None = None,
     log: Path | None = None,
 ) -> Iterator[Run]:
     """Start what a long command needs, and end it cleanly: also after Ctrl-C and after a batch system's SIGTERM."""
@@ -99,7 +100,7 @@ def _open_executor(workers: int | None, scheduler: str | None) -> AbstractContex
 
 
 @contextmanager
-def _stop_cleanly(store: reid_audit.Store | None) -> Iterator[None]:
+def _stop_cleanly(store: Store | None) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into one sentence and an exit code."""
     code = EXIT_INTERRUPTED
 

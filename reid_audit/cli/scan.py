@@ -9,8 +9,11 @@ import typer
 from rich.markup import escape
 
 import reid_audit
+from reid_audit.audit import render_scan
 from reid_audit.cli.options import DetectorOption, EncoderOption, LevelOption, RendererName, RendererOption, settings_of
 from reid_audit.cli.words import err, out
+from reid_audit.render import save_png
+from reid_audit.surface import write_mesh
 
 
 def render(
@@ -32,13 +35,13 @@ def render(
     Example: [bold]reid-audit render scan.nii.gz -o portrait.png --azimuth 20[/]
     """
     with err.status("drawing"):
-        portrait, face, findings = reid_audit.render_scan(
+        portrait, face, findings = render_scan(
             volume,
             azimuth_deg=azimuth,
             elevation_deg=elevation,
             settings=settings_of(encoder, detector, renderer, level),
         )
-        reid_audit.save_png(portrait, output)
+        save_png(portrait, output)
     found = face.reason or "found"
     score = "" if face.confidence != face.confidence else f", detector score {face.confidence:.2f}"
     out.print(
@@ -61,7 +64,7 @@ def mesh(
     """
     with err.status("meshing"):
         skin = reid_audit.extract_skin(reid_audit.read_volume(volume), level=level)
-        reid_audit.write_mesh(skin, output)
+        write_mesh(skin, output)
     out.print(f"{escape(str(output))}: {len(skin.faces)} triangles, level {skin.level:g}", soft_wrap=True)
     for finding in skin.checks:
         out.print(f"  {finding.severity}: {escape(finding.text)}")

@@ -9,8 +9,8 @@ import typer
 from rich.filesize import decimal
 from rich.markup import escape
 
-import reid_audit
 from reid_audit.cli.words import out
+from reid_audit.work import Store
 
 store_app = typer.Typer(
     help="Look at, shrink or empty the private folder of finished faces.", no_args_is_help=True, rich_markup_mode="rich"
@@ -23,7 +23,7 @@ FolderOption = Annotated[
 ]
 
 
-def _say_store(store: reid_audit.Store) -> None:
+def _say_store(store: Store) -> None:
     info = store.info()
     size = f"{decimal(info.size_bytes)} of at most {decimal(info.max_bytes)}"
     out.print(f"{info.entries} entries, {size}, in {escape(str(info.folder))}", soft_wrap=True)
@@ -35,7 +35,7 @@ def info_store(folder: FolderOption = None) -> None:
 
     Example: [bold]reid-audit store info[/]
     """
-    _say_store(reid_audit.Store(folder))
+    _say_store(Store(folder))
 
 
 @store_app.command("prune")
@@ -50,7 +50,7 @@ def prune_store(
 
     Example: [bold]reid-audit store prune --max-mb 100[/]
     """
-    store = reid_audit.Store(folder)
+    store = Store(folder)
     dropped = store.prune(None if max_megabytes is None else int(max_megabytes * 1e6))
     out.print(f"{dropped} entries dropped")
     _say_store(store)
@@ -62,5 +62,5 @@ def clear_store(folder: FolderOption = None) -> None:
 
     Example: [bold]reid-audit store clear[/]
     """
-    store = reid_audit.Store(folder)
+    store = Store(folder)
     out.print(f"{store.clear()} entries dropped from {escape(str(store.folder))}", soft_wrap=True)

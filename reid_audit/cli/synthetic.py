@@ -24,6 +24,9 @@ from reid_audit.cli.options import (
 )
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import out, say_result
+from reid_audit.demo import run_demo
+from reid_audit.face import check_encoders
+from reid_audit.phantom import write_bids_cohort, write_cohort, write_rt_cohort
 from reid_audit.records import InputError, Modality
 
 
@@ -48,9 +51,9 @@ def demo(
     Example: [bold]reid-audit demo --subjects 30[/]
     """
     settings = settings_of(encoder, detector, renderer, None)
-    reid_audit.check_encoders(settings.encoders, detector=detector)
+    check_encoders(settings.encoders, detector=detector)
     with start_run(workers=workers) as run:
-        result = reid_audit.run_demo(
+        result = run_demo(
             subjects=subjects,
             modality=modality,
             settings=settings,
@@ -83,7 +86,7 @@ def phantom(
         raise InputError(f"--dicom writes radiotherapy studies of CT; got --modality {modality}.")
     with show_progress() as progress:
         if dicom:
-            manifest = reid_audit.write_rt_cohort(
+            manifest = write_rt_cohort(
                 out_dir,
                 subjects=subjects,
                 visits=visits,
@@ -92,7 +95,7 @@ def phantom(
             )
             out.print(f"{subjects} people, {visits} studies each: {escape(str(manifest))}", soft_wrap=True)
             return
-        write = reid_audit.write_bids_cohort if bids else reid_audit.write_cohort
+        write = write_bids_cohort if bids else write_cohort
         place = write(
             out_dir,
             subjects=subjects,

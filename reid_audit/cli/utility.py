@@ -13,14 +13,19 @@ import reid_audit
 from reid_audit.cli.options import ManifestArgument, OverwriteOption, WorkersOption, show_progress, words_of
 from reid_audit.cli.utility_words import say_trade_off, say_utility
 from reid_audit.cli.words import out
+from reid_audit.dataset import read_manifest
 from reid_audit.records import AuditResult, InputError, prepare_folder, write_private
-from reid_audit.report import RESULT_FILE
+from reid_audit.report import RESULT_FILE, result_from_json, result_to_json
 from reid_audit.utility import (
     UTILITY_FILE,
     UtilitySettings,
     cross_conditions,
+    measure_utility,
     read_label_names,
     read_model_scores,
+    trade_offs,
+    with_utility,
+    write_utility,
 )
 
 
@@ -37,7 +42,7 @@ def _aliases_of(given: Sequence[str]) -> dict[str, str]:
 def _read_audit(path: Path) -> AuditResult:
     path = path / RESULT_FILE if path.is_dir() else path
     try:
-        return reid_audit.result_from_json(path.read_text(encoding="utf-8"))
+        return result_from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name}: cannot be read; --audit takes the {RESULT_FILE} of an audit") from error
 
@@ -103,7 +108,7 @@ def utility(
 
     Example: [bold]reid-audit utility manifest.csv --segmentations labels -o utility[/]
     """
-    cohort = reid_audit.read_manifest(manifest, allow_outside=allow_outside)
+    cohort = read_manifest(manifest, allow_outside=allow_outside)
     settings = UtilitySettings(
         tolerance_mm=tolerance,
         brain=tuple(words_of(brain)),
@@ -115,7 +120,7 @@ def utility(
     matrix = None if models is None else cross_conditions(read_model_scores(models))
     prepare_folder(output, UTILITY_FILE, overwrite=overwrite)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
-        found = reid_audit.measure_utility(
+        found = measure_utility(
             cohort,
             segmentations=segmentations,
             doses=doses,
@@ -125,11 +130,11 @@ def utility(
             executor=executor,
             progress=progress,
         )
-    written = reid_audit.write_utility(found, output, overwrite=overwrite)
+    written = write_utility(found, output, overwrite=overwrite)
     say_utility(found)
     if audited is not None:
-        joined = reid_audit.with_utility(audited, found.values)
-        say_trade_off(reid_audit.trade_offs(joined))
-        write_private(output / RESULT_FILE, reid_audit.result_to_json(joined))
+        joined = with_utility(audited, found.values)
+        say_trade_off(trade_offs(joined))
+        write_private(output / RESULT_FILE, result_to_json(joined))
         out.print(f"Audit with its cost: {escape(str(output / RESULT_FILE))}", soft_wrap=True)
     out.print(f"Result: {escape(str(written))}", soft_wrap=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-import reid_audit
+from reid_audit import weights
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import out, say_block
 
@@ -20,7 +20,7 @@ weights_app = typer.Typer(
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Take the new file where another one is recorded.")]
 
 
-def _say_weights(files: Sequence[reid_audit.WeightsFile]) -> None:
+def _say_weights(files: Sequence[weights.WeightsFile]) -> None:
     for file in files:
         size = "" if file.size_bytes is None else f"{file.size_bytes / 1e6:.1f} MB"
         digest = "no digest published or recorded yet"
@@ -37,8 +37,8 @@ def list_weights() -> None:
 
     Example: [bold]reid-audit weights list[/]
     """
-    out.print(f"Files are looked for in {escape(str(reid_audit.weights_home()))}", soft_wrap=True)
-    _say_weights(reid_audit.list_weights())
+    out.print(f"Files are looked for in {escape(str(weights.weights_home()))}", soft_wrap=True)
+    _say_weights(weights.list_weights())
 
 
 def _move_bytes(progress: Callable[[str, int, int], None], name: str, done: int, total: int | None) -> None:
@@ -57,7 +57,7 @@ def fetch_weights(
     for name in names:
         with show_progress() as progress:
             move = partial(_move_bytes, progress, name)
-            path = reid_audit.fetch_weights(name, override=replace, progress=move)
+            path = weights.fetch_weights(name, override=replace, progress=move)
         out.print(f"{escape(name)}: {escape(str(path))}", soft_wrap=True)
 
 
@@ -72,7 +72,7 @@ def import_weights(
 
     Example: [bold]reid-audit weights import /media/stick[/]
     """
-    for path in reid_audit.import_weights(source, override=replace):
+    for path in weights.import_weights(source, override=replace):
         out.print(f"imported {escape(str(path))}", soft_wrap=True)
 
 
@@ -86,7 +86,7 @@ def verify_weights(
 
     Example: [bold]reid-audit weights verify[/]
     """
-    files = reid_audit.verify_weights(names)
+    files = weights.verify_weights(names)
     _say_weights(files)
     wrong = [file for file in files if file.state.value == "wrong"]
     out.print(f"{len(files)} files, {len(wrong)} wrong")

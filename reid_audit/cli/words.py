@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from reid_audit import RunPlan, Store
+from reid_audit.audit import RunPlan
 from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, Status
 from reid_audit.report import (
     compare_attackers,
@@ -27,6 +27,7 @@ from reid_audit.report import (
     result_to_json,
     test_text,
 )
+from reid_audit.work import Store
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)

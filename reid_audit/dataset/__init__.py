@@ -20,7 +20,7 @@ condition
 
 Which pairs
 -----------
-The rule is that of `reid_audit.match.compare`. With *visits* = the sessions in which anybody has an original:
+The rule is that of `reid_audit.compare_faces`. With *visits* = the sessions in which anybody has an original:
 
 ========================== =======================================================================================
 same                       original(i, a) -> original(i, b), a before b
@@ -37,16 +37,26 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 
 from __future__ import annotations
 
-from reid_audit.dataset.bids import read_description as read_description
-from reid_audit.dataset.candidates import Aside as Aside
-from reid_audit.dataset.candidates import Choice as Choice
-from reid_audit.dataset.candidates import Inventory as Inventory
-from reid_audit.dataset.cohort import Cohort as Cohort
-from reid_audit.dataset.cohort import split_strata as split_strata
-from reid_audit.dataset.cohort import take_subjects as take_subjects
-from reid_audit.dataset.gallery import read_gallery as read_gallery
-from reid_audit.dataset.inventory import read_cohort as read_cohort
-from reid_audit.dataset.inventory import take_inventory as take_inventory
-from reid_audit.dataset.manifest import read_manifest as read_manifest
-from reid_audit.dataset.manifest import write_manifest as write_manifest
-from reid_audit.dataset.pseudonym import salt_home as salt_home
+from reid_audit.dataset.bids import read_description
+from reid_audit.dataset.candidates import Aside, Choice, Inventory
+from reid_audit.dataset.cohort import Cohort, split_strata, take_subjects
+from reid_audit.dataset.gallery import read_gallery
+from reid_audit.dataset.inventory import read_cohort, take_inventory
+from reid_audit.dataset.manifest import read_manifest, write_manifest
+from reid_audit.dataset.pseudonym import salt_home
+
+__all__ = [
+    "Aside",
+    "Choice",
+    "Cohort",
+    "Inventory",
+    "read_cohort",
+    "read_description",
+    "read_gallery",
+    "read_manifest",
+    "salt_home",
+    "split_strata",
+    "take_inventory",
+    "take_subjects",
+    "write_manifest",
+]

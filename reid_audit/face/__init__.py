@@ -25,9 +25,8 @@ from reid_audit import weights
 from reid_audit.face._detectors import KINDS, check_package
 from reid_audit.face._models import RECOGNISERS
 from reid_audit.face._onnx import PREFIX, OnnxEmbedder, find_model, read_handover
-from reid_audit.face._parts import Detector as Detector
-from reid_audit.face._parts import Embedder, FaceEncoder, SharedDetector
-from reid_audit.face.distances import cosine_distances as cosine_distances
+from reid_audit.face._parts import Detector, Embedder, FaceEncoder, SharedDetector
+from reid_audit.face.distances import cosine_distances
 from reid_audit.records import Face, InputError, Portrait, WeightsError
 
 STAGE_VERSION = 1
@@ -285,6 +284,28 @@ def make_encoder(
     return _assemble(name, detectors[detector], notice)
 
 
+def encode_face(portrait: Portrait, encoder: str = "auto", *, detector: str = "auto") -> Face:
+    """Encode the face of one portrait; who encodes many keeps the encoder of `make_encoder`.
+
+    Parameters
+    ----------
+    portrait : Portrait
+    encoder, detector : str
+        As `make_encoder` takes them.
+
+    Returns
+    -------
+    Face
+        No face, or several, is a status of it and no error.
+
+    Raises
+    ------
+    InputError, WeightsError, EngineError
+        As `make_encoder`.
+    """
+    return make_encoder(encoder, detector=detector).encode(portrait)
+
+
 def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") -> None:
     """Raise what `make_encoder` would raise for names, files and packages that are not there; loads and reads nothing.
 
@@ -302,3 +323,20 @@ def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") 
     """
     for name in names:
         _resolve(name, detector)
+
+
+__all__ = [
+    "DETECTORS",
+    "DETECTORS_OF",
+    "DETECTORS_OF_ONNX",
+    "STAGE_VERSION",
+    "Detector",
+    "Encoder",
+    "check_encoders",
+    "cosine_distances",
+    "encode_face",
+    "make_detector",
+    "make_embedder",
+    "make_encoder",
+    "name_encoder",
+]

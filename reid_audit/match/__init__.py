@@ -27,15 +27,24 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 ========================== =============================================================================
 """
 
-from reid_audit.face import cosine_distances as cosine_distances
-from reid_audit.match.attackers import compare_attacks as compare_attacks
-from reid_audit.match.attackers import compare_photographs as compare_photographs
-from reid_audit.match.gallery import GallerySearch as GallerySearch
-from reid_audit.match.gallery import search_gallery as search_gallery
-from reid_audit.match.gallery import summarise_pairs as summarise_pairs
-from reid_audit.match.pairs import compare as compare
-from reid_audit.match.pairs import merge_scores as merge_scores
-from reid_audit.match.summary import DistanceSummary as DistanceSummary
-from reid_audit.match.tables import read_score_strata as read_score_strata
-from reid_audit.match.tables import read_scores as read_scores
-from reid_audit.match.tables import write_scores as write_scores
+from reid_audit.face import cosine_distances
+from reid_audit.match.attackers import compare_attacks, compare_photographs
+from reid_audit.match.gallery import GallerySearch, search_gallery, summarise_pairs
+from reid_audit.match.pairs import compare_faces, merge_scores
+from reid_audit.match.summary import DistanceSummary
+from reid_audit.match.tables import read_score_strata, read_scores, write_scores
+
+__all__ = [
+    "DistanceSummary",
+    "GallerySearch",
+    "compare_attacks",
+    "compare_faces",
+    "compare_photographs",
+    "cosine_distances",
+    "merge_scores",
+    "read_score_strata",
+    "read_scores",
+    "search_gallery",
+    "summarise_pairs",
+    "write_scores",
+]

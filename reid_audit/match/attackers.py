@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side
-from reid_audit.match.pairs import compare, merge_scores
+from reid_audit.match.pairs import compare_faces, merge_scores
 from reid_audit.records import ORIGINAL, FaceRecord, Group, ScanRef, ScoreTable, natural_key
 
 _ORIGINALS = (Group.SAME.value, Group.DIFFERENT.value)
@@ -37,7 +37,7 @@ def compare_attacks(
         attacker that sees originals in its own way has its own. A defaced gallery has rows only where people have two
         defaced visits.
     """
-    baseline = compare(records)
+    baseline = compare_faces(records)
     tables = [baseline]
     for attack in attacks:
         if attack.gallery is Gallery.DEFACED:
@@ -45,7 +45,7 @@ def compare_attacks(
             renamed = both["attack"].cat.rename_categories({BASELINE.name: attack.name})
             tables.append(ScoreTable(both.assign(attack=renamed)))
         elif not attack.baseline:
-            table = compare(records, attack=attack)
+            table = compare_faces(records, attack=attack)
             if attack.sees is Side.RELEASE:
                 table = ScoreTable(table.frame[~table.frame["group"].isin(_ORIGINALS)])
             tables.append(table)
@@ -66,7 +66,7 @@ def compare_photographs(records: Sequence[FaceRecord], photographs: Sequence[Fac
         replace(record, scan=replace(record.scan, condition=_PROBE)) if record.scan.condition == ORIGINAL else record
         for record in records
     ]
-    frame = compare([*probes, *_references(photographs)], attack=PHOTOS).frame
+    frame = compare_faces([*probes, *_references(photographs)], attack=PHOTOS).frame
     frame = frame[frame["group"].isin([Group.DEFACED_SAME.value, Group.DEFACED_DIFFERENT.value])]
     of_original = frame["condition"] == _PROBE
     mated = frame["group"] == Group.DEFACED_SAME.value

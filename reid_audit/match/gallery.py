@@ -1,6 +1,6 @@
 """Galleries larger than memory: every probe against every reference, block by block, and only what is asked for kept.
 
-The table of `reid_audit.match.compare` holds one row per comparison; here memory grows with the number of faces, not of
+The table of `reid_audit.compare_faces` holds one row per comparison; here memory grows with the number of faces, not of
 pairs. What comes out is exact: counts, moments, extremes, ranks, nearest references and AUC are those of the full
 table. Only quantiles are read off a histogram, whose bins are 2e-6 wide.
 

@@ -183,7 +183,7 @@ def _tabulate(cohort: _Cohort, attack: Attack, encoder: str) -> ScoreTable:
     return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS), copy=False))
 
 
-def compare(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> ScoreTable:
+def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> ScoreTable:
     """Compare every two faces that the module's table of pairs names.
 
     Parameters

@@ -31,7 +31,7 @@ class PairCount:
     condition : str
         Of the probe; ``"original"`` for same and different.
     possible : int
-        Pairs whose two scans are in the manifest: the rows that `reid_audit.match.compare` will give.
+        Pairs whose two scans are in the manifest: the rows that `reid_audit.compare_faces` will give.
     missing : int
         Further pairs that there would be, had every subject a scan wherever somebody has one.
     reasons : tuple of str

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from reid_audit.records import EngineError, InputError, Portrait
+from reid_audit.records import EngineError, InputError, Portrait, Skin, View
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
@@ -66,6 +66,30 @@ def make_renderer(name: str = "auto") -> Renderer:
     return VtkRenderer()
 
 
+def render_portrait(
+    skin: Skin, view: View | None = None, *, renderer: str = "auto", lighting: Lighting = Lighting()
+) -> Portrait:
+    """Draw one portrait; who draws many keeps the renderer of `make_renderer` open.
+
+    Parameters
+    ----------
+    skin : Skin
+    view : View, optional
+        The frontal one by default.
+    renderer : {"auto", "vtk", "pyrender", "raycast"}
+    lighting : Lighting
+
+    Raises
+    ------
+    RenderError
+        Where the skin has no pose or nothing of it can be seen.
+    EngineError, InputError
+        As `make_renderer`.
+    """
+    with make_renderer(renderer) as engine:
+        return engine.render(skin, view or find_frontal_view(skin), lighting=lighting)
+
+
 def save_png(portrait: Portrait, path: Path) -> None:
     """Write a portrait for its owner's eyes only (mode 0600): it is biometric data."""
     from PIL import Image
@@ -94,6 +118,7 @@ __all__ = [
     "frontal_view",
     "make_renderer",
     "pick_on_skin",
+    "render_portrait",
     "save_png",
     "turn_view",
     "views_around",

@@ -35,8 +35,7 @@ from reid_audit.volume.air import PADDING_HU
 from reid_audit.volume.dicom import read_dicom
 from reid_audit.volume.files import read_itk, read_nibabel
 from reid_audit.volume.stored import Stored, check_affine, corner_shift_mm, ending, quiet
-from reid_audit.volume.write import write_labels as write_labels
-from reid_audit.volume.write import write_volume as write_volume
+from reid_audit.volume.write import write_labels, write_volume
 
 MAX_HU = 3071.0
 """The upper end of what a CT keeps: 12 bits, as scanners store it."""
@@ -244,3 +243,13 @@ def check_same_grid(original: Volume | Grid, defaced: Volume | Grid, *, toleranc
 
 STAGE_VERSION = 1
 """Raise when the same file gives another volume; kept faces are then made anew."""
+
+__all__ = [
+    "MAX_HU",
+    "STAGE_VERSION",
+    "check_same_grid",
+    "read_labels",
+    "read_volume",
+    "write_labels",
+    "write_volume",
+]

@@ -23,7 +23,7 @@ from reid_audit.accuracy import (
 )
 from reid_audit.accuracy.strata import suppress
 from reid_audit.attack import find_attack
-from reid_audit.match import compare, merge_scores, read_scores, write_scores
+from reid_audit.match import compare_faces, merge_scores, read_scores, write_scores
 from reid_audit.records import (
     CalibrationError,
     Evidence,
@@ -89,7 +89,7 @@ def test_a_match_needs_less_than_the_threshold() -> None:
 
 
 def test_cmc_of_the_whole_gallery_is_one() -> None:
-    evidence, _ = make_evidence(compare(make_faces(12, {"cut": 5.0})))
+    evidence, _ = make_evidence(compare_faces(make_faces(12, {"cut": 5.0})))
     search = evidence.attack("cut").search
     assert search.cmc_ranks[-1] == search.gallery == 12
     assert search.cmc[-1] == 1
@@ -129,7 +129,7 @@ def test_the_published_distances() -> None:
 
 
 def test_a_good_and_a_useless_defacer() -> None:
-    evidence, _ = make_evidence(compare(make_faces(24, {"none": 0.0, "wipe": 50.0})))
+    evidence, _ = make_evidence(compare_faces(make_faces(24, {"none": 0.0, "wipe": 50.0})))
     none, wipe = evidence.attack("none"), evidence.attack("wipe")
     assert none.match("youden").subjects.value == 1
     assert none.linkability.value == 1
@@ -147,7 +147,7 @@ def test_a_good_and_a_useless_defacer() -> None:
 
 def test_a_shift_of_every_distance_hides_from_the_threshold_and_not_from_linkability() -> None:
     """All defaced distances grow by 0.6: nobody matches, and nearly everybody is found first."""
-    frame = compare(make_faces(24, {"shift": 0.3})).frame.copy()
+    frame = compare_faces(make_faces(24, {"shift": 0.3})).frame.copy()
     defaced = frame["condition"] == "shift"
     frame.loc[defaced, "distance"] = np.minimum(frame.loc[defaced, "distance"] + 0.6, 2)
     attack = make_evidence(ScoreTable(frame))[0].attack("shift")
@@ -158,7 +158,7 @@ def test_a_shift_of_every_distance_hides_from_the_threshold_and_not_from_linkabi
 
 
 def test_a_shift_of_each_person_hides_from_pooled_linkability_and_not_from_searches() -> None:
-    frame = compare(make_faces(40, {"shift": 0.3}, noise=0.9)).frame.copy()
+    frame = compare_faces(make_faces(40, {"shift": 0.3}, noise=0.9)).frame.copy()
     defaced = frame["condition"] == "shift"
     own_shift = frame["probe_subject"].cat.codes.to_numpy() % 10 * 0.5
     squeezed = frame["distance"].to_numpy() * 0.05 + 0.3 * own_shift
@@ -172,7 +172,7 @@ def test_three_ways_of_counting_scans_without_a_face() -> None:
     lost = [f"p{i}/1/cut" for i in range(6)]
     faces = make_faces(20, {"cut": 0.1})
     blind = [r if r.scan.key not in lost else replace(r, face=Face(Status.NO_FACE, "toy")) for r in faces]
-    naive = compare([r for r in blind if r.scan.key[-5:] != "2/cut"])
+    naive = compare_faces([r for r in blind if r.scan.key[-5:] != "2/cut"])
     attack = make_evidence(naive)[0].attack("cut")
     match = attack.match("youden")
     assert (attack.fta.successes, attack.fta.trials) == (6, 20)
@@ -186,13 +186,13 @@ def test_three_ways_of_counting_scans_without_a_face() -> None:
     wiped = make_faces(20, {"cut": 50.0})
     aligned = [w if w.scan.key in lost else r for r, w in zip(faces, wiped, strict=True)]
     part = [r for r in aligned if r.scan.key[-5:] != "2/cut"]
-    both = merge_scores([naive, compare(part, attack=find_attack("aligned"))])
+    both = merge_scores([naive, compare_faces(part, attack=find_attack("aligned"))])
     assert make_evidence(both)[0].attack("cut").match("youden").worst.successes == 14
 
 
 def test_an_original_without_a_face_is_no_credit_to_the_defacer() -> None:
     lost = [f"p{i}/2/original" for i in range(5)]
-    evidence, _ = make_evidence(compare(make_faces(20, {"cut": 0.0}, faceless=lost)))
+    evidence, _ = make_evidence(compare_faces(make_faces(20, {"cut": 0.0}, faceless=lost)))
     attack = evidence.attack("cut")
     assert attack.match("youden").counted.value == 1
     assert attack.match("youden").counted.trials == 40 - 5
@@ -204,7 +204,7 @@ def test_an_original_without_a_face_is_no_credit_to_the_defacer() -> None:
 
 
 def test_no_face_at_all_is_a_guess() -> None:
-    attack = make_evidence(compare(make_faces(30, {"gone": None})))[0].attack("gone")
+    attack = make_evidence(compare_faces(make_faces(30, {"gone": None})))[0].attack("gone")
     assert attack.fta.value == 1
     assert attack.match("youden").subjects.successes == 0
     assert attack.match("youden").worst.value == 1
@@ -216,7 +216,7 @@ def test_no_face_at_all_is_a_guess() -> None:
 
 
 def test_one_visit_rests_on_the_same_scan_and_says_so() -> None:
-    evidence, _ = make_evidence(compare(make_faces(20, {"cut": 0.5}, visits=["1"])))
+    evidence, _ = make_evidence(compare_faces(make_faces(20, {"cut": 0.5}, visits=["1"])))
     attack = evidence.attack("cut")
     assert attack.group is Group.DEFACED_SAME_SCAN
     assert any("flatters" in note for note in attack.notes)
@@ -267,7 +267,7 @@ def test_renaming_people_changes_nothing_but_names() -> None:
     faces = make_faces(14, {"cut": 1.5})
     rename = {f"p{i}": f"q{(i * 5 + 3) % 14}" for i in range(14)}
     renamed = [replace(r, scan=replace(r.scan, subject=rename[r.scan.subject])) for r in faces]
-    one, two = (make_evidence(compare(f))[0].attack("cut") for f in (faces, renamed))
+    one, two = (make_evidence(compare_faces(f))[0].attack("cut") for f in (faces, renamed))
     for m, n in zip(one.matches, two.matches, strict=True):
         if m.threshold == "youden":
             assert m.counted == n.counted
@@ -278,8 +278,8 @@ def test_renaming_people_changes_nothing_but_names() -> None:
 
 
 def test_each_attacker_stands_alone() -> None:
-    naive = compare(make_faces(20, {"cut": 20.0}))
-    stronger = compare(make_faces(20, {"cut": 0.5}), attack=find_attack("aligned")).frame
+    naive = compare_faces(make_faces(20, {"cut": 20.0}))
+    stronger = compare_faces(make_faces(20, {"cut": 0.5}), attack=find_attack("aligned")).frame
     only_defaced = ScoreTable(stronger[stronger["condition"] == "cut"])
     evidence, calibration = make_evidence(merge_scores([naive, only_defaced]))
     assert [c.attack for c in evidence.controls] == ["naive"]  # originals are the same under both
@@ -311,11 +311,11 @@ def test_a_better_attack_never_looks_safer(seed: int, factor: float, several: in
     assert worse.search.mean_rank <= before.search.mean_rank
 
 
-_BETTER = compare(make_faces(12, {"cut": 3.0}, seed=5))
+_BETTER = compare_faces(make_faces(12, {"cut": 3.0}, seed=5))
 
 
 def test_evidence_from_a_file_is_the_same(tmp_path: Path) -> None:
-    table = compare(make_faces(12, {"cut": 1.5}, faceless=["p3/1/cut", "p4/2/original"]))
+    table = compare_faces(make_faces(12, {"cut": 1.5}, faceless=["p3/1/cut", "p4/2/original"]))
     write_scores(table, tmp_path / "scores.csv")
     again = read_scores(tmp_path / "scores.csv")
     assert repr(make_evidence(again)) == repr(make_evidence(table))
@@ -325,14 +325,14 @@ def test_evidence_survives_json() -> None:
     adapter = TypeAdapter(Evidence)
     strata = pd.DataFrame({"sex": ["F", "M"] * 6}, [f"p{i}" for i in range(12)])
     for faces in (make_faces(12, {"cut": 1.5, "gone": None}), make_faces(3, {"cut": 1.0}, visits=["1"]), []):
-        evidence, _ = make_evidence(compare(faces), strata=strata)
+        evidence, _ = make_evidence(compare_faces(faces), strata=strata)
         text = adapter.dump_json(evidence)
         assert b"NaN" not in text
         assert repr(adapter.validate_json(text)) == repr(evidence)
 
 
 def test_a_defaced_gallery_is_measured_too() -> None:
-    defaced_gallery = make_evidence(compare(make_faces(20, {"cut": 0.5})))[0].attack("cut").defaced_gallery
+    defaced_gallery = make_evidence(compare_faces(make_faces(20, {"cut": 0.5})))[0].attack("cut").defaced_gallery
     assert defaced_gallery.value > 0.9
     assert defaced_gallery.subjects == 20
 
@@ -340,7 +340,7 @@ def test_a_defaced_gallery_is_measured_too() -> None:
 def test_small_strata_are_suppressed() -> None:
     faces = make_faces(24, {"cut": 0.0})
     sex = pd.DataFrame({"sex": ["F"] * 12 + ["M"] * 12, "site": ["x"] * 20 + ["y"] * 4}, [f"p{i}" for i in range(24)])
-    evidence, _ = make_evidence(compare(faces), strata=sex)
+    evidence, _ = make_evidence(compare_faces(faces), strata=sex)
     cells = {(c.column, c.value): c for c in evidence.strata}
     assert cells["sex", "F"].subjects == 12
     assert cells["sex", "M"].matches[0].subjects.trials == 12
@@ -365,7 +365,7 @@ def test_who_is_easiest_to_find() -> None:
     mixed = [
         u if r.scan.subject == "p7" and r.scan.condition == "cut" else r for r, u in zip(faces, untouched, strict=True)
     ]
-    table = compare(mixed)
+    table = compare_faces(mixed)
     calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=0, draws=0)
     people = list_subjects(table, calibration)
     assert len(people) == 12
@@ -376,7 +376,7 @@ def test_who_is_easiest_to_find() -> None:
 
 
 def test_permutations_depend_on_the_seed_alone() -> None:
-    table = compare(make_faces(10, {"cut": 3.0}))
+    table = compare_faces(make_faces(10, {"cut": 3.0}))
     calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=0, draws=0)
     one, two = (assess(table, calibration, seed=4, permutations=99) for _ in range(2))
     assert repr(one) == repr(two)
@@ -384,7 +384,7 @@ def test_permutations_depend_on_the_seed_alone() -> None:
 
 def test_every_pair_of_visits_counts_for_its_person() -> None:
     visits = ["1", "2", "3"]
-    attack = make_evidence(compare(make_faces(15, {"cut": 0.0}, visits=visits)))[0].attack("cut")
+    attack = make_evidence(compare_faces(make_faces(15, {"cut": 0.0}, visits=visits)))[0].attack("cut")
     match = attack.match("youden")
     assert (match.counted.trials, match.counted.subjects) == (15 * len(list(product(visits, "ab"))), 15)
     assert (match.subjects.trials, match.subjects.successes) == (15, 15)

@@ -28,7 +28,7 @@ from reid_audit.accuracy import (
     thin,
     write_calibrations,
 )
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.records import (
     CalibrationError,
     FaceRecord,
@@ -146,7 +146,9 @@ def test_a_thinned_curve_keeps_its_ends() -> None:
 
 
 def test_calibration_of_a_cohort() -> None:
-    calibration = calibrate_scores(compare(make_faces(30, {}, noise=1.2)), fingerprint=FINGERPRINT, seed=3, draws=200)
+    calibration = calibrate_scores(
+        compare_faces(make_faces(30, {}, noise=1.2)), fingerprint=FINGERPRINT, seed=3, draws=200
+    )
     assert (calibration.subjects, calibration.same_pairs, calibration.different_pairs) == (30, 30, 435)
     youden = calibration.threshold("youden")
     assert youden.low <= youden.distance <= youden.high
@@ -168,7 +170,7 @@ def test_held_out_rates_do_not_flatter_a_blind_encoder() -> None:
     j = []
     for seed in range(12):
         faces = [replace_vector(f, rng.normal(size=32)) for f in make_faces(20, {}, seed=seed)]
-        youden = calibrate_scores(compare(faces), fingerprint=FINGERPRINT, seed=seed, draws=0).threshold("youden")
+        youden = calibrate_scores(compare_faces(faces), fingerprint=FINGERPRINT, seed=seed, draws=0).threshold("youden")
         j.append((youden.tmr.value - youden.fmr.value, youden.tmr_held_out.value - youden.fmr_held_out.value))
     chosen, held_out = np.nanmean(j, axis=0)
     assert chosen > 0.1  # looks like skill
@@ -181,7 +183,7 @@ def replace_vector(record: FaceRecord, vector: np.ndarray) -> FaceRecord:
 
 def test_held_out_people_have_no_part_in_their_threshold() -> None:
     """Each fold again by hand: no pair that touches it chooses, only pairs within it are judged."""
-    frame = compare(make_faces(15, {}, noise=1.6, seed=4)).frame
+    frame = compare_faces(make_faces(15, {}, noise=1.6, seed=4)).frame
     youden = calibrate_scores(ScoreTable(frame), fingerprint=FINGERPRINT, seed=6, draws=0).threshold("youden")
     fold = dict(zip((f"p{i}" for i in np.random.default_rng(6).permutation(15)), np.arange(15) % 5, strict=True))
     probe, reference = frame["probe_subject"].map(fold).astype(int), frame["reference_subject"].map(fold).astype(int)
@@ -197,7 +199,7 @@ def test_held_out_people_have_no_part_in_their_threshold() -> None:
 
 
 def test_the_same_seed_gives_the_same_calibration() -> None:
-    table = compare(make_faces(12, {}))
+    table = compare_faces(make_faces(12, {}))
     one, two, other = (repr(calibrate_scores(table, fingerprint=FINGERPRINT, seed=s, draws=50)) for s in (1, 1, 2))
     assert one == two
     assert one != other
@@ -206,7 +208,7 @@ def test_the_same_seed_gives_the_same_calibration() -> None:
 def test_calibration_survives_the_file(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     for faces in (make_faces(12, {}), make_faces(3, {}), []):
-        calibration = calibrate_scores(compare(faces), fingerprint=FINGERPRINT, seed=1, draws=50)
+        calibration = calibrate_scores(compare_faces(faces), fingerprint=FINGERPRINT, seed=1, draws=50)
         write_calibrations(calibration, path)
         assert repr(read_calibrations(path)) == repr((calibration,))
         assert "NaN" not in path.read_text()
@@ -226,14 +228,14 @@ def test_a_damaged_calibration_is_named(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(InputError, match=message):
             read_calibrations(path)
-    write_calibrations(calibrate_scores(compare([]), fingerprint=FINGERPRINT, seed=0), path)
+    write_calibrations(calibrate_scores(compare_faces([]), fingerprint=FINGERPRINT, seed=0), path)
     path.write_text(path.read_text().replace('"schema_version": 2', '"schema_version": 99'))
     with pytest.raises(InputError, match="schema version 99"):
         read_calibrations(path)
 
 
 def test_a_calibration_of_other_settings_is_refused() -> None:
-    calibration = calibrate_scores(compare([]), fingerprint=FINGERPRINT, seed=0)
+    calibration = calibrate_scores(compare_faces([]), fingerprint=FINGERPRINT, seed=0)
     assert check_fingerprint(calibration, FINGERPRINT) == ()
     other = replace(FINGERPRINT, encoder="dlib", renderer="vtk")
     with pytest.raises(CalibrationError, match="encoder was 'toy' and is 'dlib'; renderer was 'raycast' and is 'vtk'"):
@@ -243,7 +245,7 @@ def test_a_calibration_of_other_settings_is_refused() -> None:
 
 @pytest.mark.parametrize("visits", [("1",), ("1", "2")])
 def test_far_is_fmr_times_acquired(visits: tuple[str, ...]) -> None:
-    table = compare(make_faces(20, {}, visits=visits, noise=3, faceless=["p3/1/original", "p7/1/original"]))
+    table = compare_faces(make_faces(20, {}, visits=visits, noise=3, faceless=["p3/1/original", "p7/1/original"]))
     calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=0, draws=0)
     t = calibration.threshold("fmr10").distance
     different = table.frame.loc[table.frame["group"] == "different", "distance"]

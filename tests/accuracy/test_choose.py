@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 import stand_ins
 
-from reid_audit import InputError, ScoreTable, Settings, choose_model, read_manifest
+from reid_audit import InputError, Settings
 from reid_audit.accuracy.choose import choose_encoder, read_choice, score_encoder, write_choice
+from reid_audit.audit import choose_model
 from reid_audit.cli import main
-from reid_audit.records import SCORE_COLUMNS
+from reid_audit.dataset import read_manifest
+from reid_audit.records import SCORE_COLUMNS, ScoreTable
 
 
 def table(same, different) -> ScoreTable:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reid_audit import ORIGINAL, Face, FaceRecord, InputError, ScanRef, Skin, Status, View, make_encoder
+from reid_audit import Face, InputError, ScanRef, Skin, Status, View
 from reid_audit.accuracy import measure_crossings
 from reid_audit.attack import (
     Registered,
@@ -25,8 +25,9 @@ from reid_audit.attack import (
 from reid_audit.attack.multiview import average_faces
 from reid_audit.audit import Engines, assess_scores, check_scans
 from reid_audit.dataset import Cohort
+from reid_audit.face import make_encoder
 from reid_audit.match import compare_attacks
-from reid_audit.records import Decision, Finding, Group
+from reid_audit.records import ORIGINAL, Decision, FaceRecord, Finding, Group
 
 
 def _record(subject: str, condition: str = ORIGINAL, *, at: float = 0.0, layout: str = "dlib-5") -> FaceRecord:
@@ -304,7 +305,9 @@ def test_attackers_on_synthetic_heads(demo_faces: tuple[Cohort, Engines, list[Fa
 
 @pytest.mark.slow
 def test_looking_where_the_face_was_found_gives_the_same_vector() -> None:
-    from reid_audit import extract_skin, frontal_view, make_phantom, make_renderer
+    from reid_audit import extract_skin
+    from reid_audit.phantom import make_phantom
+    from reid_audit.render import frontal_view, make_renderer
 
     skin = extract_skin(make_phantom(1, 1).volume)
     encoder = make_encoder("dlib")

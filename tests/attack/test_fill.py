@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_audit import Modality, RenderError, ScanRef, Skin, Volume, extract_skin, make_phantom
+from reid_audit import RenderError, ScanRef, Skin, Volume, extract_skin
 from reid_audit.attack import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import fill_skin
-from reid_audit.phantom import LABELS, PhantomScan, make_average_head
+from reid_audit.phantom import LABELS, PhantomScan, make_average_head, make_phantom
 from reid_audit.portrait import ScanContext
+from reid_audit.records import Modality
 from reid_audit.render import find_frontal_view, find_head_pose
 from reid_audit.render.raycast import RaycastRenderer
 from reid_audit.surface import SurfaceSettings

@@ -9,24 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_audit import (
-    ORIGINAL,
-    Decision,
-    Face,
-    FaceRecord,
-    InputError,
-    Portrait,
-    ScanRef,
-    Settings,
-    Status,
-    read_gallery,
-)
+from reid_audit import Decision, Face, InputError, Portrait, ScanRef, Settings, Status
 from reid_audit.attack import read_photo
 from reid_audit.audit import Engines, assess_scores, check_photographs
 from reid_audit.audit import acquire as acquire_room
 from reid_audit.audit.acquire import examine_photo
-from reid_audit.dataset import Cohort
+from reid_audit.dataset import Cohort, read_gallery
 from reid_audit.match import compare_attacks, compare_photographs
+from reid_audit.records import ORIGINAL, FaceRecord
 
 
 def _photo(path: Path, grey: int = 90) -> Path:

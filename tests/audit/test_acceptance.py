@@ -5,20 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid_audit import (
-    AuditResult,
-    Decision,
-    EngineError,
-    Settings,
-    cosine_distances,
-    extract_skin,
-    frontal_view,
-    local_executor,
-    make_encoder,
-    make_phantom,
-    make_renderer,
-    run_demo,
-)
+from reid_audit import AuditResult, Decision, EngineError, Settings, extract_skin, local_executor
+from reid_audit.demo import run_demo
+from reid_audit.face import make_encoder
+from reid_audit.match import cosine_distances
+from reid_audit.phantom import make_phantom
+from reid_audit.render import frontal_view, make_renderer
 
 pytestmark = pytest.mark.slow
 

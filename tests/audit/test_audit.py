@@ -18,38 +18,31 @@ from reid_audit import (
     Cohort,
     Decision,
     Face,
-    FaceRecord,
     InputError,
-    Modality,
     Policy,
     Portrait,
     RenderError,
     ScanRef,
-    ScoreTable,
     Settings,
     Status,
-    SurfaceSettings,
     Volume,
-    acquire_faces,
     assess_scores,
     audit,
     calibrate,
-    read_manifest,
-    result_from_json,
-    result_to_html,
-    result_to_json,
-    start_engines,
-    write_manifest,
     write_result,
-    write_volume,
 )
 from reid_audit import portrait as portrait_room
 from reid_audit.attack import Hints, choose_attacks
-from reid_audit.audit import Engines, Knowledge
+from reid_audit.audit import Engines, Knowledge, acquire_faces, start_engines
 from reid_audit.audit import scan as scan_room
 from reid_audit.audit import settings as settings_room
+from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.phantom import PhantomScan, make_phantom
 from reid_audit.portrait import Partner
+from reid_audit.records import FaceRecord, Modality, ScoreTable
+from reid_audit.report import result_from_json, result_to_html, result_to_json
+from reid_audit.surface import SurfaceSettings
+from reid_audit.volume import write_volume
 
 
 class PixelEncoder:

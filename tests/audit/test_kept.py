@@ -20,30 +20,24 @@ from reid_audit import (
     Decision,
     EngineError,
     Face,
-    FaceRecord,
     InputError,
-    Modality,
     ScanRef,
     Settings,
     Status,
-    Store,
     StoreError,
     View,
-    acquire_faces,
     audit,
-    read_manifest,
-    write_manifest,
 )
 from reid_audit.attack import Aligned, Attack, choose_attacks
-from reid_audit.audit import Engines, FaceCache, Knowledge, Recogniser, plan_faces
+from reid_audit.audit import Engines, FaceCache, Knowledge, Recogniser, acquire_faces, plan_faces
 from reid_audit.audit import acquire as acquire_room
 from reid_audit.audit import face_cache as kept_room
 from reid_audit.cli import main
 from reid_audit.cli.options import _LinesOfProgress
-from reid_audit.dataset import take_subjects
-from reid_audit.records import ORIGINAL, Grid
+from reid_audit.dataset import read_manifest, take_subjects, write_manifest
+from reid_audit.records import ORIGINAL, FaceRecord, Grid, Modality
+from reid_audit.work import Store, local_executor, plan_workers
 from reid_audit.work import local as local_room
-from reid_audit.work import local_executor, plan_workers
 
 SETTINGS = Settings(encoders=("dlib",), renderer="raycast")
 DLIB, ARCFACE = (Recogniser(name, name, "dlib", "", {"model": "1"}) for name in ("dlib", "ArcFace"))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from places import EXAMPLES
 
-from reid_audit import Settings, examine_scan, start_engines
+from reid_audit import Settings
+from reid_audit.audit import examine_scan, start_engines
 from reid_audit.face import make_encoder
 from reid_audit.phantom import make_phantom
 from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef

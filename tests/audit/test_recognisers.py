@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from places import SHARED
 from skimage import data
 
-from reid_audit import Settings, face, start_engines, weights
+from reid_audit import Settings, face, weights
+from reid_audit.audit import start_engines
 from reid_audit.face import _onnx, make_encoder
 from reid_audit.face._align import describe_fit, fit_similarity, fit_template
 from reid_audit.face._models import RECOGNISERS

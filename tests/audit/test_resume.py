@@ -16,8 +16,9 @@ import pytest
 from places import TESTS
 from resumed_run import COARSE, describe, write_small_cohort
 
-from reid_audit import acquire_faces, read_manifest, start_engines
 from reid_audit.attack import choose_attacks
+from reid_audit.audit import acquire_faces, start_engines
+from reid_audit.dataset import read_manifest
 
 SCANS = 9
 PROGRAM = TESTS / "resumed_run.py"

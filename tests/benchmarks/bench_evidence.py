@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_audit.accuracy import assess, calibrate_scores
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.records import Face, FaceRecord, Fingerprint, Policy, ScanRef, Status
 from reid_audit.verdict import decide
 
@@ -59,7 +59,7 @@ def main() -> None:
 
     faces = list(make_faces(options.people, options.defacers))
     lap("vectors")
-    scores = compare(faces)
+    scores = compare_faces(faces)
     lap("compare")
     say(f"{len(scores.frame):,} comparisons")
     fingerprint = Fingerprint("random", "-", "-", "-", "-", "-", "CT")

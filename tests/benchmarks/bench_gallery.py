@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit import search_gallery, summarise_pairs
+from reid_audit.match import search_gallery, summarise_pairs
 
 MOST_GB = 3.0
 

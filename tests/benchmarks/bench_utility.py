@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from reid_audit import Modality, ScanRef, Volume
+from reid_audit import ScanRef, Volume
+from reid_audit.records import Modality
 from reid_audit.utility import Dose, StructureSet, compare_structures, measure_scan, structures_from_labels
 
 SPACING_MM = (1.0, 1.0, 1.0)

@@ -19,20 +19,13 @@ from pathlib import Path
 
 import psutil
 
-from reid_audit import (
-    Cohort,
-    Modality,
-    ScanRef,
-    Settings,
-    SurfaceSettings,
-    acquire_faces,
-    local_executor,
-    read_manifest,
-    start_engines,
-    write_manifest,
-    write_volume,
-)
+from reid_audit import Cohort, ScanRef, Settings, local_executor
+from reid_audit.audit import acquire_faces, start_engines
+from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.phantom import make_phantom
+from reid_audit.records import Modality
+from reid_audit.surface import SurfaceSettings
+from reid_audit.volume import write_volume
 
 LEAST_GAIN = 1.7
 MOST_GROWTH = 1.25

@@ -13,10 +13,13 @@ from pathlib import Path
 import pytest
 from trees import write_bids
 
-from reid_audit import InputError, Modality, read_cohort, result_from_json, take_inventory, write_bids_cohort
+from reid_audit import InputError, read_cohort
 from reid_audit.bids_app import check_dataset, check_folders, keep_labels
 from reid_audit.cli import main
-from reid_audit.records import FaceRecord
+from reid_audit.dataset import take_inventory
+from reid_audit.phantom import write_bids_cohort
+from reid_audit.records import FaceRecord, Modality
+from reid_audit.report import result_from_json
 
 DEFACER = "eye-plane"
 

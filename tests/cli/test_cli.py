@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 
 import reid_audit
-from reid_audit import Modality, Volume, read_calibrations, result_from_json, write_volume
+from reid_audit import Volume
+from reid_audit.accuracy import read_calibrations
 from reid_audit.cli import main
+from reid_audit.records import Modality
+from reid_audit.report import result_from_json
+from reid_audit.volume import write_volume
 
 COMMANDS = (
     *("demo", "phantom", "inventory", "bids", "render", "mesh", "deface", "choose-model", "calibrate"),

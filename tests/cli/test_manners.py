@@ -11,8 +11,10 @@ import pytest
 import stand_ins
 
 import reid_audit
-from reid_audit import ScanRef, write_manifest, write_volume
+from reid_audit import ScanRef
+from reid_audit.dataset import write_manifest
 from reid_audit.phantom import make_phantom
+from reid_audit.volume import write_volume
 
 PROGRAM = """
 import logging, os, signal, socket, sys, warnings

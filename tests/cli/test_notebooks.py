@@ -15,7 +15,8 @@ import pytest
 from places import EXAMPLES
 from results import make_result
 
-from reid_audit import Decision, InputError, write_result, write_scores
+from reid_audit import Decision, InputError, write_result
+from reid_audit.match import write_scores
 from reid_audit.notebook import Audit, read_audit, weigh
 
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import typer
 
-from reid_audit import Modality, Volume, write_volume
+from reid_audit import Volume
 from reid_audit.cli import app, main
+from reid_audit.records import Modality
+from reid_audit.volume import write_volume
 
 
 def _walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reid_audit.dataset import Cohort, read_manifest, split_strata, write_manifest
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, InputError, Modality, ScanRef, Status
 
 TWO_VISITS = """subject,session,condition,path,modality,sex
@@ -231,7 +231,7 @@ KEYS = st.sets(
 def test_the_possible_pairs_are_those_that_compare_makes(keys):
     got = cohort(*["/".join(key) for key in sorted(keys)])
     vector = np.array([1.0, 0.0], np.float32)
-    table = compare(FaceRecord(scan, Face(Status.OK, "fake", vector)) for scan in got.scans).frame
+    table = compare_faces(FaceRecord(scan, Face(Status.OK, "fake", vector)) for scan in got.scans).frame
     made = table.groupby(["group", "condition"], observed=True).size().to_dict()
     counts = got.pair_accounting()
     assert {(c.group.value, c.condition): c.possible for c in counts if c.possible} == made

@@ -17,8 +17,9 @@ import pytest
 from test_inventory import aside, keys
 from trees import write_bids, write_image, write_series
 
-from reid_audit import InputError, ScanRef, read_cohort, read_manifest, read_volume, take_inventory, write_manifest
+from reid_audit import InputError, ScanRef, read_cohort, read_volume
 from reid_audit.cli import main
+from reid_audit.dataset import read_manifest, take_inventory, write_manifest
 
 
 @pytest.fixture(autouse=True)

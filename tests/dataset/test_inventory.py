@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from trees import write_bids, write_image
 
-from reid_audit import Choice, InputError, Inventory, Modality, read_cohort, read_manifest, take_inventory
+from reid_audit import InputError, read_cohort
 from reid_audit.cli import main
+from reid_audit.dataset import Choice, Inventory, read_manifest, take_inventory
+from reid_audit.records import Modality
 
 
 def aside(of: Inventory) -> dict[str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid_audit import InputError, Modality, Volume, apply_defacer, reference_defacers
-from reid_audit.deface import EyePlaneCut, FaceBlur, FaceRemoval
+from reid_audit import InputError, Volume
+from reid_audit.deface import EyePlaneCut, FaceBlur, FaceRemoval, apply_defacer, reference_defacers
+from reid_audit.records import Modality
 
 LABELS = {"eye_left": 1, "eye_right": 2, "brain": 3, "brainstem": 4, "mandible": 5}
 

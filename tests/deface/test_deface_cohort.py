@@ -15,17 +15,10 @@ import numpy as np
 import pytest
 from results import make_result
 
-from reid_audit import (
-    InputError,
-    make_phantom,
-    rank_defacers,
-    read_manifest,
-    read_volume,
-    result_to_html,
-    write_cohort,
-    write_volume,
-)
+from reid_audit import InputError, read_volume
+from reid_audit.accuracy import rank_defacers
 from reid_audit.cli import main
+from reid_audit.dataset import read_manifest
 from reid_audit.deface import (
     Companions,
     deface_scans,
@@ -34,8 +27,10 @@ from reid_audit.deface import (
     write_defacing,
 )
 from reid_audit.deface.companions import find_companion
-from reid_audit.phantom import LABELS
+from reid_audit.phantom import LABELS, make_phantom, write_cohort
 from reid_audit.records import DefaceRun, DefaceStatus, ScanRef, summarise_defacing
+from reid_audit.report import result_to_html
+from reid_audit.volume import write_volume
 from reid_audit.work import SerialExecutor
 
 S = DefaceStatus

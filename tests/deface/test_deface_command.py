@@ -12,25 +12,13 @@ import pydicom
 import pytest
 from places import EXAMPLES
 
-from reid_audit import (
-    InputError,
-    Modality,
-    Settings,
-    Skin,
-    View,
-    Volume,
-    find_eyes,
-    make_phantom,
-    read_labels,
-    read_volume,
-    write_labels,
-    write_rt_set,
-    write_volume,
-)
+from reid_audit import InputError, Settings, Skin, View, Volume, read_volume
+from reid_audit.audit import find_eyes
 from reid_audit.cli import main
-from reid_audit.phantom import LABELS, PhantomScan
-from reid_audit.records import TestResult
+from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
+from reid_audit.records import Modality, TestResult
 from reid_audit.render import camera_matrix, pick_on_skin
+from reid_audit.volume import read_labels, write_labels, write_volume
 
 
 @pytest.fixture(scope="module")

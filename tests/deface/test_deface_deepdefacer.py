@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from places import TESTS
 
-from reid_audit import Modality, make_phantom, read_volume, write_labels, write_volume
+from reid_audit import read_volume
 from reid_audit.cli import main
 from reid_audit.deface import find_named_tool, find_tool, read_defacing, run_tool
 from reid_audit.deface.run import tolerance_of
-from reid_audit.phantom import LABELS, PhantomScan
-from reid_audit.records import DefaceStatus
+from reid_audit.phantom import LABELS, PhantomScan, make_phantom
+from reid_audit.records import DefaceStatus, Modality
+from reid_audit.volume import write_labels, write_volume
 
 S = DefaceStatus
 # What the tool imports, which is less than it asks for: `sklearn` of that name cannot be installed any more. Made by

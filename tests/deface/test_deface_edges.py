@@ -12,10 +12,10 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
-from reid_audit import InputError, StructureNames, deface_study, find_study, make_phantom, read_volume, write_rt_set
-from reid_audit.deface import Role, deface_labels
+from reid_audit import InputError, read_volume
+from reid_audit.deface import Role, StructureNames, deface_labels, deface_study, find_study
 from reid_audit.deface.eye_plane import EyeCut, cut_at_skin
-from reid_audit.phantom import LABELS, PhantomScan
+from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
 
 Change = Callable[[Any], None]
 

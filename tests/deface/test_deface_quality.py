@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 import pytest
 
-from reid_audit import InputError, Volume, make_phantom
+from reid_audit import InputError, Volume
 from reid_audit.deface import (
     AverageReface,
     Defacer,
@@ -24,7 +24,7 @@ from reid_audit.deface import (
     summarise_quality,
 )
 from reid_audit.deface.quality import QUALITY_SURFACE
-from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks
+from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks, make_phantom
 from reid_audit.records import Skin
 from reid_audit.surface import depths_of_change_mm, extract_skin, find_facial_skin
 from reid_audit.utility import find_change

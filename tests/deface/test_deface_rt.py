@@ -20,18 +20,11 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
-from reid_audit import (
-    Modality,
-    PhantomScan,
-    Volume,
-    deface_study,
-    find_study,
-    make_phantom,
-    read_volume,
-    write_rt_set,
-)
-from reid_audit.deface import DefacedStudy
+from reid_audit import Volume, read_volume
+from reid_audit.deface import DefacedStudy, deface_study, find_study
+from reid_audit.phantom import PhantomScan, make_phantom, write_rt_set
 from reid_audit.phantom.organs import draw_organs
+from reid_audit.records import Modality
 from reid_audit.volume.contours import fill_loops
 
 POSITIONS = ("HFS", "HFP", "FFS", "FFP")

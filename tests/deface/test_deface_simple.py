@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from reid_audit import InputError, Modality, Volume, make_phantom
+from reid_audit import InputError, Volume
 from reid_audit.deface import (
     AverageReface,
     EyePlaneCut,
@@ -22,7 +22,8 @@ from reid_audit.deface import (
     make_defacer,
 )
 from reid_audit.deface.frame import depth_mm
-from reid_audit.phantom import LABELS, PARTS, PhantomScan, locate_landmarks, make_average_head
+from reid_audit.phantom import LABELS, PARTS, PhantomScan, locate_landmarks, make_average_head, make_phantom
+from reid_audit.records import Modality
 from reid_audit.surface import SurfaceSettings, extract_skin
 
 COARSE = SurfaceSettings(voxel_mm=2.5)

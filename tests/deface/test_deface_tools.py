@@ -15,10 +15,10 @@ import numpy as np
 import psutil
 import pytest
 
-from reid_audit import InputError, Modality, Volume
+from reid_audit import InputError, Volume
 from reid_audit.deface import TOOLS, check_output, find_named_tool, find_tool, make_command_tool, run_tool
 from reid_audit.deface.tools import PLACES
-from reid_audit.records import DefaceStatus
+from reid_audit.records import DefaceStatus, Modality
 
 # NIfTI by hand: importing nibabel would take most of the time of these tests.
 READ = """

@@ -14,7 +14,8 @@ from places import TESTS
 from scipy import stats
 
 import reid_audit.match.gallery as gallery
-from reid_audit import InputError, compare, cosine_distances, search_gallery, summarise_pairs
+from reid_audit import InputError
+from reid_audit.match import compare, cosine_distances, search_gallery, summarise_pairs
 from reid_audit.records import Face, FaceRecord, Group, ScanRef, Status
 
 

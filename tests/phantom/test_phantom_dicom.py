@@ -12,8 +12,10 @@ import numpy as np
 import pydicom
 import pytest
 
-from reid_audit import InputError, PhantomScan, make_phantom, read_manifest, read_volume, write_rt_cohort, write_rt_set
+from reid_audit import InputError, read_volume
 from reid_audit.cli import main
+from reid_audit.dataset import read_manifest
+from reid_audit.phantom import PhantomScan, make_phantom, write_rt_cohort, write_rt_set
 from reid_audit.phantom.organs import draw_organs, target_centre
 from reid_audit.volume.contours import clip_loop, fill_loops, trace_mask
 

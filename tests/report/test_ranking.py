@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 from results import FINGERPRINT, make_result, make_scores
 
-from reid_audit import (
-    AuditResult,
-    CalibrationError,
-    Decision,
-    InputError,
-    assess_scores,
-    rank_defacers,
-    write_result,
-)
-from reid_audit.accuracy import compare_pairwise
+from reid_audit import AuditResult, CalibrationError, Decision, InputError, assess_scores, write_result
+from reid_audit.accuracy import compare_pairwise, rank_defacers
 from reid_audit.cli import main
 from reid_audit.match import merge_scores
 from reid_audit.records import Check, DefaceRun, DefaceStatus, ScoreTable, SubjectEvidence, UtilityValue
@@ -190,7 +182,8 @@ def test_the_command_compares_folders(
 def test_the_command_reads_how_defacers_ran_and_what_they_cost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from reid_audit import Utility, write_defacing, write_utility
+    from reid_audit.deface import write_defacing
+    from reid_audit.utility import Utility, write_utility
 
     result, scores = make_result(24, {"none": 1.0, "wipe": 60.0}, cost=True)
     write_result(replace(result, defacing=(), utility=()), scores, tmp_path / "result")
@@ -207,8 +200,14 @@ def test_the_command_reads_how_defacers_ran_and_what_they_cost(
 
 
 def test_several_encoders_count_by_the_worst_of_them(both: AuditResult) -> None:
-    from reid_audit import result_from_json, result_to_html, result_to_json, result_to_markdown
-    from reid_audit.report import format_bids, list_risks
+    from reid_audit.report import (
+        format_bids,
+        list_risks,
+        result_from_json,
+        result_to_html,
+        result_to_json,
+        result_to_markdown,
+    )
 
     weak, _ = make_scores(24, {"none": 60.0, "wipe": 60.0}, attacks=("naive",))
     strong, _ = make_scores(24, {"none": 1.0, "wipe": 60.0}, attacks=("naive",))

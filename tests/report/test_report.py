@@ -17,22 +17,10 @@ import numpy as np
 import pytest
 from results import make_result
 
-from reid_audit import (
-    AuditResult,
-    Decision,
-    InputError,
-    ScoreTable,
-    read_result,
-    result_from_json,
-    result_schema,
-    result_to_html,
-    result_to_json,
-    result_to_markdown,
-    write_result,
-)
+from reid_audit import AuditResult, Decision, InputError, read_result, write_result
 from reid_audit.cli import main
 from reid_audit.cli.words import say_result
-from reid_audit.records import Check, Estimate, Rate, SearchRates, Status
+from reid_audit.records import Check, Estimate, Rate, ScoreTable, SearchRates, Status
 from reid_audit.report import (
     count_flow,
     explain_verdict,
@@ -42,6 +30,11 @@ from reid_audit.report import (
     list_figures,
     list_risks,
     published_schema,
+    result_from_json,
+    result_schema,
+    result_to_html,
+    result_to_json,
+    result_to_markdown,
     tabulate_scans,
     to_csv,
     write_figures,

@@ -10,8 +10,8 @@ import pydicom
 import pytest
 from rt_files import write_rtdose, write_rtstruct
 
-from reid_audit import InputError, Modality, Volume, write_volume
-from reid_audit.records import Grid
+from reid_audit import InputError, Volume
+from reid_audit.records import Grid, Modality
 from reid_audit.utility import (
     Dose,
     Structure,
@@ -23,6 +23,7 @@ from reid_audit.utility import (
     sample_dose,
 )
 from reid_audit.utility.structures import crop_mask
+from reid_audit.volume import write_volume
 
 UNIT = np.eye(4)
 

@@ -13,32 +13,23 @@ import pytest
 from places import EXAMPLES, TESTS
 from rt_files import write_rtdose, write_rtstruct
 
-from reid_audit import (
-    Face,
-    FaceRecord,
-    InputError,
-    Modality,
-    ScanRef,
-    Status,
-    UtilitySettings,
-    Volume,
-    assess_scores,
-    compare,
-    local_executor,
-    measure_utility,
-    read_labels,
-    read_manifest,
-    read_utility,
-    read_volume,
-    result_from_json,
-    result_to_json,
-    write_labels,
-    write_manifest,
-    write_utility,
-    write_volume,
-)
+from reid_audit import Face, InputError, ScanRef, Status, Volume, assess_scores, local_executor, read_volume
 from reid_audit.cli import main
-from reid_audit.utility import count_targets, find_partners, read_label_names, read_structures
+from reid_audit.dataset import read_manifest, write_manifest
+from reid_audit.match import compare
+from reid_audit.records import FaceRecord, Modality
+from reid_audit.report import result_from_json, result_to_json
+from reid_audit.utility import (
+    UtilitySettings,
+    count_targets,
+    find_partners,
+    measure_utility,
+    read_label_names,
+    read_structures,
+    read_utility,
+    write_utility,
+)
+from reid_audit.volume import read_labels, write_labels, write_volume
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])
 NAMES = {1: "skin", 2: "eye", 3: "brain", 4: "PTV_70", 5: "cord"}

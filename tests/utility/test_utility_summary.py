@@ -12,21 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from reid_audit import (
-    Face,
-    FaceRecord,
-    InputError,
-    ScanRef,
-    Status,
-    TradeOff,
-    assess_scores,
-    compare,
-    pareto_front,
-    result_from_json,
-    result_to_json,
-    trade_offs,
-    with_utility,
-)
+from reid_audit import Face, InputError, ScanRef, Status, assess_scores
+from reid_audit.match import compare
+from reid_audit.records import FaceRecord, TradeOff
+from reid_audit.report import result_from_json, result_to_json
 from reid_audit.stats import mean_of_people, mean_per_person, paired_t
 from reid_audit.utility import (
     CaseUtility,
@@ -35,9 +24,12 @@ from reid_audit.utility import (
     compare_defacers,
     cross_conditions,
     normalised_repeatability,
+    pareto_front,
     read_model_scores,
     summarize_cases,
     summarize_volumes,
+    trade_offs,
+    with_utility,
 )
 
 # --- volumetry ---

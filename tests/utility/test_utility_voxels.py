@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from reid_audit import InputError, Modality, ScanRef, Volume
+from reid_audit import InputError, ScanRef, Volume
+from reid_audit.records import Modality
 from reid_audit.surface import depths_of_change_mm, find_facial_skin
 from reid_audit.utility import (
     ChangeKind,

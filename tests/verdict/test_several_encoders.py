@@ -8,7 +8,7 @@ import pytest
 from made_up_faces import make_faces
 
 from reid_audit.accuracy import assess, calibrate_scores, split_encoders
-from reid_audit.match import compare, merge_scores
+from reid_audit.match import compare_faces, merge_scores
 from reid_audit.records import Check, Decision, Evidence, Fingerprint, Policy, ScoreTable, worst
 from reid_audit.verdict import decide
 
@@ -21,7 +21,7 @@ def _scores(**defacers: float) -> ScoreTable:
     tables = []
     for encoder, noise in defacers.items():
         faces = make_faces(40, {"cut": noise})
-        tables.append(compare([replace(r, face=replace(r.face, encoder=encoder)) for r in faces]))
+        tables.append(compare_faces([replace(r, face=replace(r.face, encoder=encoder)) for r in faces]))
     return merge_scores(tables)
 
 

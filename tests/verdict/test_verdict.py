@@ -12,7 +12,7 @@ import pytest
 
 from reid_audit.accuracy import assess, calibrate_scores
 from reid_audit.attack import find_attack
-from reid_audit.match import compare, merge_scores
+from reid_audit.match import compare_faces, merge_scores
 from reid_audit.records import (
     Check,
     Decision,
@@ -79,7 +79,7 @@ def _check(verdict: Verdict, name: str, *, attack: str = "") -> Check:
 @pytest.fixture(scope="module")
 def wiped() -> ScoreTable:
     """Sixty people whose defaced scans keep nothing."""
-    return compare(_faces(60, {"wipe": 60.0}))
+    return compare_faces(_faces(60, {"wipe": 60.0}))
 
 
 def test_a_good_defacer_passes(wiped: ScoreTable) -> None:
@@ -90,7 +90,7 @@ def test_a_good_defacer_passes(wiped: ScoreTable) -> None:
 
 
 def test_no_defacing_fails() -> None:
-    verdict = _decide(compare(_faces(30, {"none": 0.0})))
+    verdict = _decide(compare_faces(_faces(30, {"none": 0.0})))
     assert (verdict.decision, verdict.exit_code) == (Decision.FAIL, 1)
     for name in ("match_rate", "linkability", "search_linkability", "rank1"):
         assert _check(verdict, name).decision is Decision.FAIL
@@ -99,7 +99,7 @@ def test_no_defacing_fails() -> None:
 
 
 def test_the_worst_defacer_decides() -> None:
-    verdict = _decide(compare(_faces(60, {"none": 0.0, "wipe": 60.0})))
+    verdict = _decide(compare_faces(_faces(60, {"none": 0.0, "wipe": 60.0})))
     assert {c.condition: c.decision for c in verdict.conditions} == {"none": Decision.FAIL, "wipe": Decision.PASS}
     assert verdict.decision is Decision.FAIL
 
@@ -109,7 +109,7 @@ def test_the_worst_defacer_decides() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_blind_audit_is_incomplete(seed: int) -> None:
-    verdict = _decide(compare(_faces(30, {"cut": 1.0, "none": 60.0}, blind=True, seed=seed)))
+    verdict = _decide(compare_faces(_faces(30, {"cut": 1.0, "none": 60.0}, blind=True, seed=seed)))
     assert _check(verdict, "control_auc").decision is Decision.INCOMPLETE
     assert "blind" in _check(verdict, "control_auc").text
     by = {c.condition: c.decision for c in verdict.conditions}
@@ -119,7 +119,7 @@ def test_a_blind_audit_is_incomplete(seed: int) -> None:
 
 def test_a_match_rate_at_a_blind_threshold_is_no_fail() -> None:
     """An encoder of noise matches half of everything at its own threshold: that says nothing about the defacer."""
-    table = compare(_faces(40, {"wipe": 60.0}, blind=True, seed=3))
+    table = compare_faces(_faces(40, {"wipe": 60.0}, blind=True, seed=3))
     frame = table.frame.copy()
     frame.loc[frame["group"] == "defaced_same", "distance"] *= 0.05
     frame.loc[frame["group"] == "defaced_different", "distance"] *= 0.05
@@ -130,7 +130,7 @@ def test_a_match_rate_at_a_blind_threshold_is_no_fail() -> None:
 
 
 def test_a_constant_encoder_is_incomplete() -> None:
-    frame = compare(_faces(30, {"cut": 0.0})).frame.copy()
+    frame = compare_faces(_faces(30, {"cut": 0.0})).frame.copy()
     frame["distance"] = 0.4
     verdict = _decide(ScoreTable(frame))
     assert (verdict.decision, verdict.exit_code) == (Decision.INCOMPLETE, 4)
@@ -144,26 +144,26 @@ def test_one_scan_under_two_visits_is_no_control(copies: int, decision: Decision
     for i in range(60 if copies == 40 else copies):
         first, second = faces[f"p{i}/1/original"], faces[f"p{i}/2/original"]
         faces[second.scan.key] = replace(second, face=first.face)
-    verdict = _decide(compare(faces.values()))
+    verdict = _decide(compare_faces(faces.values()))
     assert _check(verdict, "control_auc").decision is Decision.PASS
     assert _check(verdict, "identical_visits").decision is decision
     assert verdict.decision is decision
 
 
 def test_zero_matches_of_ten_people_is_no_pass() -> None:
-    verdict = _decide(compare(_faces(10, {"wipe": 60.0})))
+    verdict = _decide(compare_faces(_faces(10, {"wipe": 60.0})))
     assert verdict.decision is Decision.INCOMPLETE
     assert _check(verdict, "subjects").decision is Decision.INCOMPLETE
     lax = replace(NAIVE_ONLY, min_subjects=5)  # even if the policy asks for fewer people
-    assert _decide(compare(_faces(10, {"wipe": 60.0})), lax).decision is not Decision.PASS
+    assert _decide(compare_faces(_faces(10, {"wipe": 60.0})), lax).decision is not Decision.PASS
 
 
 def test_linkage_that_ten_people_prove_is_a_fail() -> None:
-    assert _decide(compare(_faces(10, {"none": 0.0}))).decision is Decision.FAIL
+    assert _decide(compare_faces(_faces(10, {"none": 0.0}))).decision is Decision.FAIL
 
 
 def test_a_shift_that_keeps_ranks_fails_though_nobody_matches() -> None:
-    frame = compare(_faces(60, {"shift": 0.3})).frame.copy()
+    frame = compare_faces(_faces(60, {"shift": 0.3})).frame.copy()
     defaced = frame["condition"] == "shift"
     frame.loc[defaced, "distance"] = np.minimum(frame.loc[defaced, "distance"] + 0.6, 2)
     verdict = _decide(ScoreTable(frame))
@@ -173,7 +173,7 @@ def test_a_shift_that_keeps_ranks_fails_though_nobody_matches() -> None:
 
 
 def test_a_shift_of_each_person_is_caught_within_searches() -> None:
-    frame = compare(_faces(60, {"shift": 0.3})).frame.copy()
+    frame = compare_faces(_faces(60, {"shift": 0.3})).frame.copy()
     defaced = (frame["condition"] == "shift").to_numpy()
     own_shift = frame["probe_subject"].cat.codes.to_numpy() % 12 * 0.06
     frame["distance"] = np.where(defaced, 1 + own_shift + 0.04 * frame["distance"], frame["distance"])
@@ -190,7 +190,7 @@ def test_a_few_people_found_first_need_a_human() -> None:
         b if a.scan.condition == "cut" and int(a.scan.subject[1:]) < 10 else a for a, b in zip(faces, left, strict=True)
     ]
     one_way = [r for r in mixed if r.scan.key[-5:] != "2/cut"]
-    verdict = _decide(compare(one_way))
+    verdict = _decide(compare_faces(one_way))
     assert _check(verdict, "rank1").text.startswith("naive: 10 of 70 searches") or _check(verdict, "rank1").value > 0.1
     assert verdict.decision in (Decision.REVIEW, Decision.FAIL)
 
@@ -225,8 +225,8 @@ def test_nan_anywhere_never_passes(wiped: ScoreTable) -> None:
 
 
 def test_nothing_to_judge_is_incomplete(wiped: ScoreTable) -> None:
-    assert _decide(compare([])).decision is Decision.INCOMPLETE
-    assert _decide(compare(_faces(30, {}))).decision is Decision.INCOMPLETE
+    assert _decide(compare_faces([])).decision is Decision.INCOMPLETE
+    assert _decide(compare_faces(_faces(30, {}))).decision is Decision.INCOMPLETE
     evidence = _assess(wiped)
     assert decide(replace(evidence, attacks=()), NAIVE_ONLY).decision is Decision.INCOMPLETE
     assert decide(replace(evidence, controls=()), NAIVE_ONLY).decision is Decision.INCOMPLETE
@@ -234,7 +234,7 @@ def test_nothing_to_judge_is_incomplete(wiped: ScoreTable) -> None:
 
 def test_originals_without_a_face_make_it_incomplete() -> None:
     lost = [f"p{i}/2/original" for i in range(15)]
-    verdict = _decide(compare(_faces(60, {"wipe": 60.0}, faceless=lost)))
+    verdict = _decide(compare_faces(_faces(60, {"wipe": 60.0}, faceless=lost)))
     assert _check(verdict, "original_fta").decision is Decision.INCOMPLETE
     assert "15 of 120" in _check(verdict, "original_fta").text
 
@@ -243,7 +243,7 @@ def test_originals_without_a_face_make_it_incomplete() -> None:
 
 
 def test_whole_face_removal_is_not_failed_and_not_passed_by_a_naive_attacker_alone() -> None:
-    verdict = _decide(compare(_faces(40, {"gone": None})))
+    verdict = _decide(compare_faces(_faces(40, {"gone": None})))
     assert (verdict.decision, verdict.exit_code) == (Decision.REVIEW, 3)
     assert "No face was found in 80 of 80 defaced scans" in _check(verdict, "defaced_fta").text
     for name in ("match_rate", "linkability", "search_linkability", "rank1"):
@@ -251,8 +251,8 @@ def test_whole_face_removal_is_not_failed_and_not_passed_by_a_naive_attacker_alo
 
 
 def test_whole_face_removal_passes_once_a_stronger_attacker_saw_it_and_found_nothing() -> None:
-    naive = compare(_faces(60, {"gone": None}))
-    registered = compare(_faces(60, {"gone": 60.0}), attack=find_attack("registered"))
+    naive = compare_faces(_faces(60, {"gone": None}))
+    registered = compare_faces(_faces(60, {"gone": 60.0}), attack=find_attack("registered"))
     verdict = _decide(merge_scores([naive, registered]), Policy())
     assert verdict.decision is Decision.PASS
     assert "registered got a vector from 120 of 120" in _check(verdict, "defaced_fta").text
@@ -260,8 +260,8 @@ def test_whole_face_removal_passes_once_a_stronger_attacker_saw_it_and_found_not
 
 def test_the_stronger_attacker_binds() -> None:
     """A detector that finds nothing, and landmarks set by hand that find everybody."""
-    naive = compare(_faces(40, {"cut": None}))
-    registered = compare(_faces(40, {"cut": 0.5}), attack=find_attack("registered"))
+    naive = compare_faces(_faces(40, {"cut": None}))
+    registered = compare_faces(_faces(40, {"cut": 0.5}), attack=find_attack("registered"))
     verdict = _decide(merge_scores([naive, registered]), Policy())
     assert verdict.decision is Decision.FAIL
     assert _check(verdict, "linkability", attack="naive").decision is Decision.PASS
@@ -275,16 +275,16 @@ def test_an_attacker_that_the_policy_asks_for_and_was_not_run(wiped: ScoreTable)
 
 
 def test_a_required_attacker_must_have_seen_something() -> None:
-    naive = compare(_faces(60, {"wipe": 60.0}))
-    unseeing = compare(_faces(60, {"wipe": None}), attack=find_attack("registered"))
+    naive = compare_faces(_faces(60, {"wipe": 60.0}))
+    unseeing = compare_faces(_faces(60, {"wipe": None}), attack=find_attack("registered"))
     verdict = _decide(merge_scores([naive, unseeing]), Policy())
     assert verdict.decision is Decision.REVIEW
     assert "registered: no vector from 120 of 120" in _check(verdict, "required_attacks").text
 
 
 def test_an_attacker_that_does_not_bind_can_only_ask_for_a_human() -> None:
-    naive = compare(_faces(60, {"cut": 60.0}))
-    aligned = compare(_faces(60, {"cut": 0.5}), attack=find_attack("aligned"))
+    naive = compare_faces(_faces(60, {"cut": 60.0}))
+    aligned = compare_faces(_faces(60, {"cut": 0.5}), attack=find_attack("aligned"))
     verdict = _decide(merge_scores([naive, aligned]), NAIVE_ONLY)
     assert verdict.decision is Decision.REVIEW
     found = _check(verdict, "linkability", attack="aligned")
@@ -296,7 +296,7 @@ def test_people_without_a_defaced_scan_are_missed() -> None:
     """Leaving out the scans on which a defacer failed must not buy a PASS."""
     faces = _faces(60, {"wipe": 60.0})
     part = [r for r in faces if r.scan.condition == "original" or int(r.scan.subject[1:]) < 50]
-    verdict = _decide(compare(part))
+    verdict = _decide(compare_faces(part))
     assert verdict.decision is Decision.REVIEW
     assert "50 of 60 people" in _check(verdict, "coverage").text
 
@@ -310,7 +310,7 @@ def test_a_defaced_gallery_that_links_needs_a_human() -> None:
         else r
         for r in faces
     ]
-    verdict = _decide(compare(turned))
+    verdict = _decide(compare_faces(turned))
     assert verdict.decision is Decision.REVIEW
     assert "defaces his own gallery" in _check(verdict, "defaced_gallery").text
     assert _check(verdict, "linkability").decision is Decision.PASS
@@ -339,7 +339,7 @@ def test_findings_of_other_rooms_count(wiped: ScoreTable, decision: Decision) ->
 
 @pytest.mark.parametrize("decision", list(Decision))
 def test_a_finding_on_one_defacers_scans_is_its_own_and_the_releases(decision: Decision) -> None:
-    evidence = _assess(compare(_faces(60, {"scrub": 50.0, "wipe": 60.0})))
+    evidence = _assess(compare_faces(_faces(60, {"scrub": 50.0, "wipe": 60.0})))
     finding = Check("original_in_release", decision, "1 of 120 scans equals its original.", condition="wipe")
     verdict = decide(evidence, NAIVE_ONLY, findings=[finding])
     assert {one.condition: one.decision for one in verdict.conditions} == {"scrub": Decision.PASS, "wipe": decision}
@@ -350,7 +350,7 @@ def test_a_finding_on_one_defacers_scans_is_its_own_and_the_releases(decision: D
 
 
 def test_what_a_defacer_fails_by_itself_stays_failed_whatever_is_found() -> None:
-    evidence = _assess(compare(_faces(30, {"none": 0.0, "wipe": 60.0})))
+    evidence = _assess(compare_faces(_faces(30, {"none": 0.0, "wipe": 60.0})))
     finding = Check("unseen_scans", Decision.INCOMPLETE, "1 of 60 scans was not seen.", condition="none")
     verdict = decide(evidence, replace(NAIVE_ONLY, max_match_rate=0.2), findings=[finding])
     assert {one.condition: one.decision for one in verdict.conditions} == {
@@ -369,21 +369,21 @@ def test_a_finding_on_a_defacer_that_nobody_attacked_counts_in_the_whole_alone(w
 
 
 def test_one_visit_borrows_its_control_for_at_most_a_review() -> None:
-    calibration = calibrate_scores(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
-    one_visit = compare(_faces(60, {"wipe": 60.0}, visits=["1"], seed=9))
+    calibration = calibrate_scores(compare_faces(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
+    one_visit = compare_faces(_faces(60, {"wipe": 60.0}, visits=["1"], seed=9))
     evidence = assess(one_visit, calibration, seed=0, permutations=99)
     assert decide(evidence, NAIVE_ONLY).decision is Decision.INCOMPLETE
     verdict = decide(evidence, NAIVE_ONLY, external={"toy": calibration})
     assert verdict.decision is Decision.REVIEW
     assert "two original visits" in _check(verdict, "control_tmr").text
-    blind = calibrate_scores(compare(_faces(60, {}, blind=True)), fingerprint=FINGERPRINT, seed=0, draws=0)
+    blind = calibrate_scores(compare_faces(_faces(60, {}, blind=True)), fingerprint=FINGERPRINT, seed=0, draws=0)
     evidence = assess(one_visit, blind, seed=0, permutations=99)
     assert decide(evidence, NAIVE_ONLY, external={"toy": blind}).decision is Decision.INCOMPLETE
 
 
 def test_the_same_scan_flatters_the_attacker_and_the_report_says_so() -> None:
-    calibration = calibrate_scores(compare(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
-    table = compare(_faces(60, {"none": 0.1}, visits=["1"]))
+    calibration = calibrate_scores(compare_faces(_faces(60, {})), fingerprint=FINGERPRINT, seed=0, draws=0)
+    table = compare_faces(_faces(60, {"none": 0.1}, visits=["1"]))
     verdict = decide(assess(table, calibration, seed=0, permutations=9), NAIVE_ONLY, external={"toy": calibration})
     assert verdict.decision is Decision.FAIL
     assert "flatters" in _check(verdict, "same_scan").text
@@ -408,7 +408,7 @@ def test_more_people_do_not_settle_what_lies_above_the_limit() -> None:
     kept = {f"p{i}" for i in range(4)}
     wiped, left = _faces(30, {"cut": 60.0}), _faces(30, {"cut": 0.0})
     mixed = [b if a.scan.subject in kept and a.scan.condition == "cut" else a for a, b in zip(wiped, left, strict=True)]
-    check = _check(_decide(compare(mixed)), "match_rate")
+    check = _check(_decide(compare_faces(mixed)), "match_rate")
     assert check.decision is Decision.REVIEW
     assert check.value == pytest.approx(4 / 30)
     assert "settle" not in check.text

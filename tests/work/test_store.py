@@ -17,23 +17,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_audit import (
-    Face,
-    FaceRecord,
-    Finding,
-    InputError,
-    Modality,
-    ScanRef,
-    Settings,
-    Status,
-    Store,
-    StoreError,
-    View,
-)
+from reid_audit import Face, InputError, ScanRef, Settings, Status, StoreError, View
 from reid_audit.audit import Engines, FaceCache, Knowledge, Recogniser
 from reid_audit.cli import main
-from reid_audit.records import Grid
-from reid_audit.work import SerialExecutor, digest_files, digest_of, digest_of_state, pack, unpack
+from reid_audit.records import FaceRecord, Finding, Grid, Modality
+from reid_audit.work import SerialExecutor, Store, digest_files, digest_of, digest_of_state, pack, unpack
 
 RNG = np.random.default_rng(0)
 
