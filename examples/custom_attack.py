@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from reid_audit import AuditResult, Settings, audit, local_executor, register_attack, write_demo_cohort, write_result
-from reid_audit.attack import Attack, Hints, Target
+from reid_audit import AuditResult, Settings, audit, local_executor, write_result
+from reid_audit.attack import Attack, Hints, Target, register_attack
+from reid_audit.demo import write_demo_cohort
 from reid_audit.records import Face, Portrait
 
 

@@ -14,7 +14,7 @@ from reid_audit import assess_scores
 from reid_audit.attack import find_attack
 from reid_audit.audit import describe_scans
 from reid_audit.dataset import Cohort
-from reid_audit.match import compare, merge_scores
+from reid_audit.match import compare_faces, merge_scores
 from reid_audit.records import (
     AuditResult,
     DefaceRun,
@@ -78,9 +78,9 @@ def make_scores(
     """Compare made-up people under each attacker."""
     names = [f"p{i + 1:03d}" for i in range(people)] if isinstance(people, int) else list(people)
     first = make_faces(names, defacers, faceless=faceless, seed=seed)
-    tables = [compare(first)]
+    tables = [compare_faces(first)]
     for attack in attacks[1:]:
-        table = compare(make_faces(names, defacers, attack=attack, seed=seed), attack=find_attack(attack))
+        table = compare_faces(make_faces(names, defacers, attack=attack, seed=seed), attack=find_attack(attack))
         tables.append(ScoreTable(table.frame[~table.frame["group"].isin(["same", "different"])]))
     return merge_scores(tables), first
 

@@ -28,7 +28,7 @@ from reid_audit.accuracy.calibration_file import (
 from reid_audit.accuracy.crossings import measure_crossings
 from reid_audit.accuracy.curves import (
     Roc,
-    extrapolate_fpir,
+    extrapolate_fmr,
     find_eer,
     find_fmr,
     find_youden,
@@ -53,7 +53,7 @@ __all__ = [
     "check_fingerprint",
     "choose_calibration",
     "compare_pairwise",
-    "extrapolate_fpir",
+    "extrapolate_fmr",
     "find_eer",
     "find_fmr",
     "find_worst",

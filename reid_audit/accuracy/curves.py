@@ -133,6 +133,6 @@ def probit(rate: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(ndtri(np.asarray(rate, dtype=np.float64)), dtype=np.float64)
 
 
-def extrapolate_fpir(fmr: float, gallery: int) -> float:
+def extrapolate_fmr(fmr: float, gallery: int) -> float:
     """Return FPIR = 1 - (1 - FMR)^N, an extrapolation to a gallery of N that takes comparisons for independent."""
     return 1 - (1 - fmr) ** gallery

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.accuracy.curves import extrapolate_fpir
+from reid_audit.accuracy.curves import extrapolate_fmr
 from reid_audit.accuracy.pairs import Pairs
 from reid_audit.records import SearchRates
 from reid_audit.stats import subject_rate
@@ -129,7 +129,7 @@ def measure_search(searches: Searches, *, threshold: float, fmr: float, confiden
         cmc=tuple(float(c) for c in cmc),
         fpir=fpir,
         tpir=tpir,
-        fpir_extrapolated=tuple((size, extrapolate_fpir(fmr, size)) for size in _EXTRAPOLATED) if known else (),
+        fpir_extrapolated=tuple((size, extrapolate_fmr(fmr, size)) for size in _EXTRAPOLATED) if known else (),
         rank1_at_least=at_least,
         rank1_at_most=at_most,
     )

@@ -2,32 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Annotated
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from typer.core import TyperGroup
 
 import reid_audit
-from reid_audit.cli.audit import calibrate, plan, score, stats
-from reid_audit.cli.bids_app import ManyLabels, bids
-from reid_audit.cli.choose import choose_model
-from reid_audit.cli.compare import compare
-from reid_audit.cli.deface import deface
-from reid_audit.cli.inventory import inventory
-from reid_audit.cli.report import report
-from reid_audit.cli.scan import mesh, render
-from reid_audit.cli.store import store_app
-from reid_audit.cli.synthetic import demo, phantom
-from reid_audit.cli.utility import utility
-from reid_audit.cli.weights import weights_app
-from reid_audit.cli.words import err, out
-from reid_audit.records import ReidAuditError
 
 EXIT_USAGE = 2
 
+_PLACES = {
+    "demo": "synthetic",
+    "phantom": "synthetic",
+    "inventory": "inventory",
+    "render": "scan",
+    "mesh": "scan",
+    "deface": "deface",
+    "choose-model": "choose",
+    "calibrate": "audit",
+    "score": "audit",
+    "compare": "compare",
+    "report": "report",
+    "utility": "utility",
+    "stats": "audit",
+    "plan": "audit",
+    "bids": "bids_app",
+    "store": "store",
+    "weights": "weights",
+}
+"""Commands in the order of the help, and the module of each, which is imported when its command is run."""
+
+
+class Commands(TyperGroup):
+    """The commands, each imported when it is asked for: ``--version`` needs none of them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names in the order of the help."""
+        return list(_PLACES)
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """Import a command; None where there is none of this name."""
+        if name not in _PLACES:
+            return None
+        module = import_module(f"reid_audit.cli.{_PLACES[name]}")
+        group: typer.Typer | None = getattr(module, f"{name}_app", None)
+        if group is None:
+            group = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+            group.command(cls=getattr(module, "COMMAND_CLASS", None))(getattr(module, name.replace("-", "_")))
+        command = typer.main.get_command(group)
+        command.name = name
+        return command
+
+
 app = typer.Typer(
     name="reid-audit",
+    cls=Commands,
     help="Can a face-recognition attacker still link your head CT and MRI scans to people?",
     epilog="Exit codes: 0 PASS, 1 FAIL, 2 wrong use or input, 3 REVIEW, 4 INCOMPLETE, 130 stopped by Ctrl-C.",
     no_args_is_help=True,
@@ -36,20 +67,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_COMMANDS: tuple[Callable[..., None], ...] = (
-    *(demo, phantom, inventory, render, mesh, deface, choose_model, calibrate, score),
-    *(compare, report, utility, stats, plan),
-)
-for command in _COMMANDS:
-    app.command()(command)
-app.command(cls=ManyLabels)(bids)
-app.add_typer(store_app, name="store")
-app.add_typer(weights_app, name="weights")
-
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"reid-audit {reid_audit.__version__}")
+        typer.echo(f"reid-audit {reid_audit.__version__}")
         raise typer.Exit
 
 
@@ -72,9 +93,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         app(args=None if argv is None else list(argv))
-    except ReidAuditError as error:
-        err.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
-        return EXIT_USAGE
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 0
+    except reid_audit.ReidAuditError as error:
+        from rich.markup import escape
+
+        from reid_audit.cli.words import err
+
+        err.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        return EXIT_USAGE
     return 0

@@ -202,3 +202,6 @@ def bids(
         )
     say_result(result, report=out_dir / PAGE_FILE)
     raise typer.Exit(result.verdict.exit_code)
+
+
+COMMAND_CLASS = ManyLabels

@@ -17,7 +17,7 @@ from scipy.stats import mannwhitneyu
 from reid_audit.accuracy import (
     calibrate_scores,
     check_fingerprint,
-    extrapolate_fpir,
+    extrapolate_fmr,
     find_eer,
     find_fmr,
     find_youden,
@@ -128,8 +128,8 @@ def test_threshold_at_a_false_match_rate() -> None:
 
 def test_probit_and_extrapolation() -> None:
     assert probit([0.5, 0.975, 0.0]) == pytest.approx([0, 1.959964, -math.inf])
-    assert extrapolate_fpir(0.107, 69) == pytest.approx(0.9996, abs=1e-4)
-    assert extrapolate_fpir(0.0, 1000) == 0
+    assert extrapolate_fmr(0.107, 69) == pytest.approx(0.9996, abs=1e-4)
+    assert extrapolate_fmr(0.0, 1000) == 0
 
 
 def test_a_thinned_curve_keeps_its_ends() -> None:

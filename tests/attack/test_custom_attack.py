@@ -9,8 +9,9 @@ import pytest
 from places import EXAMPLES
 from resumed_run import COARSE, write_small_cohort
 
-from reid_audit import InputError, attack, register_attack, result_to_html
-from reid_audit.attack import Attack, Gallery, Side, choose_attacks, find_attack
+from reid_audit import InputError, attack
+from reid_audit.attack import Attack, Gallery, Side, choose_attacks, find_attack, register_attack
+from reid_audit.report import result_to_html
 
 
 @pytest.fixture(autouse=True)

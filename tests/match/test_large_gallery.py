@@ -15,7 +15,7 @@ from scipy import stats
 
 import reid_audit.match.gallery as gallery
 from reid_audit import InputError
-from reid_audit.match import compare, cosine_distances, search_gallery, summarise_pairs
+from reid_audit.match import compare_faces, cosine_distances, search_gallery, summarise_pairs
 from reid_audit.records import Face, FaceRecord, Group, ScanRef, Status
 
 
@@ -100,7 +100,7 @@ def test_pairs_of_one_list_are_the_group_different(monkeypatch: pytest.MonkeyPat
         FaceRecord(ScanRef(f"p{i}", "1", "original", Path("x")), Face(Status.OK, "e", v / np.linalg.norm(v)))
         for i, v in enumerate(vectors)
     ]
-    frame = compare(faces).frame
+    frame = compare_faces(faces).frame
     expected = frame["distance"][frame["group"] == Group.DIFFERENT.value]
     vectors = np.concatenate([vectors, np.full((1, 16), np.nan)])
     found = summarise_pairs(vectors, thresholds=(1.0,))
@@ -117,13 +117,13 @@ def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(monkeypatch: p
         for i in range(50)
         for visit, condition in (("1", "original"), ("2", "original"), ("1", "tool"))
     ]
-    rows = len(compare(faces).frame)
+    rows = len(compare_faces(faces).frame)
     free = type("Memory", (), {"available": 48 * rows})
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
-    compare(faces)
+    compare_faces(faces)
     free.available = 48 * rows // 2
     with pytest.raises(InputError, match=r"comparisons takes .*search_gallery"):
-        compare(faces)
+        compare_faces(faces)
 
 
 def test_equal_vectors_are_ties() -> None:

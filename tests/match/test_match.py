@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 
 from reid_audit.attack import find_attack
 from reid_audit.match import (
-    compare,
+    compare_faces,
     cosine_distances,
     merge_scores,
     read_score_strata,
@@ -111,7 +111,7 @@ def _two_by_two(conditions: tuple[str, ...] = ("original", "cut"), people: str =
 
 
 def test_all_groups_of_two_people_in_two_visits() -> None:
-    table = compare(_two_by_two())
+    table = compare_faces(_two_by_two())
     assert tuple(table.frame.columns) == SCORE_COLUMNS
     expected = {
         Group.SAME: {"A1>A2", "B1>B2"},
@@ -131,14 +131,14 @@ def test_all_groups_of_two_people_in_two_visits() -> None:
 
 def test_three_visits_give_every_pair_of_visits() -> None:
     faces = [_record(f"A/{v}/{c}", np.ones(3)) for v in ("10", "2", "1") for c in ("original", "cut")]
-    table = compare(faces)
+    table = compare_faces(faces)
     assert _pairs(table, Group.SAME) == {"A1>A2", "A1>A10", "A2>A10"}
     assert len(_pairs(table, Group.DEFACED_SAME)) == 6
 
 
 def test_one_visit_compares_within_it() -> None:
     faces = [r for r in _two_by_two() if r.scan.session == "1"]
-    table = compare(faces)
+    table = compare_faces(faces)
     assert _pairs(table, Group.DEFACED_SAME_SCAN) == {"A1>A1", "B1>B1"}
     assert _pairs(table, Group.DEFACED_DIFFERENT) == {"A1>B1", "B1>A1"}
     for group in (Group.SAME, Group.DEFACED_SAME, Group.DEFACED_DEFACED_SAME):
@@ -147,21 +147,21 @@ def test_one_visit_compares_within_it() -> None:
 
 def test_one_person_with_two_visits_sets_the_structure_of_the_null() -> None:
     faces = [r for r in _two_by_two() if r.scan.key not in ("B/2/original", "B/2/cut")]
-    assert _pairs(compare(faces), Group.DEFACED_DIFFERENT) == {"B1>A2", "A2>B1"}
+    assert _pairs(compare_faces(faces), Group.DEFACED_DIFFERENT) == {"B1>A2", "A2>B1"}
 
 
 def test_who_lacks_the_first_visit_is_left_out_of_different_alone() -> None:
     faces = [r for r in _two_by_two(people="ABC") if r.scan.key != "C/1/original"]
-    table = compare(faces)
+    table = compare_faces(faces)
     assert _pairs(table, Group.DIFFERENT) == {"A1>B1"}
     assert "C1>C2" in _pairs(table, Group.DEFACED_SAME)
     assert "A1>C2" in _pairs(table, Group.DEFACED_DIFFERENT)
 
 
 def test_defacers_do_not_meet() -> None:
-    table = compare(_two_by_two(("original", "cut", "blur")))
+    table = compare_faces(_two_by_two(("original", "cut", "blur")))
     counts = Counter(zip(table.frame["condition"], table.frame["group"], strict=True))
-    one = compare(_two_by_two(("original", "cut")))
+    one = compare_faces(_two_by_two(("original", "cut")))
     for group in Group:
         assert counts["blur", group] == counts["cut", group]
         assert counts["cut", group] == len(_pairs(one, group)) * (group not in (Group.SAME, Group.DIFFERENT))
@@ -170,7 +170,7 @@ def test_defacers_do_not_meet() -> None:
 def test_what_was_not_acquired_keeps_its_rows() -> None:
     faces = _two_by_two()
     blind = [_record(r.scan.key, None) if r.scan.key == "A/1/cut" else r for r in faces]
-    whole, part = compare(faces).frame, compare(blind).frame
+    whole, part = compare_faces(faces).frame, compare_faces(blind).frame
     assert len(part) == len(whole)
     mine = (part["condition"] == "cut") & (
         ((part["probe_subject"] == "A") & (part["probe_session"] == "1"))
@@ -178,19 +178,19 @@ def test_what_was_not_acquired_keeps_its_rows() -> None:
         & (part["reference_session"] == "1")
     )
     assert (part["distance"].isna() == mine).all()
-    everybody = compare([_record(r.scan.key, None) for r in faces]).frame
+    everybody = compare_faces([_record(r.scan.key, None) for r in faces]).frame
     assert len(everybody) == len(whole)
     assert everybody["distance"].isna().all()
 
 
 def test_the_order_of_the_faces_does_not_matter() -> None:
     faces = _two_by_two(people="ABC")
-    assert compare(faces).frame.equals(compare(reversed(faces)).frame)
+    assert compare_faces(faces).frame.equals(compare_faces(reversed(faces)).frame)
 
 
 def test_distances_are_those_of_the_vectors() -> None:
     faces = {r.scan.key: r.face.vector for r in _two_by_two()}
-    for row in compare(_two_by_two()).frame.itertuples(index=False):
+    for row in compare_faces(_two_by_two()).frame.itertuples(index=False):
         other = row.condition if row.group.startswith("defaced_defaced") else "original"
         probe = faces[f"{row.probe_subject}/{row.probe_session}/{row.condition}"]
         reference = faces[f"{row.reference_subject}/{row.reference_session}/{other}"]
@@ -198,8 +198,8 @@ def test_distances_are_those_of_the_vectors() -> None:
 
 
 def test_no_faces_give_no_rows() -> None:
-    assert len(compare([]).frame) == 0
-    assert tuple(compare([]).frame.columns) == SCORE_COLUMNS
+    assert len(compare_faces([]).frame) == 0
+    assert tuple(compare_faces([]).frame.columns) == SCORE_COLUMNS
 
 
 def test_faces_of_two_encoders_are_compared_within_each() -> None:
@@ -210,7 +210,7 @@ def test_faces_of_two_encoders_are_compared_within_each() -> None:
         _record("B/1/original", [0, 1]),
         _record("B/1/original", [1, 0, 0], encoder="b"),
     ]
-    frame = compare(faces).frame
+    frame = compare_faces(faces).frame
     assert list(zip(frame["encoder"], frame["group"], frame["distance"], strict=True)) == [
         ("toy", "different", 1.0),
         ("b", "different", 0.0),
@@ -228,11 +228,14 @@ def test_faces_of_two_encoders_are_compared_within_each() -> None:
 )
 def test_faces_that_cannot_be_compared_are_named(faces: list[FaceRecord], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        compare(faces)
+        compare_faces(faces)
 
 
 def test_merging_keeps_every_row_and_its_attack() -> None:
-    naive, aligned = compare(_two_by_two()), compare(_two_by_two(people="BC"), attack=find_attack("aligned"))
+    naive, aligned = (
+        compare_faces(_two_by_two()),
+        compare_faces(_two_by_two(people="BC"), attack=find_attack("aligned")),
+    )
     both = merge_scores([naive, aligned]).frame
     assert len(both) == len(naive.frame) + len(aligned.frame)
     assert Counter(both["attack"]) == {"naive": len(naive.frame), "aligned": len(aligned.frame)}
@@ -250,7 +253,7 @@ def test_natural_order() -> None:
 
 def test_scores_survive_the_file(tmp_path: Path) -> None:
     faces = [_record(r.scan.key, None) if r.scan.key == "A/1/cut" else r for r in _two_by_two()]
-    table = compare(faces, attack=find_attack("aligned"))
+    table = compare_faces(faces, attack=find_attack("aligned"))
     write_scores(table, tmp_path / "scores.csv")
     again = read_scores(tmp_path / "scores.csv").frame
     assert again["distance"].equals(table.frame["distance"])

@@ -16,7 +16,7 @@ from rt_files import write_rtdose, write_rtstruct
 from reid_audit import Face, InputError, ScanRef, Status, Volume, assess_scores, local_executor, read_volume
 from reid_audit.cli import main
 from reid_audit.dataset import read_manifest, write_manifest
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, Modality
 from reid_audit.report import result_from_json, result_to_json
 from reid_audit.utility import (
@@ -351,7 +351,7 @@ def test_the_command_joins_an_audit(
             vector = person + noise * rng.normal(size=16)
             scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
             faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
-    result = assess_scores(compare(faces), source="cohort.csv", draws=50)
+    result = assess_scores(compare_faces(faces), source="cohort.csv", draws=50)
     (cohort / "result.json").write_text(result_to_json(result))
     monkeypatch.chdir(cohort)
     argv = ["utility", "manifest.csv", "--segmentations", "labels", "--names", "names.csv", "--workers", "1"]

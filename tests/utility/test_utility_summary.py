@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
 from reid_audit import Face, InputError, ScanRef, Status, assess_scores
-from reid_audit.match import compare
+from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, TradeOff
 from reid_audit.report import result_from_json, result_to_json
 from reid_audit.stats import mean_of_people, mean_per_person, paired_t
@@ -315,7 +315,7 @@ def test_utility_joins_the_result() -> None:
             vector = person + noise * rng.normal(size=16)
             scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
             faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
-    result = assess_scores(compare(faces), source="cohort.csv", draws=50)
+    result = assess_scores(compare_faces(faces), source="cohort.csv", draws=50)
     values = summarize_cases(_cases())
     condition = result.verdict.conditions[0].condition
     values = tuple(replace(v, condition=condition) if v.condition == "mild" else v for v in values)
