@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reid_audit.attack import BASELINE
 from reid_audit.stats.residuals import Floats, percentiles, residuals
 
 CANARY = "canary"
@@ -207,7 +208,8 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels
 
 def _originals(encoder: str, subjects: tuple[str, ...], rows: pd.DataFrame) -> Originals:
     if rows["attack"].nunique() > 1:  # the control of the attacker that treats originals as they are
-        rows = rows[rows["attack"] == ("naive" if (rows["attack"] == "naive").any() else rows["attack"].iloc[0])]
+        there = set(rows["attack"])
+        rows = rows[rows["attack"] == (BASELINE.name if BASELINE.name in there else rows["attack"].iloc[0])]
     same, other = rows[rows["group"] == "same"], rows[rows["group"] == "different"]
     visits = int(max(same["a"].max(), same["b"].max())) + 1 if len(same) else 1
     mated = np.full((visits, visits, len(subjects)), np.nan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from importlib import metadata
@@ -213,8 +214,12 @@ def fingerprints_of(engines: Engines, records: Iterable[FaceRecord]) -> tuple[Fi
 
 
 def software_versions() -> dict[str, str]:
-    """Return the versions of the packages that a number may depend on."""
-    return {name: metadata.version(name) for name in SOFTWARE}
+    """Return the versions of the packages that a number may depend on; those of extras where they are installed."""
+    versions = {}
+    for name in SOFTWARE:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def describe_settings(engines: Engines, *, seed: int) -> dict[str, str]:

@@ -92,8 +92,7 @@ def load_runtime() -> Runtime:
             import onnxruntime
         except ImportError as error:
             raise EngineError(
-                f"the package that runs ONNX files cannot be imported ({error}): "
-                "pip install onnxruntime opencv-contrib-python-headless"
+                f"the package that runs ONNX files cannot be imported ({error}): pip install 'reid-audit[deepface]'"
             ) from error
         onnxruntime.disable_telemetry_events()  # Windows, and where onnxruntime had been imported before
     return Runtime(onnxruntime, {"onnxruntime": onnxruntime.__version__, "opencv": cv2.__version__})
@@ -137,9 +136,7 @@ def load_engine() -> Engine:
             from retinaface.commons import weight_utils as retinaface_weight_utils
             from retinaface.model import retinaface_onnx_model
         except ImportError as error:
-            raise EngineError(
-                f"DeepFace cannot be imported ({error}): pip install deepface retina-face onnxruntime"
-            ) from error
+            raise EngineError(f"DeepFace cannot be imported ({error}): pip install 'reid-audit[deepface]'") from error
         for package in (backend_utils, retinaface_backend_utils):
             if (chosen := package.get_backend_engine()) != "onnx":
                 raise EngineError(

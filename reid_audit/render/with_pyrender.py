@@ -44,6 +44,9 @@ class PyrenderRenderer(Engine):
         with _platform():
             try:
                 import pyrender
+            except ModuleNotFoundError as error:
+                msg = f"renderer 'pyrender' cannot start ({error}): pip install 'reid-audit[pyrender]'"
+                raise EngineError(msg) from error
             except (ImportError, AttributeError) as error:
                 # AttributeError: PyOpenGL was imported before, for a screen.
                 msg = f"renderer 'pyrender' cannot start: {error}; use --renderer raycast, which needs no OpenGL"

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import stand_ins
 
-from reid_audit import InputError, Settings
+from reid_audit import InputError, Settings, testing
 from reid_audit.accuracy.choose import choose_encoder, read_choice, score_encoder, write_choice
 from reid_audit.audit import choose_model
 from reid_audit.cli import main
@@ -138,7 +137,7 @@ def test_one_visit_has_nothing_to_choose_by(tmp_path):
 def test_dlib_comes_before_two_stand_ins_on_synthetic_heads(demo_manifest: Path, tmp_path, capsys):
     for name, seed in (("one", 1), ("two", 2)):  # vectors of two numbers: most people look alike
         path = tmp_path / f"{name}.onnx"
-        stand_ins.write_recogniser(path, size_px=112, dimension=2, channels_first=True, seed=seed)
+        testing.write_encoder(path, size_px=112, dimension=2, channels_first=True, seed=seed)
     names = f"onnx:{tmp_path / 'one.onnx'},dlib,onnx:{tmp_path / 'two.onnx'}"
     arguments = ["choose-model", str(demo_manifest), "--encoders", names, "--workers", "2", "-o", str(tmp_path / "out")]
     assert main([*arguments, "--detector", "dlib"]) == 0

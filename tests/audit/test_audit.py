@@ -25,7 +25,6 @@ from reid_audit import (
     ScanRef,
     Settings,
     Status,
-    Volume,
     assess_scores,
     audit,
     calibrate,
@@ -42,46 +41,21 @@ from reid_audit.portrait import Partner
 from reid_audit.records import FaceRecord, Modality, ScoreTable
 from reid_audit.report import result_from_json, result_to_html, result_to_json
 from reid_audit.surface import SurfaceSettings
+from reid_audit.testing import FakeEncoder, make_tiny_head
 from reid_audit.volume import write_volume
 
 
-class PixelEncoder:
-    """Stands in for a recogniser: the vector is the portrait itself, in blocks of 32 pixels."""
-
-    name = "pixels"
-    recipe = "dlib"  # what a worker would be told; the double answers to any name
-    detector = "none"
-    notice = ""
-    identity = {"test double": "pixels"}  # noqa: RUF012
-
-    def __init__(self, face: Callable[[Portrait], Face] | None = None) -> None:
-        self._face = face
-
-    def encode_at(self, portrait: Portrait, place: Face) -> Face:
-        if place.box_px is None:
-            return Face(Status.NO_FACE, self.name, reason="no place")
-        return self.encode(portrait)
-
-    def encode(self, portrait: Portrait) -> Face:
-        if self._face is not None:
-            return self._face(portrait)
-        size = portrait.pixels.shape[0] // 32
-        blocks = portrait.pixels[..., 0].reshape(size, 32, size, 32).mean(axis=(1, 3)).ravel()
-        vector = (blocks / np.linalg.norm(blocks)).astype(np.float32)
-        return Face(Status.OK, self.name, vector, (0, 0, 1, 1), confidence=1.0)
-
-
 @pytest.fixture(autouse=True)
-def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
+def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEncoder], None]:
     """Recognise by pixels and draw by ray casting; gives a function that changes the recogniser."""
 
-    def use(*encoders: PixelEncoder) -> None:
+    def use(*encoders: FakeEncoder) -> None:
         settings_room._load_encoders.cache_clear()
         monkeypatch.setattr(settings_room, "check_encoders", lambda names, *, detector: None)
         remaining = itertools.cycle(encoders)
         monkeypatch.setattr(settings_room, "make_encoder", lambda name, *, detector, detectors: next(remaining))
 
-    use(PixelEncoder())
+    use(FakeEncoder())
     yield use
     settings_room._load_encoders.cache_clear()
 
@@ -89,24 +63,14 @@ def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[PixelEncoder], None]:
 SETTINGS = Settings(renderer="raycast", surface=SurfaceSettings(voxel_mm=6.0, head_volume_cm3=500.0))
 
 
-def _ball(radius_mm: float, *, stretch: float = 1.0, dent_mm: float = 0.0, shift_mm: float = 0.0) -> Volume:
-    """An egg of tissue in 24 voxels of 10 mm: enough of a head to be meshed and told from another."""
-    x, y, z = np.meshgrid(*[np.arange(24) * 10.0 - 115.0] * 3, indexing="ij", sparse=True)
-    inside = radius_mm - np.sqrt((x - shift_mm) ** 2 + (y / stretch) ** 2 + z**2) - dent_mm * (y > 60)
-    intensity = np.clip(inside * 40, -1000, 40).astype(np.float32)
-    affine = np.diag([10.0, 10.0, 10.0, 1.0])
-    affine[:3, 3] = -115.0
-    return Volume(intensity, affine, Modality.CT)
-
-
 def _write_cohort(folder: Path, people: int = 3, visits: int = 2, *, defacer: str = "dent") -> Path:
     scans = []
     for person in range(people):
         for visit in range(1, visits + 1):
             shape = {"radius_mm": 70.0 + 6 * person, "stretch": 1.0 + 0.06 * (person % 2), "shift_mm": float(visit)}
-            made = {"original": _ball(**shape)}
+            made = {"original": make_tiny_head(**shape)}
             if visit == 1:
-                made[defacer] = _ball(**shape, dent_mm=15.0)
+                made[defacer] = make_tiny_head(**shape, dent_mm=15.0)
             for condition, volume in made.items():
                 path = folder / f"s{person}_{visit}_{condition}.nii.gz"
                 write_volume(volume, path)
@@ -143,8 +107,8 @@ def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tm
 def test_what_a_defacer_put_before_the_face_is_a_finding_of_the_defaced_scan(tmp_path: Path) -> None:
     settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=2.0, head_volume_cm3=500.0))
     original, defaced = tmp_path / "original.nii.gz", tmp_path / "mask.nii.gz"
-    write_volume(_ball(70.0), original)
-    write_volume(_ball(70.0, dent_mm=-20.0), defaced)
+    write_volume(make_tiny_head(70.0), original)
+    write_volume(make_tiny_head(70.0, dent_mm=-20.0), defaced)
     scans = [ScanRef("s0", "1", condition, path) for condition, path in (("original", original), ("mask", defaced))]
     write_manifest(tmp_path / "manifest.csv", scans)
     before, after = acquire_faces(read_manifest(tmp_path / "manifest.csv"), start_engines(settings))
@@ -185,12 +149,12 @@ def _truncate(path: Path) -> None:
 
 
 def _constant(path: Path) -> None:
-    volume = _ball(70.0)
+    volume = make_tiny_head(70.0)
     write_volume(replace(volume, intensity=np.full_like(volume.intensity, -1000.0)), path)
 
 
 def _other_grid(path: Path) -> None:
-    volume = _ball(70.0)
+    volume = make_tiny_head(70.0)
     write_volume(replace(volume, intensity=volume.intensity[:20]), path)
 
 
@@ -211,7 +175,7 @@ def test_a_head_is_faced_however_it_lies(tmp_path: Path) -> None:
 
 
 def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_heights(
-    tmp_path: Path, pixels: Callable[[PixelEncoder], None]
+    tmp_path: Path, pixels: Callable[[FakeEncoder], None]
 ) -> None:
     ref, _ = _phantom_ref(tmp_path, modality=Modality.MR, pose_sd_deg=0)
     settings = replace(SETTINGS, surface=SurfaceSettings(voxel_mm=3.0))
@@ -221,9 +185,9 @@ def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_height
     def from_below(portrait: Portrait) -> Face:
         if portrait.view.elevation_deg > first.view.elevation_deg - 5:
             return Face(Status.NO_FACE, "pixels", reason="not from there")
-        return PixelEncoder().encode(portrait)
+        return FakeEncoder().encode(portrait)
 
-    pixels(PixelEncoder(from_below))
+    pixels(FakeEncoder(from_below))
     sought = _examine(ref, settings)
     assert sought.face.status is Status.OK
     assert sought.view.elevation_deg < first.view.elevation_deg - 5
@@ -231,16 +195,16 @@ def test_a_face_that_is_not_seen_is_sought_at_other_levels_and_from_other_height
     assert _examine(defaced, settings, _hand_on(sought)).view == sought.view
 
 
-def test_nothing_is_sought_in_a_defaced_scan(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
-    pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
+def test_nothing_is_sought_in_a_defaced_scan(tmp_path: Path, pixels: Callable[[FakeEncoder], None]) -> None:
+    pixels(FakeEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
     ref, _ = _phantom_ref(tmp_path, "defaced", pose_sd_deg=0)
     record = _examine(ref, SETTINGS)
     assert record.face.status is Status.NO_FACE
     assert "search" not in record.seconds
 
 
-def test_nothing_is_sought_in_an_unfit_scan(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
-    pixels(PixelEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
+def test_nothing_is_sought_in_an_unfit_scan(tmp_path: Path, pixels: Callable[[FakeEncoder], None]) -> None:
+    pixels(FakeEncoder(lambda _: Face(Status.NO_FACE, "pixels", reason="none")))
     ref, scan = _phantom_ref(tmp_path, pose_sd_deg=0)
     write_volume(replace(scan.volume, intensity=scan.volume.intensity[:, :, 40:].copy()), ref.path)
     assert "search" not in _examine(ref, SETTINGS).seconds
@@ -306,22 +270,22 @@ def test_an_original_under_a_defacers_name_fails(tmp_path: Path) -> None:
 
 
 def test_a_recogniser_that_breaks_is_never_a_face_that_was_not_found(
-    tmp_path: Path, pixels: Callable[[PixelEncoder], None]
+    tmp_path: Path, pixels: Callable[[FakeEncoder], None]
 ) -> None:
-    pixels(PixelEncoder(lambda portrait: Face(Status.BACKEND_ERROR, "pixels", reason="the engine broke")))
+    pixels(FakeEncoder(lambda portrait: Face(Status.BACKEND_ERROR, "pixels", reason="the engine broke")))
     result = audit(read_manifest(_write_cohort(tmp_path)), settings=SETTINGS, draws=50)
     assert result.verdict.decision is Decision.INCOMPLETE
     assert {row.status for row in result.scans} == {Status.BACKEND_ERROR}
 
 
-def test_a_blind_audit_is_incomplete(tmp_path: Path, pixels: Callable[[PixelEncoder], None]) -> None:
+def test_a_blind_audit_is_incomplete(tmp_path: Path, pixels: Callable[[FakeEncoder], None]) -> None:
     rng = np.random.default_rng(0)
 
     def noise(portrait: Portrait) -> Face:
         vector = rng.standard_normal(64)
         return Face(Status.OK, "pixels", (vector / np.linalg.norm(vector)).astype(np.float32), confidence=1.0)
 
-    pixels(PixelEncoder(noise))
+    pixels(FakeEncoder(noise))
     policy = Policy(min_subjects=4, required_attacks=("naive",))
     cohort = read_manifest(_write_cohort(tmp_path, people=8))
     result = audit(cohort, settings=SETTINGS, policy=policy, draws=50)

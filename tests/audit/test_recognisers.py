@@ -4,13 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
-import stand_ins
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SHARED
 from skimage import data
 
-from reid_audit import Settings, face, weights
+from reid_audit import Settings, face, testing, weights
 from reid_audit.audit import start_engines
 from reid_audit.face import _onnx, make_encoder
 from reid_audit.face._align import describe_fit, fit_similarity, fit_template
@@ -32,7 +31,7 @@ def scene(*places):
     pixels = np.random.default_rng(1).integers(0, 90, (512, 512, 3), dtype=np.uint8)
     pixels[100:180, 60:460, 2] = 220  # slanted by the turn, and coloured: channels and order of the steps matter
     for left, top in places:
-        stand_ins.paint_face(pixels, left=left, top=top)
+        testing.paint_face(pixels, left=left, top=top)
     return portrait(pixels)
 
 
@@ -44,7 +43,7 @@ def cosine(one, other):
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
     # The stand-in for SFace cannot have the digest that is pinned.
-    monkeypatch.setattr(weights.local, "MODEL_FILES", stand_ins.unpinned(weights.MODEL_FILES))
+    monkeypatch.setattr(weights.local, "MODEL_FILES", testing.unpinned(weights.MODEL_FILES))
     return tmp_path
 
 
@@ -58,7 +57,7 @@ def astronaut():
 
 @pytest.mark.parametrize("name", sorted(RECOGNISERS))
 def test_every_recogniser_gives_the_vectors_of_deepface(name, home, monkeypatch):
-    stand_ins.write_home(home, name)
+    testing.write_weights(home, name)
     picture = scene((220, 200))
     ours = make_encoder(name, detector="retinaface").encode(picture)
     assert (ours.status, ours.encoder) == (Status.OK, name)
@@ -81,7 +80,7 @@ def test_every_recogniser_gives_the_vectors_of_deepface(name, home, monkeypatch)
 
 
 def test_buffalo_l_sees_centred_rgb_with_channels_first(home):
-    stand_ins.write_home(home, "Buffalo_L")
+    testing.write_weights(home, "Buffalo_L")
     embedder = face.make_embedder("buffalo_l")
     fed = {}
 
@@ -103,7 +102,7 @@ def test_buffalo_l_sees_centred_rgb_with_channels_first(home):
 
 @pytest.mark.parametrize("name", sorted(RECOGNISERS))
 def test_missing_or_damaged_recogniser_names_its_file(name, home):
-    stand_ins.write_home(home, name)
+    testing.write_weights(home, name)
     path = weights.find_weights(name)
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(WeightsError, match=path.name):
@@ -114,7 +113,7 @@ def test_missing_or_damaged_recogniser_names_its_file(name, home):
 
 
 def test_without_its_file_retinaface_gives_way_to_dlib_and_the_notice_says_so(home):
-    stand_ins.write_home(home, "ArcFace")
+    testing.write_weights(home, "ArcFace")
     encoder = make_encoder("ArcFace")
     assert (encoder.detector, "dlib" in encoder.notice) == ("retinaface", False)
     (home / ".deepface" / "weights" / "retinaface.onnx").unlink()
@@ -192,7 +191,7 @@ def test_layout_without_eyes_is_refused():
 
 @pytest.fixture
 def model(tmp_path):
-    return stand_ins.write_recogniser(tmp_path / "mine.onnx", size_px=112, dimension=64, channels_first=True)
+    return testing.write_encoder(tmp_path / "mine.onnx", size_px=112, dimension=64, channels_first=True)
 
 
 def test_onnx_file_with_default_settings(model, astronaut, monkeypatch):
@@ -257,7 +256,7 @@ def test_settings_are_applied_in_the_documented_order(model):
 
 
 def test_channels_last(tmp_path):
-    model = stand_ins.write_recogniser(tmp_path / "last.onnx", size_px=96, dimension=8)
+    model = testing.write_encoder(tmp_path / "last.onnx", size_px=96, dimension=8)
     chip = np.zeros((96, 96, 3), np.uint8)
     _, (fed,) = run_with(model, 'size = 96\nlayout = "nhwc"\nmean = 0\nstd = 1\n', chip)
     assert fed.shape == (1, 96, 96, 3)
@@ -319,7 +318,7 @@ def test_file_that_is_no_recogniser_is_refused(tmp_path):
     (tmp_path / "damaged.onnx").write_bytes(b"\x08\x08garbage")
     with pytest.raises(WeightsError, match=r"damaged\.onnx cannot be loaded"):
         make_encoder(f"onnx:{tmp_path / 'damaged.onnx'}", detector="dlib")
-    stand_ins.write_detector(tmp_path / "finder.onnx")
+    testing.write_detector(tmp_path / "finder.onnx")
     (tmp_path / "finder.toml").write_text('layout = "nhwc"\n')
     with pytest.raises(WeightsError, match=r"finder\.onnx"):
         make_encoder(f"onnx:{tmp_path / 'finder.onnx'}", detector="dlib")
@@ -367,7 +366,7 @@ class _Counting:
 
 
 def test_several_encoders_look_once_at_a_portrait(home, astronaut, model, monkeypatch):
-    stand_ins.write_home(home, "ArcFace")
+    testing.write_weights(home, "ArcFace")
     counting = _Counting(face.make_detector("dlib"))
     monkeypatch.setattr(face, "make_detector", lambda name: counting)
     shared = {}
@@ -387,7 +386,7 @@ def test_several_encoders_look_once_at_a_portrait(home, astronaut, model, monkey
 
 
 def test_encoders_with_their_own_detectors_share_what_they_can(home):
-    stand_ins.write_home(home, "ArcFace", "Facenet")
+    testing.write_weights(home, "ArcFace", "Facenet")
     shared = {}
     encoders = [make_encoder(name, detectors=shared) for name in ("dlib", "ArcFace", "Facenet")]
     assert [encoder.detector for encoder in encoders] == ["dlib", "retinaface", "retinaface"]

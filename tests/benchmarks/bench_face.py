@@ -18,9 +18,7 @@ import numpy as np
 from skimage import data
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import stand_ins
-
-from reid_audit import weights
+from reid_audit import testing, weights
 from reid_audit.face import Detector, make_encoder
 from reid_audit.records import Portrait, View
 
@@ -47,9 +45,9 @@ def main() -> None:
     portrait = Portrait(data.astronaut(), View(), np.eye(3, 4), "photograph")
     with tempfile.TemporaryDirectory() as home:
         os.environ["DEEPFACE_HOME"] = home
-        weights.local.MODEL_FILES = stand_ins.unpinned(weights.MODEL_FILES)
-        stand_ins.write_home(Path(home), *stand_ins.RECOGNISERS)
-        names = ["dlib", *stand_ins.RECOGNISERS]
+        weights.local.MODEL_FILES = testing.unpinned(weights.MODEL_FILES)
+        testing.write_weights(Path(home), *testing.ENCODERS)
+        names = ["dlib", *testing.ENCODERS]
         base = None
         total = 0.0
         for name in names:

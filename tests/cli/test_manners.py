@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import stand_ins
 
 import reid_audit
-from reid_audit import ScanRef
+from reid_audit import ScanRef, testing
 from reid_audit.dataset import write_manifest
 from reid_audit.phantom import make_phantom
 from reid_audit.volume import write_volume
@@ -62,7 +61,7 @@ def test_an_audit_leaves_the_process_as_it_was(tmp_path: Path) -> None:
             write_volume(scan.volume, path)
             scans.append(ScanRef(f"p{person}", str(visit), condition, path, scan.volume.modality))
     write_manifest(heads / "manifest.csv", scans)
-    weights = stand_ins.write_home(tmp_path / "home")
+    weights = testing.write_weights(tmp_path / "home")
     there = sorted(weights.parent.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],

@@ -13,11 +13,11 @@ from typing import Any
 import nbformat
 import pytest
 from places import EXAMPLES
-from results import make_result
 
 from reid_audit import Decision, InputError, write_result
 from reid_audit.match import write_scores
 from reid_audit.notebook import Audit, read_audit, weigh
+from reid_audit.testing import make_result
 
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 

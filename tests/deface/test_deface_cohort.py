@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from results import make_result
 
 from reid_audit import InputError, read_volume
 from reid_audit.accuracy import rank_defacers
@@ -30,6 +29,7 @@ from reid_audit.deface.companions import find_companion
 from reid_audit.phantom import LABELS, make_phantom, write_cohort
 from reid_audit.records import DefaceRun, DefaceStatus, ScanRef, summarise_defacing
 from reid_audit.report import result_to_html
+from reid_audit.testing import make_result
 from reid_audit.volume import write_volume
 from reid_audit.work import SerialExecutor
 

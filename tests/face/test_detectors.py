@@ -5,9 +5,8 @@ import types
 
 import numpy as np
 import pytest
-import stand_ins
 
-from reid_audit import face, weights
+from reid_audit import face, testing, weights
 from reid_audit.face import make_detector, make_encoder
 from reid_audit.face._detectors import KINDS
 from reid_audit.records import EngineError, Portrait, Status, View, WeightsError
@@ -19,7 +18,7 @@ PACKAGES = {"mtcnn": "mtcnn", "fastmtcnn": "facenet_pytorch", "mediapipe": "medi
 def scene(*places):
     pixels = np.random.default_rng(1).integers(0, 90, (SIDE, SIDE, 3), dtype=np.uint8)
     for left, top in places:
-        stand_ins.paint_face(pixels, left=left, top=top)
+        testing.paint_face(pixels, left=left, top=top)
     return Portrait(pixels, View(), np.eye(3, 4), "test")
 
 
@@ -27,12 +26,12 @@ def scene(*places):
 def home(tmp_path, monkeypatch):
     """Weights home with stand-ins for Facenet512 and CenterFace, and files of one byte for all else."""
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
-    monkeypatch.setattr(weights.local, "MODEL_FILES", stand_ins.unpinned(weights.MODEL_FILES))
-    folder = stand_ins.write_home(tmp_path)
+    monkeypatch.setattr(weights.local, "MODEL_FILES", testing.unpinned(weights.MODEL_FILES))
+    folder = testing.write_weights(tmp_path)
     for kind in KINDS.values():
         for name in kind.files:
             (folder / weights.MODEL_FILES[name].file_name).write_bytes(b"x")
-    stand_ins.write_centerface(folder / "centerface.onnx")
+    testing.write_centerface(folder / "centerface.onnx")
     return folder
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import stand_ins
 
 from reid_audit import (
     AuditResult,
@@ -27,6 +26,7 @@ from reid_audit import (
     calibrate,
     face,
     read_scores,
+    testing,
     write_result,
 )
 from reid_audit import portrait as portrait_room
@@ -49,7 +49,7 @@ COARSE = Settings(detector="dlib", renderer="raycast", surface=SurfaceSettings(v
 @pytest.fixture
 def model(tmp_path: Path) -> str:
     """A stand-in of the user's own, as `--encoder` takes it."""
-    path = stand_ins.write_recogniser(tmp_path / "mine.onnx", size_px=112, dimension=64, channels_first=True)
+    path = testing.write_encoder(tmp_path / "mine.onnx", size_px=112, dimension=64, channels_first=True)
     return f"onnx:{path}"
 
 
@@ -86,7 +86,7 @@ def _write_phantom(folder: Path) -> ScanRef:
 def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
     tmp_path: Path, model: str, looks: Counter[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = stand_ins.write_recogniser(tmp_path / "other.onnx", size_px=112, dimension=32, channels_first=True)
+    other = testing.write_encoder(tmp_path / "other.onnx", size_px=112, dimension=32, channels_first=True)
     reads = []
     read = portrait_room.read_volume
     monkeypatch.setattr(portrait_room, "read_volume", lambda *given, **named: reads.append(1) or read(*given, **named))
@@ -130,7 +130,7 @@ def test_each_recogniser_gets_the_face_that_it_gets_alone(tmp_path: Path, model:
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path, model: str) -> None:
     (tmp_path / "b").mkdir()
-    other = stand_ins.write_recogniser(tmp_path / "b" / "mine.onnx", size_px=112, dimension=64, channels_first=True)
+    other = testing.write_encoder(tmp_path / "b" / "mine.onnx", size_px=112, dimension=64, channels_first=True)
     with pytest.raises(InputError, match=r"two are called onnx:mine\.onnx"):
         start_engines(replace(COARSE, encoders=(model, f"onnx:{other}")))
 
@@ -243,7 +243,7 @@ def test_a_calibration_file_covers_several_recognisers_and_no_other(cohort: Coho
 
 def test_a_file_that_changed_is_another_recogniser(cohort: Cohort, model: str, tmp_path: Path) -> None:
     calibrations, _, _ = calibrate(cohort, settings=replace(COARSE, encoders=("dlib", model)), draws=50)
-    stand_ins.write_recogniser(tmp_path / "mine.onnx", size_px=112, dimension=64, channels_first=True, seed=9)
+    testing.write_encoder(tmp_path / "mine.onnx", size_px=112, dimension=64, channels_first=True, seed=9)
     with pytest.raises(CalibrationError, match="weights was"):
         _audit(cohort, "dlib", model, calibrations=calibrations)
     result = _audit(cohort, "dlib", model, calibrations=calibrations, allow_mismatch=True)

@@ -40,6 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "plots": {"records"},
     "report": {"records", "match", "plots"},
+    "testing": {"records", "weights", "dataset", "match", "attack", "audit"},
     "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},
     "notebook": {"records", "dataset", "match", "attack", "audit", "work", "plots", "report"},

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from results import FINGERPRINT, make_result, make_scores
 
 from reid_audit import AuditResult, CalibrationError, Decision, InputError, assess_scores, write_result
 from reid_audit.accuracy import compare_pairwise, rank_defacers
@@ -15,6 +14,7 @@ from reid_audit.cli import main
 from reid_audit.match import merge_scores
 from reid_audit.records import Check, DefaceRun, DefaceStatus, ScoreTable, SubjectEvidence, UtilityValue
 from reid_audit.stats import mcnemar
+from reid_audit.testing import FINGERPRINT, make_result, make_scores
 from reid_audit.verdict import decide
 
 nan = math.nan

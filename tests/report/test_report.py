@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from results import make_result
 
 from reid_audit import AuditResult, Decision, InputError, read_result, write_result
 from reid_audit.cli import main
@@ -39,6 +38,7 @@ from reid_audit.report import (
     to_csv,
     write_figures,
 )
+from reid_audit.testing import make_result
 from reid_audit.verdict import decide
 
 HOSTILE = (

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from results import make_result, make_scores
 
 from reid_audit import AuditResult, assess_scores, write_result
 from reid_audit.accuracy import rank_defacers
 from reid_audit.match import merge_scores
 from reid_audit.records import Finding, ScanRow, ScoreTable, Status, SubjectEvidence
 from reid_audit.report import result_to_html, write_comparison
+from reid_audit.testing import make_result, make_scores
 
 pytestmark = pytest.mark.slow
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reid_audit import assess_scores
-from reid_audit.attack import find_attack
-from reid_audit.audit import describe_scans
+from reid_audit.attack import BASELINE, find_attack
+from reid_audit.audit import assess_scores, describe_scans
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare_faces, merge_scores
 from reid_audit.records import (
@@ -38,22 +37,22 @@ def make_faces(
     people: Sequence[str],
     defacers: Mapping[str, float],
     *,
-    attack: str = "naive",
+    attack: str = BASELINE.name,
     faceless: float = 0.0,
     seed: int = 0,
 ) -> list[FaceRecord]:
-    """Two visits of each person, the first defaced: a defacer adds noise, which attackers other than naive halve."""
+    """Two visits of each person, the first defaced: defacers add noise, which stronger attackers halve."""
     rng = np.random.default_rng(seed)
-    made = []
+    made: list[FaceRecord] = []
     for name in people:
         person = rng.normal(size=48)
         for visit in ("1", "2"):
             original = person + 0.6 * rng.normal(size=48)
             for condition, noise in {"original": 0.0, **(defacers if visit == "1" else {})}.items():
                 own = np.random.default_rng([seed, len(made), len(attack)])
-                part = 0.5 if attack != "naive" else 1.0
+                part = 0.5 if attack != BASELINE.name else 1.0
                 vector = original + part * noise * own.normal(size=48)
-                lost = condition != "original" and attack == "naive" and own.random() < faceless
+                lost = condition != "original" and attack == BASELINE.name and own.random() < faceless
                 face = Face(
                     Status.NO_FACE if lost else Status.OK,
                     "toy",
@@ -71,7 +70,7 @@ def make_scores(
     people: int | Sequence[str] = 30,
     defacers: Mapping[str, float] = DEFACERS,
     *,
-    attacks: Sequence[str] = ("naive", "registered"),
+    attacks: Sequence[str] = (BASELINE.name, "registered"),
     faceless: float = 0.1,
     seed: int = 0,
 ) -> tuple[ScoreTable, list[FaceRecord]]:
@@ -89,7 +88,7 @@ def make_result(
     people: int | Sequence[str] = 30,
     defacers: Mapping[str, float] = DEFACERS,
     *,
-    attacks: Sequence[str] = ("naive", "registered"),
+    attacks: Sequence[str] = (BASELINE.name, "registered"),
     faceless: float = 0.1,
     cost: bool = False,
     seed: int = 0,

@@ -1,0 +1,69 @@
+"""What `pip install reid-audit` alone can do, and what each missing extra is told to be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from places import ROOT
+
+from reid_audit.testing import write_weights
+
+EXTRAS = {
+    "deepface": ("deepface", "retinaface", "werkzeug", "onnxruntime", "cv2"),
+    "pyrender": ("pyrender", "OpenGL", "pyglet"),
+    "cluster": ("distributed", "dask", "bokeh"),
+    "notebook": ("ipykernel", "IPython"),
+    "dev": ("statsmodels", "faiss", "nbclient", "hypothesis"),
+}
+
+
+def run_without(packages: tuple[str, ...], program: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process in which importing these packages fails as if they were not installed."""
+    blocker = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {packages!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", blocker + program],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=home,
+        env={"DEEPFACE_HOME": str(home), "HOME": str(home), "PATH": ""},
+    )
+
+
+def test_the_default_path_runs_without_any_extra(tmp_path: Path) -> None:
+    blocked = tuple(name for names in EXTRAS.values() for name in names)
+    program = """
+from pathlib import Path
+from reid_audit.cli import main
+code = main(["demo", "--subjects", "2", "-o", "result", "--workers", "1", "--attack", "naive"])
+assert code == 0, code
+assert Path("result/report.html").is_file()
+"""
+    done = run_without(blocked, program, tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("extra", "program"),
+    [
+        ("deepface", "from reid_audit.face import make_encoder; make_encoder('Facenet512')"),
+        ("pyrender", "from reid_audit.render.with_pyrender import PyrenderRenderer; PyrenderRenderer()"),
+        ("cluster", "from reid_audit.work import cluster_executor\nwith cluster_executor('local'): pass"),
+    ],
+)
+def test_a_missing_extra_is_named_with_the_command_that_brings_it(extra: str, program: str, tmp_path: Path) -> None:
+    write_weights(tmp_path)
+    done = run_without(EXTRAS[extra], program, tmp_path)
+    assert done.returncode == 1
+    assert f"pip install 'reid-audit[{extra}]'" in done.stderr.splitlines()[-1]
