@@ -62,7 +62,7 @@ def main() -> None:
         with local_executor() as executor:
             manifest = write_demo_cohort(Path(folder), subjects=options.subjects, executor=executor)
         result = run(manifest, settings=Settings(encoders=("dlib",)))
-    print(f"report: {write_result(result, result.scores, options.out, overwrite=True)}")
+    print(f"report: {write_result(result, options.out, overwrite=True)}")
 
 
 if __name__ == "__main__":

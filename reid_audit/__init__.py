@@ -4,7 +4,8 @@ The names below are what a notebook needs; ``__init__.pyi`` lists them with thei
 
     result = audit("manifest.csv")                        # scans, portraits, faces, distances, evidence, verdict
     result.rates                                          # the numbers that carry the verdict, as a DataFrame
-    write_result(result, result.scores, Path("result"))   # JSON, CSV and a page
+    result.plot.roc()                                     # a figure of the report
+    write_result(result, "result")                        # JSON, CSV and a page
 
 or step by step: `read_volume`, `extract_skin`, `find_frontal_view`, `render_portrait`, `encode_face`, `compare_faces`,
 `assess_scores`. Everything else stands in the rooms: `reid_audit.deface`, `.utility`, `.phantom`, `.stats`,

@@ -223,7 +223,7 @@ def score(
             store=run.store,
             limit=limit,
         )
-    page = reid_audit.write_result(result, result.scores, output, overwrite=overwrite)
+    page = reid_audit.write_result(result, output, overwrite=overwrite)
     say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
     raise typer.Exit(result.verdict.exit_code)
 
@@ -259,7 +259,7 @@ def stats(
         prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     with err.status("weighing"):
         result = reid_audit.assess_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
-    page = None if output is None else reid_audit.write_result(result, scores, output, overwrite=overwrite)
+    page = None if output is None else reid_audit.write_result(result, output, overwrite=overwrite)
     say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
     raise typer.Exit(result.verdict.exit_code)
 

@@ -63,7 +63,7 @@ def demo(
             executor=run.executor,
             progress=run.progress,
         )
-    page = reid_audit.write_result(result, result.scores, output, overwrite=True)
+    page = reid_audit.write_result(result, output, overwrite=True)
     say_result(result, report=page)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, GetPydanticSchema
 from pydantic_core import core_schema
@@ -16,6 +17,12 @@ from reid_audit.records.faces import Status
 from reid_audit.records.scans import Finding
 from reid_audit.records.scores import Group, Real, ScoreTable
 from reid_audit.records.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_VIEWS = "reid_audit.report.views"
+"""What tables and figures of a result are made by; imported by its name when one is asked for."""
 
 _IN_MEMORY = GetPydanticSchema(lambda _source, _handler: core_schema.none_schema())
 """A field that JSON does not hold."""
@@ -156,3 +163,51 @@ class AuditResult:
             subjects=tuple(row for row in self.subjects if row.encoder == encoder),
             distributions=tuple(row for row in self.distributions if row.encoder == encoder),
         )
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is what it is, in one sentence."""
+        return str(_view("explain", self))
+
+    @property
+    def rates(self) -> pd.DataFrame:
+        """The numbers that carry the verdict: a row for the control, and for each defacer and attacker.
+
+        Proportions in [0, 1]; ``_low`` and ``_high`` are the ends of the two-sided interval; NaN = not measured.
+        """
+        return _view("make_rates", self)
+
+    @property
+    def subjects_table(self) -> pd.DataFrame:
+        """Each subject per defacer and attacker: distances and ranks before and after. Personal."""
+        return _view("make_subjects", self)
+
+    @property
+    def scans_table(self) -> pd.DataFrame:
+        """Each scan with what became of it, the most exposed first. Personal."""
+        return _view("make_scans", self)
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """Every significance test: of the controls, of each attack, and between defacers."""
+        return _view("make_tests", self)
+
+    @property
+    def checks(self) -> pd.DataFrame:
+        """Every rule of the policy and how it was met."""
+        return _view("make_checks", self)
+
+    @property
+    def plot(self) -> Any:
+        """The figures of the report, e.g. ``result.plot.roc()``; see `reid_audit.report.Plots`."""
+        return _view("Plots", self)
+
+    def __repr__(self) -> str:
+        return f"AuditResult of {self.cohort}: {self.verdict.decision.value}. {self.reason}"
+
+    def _repr_html_(self) -> str:
+        return str(_view("to_html", self))
+
+
+def _view(name: str, result: AuditResult) -> Any:
+    return getattr(import_module(_VIEWS), name)(result)

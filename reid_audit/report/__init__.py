@@ -44,6 +44,7 @@ from reid_audit.report.rows import (
 )
 from reid_audit.report.summary import result_to_markdown
 from reid_audit.report.tables import Table, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
+from reid_audit.report.views import Picture, Plots
 from reid_audit.report.words import (
     STATUS_TEXT,
     counted,
@@ -62,6 +63,8 @@ __all__ = [
     "RESULT_FILE",
     "SCORES_FILE",
     "STATUS_TEXT",
+    "Picture",
+    "Plots",
     "Table",
     "compare_attackers",
     "comparison_to_html",

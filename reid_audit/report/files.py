@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.match import read_scores, write_scores
@@ -23,7 +24,7 @@ REPORT_FILE = "report.html"
 COMPARISON_FILE = "comparison.json"
 
 
-def write_result(result: AuditResult, scores: ScoreTable | None, folder: Path, *, overwrite: bool = False) -> Path:
+def write_result(result: AuditResult, folder: Path | str, *, overwrite: bool = False) -> Path:
     """Write JSON, the three tables and the page into a folder.
 
     Returns
@@ -36,11 +37,12 @@ def write_result(result: AuditResult, scores: ScoreTable | None, folder: Path, *
     InputError
         ``folder`` is a file, cannot be made, or holds one and ``overwrite`` is False; or there are no comparisons.
     """
-    if scores is None:
-        raise InputError(f"{folder.name}: a result that was read back has no comparisons; give read_result_scores(...)")
+    folder = Path(folder)
+    if result.scores is None:
+        raise InputError(f"{folder.name}: this result lacks its comparisons; read it by read_result(..., scores=True)")
     prepare_folder(folder, RESULT_FILE, overwrite=overwrite)
     write_private(folder / SCORES_FILE, "")  # private before the first distance is in it; writing keeps the mode
-    write_scores(scores, folder / SCORES_FILE)
+    write_scores(result.scores, folder / SCORES_FILE)
     write_tables(result, folder)
     write_private(folder / REPORT_FILE, result_to_html(result))
     write_private(folder / RESULT_FILE, result_to_json(result))
@@ -54,16 +56,24 @@ def write_tables(result: AuditResult, folder: Path) -> list[Path]:
     return [folder / name for name in TABLES]
 
 
-def read_result(folder: Path) -> AuditResult:
+def read_result(folder: Path | str, *, scores: bool = False) -> AuditResult:
     """Read the result from a folder that `write_result` wrote, or from its JSON file.
+
+    Parameters
+    ----------
+    folder : Path or str
+    scores : bool
+        Read every comparison too, which may take long.
 
     Raises
     ------
     InputError
         There is none, or it is of another schema version.
     """
+    folder = Path(folder)
     path = folder / RESULT_FILE if folder.is_dir() else folder
-    return read_json(path, AuditResult, made_by=RESULT_COMMAND)
+    result = read_json(path, AuditResult, made_by=RESULT_COMMAND)
+    return replace(result, scores=read_result_scores(folder)) if scores else result
 
 
 def read_result_scores(folder: Path) -> ScoreTable:

@@ -344,7 +344,7 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
     text = manifest.read_text().replace("\ns0,", '\n"' + name.replace('"', '""').replace("/", "") + '",')
     manifest.write_text(text)
     result = audit(read_manifest(manifest), settings=SETTINGS, draws=50)
-    page = write_result(result, result.scores, tmp_path / "out")
+    page = write_result(result, tmp_path / "out")
     assert sorted(path.name for path in page.parent.iterdir()) == [
         "comparisons.csv",
         "rates.csv",
@@ -362,7 +362,7 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
     assert "&lt;script&gt;" in html
     assert "<image" not in html
     with pytest.raises(InputError, match="holds a result already"):
-        write_result(result, result.scores, tmp_path / "out")
+        write_result(result, tmp_path / "out")
 
 
 def test_portraits_are_kept_only_where_asked_for_in_a_folder_of_their_own(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ settings = reid_audit.Settings(surface=reid_audit.SurfaceSettings(voxel_mm=3.0),
 cohort = reid_audit.read_manifest(Path("heads/manifest.csv"))
 result = reid_audit.audit(cohort, settings=settings, draws=20)
 check("auditing")
-reid_audit.write_result(result, result.scores, Path("out"))
+reid_audit.write_result(result, Path("out"))
 check("writing")
 statuses = {row.status for row in result.scans}
 assert statuses <= {"ok", "many_faces", "low_confidence", "no_face"}, statuses

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import os
 import re
 from pathlib import Path
 from types import ModuleType
@@ -14,9 +13,8 @@ import nbformat
 import pytest
 from places import EXAMPLES
 
-from reid_audit import Decision, InputError, write_result
+from reid_audit import AuditResult, Decision, InputError, assess_scores, read_result, read_scores, write_result
 from reid_audit.match import write_scores
-from reid_audit.notebook import Audit, read_audit, weigh
 from reid_audit.testing import make_result
 
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
@@ -100,49 +98,63 @@ def _share_of_white(png: bytes) -> float:
 
 
 @pytest.fixture(scope="module")
-def found() -> Audit:
+def result() -> AuditResult:
     """An audit of made-up people."""
-    return Audit(*make_result(24, {"none": 0.0, "wipe": 60.0}, draws=0))
+    return make_result(24, {"none": 0.0, "wipe": 60.0}, draws=0)[0]
 
 
-def test_tables_are_data_frames(found: Audit) -> None:
-    rates = found.rates
+def test_tables_are_data_frames(result: AuditResult) -> None:
+    rates = result.rates
     assert list(rates["condition"]) == ["original", "wipe", "wipe", "none", "none"]
-    naive = found.result.evidence.attack("none")
+    naive = result.evidence.attack("none")
     row = rates[(rates["condition"] == "none") & (rates["attack"] == "naive")].iloc[0]
     assert row["tmr"] == naive.match("youden").counted.value
     assert row["linkability_high"] == naive.linkability.high
-    assert len(found.subjects) == len(found.result.subjects)
-    assert len(found.scans) == len(found.result.scans)
-    assert set(found.tests["name"]) >= {"mann_whitney", "mcnemar", "identity_permutation"}
-    assert set(found.checks["decision"]) <= {decision.value for decision in Decision}
+    assert len(result.subjects_table) == len(result.subjects)
+    assert len(result.scans_table) == len(result.scans)
+    assert set(result.tests["name"]) >= {"mann_whitney", "mcnemar", "identity_permutation"}
+    assert set(result.checks["decision"]) <= {decision.value for decision in Decision}
 
 
-def test_a_result_shows_itself(found: Audit) -> None:
-    html = found._repr_html_()
-    assert found.verdict is Decision.FAIL
-    assert found.verdict.value in html
+def test_a_result_shows_itself(result: AuditResult) -> None:
+    html = result._repr_html_()
+    assert result.verdict.decision is Decision.FAIL
+    assert "FAIL" in html
     assert "control" in html
     assert "<script" not in html
-    assert repr(found).startswith("Audit of manifest.csv: FAIL. ")
-    assert found.show("ROC and DET")._repr_png_().startswith(b"\x89PNG")
+    assert repr(result).startswith("AuditResult of manifest.csv: FAIL. ")
+
+
+def test_figures_are_methods_of_plot_or_named_as_in_the_report(result: AuditResult) -> None:
+    for picture in (result.plot.linkability(), result.plot.roc(), result.plot.distances("wipe")):
+        assert picture._repr_png_().startswith(b"\x89PNG")
+    drawn = {axes.get_title() for axes in result.plot.rank1().figure.axes}
+    assert drawn == {"none", "wipe"}
+    assert [result.plot(name).figure is not None for name in ("true match rate by attacker", "CMC and threshold")]
     with pytest.raises(InputError, match="there are: linkability by attacker, rank 1 by attacker, "):
-        found.show("nonsense")
+        result.plot("nonsense")
+    with pytest.raises(InputError, match="no figure 'risk against cost'"):  # no cost was measured
+        result.plot.cost()
 
 
-def test_a_result_is_kept_and_read_back(found: Audit, tmp_path: Path) -> None:
-    page = found.save(tmp_path / "result")
+def test_a_result_is_kept_and_read_back(result: AuditResult, tmp_path: Path) -> None:
+    page = write_result(result, tmp_path / "result")
     assert page.name == "report.html"
-    again = read_audit(tmp_path / "result")
-    assert again.result.verdict == found.result.verdict
-    assert len(again.scores.frame) == len(found.scores.frame)
+    again = read_result(tmp_path / "result", scores=True)
+    assert again.verdict == result.verdict
+    assert again.scores is not None
+    assert result.scores is not None
+    assert len(again.scores.frame) == len(result.scores.frame)
+    with pytest.raises(InputError, match="scores=True"):
+        write_result(read_result(tmp_path / "result"), tmp_path / "again")
 
 
-def test_distances_of_elsewhere_are_weighed(found: Audit, tmp_path: Path) -> None:
-    write_scores(found.scores, tmp_path / "distances.csv")
-    weighed = weigh(tmp_path / "distances.csv", draws=0)
-    assert weighed.verdict is found.verdict
-    assert weighed.result.cohort == "distances.csv"
-    assert weighed.scans.shape[0] == 24 * 2  # a row per person and defacer
-    write_result(weighed.result, weighed.scores, tmp_path / "out")
-    assert os.path.exists(tmp_path / "out" / "subjects.csv")
+def test_distances_of_elsewhere_are_assessed(result: AuditResult, tmp_path: Path) -> None:
+    assert result.scores is not None
+    write_scores(result.scores, tmp_path / "distances.csv")
+    assessed = assess_scores(read_scores(tmp_path / "distances.csv"), source="distances.csv", draws=0)
+    assert assessed.verdict.decision is result.verdict.decision
+    assert assessed.cohort == "distances.csv"
+    assert len(assessed.scans_table) == 24 * 2  # a row per person and defacer
+    write_result(assessed, tmp_path / "out")
+    assert (tmp_path / "out" / "subjects.csv").exists()

@@ -205,7 +205,7 @@ def test_the_verdict_follows_the_recogniser_that_the_defacer_does_not_blind(
 
     text = result_to_json(result)
     assert result_to_json(result_from_json(text)) == text
-    page = write_result(result, scores, tmp_path / "out").read_text()
+    page = write_result(result, tmp_path / "out").read_text()
     say_result(result)
     told = " ".join(capsys.readouterr().out.split())
     for output in (" ".join(page.split()), told):

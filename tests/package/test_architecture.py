@@ -43,7 +43,6 @@ ARROWS: dict[str, set[str]] = {
     "testing": {"records", "weights", "dataset", "match", "attack", "audit"},
     "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},
-    "notebook": {"records", "dataset", "match", "attack", "audit", "work", "plots", "report"},
 }
 TELLS = {"cli", "__init__", "__main__"}  # these may import any room
 

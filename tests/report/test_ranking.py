@@ -160,7 +160,7 @@ def test_the_command_compares_folders(
     folders = []
     for result in apart:
         name = result.verdict.conditions[0].condition
-        write_result(result, make_scores(24, {name: 1.0}, attacks=("naive",))[0], tmp_path / name)
+        write_result(result, tmp_path / name)
         folders.append(str(tmp_path / name))
     assert main(["compare", *folders, "-o", str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out
@@ -185,8 +185,8 @@ def test_the_command_reads_how_defacers_ran_and_what_they_cost(
     from reid_audit.deface import write_defacing
     from reid_audit.utility import Utility, write_utility
 
-    result, scores = make_result(24, {"none": 1.0, "wipe": 60.0}, cost=True)
-    write_result(replace(result, defacing=(), utility=()), scores, tmp_path / "result")
+    result, _ = make_result(24, {"none": 1.0, "wipe": 60.0}, cost=True)
+    write_result(replace(result, defacing=(), utility=()), tmp_path / "result")
     write_defacing(result.defacing, tmp_path / "defacing.json")
     lost = Utility("manifest.csv", 2.0, 5.0, cases=(), values=result.utility, volumes=(), comparisons=(), places=())
     write_utility(lost, tmp_path / "utility")

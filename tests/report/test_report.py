@@ -143,7 +143,7 @@ sys.stdout.buffer.write(result_to_html(read_result(Path(sys.argv[1]))).encode())
 def test_the_page_of_a_json_is_the_same_wherever_it_is_made(
     told: tuple[AuditResult, ScoreTable], tmp_path: Path
 ) -> None:
-    page = write_result(*told, tmp_path / "here")
+    page = write_result(told[0], tmp_path / "here")
     (tmp_path / "there").mkdir()
     (tmp_path / "there" / "matplotlibrc").write_text("font.size: 20\naxes.facecolor: red\nsvg.fonttype: path\n")
     elsewhere = os.environ | {"TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
@@ -280,7 +280,7 @@ def test_hostile_names_stay_text(hostile: tuple[AuditResult, ScoreTable]) -> Non
 def test_no_default_output_holds_a_folder_a_portrait_or_a_dicom_identifier(
     told: tuple[AuditResult, ScoreTable], tmp_path: Path
 ) -> None:
-    write_result(*told, tmp_path / "result")
+    write_result(told[0], tmp_path / "result")
     for form in ("html", "md", "json", "csv", "bids", "bob", "bob5", "figures"):
         assert main(["report", str(tmp_path / "result"), "--format", form, "-o", str(tmp_path / f"out.{form}")]) == 0
     assert main(["compare", str(tmp_path / "result"), "-o", str(tmp_path / "comparison")]) == 0
@@ -387,7 +387,7 @@ def test_the_official_validator_takes_the_derivative(told: tuple[AuditResult, Sc
     found = str(validator) if validator.exists() else shutil.which("bids-validator-deno")
     if found is None:
         pytest.skip("the official BIDS validator is not installed")
-    write_result(*told, tmp_path / "result")
+    write_result(told[0], tmp_path / "result")
     assert main(["report", str(tmp_path / "result"), "--format", "bids", "-o", str(tmp_path / "bids")]) == 0
     done = subprocess.run([found, "--json", str(tmp_path / "bids")], capture_output=True, text=True, check=False)
     issues = json.loads(done.stdout)["issues"]["issues"]
@@ -436,7 +436,7 @@ def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_result_folder_is_read_back(told: tuple[AuditResult, ScoreTable], tmp_path: Path) -> None:
-    write_result(*told, tmp_path)
+    write_result(told[0], tmp_path)
     assert result_to_json(read_result(tmp_path)) == result_to_json(told[0])
 
 

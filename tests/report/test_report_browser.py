@@ -44,12 +44,12 @@ def browser() -> Iterator[Any]:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A report, one full of hostile names, and a comparison."""
     folder = tmp_path_factory.mktemp("pages")
-    result, scores = make_result(cost=True)
-    found = {"report": write_result(result, scores, folder / "report")}
+    result, _ = make_result(cost=True)
+    found = {"report": write_result(result, folder / "report")}
     found["comparison"] = write_comparison(rank_defacers([result]), folder / "comparison")
     people = [*HOSTILE, *(f"p{i}" for i in range(8))]
     odd = make_result(people, dict.fromkeys(HOSTILE, 1.0), draws=20, source="y" * 200 + ".csv")
-    found["hostile"] = write_result(*odd, folder / "hostile")
+    found["hostile"] = write_result(odd[0], folder / "hostile")
     return found
 
 
@@ -235,7 +235,7 @@ def test_four_defacers_and_three_encoders_take_six_screens(browser: Any, tmp_pat
     for seed, encoder in enumerate(("toy", "Facenet512", "ArcFace")):
         frame = make_scores(24, defacers, attacks=attacks, seed=seed)[0].frame
         tables.append(ScoreTable(frame.assign(encoder=encoder)))
-    page = write_result(assess_scores(merge_scores(tables), source="x.csv", draws=0), tables[0], tmp_path / "out")
+    page = write_result(assess_scores(merge_scores(tables), source="x.csv", draws=0), tmp_path / "out")
     with Watched(browser, page, viewport={"width": 1400, "height": 900}) as watched:
         assert watched.page.evaluate("document.documentElement.scrollHeight") <= 6 * 900
         for selector in ("#verdict", "#exposed", "figure svg"):
