@@ -7,7 +7,8 @@ scan becomes that scan's status; the run goes on, and the scan is counted.
 
 from reid_audit.audit.acquire import Progress, acquire_faces, acquire_photographs
 from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
-from reid_audit.audit.audit import Calibrated, audit, calibrate
+from reid_audit.audit.audit import audit
+from reid_audit.audit.calibrate import Calibrated, calibrate
 from reid_audit.audit.choose import choose_model, time_face
 from reid_audit.audit.eyes import find_eyes
 from reid_audit.audit.face_cache import FaceCache

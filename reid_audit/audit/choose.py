@@ -11,7 +11,7 @@ from itertools import islice
 
 from reid_audit.accuracy.choose import EncoderChoice, EncoderScore, choose_encoder, score_encoder
 from reid_audit.audit.acquire import Progress, acquire_faces
-from reid_audit.audit.audit import require_control
+from reid_audit.audit.calibrate import require_control
 from reid_audit.audit.settings import Recogniser, Settings, context_of, start_engines
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort

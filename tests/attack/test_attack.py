@@ -14,6 +14,7 @@ import pytest
 from reid_audit import Face, InputError, ScanRef, Skin, Status, View
 from reid_audit.accuracy import measure_crossings
 from reid_audit.attack import (
+    Attack,
     Registered,
     Target,
     average_places,
@@ -174,6 +175,19 @@ def test_the_nearest_view_counts_and_originals_are_seen_the_same_way() -> None:
     own = frame[(frame["group"] == "defaced_same") & (frame["attack"] == "naive")]
     assert own["distance"].isna().all()
     assert set(frame[frame["group"] == "same"]["attack"]) == {"naive", "multiview-min", "multiview-mean"}
+
+
+def test_an_attacker_that_looks_twice_counts_by_what_links_better() -> None:
+    """The probe's second look is the reference's only one; a look without a face says nothing."""
+
+    def twice(subject: str, *vectors: tuple[float, ...] | None) -> FaceRecord:
+        faces = _seen(subject, "1", "cut", *vectors).looks["multiview-min"]
+        return FaceRecord(ScanRef(subject, "1", "cut", Path("x.nii")), faces[0], looks={"twice": faces})
+
+    probes = [twice("a", (0, 1), (1, 0)), twice("b", None, (0, 1)), twice("c", None, None)]
+    references = [_seen("a", "2", ORIGINAL, (1, 0)), _seen("b", "2", ORIGINAL, None)]
+    distances = Attack("twice").score(probes, references)
+    np.testing.assert_allclose(distances, [[0, np.nan], [1, np.nan], [np.nan, np.nan]])
 
 
 def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
