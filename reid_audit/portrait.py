@@ -75,6 +75,8 @@ class ScanContext:
     lighting : Lighting
     skin_level : float or None
         For every scan, in its own units; None = found on the scan.
+    change : callable, optional
+        What becomes of the volume after it was read: a canary is a weakly defaced original that is on no disk.
     """
 
     def __init__(
@@ -85,9 +87,10 @@ class ScanContext:
         surface: SurfaceSettings = SurfaceSettings(),
         lighting: Lighting = Lighting(),
         skin_level: float | None = None,
+        change: Callable[[Volume], Volume] | None = None,
     ) -> None:
         self.scan, self.renderer = scan, renderer
-        self.surface, self.lighting, self.skin_level = surface, lighting, skin_level
+        self.surface, self.lighting, self.skin_level, self.change = surface, lighting, skin_level, change
         self._made: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -99,10 +102,12 @@ class ScanContext:
 
     def read(self) -> Volume:
         """Read the scan's file. InputError where it gives no volume."""
+        return self.once("volume", self._read)
+
+    def _read(self) -> Volume:
         scan = self.scan
-        return self.once(
-            "volume", lambda: read_volume(scan.path, modality=scan.modality, series=scan.series, name=scan.label)
-        )
+        volume = read_volume(scan.path, modality=scan.modality, series=scan.series, name=scan.label)
+        return volume if self.change is None else self.change(volume)
 
     @cached_property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from reid_audit.attack.aligned import Aligned, Crossed, choose_crossings
 from reid_audit.attack.base import Attack, Gallery, Hints, Side, Target
+from reid_audit.attack.canaries import CANARIES, SAMPLE, Canary, choose_canaries
 from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import FillIn
@@ -90,9 +91,12 @@ def choose_attacks(names: Iterable[str] | None = None) -> tuple[Attack, ...]:
 
 __all__ = [
     "BASELINE",
+    "CANARIES",
     "PHOTOS",
+    "SAMPLE",
     "Aligned",
     "Attack",
+    "Canary",
     "Crossed",
     "DefacedGallery",
     "FillIn",
@@ -109,6 +113,7 @@ __all__ = [
     "Target",
     "average_places",
     "choose_attacks",
+    "choose_canaries",
     "choose_crossings",
     "fill_head",
     "find_attack",

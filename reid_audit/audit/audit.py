@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.accuracy import measure_crossings
-from reid_audit.attack import Attack, Gallery, choose_attacks
+from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, choose_canaries
 from reid_audit.audit.acquire import Progress, acquire_faces, acquire_photographs
 from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
 from reid_audit.audit.calibrate import check_calibrations, require_control
@@ -48,6 +48,7 @@ def audit(
     progress: Progress | None = None,
     store: Store | None = None,
     limit: int | None = None,
+    canaries: int = SAMPLE,
 ) -> AuditResult:
     """Answer whether a face-recognition attacker can still link the defaced scans of a cohort to their subjects.
 
@@ -79,6 +80,10 @@ def audit(
         Where faces that are finished are kept, so that a run that was stopped continues; by default nowhere.
     limit : int, optional
         Only so many subjects, the first in natural order. The result then says so and is INCOMPLETE at best.
+    canaries : int
+        Subjects whose originals are weakly defaced in memory, to show that the attackers see; see
+        `reid_audit.attack.canaries`. 0 = none, and then nothing passes. Not made where the manifest has conditions of
+        its own whose names begin with ``canary``.
 
     Returns
     -------
@@ -109,11 +114,13 @@ def audit(
 
     # 2. Files become faces.
     cache = None if store is None else FaceCache(store, engines)
-    records = acquire_faces(cohort, engines, attacks=chosen, executor=executor, progress=progress, cache=cache)
+    everything = _add_canaries(cohort, canaries)
+    records = acquire_faces(everything, engines, attacks=chosen, executor=executor, progress=progress, cache=cache)
     photographs = acquire_photographs(gallery, engines, executor=executor, progress=progress)
     notices = list(engines.notices)
     if portraits is not None:
-        drawn = write_portraits(records, portraits, settings=engines.settings, executor=executor, progress=progress)
+        released = [record for record in records if not record.scan.is_canary]
+        drawn = write_portraits(released, portraits, settings=engines.settings, executor=executor, progress=progress)
         notices.insert(0, PORTRAITS_KEPT.format(drawn=drawn))
 
     # 3. Faces become distances.
@@ -122,7 +129,8 @@ def audit(
     scores = compare_attacks(records, chosen, photographs)
 
     # 4. Distances, and what does not show in them, become evidence and a verdict.
-    findings = check_scans(cohort, records) + check_photographs(cohort, photographs) + _check_limit(cohort, whole)
+    released = [record for record in records if not record.scan.is_canary]
+    findings = check_scans(cohort, released) + check_photographs(cohort, photographs) + _check_limit(cohort, whole)
     result = assess_scores(
         scores,
         source=cohort.source,
@@ -145,9 +153,18 @@ def audit(
         notices=(*notices, *_say_not_run(chosen, result), *result.notices),
         settings=describe_settings(engines, seed=seed),
         weights={recogniser.name: recogniser.identity for recogniser in engines.recognisers},
-        scans=describe_scans([*records, *photographs]),
+        scans=describe_scans([*released, *photographs]),
         pairs=cohort.pair_accounting(),
     )
+
+
+def _add_canaries(cohort: Cohort, most: int) -> Cohort:
+    """Add weakly defaced originals, which are made when they are read, unless the cohort brings canaries of its own."""
+    if any(scan.is_canary for scan in cohort.scans):
+        return cohort
+    rows = zip(cohort.strata.index, cohort.strata.to_numpy(), strict=True)
+    kinds = {str(subject): tuple(row) for subject, row in rows}
+    return replace(cohort, scans=(*cohort.scans, *choose_canaries(cohort.originals, order=kinds, most=most)))
 
 
 def _check_limit(cohort: Cohort, whole: Cohort) -> list[Check]:

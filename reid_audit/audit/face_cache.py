@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from reid_audit import face, portrait, render, surface, volume
-from reid_audit.attack import Attack
+from reid_audit.attack import Attack, canaries
 from reid_audit.audit.scan import Knowledge
 from reid_audit.audit.settings import Engines, Recogniser, look_again, software_versions
 from reid_audit.records import EngineError, FaceRecord, ScanRef, Status
@@ -28,6 +28,7 @@ STAGE_VERSIONS = {
     "render": render.STAGE_VERSION,
     "face": face.STAGE_VERSION,
     "chain": portrait.STAGE_VERSION,
+    "canary": canaries.STAGE_VERSION,
 }
 """What a scan goes through on its way to a face: where a stage gives something else, older faces are not used."""
 

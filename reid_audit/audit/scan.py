@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from reid_audit.attack import Attack, Hints, Side, Target, find_attack
+from reid_audit.attack import CANARIES, Attack, Hints, Side, Target, find_attack
 from reid_audit.audit.settings import Engines, Settings, context_of, encoders_of
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.face import Encoder, make_encoder
@@ -24,6 +25,7 @@ from reid_audit.records import (
     RenderError,
     ScanRef,
     Status,
+    Volume,
 )
 from reid_audit.render import check_one_sided, turn_view
 from reid_audit.surface import check_added_surface, measure_relief
@@ -83,13 +85,28 @@ def examine_scan(
     """
     if knowledge is None:
         knowledge = dict.fromkeys(engines.encoders, Knowledge())
-    context = context_of(scan, engines.settings)
+    context = context_of(scan, engines.settings, change=_weaken(scan, knowledge))
     active = attacks_on(scan, attacks)
     return [
         _examine(context, encoder, knowledge[name], active)
         for name, encoder in zip(engines.encoders, encoders_of(engines), strict=True)
         if name in knowledge
     ]
+
+
+def _weaken(scan: ScanRef, knowledge: Mapping[str, Knowledge]) -> Callable[[Volume], Volume] | None:
+    """Return what makes a canary of its original's volume; None for every other scan."""
+    canary = CANARIES.get(scan.condition)
+    if canary is None:
+        return None
+    original = next((known.original for known in knowledge.values() if known.original is not None), None)
+    if original is None:
+        return _refuse_canary
+    return partial(canary.weaken, original=original)
+
+
+def _refuse_canary(volume: Volume) -> Volume:
+    raise InputError("a canary: its original gave no portrait to find the face by")
 
 
 @contextmanager

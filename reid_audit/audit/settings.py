@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -12,7 +12,7 @@ from importlib import metadata
 
 from reid_audit.face import Detector, Encoder, check_encoders, make_encoder
 from reid_audit.portrait import ScanContext
-from reid_audit.records import FaceRecord, Fingerprint, InputError, ScanRef, View
+from reid_audit.records import FaceRecord, Fingerprint, InputError, ScanRef, View, Volume
 from reid_audit.render import Lighting, Renderer, make_renderer
 from reid_audit.surface import SurfaceSettings
 
@@ -175,7 +175,7 @@ def renderer_of(name: str) -> Renderer:
     return make_renderer(name)
 
 
-def context_of(scan: ScanRef, settings: Settings) -> ScanContext:
+def context_of(scan: ScanRef, settings: Settings, *, change: Callable[[Volume], Volume] | None = None) -> ScanContext:
     """Return the context in which a scan is examined under these settings."""
     return ScanContext(
         scan,
@@ -183,6 +183,7 @@ def context_of(scan: ScanRef, settings: Settings) -> ScanContext:
         surface=settings.surface,
         lighting=settings.lighting,
         skin_level=settings.skin_level,
+        change=change,
     )
 
 

@@ -62,11 +62,22 @@ from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, S
 from reid_audit.records.files import adapter_of, parse_json, prepare_folder, read_json, to_json, write_private
 from reid_audit.records.head_box import HeadBox, measure_head_box
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
-from reid_audit.records.scans import ORIGINAL, Finding, Grid, Modality, ScanRef, Volume, name_series, natural_key
+from reid_audit.records.scans import (
+    CANARY,
+    ORIGINAL,
+    Finding,
+    Grid,
+    Modality,
+    ScanRef,
+    Volume,
+    name_series,
+    natural_key,
+)
 from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict, worst
 
 __all__ = [
+    "CANARY",
     "ORIGINAL",
     "SCORE_COLUMNS",
     "AttackEvidence",

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 ORIGINAL = "original"
 """The condition of a scan that no defacer has touched."""
 
+CANARY = "canary"
+"""What the name of a condition begins with that is a weak defacing made to show that the attackers see."""
+
 
 def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
@@ -57,6 +60,11 @@ class ScanRef:
     path: Path
     modality: Modality | None = None
     series: str = ""
+
+    @property
+    def is_canary(self) -> bool:
+        """Whether the scan is a weak defacing made to show that the attackers see."""
+        return self.condition.startswith(CANARY)
 
     @property
     def key(self) -> str:

@@ -27,8 +27,8 @@ ARROWS: dict[str, set[str]] = {
     "render": {"records"},
     "face": {"records", "weights"},
     "portrait": {"records", "volume", "surface", "render", "face"},
-    # The fill-in attacker lays the average synthetic head.
-    "attack": {"records", "surface", "render", "face", "portrait", "phantom"},
+    # The fill-in attacker lays the average synthetic head; a canary is cut as the eye-plane defacer cuts.
+    "attack": {"records", "volume", "surface", "render", "face", "portrait", "phantom", "deface"},
     "match": {"records", "face", "attack"},
     "stats": {"records"},
     "accuracy": {"records", "stats", "face", "attack"},
