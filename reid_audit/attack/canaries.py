@@ -68,7 +68,9 @@ def cut_eye_plane(volume: Volume, original: Partner) -> Volume:
         raise InputError("a canary: the original shows no eyes to cut at")
     skin = extract_skin(volume, level=original.skin_level, settings=SurfaceSettings(voxel_mm=2.0))
     eyes_ras_mm = pick_on_skin(skin, original.view, original.face.eyes_px)
-    removed = removed_by(cut_at_skin(eyes_ras_mm, volume.voxel_to_ras_mm), np.zeros(volume.intensity.shape, dtype=bool))
+    removed = removed_by(
+        cut_at_skin(eyes_ras_mm.tolist(), volume.voxel_to_ras_mm), np.zeros(volume.intensity.shape, dtype=bool)
+    )
     return replace(volume, intensity=np.where(removed, np.float32(air_to_write(volume)), volume.intensity))
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from reid_audit.attack import CANARIES, Attack, Hints, Side, Target, find_attack
@@ -102,7 +101,8 @@ def _weaken(scan: ScanRef, knowledge: Mapping[str, Knowledge]) -> Callable[[Volu
     original = next((known.original for known in knowledge.values() if known.original is not None), None)
     if original is None:
         return _refuse_canary
-    return partial(canary.weaken, original=original)
+    weaken = canary.weaken
+    return lambda volume: weaken(volume, original)
 
 
 def _refuse_canary(volume: Volume) -> Volume:
