@@ -25,6 +25,7 @@ from reid_audit.accuracy.calibration_file import (
     read_calibrations,
     write_calibrations,
 )
+from reid_audit.accuracy.canaries import measure_canaries
 from reid_audit.accuracy.crossings import measure_crossings
 from reid_audit.accuracy.curves import (
     Roc,
@@ -39,12 +40,14 @@ from reid_audit.accuracy.curves import (
 )
 from reid_audit.accuracy.evidence import assess
 from reid_audit.accuracy.pairs import split_encoders
+from reid_audit.accuracy.panels import Panels, to_panels
 from reid_audit.accuracy.ranking import rank_defacers
 from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
 from reid_audit.accuracy.subjects import list_subjects
 
 __all__ = [
     "Crossing",
+    "Panels",
     "Roc",
     "assess",
     "assess_crossings",
@@ -59,6 +62,7 @@ __all__ = [
     "find_worst",
     "find_youden",
     "list_subjects",
+    "measure_canaries",
     "measure_crossings",
     "measure_d_prime",
     "measure_roc",
@@ -67,5 +71,6 @@ __all__ = [
     "read_calibrations",
     "split_encoders",
     "thin",
+    "to_panels",
     "write_calibrations",
 ]

@@ -17,13 +17,16 @@ from reid_audit.accuracy import (
     check_fingerprint,
     compare_pairwise,
     list_subjects,
+    measure_canaries,
     split_encoders,
+    to_panels,
 )
 from reid_audit.attack import BASELINE, PHOTOS
 from reid_audit.audit.settings import software_versions
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort
 from reid_audit.records import (
+    CANARY,
     ORIGINAL,
     AuditResult,
     Calibration,
@@ -214,6 +217,15 @@ def _attacks_with_own_originals(scores: ScoreTable) -> list[str]:
     return [str(name) for name in dict.fromkeys(frame["attack"][originals])]
 
 
+def _without_canaries(scores: ScoreTable) -> ScoreTable:
+    """Return the comparisons of the release and of the originals: a canary is no defacer."""
+    condition = scores.frame["condition"]
+    rows = scores.frame[~condition.astype(str).str.startswith(CANARY)]
+    if len(rows) == len(scores.frame):
+        return scores
+    return ScoreTable(rows.assign(condition=rows["condition"].astype("category").cat.remove_unused_categories()))
+
+
 @contain_side_effects()
 def assess_scores(
     scores: ScoreTable,
@@ -314,8 +326,10 @@ def assess_scores(
             f"Thresholds of {', '.join(with_own)} come from this cohort's originals, compared in the same way as its "
             "defaced scans: those of the naive attacker would not fit their distances."
         )
+    panels = to_panels(scores.frame, strata)
+    released = _without_canaries(scores)
     evidence = assess(
-        scores,
+        released,
         thresholds,
         seed=seed,
         strata=strata,
@@ -323,9 +337,14 @@ def assess_scores(
         margin=policy.max_linkability,
         threshold=policy.threshold,
     )
-    subjects = list_subjects(scores, thresholds)
+    subjects = list_subjects(released, thresholds)
     tests = [test for name in tables for test in compare_pairwise([each for each in subjects if each.encoder == name])]
-    evidence = replace(evidence, family=(*evidence.family, *tests), crossed=tuple(crossed))
+    evidence = replace(
+        evidence,
+        family=(*evidence.family, *tests),
+        crossed=tuple(crossed),
+        canaries=measure_canaries(panels, confidence=policy.confidence),
+    )
     mismatched = [
         Check("calibration_mismatch", Decision.REVIEW, f"Calibration of other settings: {m}") for m in mismatches
     ]
@@ -333,7 +352,7 @@ def assess_scores(
         cohort=source,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         tool_version=metadata.version("reid-audit"),
-        verdict=decide(evidence, policy, findings=[*findings, *mismatched], external=external),
+        verdict=decide(panels, policy, evidence=evidence, findings=[*findings, *mismatched], seed=seed),
         evidence=evidence,
         calibrations=tuple(of_encoder.values()),
         fingerprints=tuple(measured.values()),
@@ -345,6 +364,6 @@ def assess_scores(
         scans=(),
         pairs=(),
         subjects=subjects,
-        distributions=_distributions(scores),
+        distributions=_distributions(released),
         scores=scores,
     )

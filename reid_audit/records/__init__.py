@@ -47,6 +47,7 @@ from reid_audit.records.errors import (
 )
 from reid_audit.records.evidence import (
     AttackEvidence,
+    Canary,
     ControlEvidence,
     CrossedEvidence,
     Evidence,
@@ -84,6 +85,7 @@ __all__ = [
     "AuditResult",
     "Calibration",
     "CalibrationError",
+    "Canary",
     "Check",
     "Comparison",
     "ConditionVerdict",

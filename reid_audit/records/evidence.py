@@ -321,10 +321,33 @@ class WorstCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Canary:
+    """How one attacker links a weak defacing of the cohort's own originals: one that links none of them is blind.
+
+    Attributes
+    ----------
+    condition : str
+        The weak defacing; begins with ``canary``.
+    attack, encoder : str
+    subjects : int
+        People whose weakly defaced scan was compared.
+    linkability : Estimate
+        Probability that a mated comparison is nearer than a non-mated one of the same search; one-sided bounds.
+    """
+
+    condition: str
+    attack: str
+    encoder: str
+    subjects: int
+    linkability: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All numbers that a verdict is made of.
 
     ``leaks`` and ``crossed`` are there where the aligned attacker ran; ``worst`` has one entry per defacer.
+    ``canaries`` are no defacers: they show that the attackers see.
     """
 
     controls: tuple[ControlEvidence, ...]
@@ -338,6 +361,7 @@ class Evidence:
     leaks: tuple[LeakGap, ...] = ()
     crossed: tuple[CrossedEvidence, ...] = ()
     worst: tuple[WorstCase, ...] = ()
+    canaries: tuple[Canary, ...] = ()
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -367,4 +391,5 @@ class Evidence:
             leaks=tuple(row for row in self.leaks if row.encoder == encoder),
             crossed=tuple(row for row in self.crossed if row.encoder == encoder),
             worst=tuple(row for row in self.worst if row.encoder == encoder),
+            canaries=tuple(row for row in self.canaries if row.encoder == encoder),
         )

@@ -31,7 +31,8 @@ class Check:
     """One rule of the policy, applied once. ``text`` is the sentence for the report.
 
     ``encoder`` is the encoder whose evidence it was applied to, where there are several; empty where it concerns all.
-    ``condition`` is the defacer whose scans a finding is about; empty where it concerns all of them.
+    ``condition`` is the defacer whose scans a finding is about; empty where it concerns all of them. ``subjects`` are
+    the single people that it names; empty where it is about all.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Check:
     attack: str = ""
     encoder: str = ""
     condition: str = ""
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,89 +16,21 @@ encoder can therefore make a verdict worse and never better.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 
-from reid_audit.attack import BASELINE, find_attack
-from reid_audit.records import (
-    Calibration,
-    Check,
-    ConditionVerdict,
-    Decision,
-    Evidence,
-    InputError,
-    Policy,
-    Verdict,
-    worst,
-)
-from reid_audit.verdict.checks import (
-    binds,
-    check_attack,
-    check_control,
-    check_coverage,
-    check_crossed,
-    show_beside,
-)
+from reid_audit.accuracy.panels import Panels
+from reid_audit.records import Check, ConditionVerdict, Decision, Evidence, Policy, Verdict, worst
 from reid_audit.verdict.policy import check_policy
+from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, judge
 
 
-def _is_leaned_on(control: str, evidence: Evidence, policy: Policy) -> bool:
-    """Whether a binding attacker rests on this control: its own, or the naive one where it has none of its own."""
-    with_control = {other.attack for other in evidence.controls}
-    if binds(control, policy) or len(with_control) == 1:
-        return True
-    return find_attack(control).baseline and any(
-        attack.attack not in with_control and binds(attack.attack, policy) for attack in evidence.attacks
-    )
-
-
-def _check_originals(evidence: Evidence, policy: Policy, external: Calibration | None) -> tuple[list[Check], set[str]]:
-    """Check the controls of one encoder; return also the attackers that recognise originals."""
-    checks: list[Check] = []
-    sighted = set()
-    for control in evidence.controls:
-        rules = check_control(control, policy, external)
-        checks += rules if _is_leaned_on(control.attack, evidence, policy) else [show_beside(c) for c in rules]
-        sight = [c.decision for c in rules if c.name in ("control_tmr", "control_auc")]
-        if all(decision in (Decision.PASS, Decision.REVIEW) for decision in sight):
-            sighted.add(control.attack)
-    if not evidence.controls:
-        checks.append(Check("control_tmr", Decision.INCOMPLETE, "There is no control: the audit is blind."))
-    if not evidence.attacks:
-        checks.append(Check("conditions", Decision.INCOMPLETE, "There is no defaced scan to judge."))
-    return checks, sighted
-
-
-def _check_condition(evidence: Evidence, condition: str, policy: Policy, sighted: set[str]) -> list[Check]:
-    """Apply every rule on one defacer to the evidence of one encoder."""
-    attacks = [attack for attack in evidence.attacks if attack.condition == condition]
-    if not attacks:
-        return [Check("conditions", Decision.INCOMPLETE, "No scan of this defacer was compared.")]
-    with_control = {control.attack for control in evidence.controls}
-    subjects = max((control.fta.subjects for control in evidence.controls), default=0)
-    checks: list[Check] = []
-    for attack in attacks:
-        control = attack.attack if attack.attack in with_control else BASELINE.name
-        rules = check_attack(attack, policy, sighted=control in sighted)
-        checks += rules if binds(attack.attack, policy) else [show_beside(check) for check in rules]
-    checks += check_coverage(attacks, policy, people=subjects)
-    checks += [check_crossed(crossed, policy) for crossed in evidence.crossed if crossed.condition == condition]
-    return checks
-
-
-def _sign(encoder: str, checks: Iterable[Check]) -> list[Check]:
-    """Name the encoder in each check and in its sentence; not where there is but one, which has no need of a name."""
-    if not encoder:
-        return list(checks)
-    return [
-        replace(
-            check,
-            text=f"{encoder}{', ' if check.attack and check.text.startswith(f'{check.attack}:') else ': '}{check.text}",
-            encoder=encoder,
-        )
-        for check in checks
-    ]
+def _sign(check: Check) -> Check:
+    """Name the encoder in the sentence; a lone encoder has no need of a name."""
+    if not check.encoder:
+        return check
+    joint = ", " if check.attack and check.text.startswith(f"{check.attack}:") else ": "
+    return replace(check, text=f"{check.encoder}{joint}{check.text}")
 
 
 def _count_looks(encoders: tuple[str, ...], confidence: float) -> Check:
@@ -113,62 +45,67 @@ def _count_looks(encoders: tuple[str, ...], confidence: float) -> Check:
 
 
 def decide(
-    evidence: Evidence,
+    panels: Panels,
     policy: Policy,
     *,
+    evidence: Evidence | None = None,
     findings: Iterable[Check] = (),
-    external: Mapping[str, Calibration] | None = None,
+    seed: int = 0,
 ) -> Verdict:
     """Apply a policy.
 
     Parameters
     ----------
-    evidence : Evidence
-        From `reid_audit.accuracy.assess` with ``confidence=policy.confidence``. The policy's required attackers bind;
-        what the others show is for a human: at most REVIEW.
+    panels : Panels
+        Every comparison, canaries among them; see `reid_audit.accuracy.to_panels`. The policy's required attackers
+        bind; what the others show is for a human: at most REVIEW.
     policy : Policy
+    evidence : Evidence, optional
+        What no square of comparisons holds: the aligned attacker's control, and galleries that are defaced too.
     findings : iterable of Check
-        What other rooms found: an original in the release (FAIL), unread scans (INCOMPLETE), a calibration used under
-        other settings (REVIEW). One with a ``condition`` is that defacer's, and no other's; the rest concern all.
-    external : mapping of encoder to Calibration, optional
-        The calibrations, if another cohort set them: their control then stands in where nobody has two original
-        visits, for at most REVIEW.
+        What other rooms noticed: an unaltered file in the release (FAIL), unread scans (INCOMPLETE), a calibration used
+        under other settings (REVIEW). One with a ``condition`` is that defacer's, and no other's; the rest concern all.
+    seed : int
+        Of the random assignments that labels are compared with.
 
     Returns
     -------
     Verdict
-        The worst over the encoders, see above. Never PASS where a number is NaN, a control failed, or there is nothing
-        to judge. A finding on a defacer that no attacker was tried on stands among the shared checks: it counts in the
-        whole, and against no other defacer.
+        The worst over the encoders, see above. Never PASS without a canary that links, where a control failed, or where
+        there is nothing to judge. A finding on a defacer that no attacker was tried on stands among the shared checks:
+        it counts in the whole, and against no other defacer.
 
     Raises
     ------
     InputError
-        The evidence's confidence differs from the policy's, or the policy is out of range.
+        The policy is out of range.
     """
     policy = check_policy(policy)
-    if evidence.confidence != policy.confidence:
-        raise InputError(
-            f"the evidence has confidence {evidence.confidence} and the policy {policy.confidence}; assess with "
-            f"confidence={policy.confidence}"
-        )
-    encoders = evidence.encoders or ("",)
+    encoders = tuple(panels.originals) or ("",)
     several = len(encoders) > 1
-    conditions = tuple(dict.fromkeys(attack.condition for attack in evidence.attacks))
-    given = [check for finding in findings for check in _sign(finding.encoder if several else "", [finding])]
-    shared = [finding for finding in given if finding.condition not in conditions]
-    own = {name: [finding for finding in given if finding.condition == name] for name in conditions}
-    for encoder in encoders:
-        part = evidence.of_encoder(encoder) if several else evidence
-        name = encoder if several else ""
-        checks, sighted = _check_originals(part, policy, (external or {}).get(encoder))
-        shared += _sign(name, checks)
-        for condition in conditions:
-            own[condition] += _sign(name, _check_condition(part, condition, policy, sighted))
+    conditions = tuple(name for name, _ in panels.conditions())
+    _, rules = judge(panels, policy, seed=seed)
+    if evidence is not None:
+        rules += [check_crossed(crossed, policy) for crossed in evidence.crossed]
+        rules += [check for attack in evidence.attacks for check in check_defaced_gallery(attack, policy)]
+    rules += [
+        Check(
+            "conditions",
+            Decision.INCOMPLETE,
+            "No scan of this defacer was compared.",
+            encoder=name,
+            condition=condition,
+        )
+        for condition, attackers in panels.conditions()
+        for name in set(encoders) - {panel.encoder for panel in attackers}
+    ]
+    everything = [_sign(check) if several else replace(check, encoder="") for check in (*findings, *rules)]
     if several:
-        shared.append(_count_looks(encoders, policy.confidence))
+        everything.append(_count_looks(encoders, policy.confidence))
+    shared = [check for check in everything if check.condition not in conditions]
+    own = {name: [check for check in everything if check.condition == name] for name in conditions}
     verdict = Verdict(
-        worst(check.decision for check in (*shared, *chain.from_iterable(own.values()))),
+        worst(check.decision for check in everything),
         tuple(
             ConditionVerdict(name, worst(check.decision for check in _concern(name, shared, checks)), tuple(checks))
             for name, checks in own.items()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from made_up_faces import make_faces
 
-from reid_audit.accuracy import assess, calibrate_scores, split_encoders
+from reid_audit.accuracy import assess, calibrate_scores, split_encoders, to_panels
 from reid_audit.match import compare_faces, merge_scores
 from reid_audit.records import Check, Decision, Evidence, Fingerprint, Policy, ScoreTable, worst
 from reid_audit.verdict import decide
@@ -20,7 +20,7 @@ def _scores(**defacers: float) -> ScoreTable:
     """A table whose encoders, named by the keywords, are blinded by so much noise in the condition ``cut``."""
     tables = []
     for encoder, noise in defacers.items():
-        faces = make_faces(40, {"cut": noise})
+        faces = make_faces(40, {"canary-light": 0.1, "cut": noise})
         tables.append(compare_faces([replace(r, face=replace(r.face, encoder=encoder)) for r in faces]))
     return merge_scores(tables)
 
@@ -47,8 +47,8 @@ def test_each_encoder_is_assessed_as_it_would_be_alone() -> None:
 @pytest.mark.parametrize("second", [UNTOUCHED, WIPED])
 def test_another_encoder_never_makes_a_verdict_better(first: float, second: float) -> None:
     scores = _scores(a=first, b=second)
-    alone = [decide(_assess(table), POLICY) for table in split_encoders(scores).values()]
-    verdict = decide(_assess(scores), POLICY)
+    alone = [decide(to_panels(table.frame), POLICY) for table in split_encoders(scores).values()]
+    verdict = decide(to_panels(scores.frame), POLICY)
     assert [part.decision is Decision.FAIL for part in alone] == [noise == UNTOUCHED for noise in (first, second)]
     assert verdict.decision is worst(part.decision for part in alone)
     assert verdict.conditions[0].decision is verdict.decision
@@ -62,31 +62,31 @@ def test_another_encoder_never_makes_a_verdict_better(first: float, second: floa
 
 
 def test_the_number_of_looks_is_said() -> None:
-    verdict = decide(_assess(_scores(a=WIPED, b=WIPED, c=WIPED)), POLICY)
+    verdict = decide(to_panels(_scores(a=WIPED, b=WIPED, c=WIPED).frame), POLICY)
     (check,) = [check for check in verdict.checks if check.name == "encoders"]
     for words in ("worst over 3 encoders: a, b, c", "3 upper bounds holds at 95%", "probability 0.15 at most"):
         assert words in check.text
 
 
 def test_what_was_found_counts_once_for_all_or_for_its_encoder() -> None:
-    evidence = _assess(_scores(a=WIPED, b=WIPED))
+    panels = to_panels(_scores(a=WIPED, b=WIPED).frame)
     everybody = Check("original_in_release", Decision.FAIL, "1 scan equals its original.", condition="cut")
     second = Check("unseen_scans", Decision.INCOMPLETE, "1 scan was not seen.", condition="cut", encoder="b")
-    verdict = decide(evidence, POLICY, findings=[everybody, second])
+    verdict = decide(panels, POLICY, findings=[everybody, second])
     assert [check.text for check in verdict.conditions[0].checks[:2]] == [everybody.text, "b: 1 scan was not seen."]
     assert verdict.decision is Decision.FAIL
-    only_second = decide(evidence, POLICY, findings=[second])
+    only_second = decide(panels, POLICY, findings=[second])
     assert (only_second.decision, only_second.encoders) == (Decision.INCOMPLETE, ("b",))
 
 
 def test_a_defacer_that_one_encoder_never_saw_does_not_pass() -> None:
     scores = _scores(a=WIPED, b=WIPED).frame
     lacking = scores[(scores["encoder"] == "a") | (scores["condition"] == "original")]
-    verdict = decide(_assess(ScoreTable(lacking)), POLICY)
+    verdict = decide(to_panels(lacking), POLICY)
     assert (verdict.conditions[0].decision, verdict.conditions[0].encoders) == (Decision.INCOMPLETE, ("b",))
 
 
 def test_one_encoder_has_no_need_of_a_name() -> None:
-    verdict = decide(_assess(_scores(a=WIPED)), POLICY)
+    verdict = decide(to_panels(_scores(a=WIPED).frame), POLICY)
     assert verdict.encoders == verdict.conditions[0].encoders == ()
     assert {check.encoder for check in (*verdict.checks, *verdict.conditions[0].checks)} == {""}

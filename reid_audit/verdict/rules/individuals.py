@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from reid_audit.accuracy.panels import Originals, Panel, Panels
@@ -35,7 +37,7 @@ def check_unaltered(panel: Panel, panels: Panels, originals: Originals) -> list[
         f"{panel.attack}: scans of {len(who)} people ({join_names(who)}) are not altered: they lie as near to their "
         f"own originals as a file that was only written anew (distance at most {max(floors, default=0.0):.2g})."
     )
-    return [_finding("unaltered", Decision.FAIL, text, len(who), panel)]
+    return [_finding("unaltered", Decision.FAIL, text, who, panel)]
 
 
 def check_standing_out(panel: Panel, originals: Originals) -> list[Check]:
@@ -55,7 +57,7 @@ def check_standing_out(panel: Panel, originals: Originals) -> list[Check]:
         f"{panel.attack}: {join_names(who)} are found first and lie as near as two original visits of one person, "
         "nearer than any two people here. Look at these scans."
     )
-    return [_finding("exposed", Decision.REVIEW, text, len(who), panel)]
+    return [_finding("exposed", Decision.REVIEW, text, who, panel)]
 
 
 def check_labels(panel: Panel, originals: Originals, rng: np.random.Generator) -> list[Check]:
@@ -79,7 +81,7 @@ def check_labels(panel: Panel, originals: Originals, rng: np.random.Generator) -
         f"{panel.attack}: the labels do not fit the faces: {said}. These defaced scans resemble another person's "
         "originals better than those of the person they are listed under: check the list of files."
     )
-    return [_finding("labels", Decision.REVIEW, text, len(pairs), panel)]
+    return [_finding("labels", Decision.REVIEW, text, [names[i] for i, _ in pairs], panel)]
 
 
 def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
@@ -159,5 +161,15 @@ def _parts_agree(panel: Panel, rng: np.random.Generator) -> bool:
     return False
 
 
-def _finding(name: str, decision: Decision, text: str, value: float, panel: Panel) -> Check:
-    return Check(name, decision, text, value, attack=panel.attack, encoder=panel.encoder, condition=panel.condition)
+def _finding(name: str, decision: Decision, text: str, subjects: Iterable[object], panel: Panel) -> Check:
+    people = tuple(str(subject) for subject in subjects)
+    return Check(
+        name,
+        decision,
+        text,
+        len(people),
+        attack=panel.attack,
+        encoder=panel.encoder,
+        condition=panel.condition,
+        subjects=people,
+    )

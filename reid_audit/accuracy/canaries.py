@@ -1,0 +1,39 @@
+"""What each attacker makes of weakly defaced originals."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reid_audit.accuracy.panels import Panels
+from reid_audit.records import Canary, Estimate
+from reid_audit.stats.residuals import linkability
+
+
+def measure_canaries(panels: Panels, *, confidence: float = 0.95) -> tuple[Canary, ...]:
+    """Measure the linkability of every canary by every attacker and encoder.
+
+    Parameters
+    ----------
+    panels : Panels
+    confidence : float
+        Of each one-sided bound.
+
+    Returns
+    -------
+    tuple of Canary
+        Over the subjects of whom a canary was made; a scan without a vector counts as a guess. Empty without canaries.
+    """
+    rows = []
+    for panel in (panel for panel in panels.panels if panel.is_canary):
+        made = panel.there.any(axis=0)
+        bound = linkability(panel.mated[:, made], confidence=confidence)
+        estimate = Estimate(
+            bound.value,
+            at_least=bound.at_least,
+            at_most=bound.at_most,
+            subjects=int(made.sum()),
+            confidence=confidence,
+            method="normal scores of ranks, one-sided bounds between subjects",
+        )
+        rows.append(Canary(panel.condition, panel.attack, panel.encoder, int(np.count_nonzero(made)), estimate))
+    return tuple(rows)
