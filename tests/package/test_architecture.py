@@ -142,6 +142,19 @@ def test_comparisons_with_a_text_are_seen(tmp_path: Path) -> None:
     assert [text for text, _ in _strings_compared(tmp_path / "a.py")] == ["a", "b", "c", "d"]
 
 
+def test_records_name_one_room_above_them_and_import_it_when_a_view_is_asked_for() -> None:
+    """``result.rates`` and ``result.plot`` are the only way up: by name, so that reading a record loads no report."""
+    named = {
+        node.value
+        for path in (PACKAGE / "records").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and str(node.value).startswith("reid_audit.") and " " not in str(node.value)
+    }
+    assert named == {"reid_audit.report.views"}
+    program = "import sys, reid_audit.records; assert not any(n.startswith('reid_audit.report') for n in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_the_arrows_make_no_circle() -> None:
     order: list[str] = []
     while len(order) < len(ARROWS):
