@@ -100,3 +100,14 @@ def test_starting_is_quick(command: list[str], limit_s: float) -> None:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(run_s() for _ in range(3)) < limit_s
+
+
+def test_a_room_is_imported_when_it_is_first_used() -> None:
+    program = """
+import sys, reid_audit
+assert not any(name.startswith("reid_audit.") for name in sys.modules)
+assert reid_audit.stats.subjects_needed(0.05, 0.95, 0) == 59
+assert "reid_audit.render" not in sys.modules
+assert not hasattr(reid_audit, "no_such_room")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
