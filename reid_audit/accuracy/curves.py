@@ -134,5 +134,11 @@ def probit(rate: ArrayLike) -> NDArray[np.float64]:
 
 
 def extrapolate_fmr(fmr: float, gallery: int) -> float:
-    """Return FPIR = 1 - (1 - FMR)^N, an extrapolation to a gallery of N that takes comparisons for independent."""
+    """Return FPIR = 1 - (1 - FMR)^N, an extrapolation to a gallery of N that takes comparisons for independent.
+
+    Examples
+    --------
+    >>> round(extrapolate_fmr(0.01, 100), 4)  # 1 - 0.99 ** 100
+    0.634
+    """
     return 1 - (1 - fmr) ** gallery

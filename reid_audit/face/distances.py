@@ -43,6 +43,11 @@ def cosine_distances(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     ------
     InputError
         Zero or non-finite vectors, or lengths d that differ.
+
+    Examples
+    --------
+    >>> cosine_distances([[1, 0], [0, 1]], [[2, 0], [-1, 0]]).tolist()
+    [[0.0, 2.0], [1.0, 1.0]]
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.size == 0 or b.size == 0:

@@ -19,7 +19,13 @@ CANARY = "canary"
 
 
 def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart."""
+    """Sort key that puts ``"visit2"`` before ``"visit10"``. Labels that read alike (``"1"``, ``"01"``) stay apart.
+
+    Examples
+    --------
+    >>> sorted(["visit10", "visit2"], key=natural_key)
+    ['visit2', 'visit10']
+    """
     parts = (part for part in re.split(r"(\d+)", label) if part)
     return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
 

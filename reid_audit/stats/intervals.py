@@ -65,6 +65,14 @@ def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None,
     ------
     InputError
         successes outside 0 .. trials, or confidence outside (0, 1).
+
+    Examples
+    --------
+    No success in 59 trials: the upper end is 1 - 0.025 ** (1 / 59).
+
+    >>> rate = clopper_pearson(0, 59)
+    >>> rate.value, round(rate.high, 4)
+    (0.0, 0.0606)
     """
     check_confidence(confidence)
     if not 0 <= successes <= trials:
@@ -239,6 +247,13 @@ def subjects_needed(max_rate: float, confidence: float = 0.95, matches: int = 0)
     ------
     InputError
         Outside these ranges.
+
+    Examples
+    --------
+    0.95 ** 59 < 0.05 <= 0.95 ** 58:
+
+    >>> subjects_needed(0.05, confidence=0.95)
+    59
     """
     check_confidence(confidence)
     if not 0 < max_rate < 1:

@@ -90,6 +90,13 @@ def mcnemar(first: ArrayLike, second: ArrayLike, *, compared: str = "") -> TestR
     ------
     InputError
         Lengths differ.
+
+    Examples
+    --------
+    Eight outcomes differ, all one way: p = 2 / 2 ** 8.
+
+    >>> mcnemar([True] * 8 + [False] * 2, [False] * 10).p
+    0.0078125
     """
     from scipy.stats import binomtest
 

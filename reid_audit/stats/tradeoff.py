@@ -151,6 +151,13 @@ def cost_of_ratios(mated: ArrayLike, non_mated: ArrayLike) -> float:
     """Return Cllr of natural log likelihood ratios (Brümmer and du Preez 2006), in bits.
 
     One half of (mean over mated of log2(1 + 1/LR)) + (mean over non-mated of log2(1 + LR)). NaN if either is empty.
+
+    Examples
+    --------
+    Likelihood ratios of 1 say nothing, and cost one bit:
+
+    >>> cost_of_ratios([0, 0], [0, 0])
+    1.0
     """
     own, other = np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
     if not own.size or not other.size:
