@@ -13,45 +13,21 @@ from rich.table import Table
 import reid_audit
 from reid_audit.accuracy import read_calibrations, write_calibrations
 from reid_audit.audit import plan_run
-from reid_audit.cli.choosing import (
-    CohortArgument,
-    ConditionOption,
-    DerivativeOption,
-    LayoutOption,
-    OutsideOption,
-    RunOption,
-    SaltOption,
-    SuffixOption,
-    WhereOption,
-    choice_of,
-)
+from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import (
     DEFAULT_ATTACKS,
     AttackOption,
-    DetectorOption,
-    EncodersOption,
+    EncoderOptions,
     FormatOption,
-    LevelOption,
     OutputFormat,
     OverwriteOption,
-    RendererName,
-    RendererOption,
+    PolicyOption,
     SeedOption,
     VerboseOption,
-    WorkersOption,
-    settings_of,
+    expand,
     words_of,
 )
-from reid_audit.cli.running import (
-    DryRunOption,
-    LimitOption,
-    LogOption,
-    NoStoreOption,
-    SchedulerOption,
-    StoreOption,
-    open_store,
-    start_run,
-)
+from reid_audit.cli.running import RunOptions
 from reid_audit.cli.words import err, out, say_calibration, say_plan, say_result, say_unacquired
 from reid_audit.dataset import read_gallery
 from reid_audit.face import check_encoders
@@ -62,47 +38,30 @@ from reid_audit.stats import subjects_needed
 from reid_audit.verdict import read_policy
 
 
+@expand
 def calibrate(
     dataset: CohortArgument,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Calibration file to write.")] = Path(
         "calibration.json"
     ),
-    encoder: EncodersOption = "auto",
-    detector: DetectorOption = "auto",
-    renderer: RendererOption = RendererName.AUTO,
-    level: LevelOption = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    store: StoreOption = None,
-    no_store: NoStoreOption = False,
-    limit: LimitOption = None,
-    dry_run: DryRunOption = False,
-    log: LogOption = None,
+    encoding: EncoderOptions,
+    running: RunOptions,
     seed: SeedOption = 0,
-    suffix: SuffixOption = "",
-    which_run: RunOption = "",
-    where: WhereOption = None,
-    derivative: DerivativeOption = None,
-    condition: ConditionOption = None,
-    layout: LayoutOption = "auto",
-    salt_file: SaltOption = None,
-    allow_outside: OutsideOption = False,
+    images: DatasetOptions,
 ) -> None:
     """Find the thresholds at which a recogniser tells the originals of a cohort apart; several go into one file.
 
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """
-    choice = choice_of(suffix, which_run, where, derivative, condition)
-    cohort = reid_audit.read_cohort(
-        dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
-    )
-    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
-    check_encoders(settings.encoders, detector=detector)
-    if dry_run:
+    cohort = reid_audit.read_cohort(dataset, **images.reading)
+    settings, store = encoding.settings, running.open_store()
+    check_encoders(settings.encoders, detector=settings.detector)
+    if running.dry_run:
         cohort = replace(cohort, scans=cohort.originals)
-        say_plan(plan_run(cohort, settings=settings, attacks=(), store=kept, limit=limit), kept)
+        say_plan(plan_run(cohort, settings=settings, attacks=(), store=store, limit=running.limit), store)
         return
-    with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
+    with running.start(store) as run:
         calibrations, records, _ = reid_audit.calibrate(
             cohort,
             settings=settings,
@@ -110,7 +69,7 @@ def calibrate(
             executor=run.executor,
             progress=run.progress,
             store=run.store,
-            limit=limit,
+            limit=running.limit,
         )
     write_calibrations(calibrations, output)
     for calibration in calibrations:
@@ -129,8 +88,10 @@ def calibrate(
     out.print(f"Calibration: {escape(str(output))}", soft_wrap=True)
 
 
+@expand
 def score(
     dataset: CohortArgument,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
     calibration: Annotated[
         Path | None,
@@ -141,13 +102,8 @@ def score(
     allow_mismatch: Annotated[
         bool, typer.Option("--allow-mismatch", help="Use a calibration of other settings; the report will say so.")
     ] = False,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
-    ] = None,
-    encoder: EncodersOption = "auto",
-    detector: DetectorOption = "auto",
-    renderer: RendererOption = RendererName.AUTO,
-    level: LevelOption = None,
+    policy: PolicyOption = None,
+    encoding: EncoderOptions,
     attack: AttackOption = DEFAULT_ATTACKS,
     with_portraits: Annotated[
         Path | None,
@@ -166,25 +122,12 @@ def score(
             show_default=False,
         ),
     ] = None,
-    workers: WorkersOption = None,
-    scheduler: SchedulerOption = None,
-    store: StoreOption = None,
-    no_store: NoStoreOption = False,
-    limit: LimitOption = None,
-    dry_run: DryRunOption = False,
-    log: LogOption = None,
+    running: RunOptions,
     verbose: VerboseOption = 0,
     form: FormatOption = OutputFormat.TEXT,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
-    suffix: SuffixOption = "",
-    which_run: RunOption = "",
-    where: WhereOption = None,
-    derivative: DerivativeOption = None,
-    condition: ConditionOption = None,
-    layout: LayoutOption = "auto",
-    salt_file: SaltOption = None,
-    allow_outside: OutsideOption = False,
+    images: DatasetOptions,
 ) -> None:
     """Answer whether the defaced scans of a cohort can still be linked to their people.
 
@@ -192,22 +135,19 @@ def score(
 
     Example: [bold]reid-audit score manifest.csv --calibration calibration.json -o result[/]
     """
-    choice = choice_of(suffix, which_run, where, derivative, condition)
-    cohort = reid_audit.read_cohort(
-        dataset, choice=choice, layout=layout, salt_file=salt_file, allow_outside=allow_outside
-    )
-    photos = () if gallery is None else read_gallery(gallery, cohort.subjects, allow_outside=allow_outside)
+    cohort = reid_audit.read_cohort(dataset, **images.reading)
+    photos = () if gallery is None else read_gallery(gallery, cohort.subjects, allow_outside=images.allow_outside)
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
     thresholds = () if calibration is None else read_calibrations(calibration)
-    settings, kept = settings_of(encoder, detector, renderer, level), open_store(store, no_store)
+    settings, store = encoding.settings, running.open_store()
     attacks = words_of(attack)
-    if dry_run:
-        plan = plan_run(cohort, settings=settings, attacks=attacks, store=kept, limit=limit)
-        say_plan(plan, kept)
+    if running.dry_run:
+        plan = plan_run(cohort, settings=settings, attacks=attacks, store=store, limit=running.limit)
+        say_plan(plan, store)
         return
     prepare_folder(output, RESULT_FILE, overwrite=overwrite)
-    check_encoders(settings.encoders, detector=detector)
-    with start_run(workers=workers, scheduler=scheduler, store=kept, log=log) as run:
+    check_encoders(settings.encoders, detector=settings.detector)
+    with running.start(store) as run:
         result = reid_audit.audit(
             cohort,
             calibrations=thresholds,
@@ -221,7 +161,7 @@ def score(
             executor=run.executor,
             progress=run.progress,
             store=run.store,
-            limit=limit,
+            limit=running.limit,
         )
     page = reid_audit.write_result(result, output, overwrite=overwrite)
     say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
@@ -239,9 +179,7 @@ def stats(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)
     ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
-    ] = None,
+    policy: PolicyOption = None,
     verbose: VerboseOption = 0,
     form: FormatOption = OutputFormat.TEXT,
     seed: SeedOption = 0,

@@ -13,25 +13,13 @@ from typer.core import TyperCommand
 import reid_audit
 from reid_audit.accuracy import read_calibrations
 from reid_audit.bids_app import PAGE_FILE, check_dataset, keep_labels, run_group, run_participants
-from reid_audit.cli.choosing import (
-    ConditionOption,
-    DerivativeOption,
-    OutsideOption,
-    RunOption,
-    SuffixOption,
-    WhereOption,
-    choice_of,
-)
+from reid_audit.cli.choosing import ImageOptions
 from reid_audit.cli.options import (
     ALL_ATTACKS,
     AttackOption,
-    DetectorOption,
-    EncoderOption,
-    LevelOption,
-    RendererName,
-    RendererOption,
+    EncoderOptions,
     SeedOption,
-    settings_of,
+    expand,
     words_of,
 )
 from reid_audit.cli.running import LogOption, SchedulerOption, start_run
@@ -85,7 +73,9 @@ def _workers(n_procs: int | None, mem_mb: int | None) -> int | None:
     return min(n_procs or default_workers(), max(1, mem_mb * 10**6 // WORKER_BYTES))
 
 
+@expand
 def bids(
+    *,
     bids_dir: Annotated[Path, typer.Argument(help="Raw BIDS dataset.", show_default=False)],
     out_dir: Annotated[Path, typer.Argument(help="Folder for the derivative.", show_default=False)],
     analysis: Annotated[Analysis, typer.Argument(metavar="participant|group", help="Level.", show_default=False)],
@@ -135,16 +125,8 @@ def bids(
     policy: Annotated[
         Path | None, typer.Option("--policy", help="TOML file with your limits, for the group.", show_default=False)
     ] = None,
-    suffix: SuffixOption = "",
-    which_run: RunOption = "",
-    where: WhereOption = None,
-    derivative: DerivativeOption = None,
-    condition: ConditionOption = None,
-    allow_outside: OutsideOption = False,
-    encoder: EncoderOption = "auto",
-    detector: DetectorOption = "auto",
-    renderer: RendererOption = RendererName.AUTO,
-    level: LevelOption = None,
+    images: ImageOptions,
+    encoding: EncoderOptions,
     attack: AttackOption = ALL_ATTACKS,
     scheduler: SchedulerOption = None,
     log: LogOption = None,
@@ -158,10 +140,9 @@ def bids(
     """
     if not skip_validation and bids_dir.is_dir():
         check_dataset(bids_dir)
-    choice = choice_of(suffix, which_run, where, derivative, condition)
-    whole = reid_audit.read_cohort(bids_dir, choice=choice, layout="bids", allow_outside=allow_outside)
+    whole = reid_audit.read_cohort(bids_dir, choice=images.choice, layout="bids", allow_outside=images.allow_outside)
     cohort = keep_labels(whole, participant_label or (), session_label or ())
-    settings, attacks = settings_of(encoder, detector, renderer, level), words_of(attack)
+    settings, attacks = encoding.settings, words_of(attack)
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
     thresholds = () if calibration is None else read_calibrations(calibration)
     store = Store(work_dir)

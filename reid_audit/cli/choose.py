@@ -13,16 +13,13 @@ from reid_audit import local_executor
 from reid_audit.accuracy.choose import EncoderChoice, write_choice
 from reid_audit.audit.choose import choose_model as choose
 from reid_audit.cli.options import (
-    DetectorOption,
-    LevelOption,
     ManifestArgument,
+    OutsideOption,
     OverwriteOption,
-    RendererName,
-    RendererOption,
+    PortraitOptions,
     WorkersOption,
-    settings_of,
+    expand,
     show_progress,
-    words_of,
 )
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest
@@ -30,7 +27,9 @@ from reid_audit.face import check_encoders
 from reid_audit.report import estimate_text, rate_text
 
 
+@expand
 def choose_model(
+    *,
     manifest: ManifestArgument,
     encoders: Annotated[
         str,
@@ -43,25 +42,22 @@ def choose_model(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for choice.json and choice.csv.", show_default=False)
     ] = None,
-    detector: DetectorOption = "auto",
-    renderer: RendererOption = RendererName.AUTO,
-    level: LevelOption = None,
+    portraits: PortraitOptions,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
-    ] = False,
+    allow_outside: OutsideOption = False,
 ) -> None:
     """Compare recognisers on the originals of a cohort: which would an attacker take?
 
     Example: [bold]reid-audit choose-model manifest.csv --encoders dlib,onnx:model.onnx -o choice[/]
     """
     cohort = read_manifest(manifest, allow_outside=allow_outside)
-    check_encoders(words_of(encoders), detector=detector)
+    settings = portraits.settings_with(encoders)
+    check_encoders(settings.encoders, detector=settings.detector)
     with local_executor(workers) as executor, show_progress() as progress:
         choice = choose(
             cohort,
-            settings=settings_of(encoders, detector, renderer, level),
+            settings=settings,
             executor=executor,
             progress=progress,
         )

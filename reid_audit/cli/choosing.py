@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import typer
 
@@ -21,64 +22,6 @@ CohortArgument = Annotated[
         show_default=False,
     ),
 ]
-SuffixOption = Annotated[
-    str,
-    typer.Option(
-        "--suffix", help="The kind of image: T1w, T2w, FLAIR, PDw, CT; in DICOM CT, MR.", rich_help_panel=_PANEL
-    ),
-]
-RunOption = Annotated[
-    str,
-    typer.Option(
-        "--run",
-        help="Of several runs (DICOM: series) of a visit: first, a run (a series number), or all, each as a visit.",
-        rich_help_panel=_PANEL,
-    ),
-]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--where",
-        metavar="KEY=PATTERN",
-        help="Only images with this BIDS entity or DICOM description, e.g. acq=mprage, SeriesDescription=*AXIAL*. "
-        "May be given more than once.",
-        show_default=False,
-        rich_help_panel=_PANEL,
-    ),
-]
-DerivativeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--derivative",
-        metavar="NAME",
-        help="Only these folders of BIDS derivatives as conditions.",
-        show_default=False,
-        rich_help_panel=_PANEL,
-    ),
-]
-ConditionOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--condition",
-        metavar="NAME=PATH",
-        help="A tree of defaced scans and what defaced them. May be given more than once.",
-        show_default=False,
-        rich_help_panel=_PANEL,
-    ),
-]
-LayoutOption = Annotated[str, typer.Option("--layout", help="auto, bids or dicom.", rich_help_panel=_PANEL)]
-SaltOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--salt-file",
-        help="Secret behind the pseudonyms of a DICOM tree; made where it is absent. Your own by default.",
-        show_default=False,
-        rich_help_panel=_PANEL,
-    ),
-]
-OutsideOption = Annotated[
-    bool, typer.Option("--allow-outside", help="Accept paths and links out of the folder.", rich_help_panel=_PANEL)
-]
 
 
 def _pairs_of(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
@@ -91,18 +34,107 @@ def _pairs_of(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
     return pairs
 
 
-def choice_of(
-    suffix: str,
-    run: str,
-    where: list[str] | None,
-    derivative: list[str] | None,
-    condition: list[str] | None,
-) -> Choice:
-    """Return the choice that the options stand for."""
-    return Choice(
-        suffix=suffix,
-        run=run,
-        where=tuple(_pairs_of("--where", where)),
-        derivatives=tuple(derivative or ()),
-        conditions=tuple((name, Path(path)) for name, path in _pairs_of("--condition", condition)),
-    )
+class Reading(TypedDict):
+    """How a dataset is read."""
+
+    choice: Choice
+    layout: str
+    salt_file: Path | None
+    allow_outside: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """Which images of a dataset are taken."""
+
+    suffix: Annotated[
+        str,
+        typer.Option(
+            "--suffix", help="The kind of image: T1w, T2w, FLAIR, PDw, CT; in DICOM CT, MR.", rich_help_panel=_PANEL
+        ),
+    ] = ""
+    which_run: Annotated[
+        str,
+        typer.Option(
+            "--run",
+            help="Of several runs (DICOM: series) of a visit: first, a run (a series number), or all, each as a visit.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = ""
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="KEY=PATTERN",
+            help="Only images with this BIDS entity or DICOM description, e.g. acq=mprage, SeriesDescription=*AXIAL*. "
+            "May be given more than once.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    derivative: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--derivative",
+            metavar="NAME",
+            help="Only these folders of BIDS derivatives as conditions.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--condition",
+            metavar="NAME=PATH",
+            help="A tree of defaced scans and what defaced them. May be given more than once.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Accept paths and links out of the folder.", rich_help_panel=_PANEL)
+    ] = False
+
+    @property
+    def choice(self) -> Choice:
+        """What the options stand for.
+
+        Raises
+        ------
+        InputError
+            Where one has no sign of equality.
+        """
+        return Choice(
+            suffix=self.suffix,
+            run=self.which_run,
+            where=tuple(_pairs_of("--where", self.where)),
+            derivatives=tuple(self.derivative or ()),
+            conditions=tuple((name, Path(path)) for name, path in _pairs_of("--condition", self.condition)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(ImageOptions):
+    """The same, and how a dataset is read that may be a manifest, BIDS or DICOM."""
+
+    layout: Annotated[str, typer.Option("--layout", help="auto, bids or dicom.", rich_help_panel=_PANEL)] = "auto"
+    salt_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--salt-file",
+            help="Secret behind the pseudonyms of a DICOM tree; made where it is absent. Your own by default.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
+    @property
+    def reading(self) -> Reading:
+        """Arguments of `reid_audit.read_cohort` and `reid_audit.dataset.take_inventory`."""
+        return {
+            "choice": self.choice,
+            "layout": self.layout,
+            "salt_file": self.salt_file,
+            "allow_outside": self.allow_outside,
+        }

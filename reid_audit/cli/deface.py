@@ -11,12 +11,10 @@ from rich.markup import escape
 from reid_audit.audit import find_eyes
 from reid_audit.cli.deface_tools import MANIFEST_ENDINGS, deface_many, list_tools
 from reid_audit.cli.options import (
-    DetectorOption,
-    EncoderOption,
-    RendererName,
-    RendererOption,
+    EncoderOptions,
+    OutsideOption,
     WorkersOption,
-    settings_of,
+    expand,
     show_progress,
     words_of,
 )
@@ -39,7 +37,9 @@ def _names_of(
     )
 
 
+@expand
 def deface(
+    *,
     scan: Annotated[
         Path,
         typer.Argument(
@@ -101,9 +101,7 @@ def deface(
         bool, typer.Option("--quality", help="Measure whether eyes, nose and mouth are removed.")
     ] = False,
     workers: WorkersOption = None,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
-    ] = False,
+    allow_outside: OutsideOption = False,
     _list: Annotated[
         bool,
         typer.Option("--list", help="List the defacers and which are here.", callback=list_tools, is_eager=True),
@@ -139,9 +137,7 @@ def deface(
     identity_removed: Annotated[
         bool, typer.Option("--identity-removed", help="Claim in (0012,0062) that names and numbers are gone.")
     ] = False,
-    encoder: EncoderOption = "auto",
-    detector: DetectorOption = "auto",
-    renderer: RendererOption = RendererName.AUTO,
+    encoding: EncoderOptions,
 ) -> None:
     """Deface one scan at the eye plane, or a manifest's originals by any defacers.
 
@@ -175,7 +171,7 @@ def deface(
     eyes = None
     if eyes_from_portrait:
         place = scan if study is None else study.images[0].parent
-        eyes = find_eyes(place, settings=settings_of(encoder, detector, renderer, None))
+        eyes = find_eyes(place, settings=encoding.settings)
     if study is None:
         if structures is not None or dose:
             raise InputError(f"{scan.name}: is no folder; --structures and --dose belong to a DICOM study")

@@ -11,19 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import reid_audit
-from reid_audit.cli.choosing import (
-    CohortArgument,
-    ConditionOption,
-    DerivativeOption,
-    LayoutOption,
-    OutsideOption,
-    RunOption,
-    SaltOption,
-    SuffixOption,
-    WhereOption,
-    choice_of,
-)
-from reid_audit.cli.options import show_progress
+from reid_audit.cli.choosing import CohortArgument, DatasetOptions
+from reid_audit.cli.options import expand, show_progress
 from reid_audit.cli.words import out
 from reid_audit.dataset import Aside, salt_home, take_inventory, write_manifest
 from reid_audit.records import ORIGINAL, Group, InputError
@@ -33,8 +22,10 @@ LAYOUTS = {"manifest": "a manifest", "BIDS": "a BIDS dataset", "DICOM": "a tree 
 _SHOWN = (Group.SAME, Group.DIFFERENT, Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 
 
+@expand
 def inventory(
     path: CohortArgument,
+    *,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -42,14 +33,7 @@ def inventory(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there already.")] = False,
-    suffix: SuffixOption = "",
-    which_run: RunOption = "",
-    where: WhereOption = None,
-    derivative: DerivativeOption = None,
-    condition: ConditionOption = None,
-    layout: LayoutOption = "auto",
-    salt_file: SaltOption = None,
-    allow_outside: OutsideOption = False,
+    images: DatasetOptions,
 ) -> None:
     """Show what a dataset holds, what is set aside and why, before any pixel is read; write it as a manifest.
 
@@ -60,20 +44,13 @@ def inventory(
     if output is not None and output.exists() and not overwrite:
         raise InputError(f"{output.name} is there already; give another file or --overwrite")
     with show_progress() as progress:
-        found = take_inventory(
-            path,
-            choice=choice_of(suffix, which_run, where, derivative, condition),
-            layout=layout,
-            salt_file=salt_file,
-            allow_outside=allow_outside,
-            progress=progress,
-        )
+        found = take_inventory(path, **images.reading, progress=progress)
     out.print(f"{escape(found.source)}: read as {LAYOUTS[found.layout]}")
     if found.cohort is not None:
         _say_cohort(found.cohort)
     _say_aside(found.aside)
     if found.layout == "DICOM":
-        salt = str(salt_file or salt_home())
+        salt = str(images.salt_file or salt_home())
         out.print(f"People have pseudonyms; who has the salt can undo them: {escape(salt)}", soft_wrap=True)
     for note in found.notes:
         out.print(f"[yellow]Note:[/] {escape(note)}")

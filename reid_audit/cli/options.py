@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -37,26 +40,6 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
-EncoderOption = Annotated[
-    str,
-    typer.Option(
-        "--encoder",
-        help="auto, dlib, Facenet512, ArcFace, another of `weights list`, or onnx:FILE for your own. "
-        "auto = Facenet512 where its files are, else dlib.",
-    ),
-]
-EncodersOption = Annotated[
-    str,
-    typer.Option(
-        "--encoder",
-        help="auto, dlib, Facenet512, ArcFace, another of `weights list`, or onnx:FILE for your own. "
-        "Several with commas: the worst counts. auto = Facenet512 where its files are, else dlib.",
-    ),
-]
-DetectorOption = Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet, opencv ...")]
-RendererOption = Annotated[
-    RendererName, typer.Option("--renderer", help="auto = VTK, or the CPU ray caster where there is no OpenGL.")
-]
 LevelOption = Annotated[
     float | None,
     typer.Option("--level", help="Skin level in the scan's own units (HU for CT). Found by itself if left out."),
@@ -84,12 +67,72 @@ VerboseOption = Annotated[
 FormatOption = Annotated[
     OutputFormat, typer.Option("--format", help="What is printed: text for people, or the result as JSON.")
 ]
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)]
+OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 
 
-def settings_of(encoder: str, detector: str, renderer: RendererName, level: float | None) -> reid_audit.Settings:
-    """Return the settings that the options stand for."""
-    return reid_audit.Settings(tuple(words_of(encoder)), detector, renderer.value, level)
+@dataclass(frozen=True, kw_only=True)
+class PortraitOptions:
+    """How portraits are drawn and faces are looked for in them."""
+
+    detector: Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet, opencv ...")] = "auto"
+    renderer: Annotated[
+        RendererName, typer.Option("--renderer", help="auto = VTK, or the CPU ray caster where there is no OpenGL.")
+    ] = RendererName.AUTO
+    level: LevelOption = None
+
+    def settings_with(self, encoders: str) -> reid_audit.Settings:
+        """Return the settings with these encoders, which have commas between them."""
+        return reid_audit.Settings(tuple(words_of(encoders)), self.detector, self.renderer.value, self.level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions(PortraitOptions):
+    """The same, and by what faces are compared."""
+
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            help="auto, dlib, Facenet512, ArcFace, another of `weights list`, or onnx:FILE for your own. "
+            "Several with commas: the worst counts. auto = Facenet512 where its files are, else dlib.",
+        ),
+    ] = "auto"
+
+    @property
+    def settings(self) -> reid_audit.Settings:
+        """What the options stand for."""
+        return self.settings_with(self.encoder)
+
+
+def expand(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of its dataclass parameters as options of its own.
+
+    Typer reads options off a signature: the result's holds a parameter for each field, with its annotation and default.
+    """
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[Parameter] = []
+    for name, parameter in signature(command).parameters.items():
+        if name not in groups:
+            parameters.append(parameter.replace(kind=Parameter.KEYWORD_ONLY, annotation=hints[name]))
+            continue
+        of_fields = get_type_hints(groups[name], include_extras=True)
+        parameters += [
+            Parameter(field.name, Parameter.KEYWORD_ONLY, default=field.default, annotation=of_fields[field.name])
+            for field in fields(groups[name])
+        ]
+
+    @wraps(command)
+    def run(**values: Any) -> None:
+        for name, group in groups.items():
+            values[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        command(**values)
+
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
 
 
 def words_of(text: str) -> list[str]:

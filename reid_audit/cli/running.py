@@ -19,7 +19,7 @@ import typer
 from rich.markup import escape
 
 import reid_audit
-from reid_audit.cli.options import show_progress
+from reid_audit.cli.options import WorkersOption, show_progress
 from reid_audit.cli.words import err
 from reid_audit.records import InputError, ReidAuditError
 from reid_audit.work import Store
@@ -36,21 +36,6 @@ SchedulerOption = Annotated[
         show_default=False,
     ),
 ]
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        help="Private folder for finished faces; REID_AUDIT_STORE or the user's cache folder if left out.",
-        show_default=False,
-    ),
-]
-NoStoreOption = Annotated[bool, typer.Option("--no-store", help="Keep no face on disk: a stopped run starts anew.")]
-DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done and how much of it is in the store; do nothing.")
-]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", help="Only the first so many people: to try things out.", show_default=False)
-]
 LogOption = Annotated[
     Path | None, typer.Option("--log", help="Append what becomes of each scan to this file.", show_default=False)
 ]
@@ -65,11 +50,48 @@ class Run:
     store: Store | None
 
 
-def open_store(folder: Path | None, no_store: bool) -> Store | None:
-    """Return the store that the options stand for."""
-    if no_store and folder is not None:
-        raise InputError("--store and --no-store exclude each other; give one of them")
-    return None if no_store else Store(folder)
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where a long command works, how much of it, and what it keeps."""
+
+    workers: WorkersOption = None
+    scheduler: SchedulerOption = None
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            help="Private folder for finished faces; REID_AUDIT_STORE or the user's cache folder if left out.",
+            show_default=False,
+        ),
+    ] = None
+    no_store: Annotated[bool, typer.Option("--no-store", help="Keep no face on disk: a stopped run starts anew.")] = (
+        False
+    )
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", help="Only the first so many people: to try things out.", show_default=False),
+    ] = None
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be done and how much of it is in the store; do nothing."),
+    ] = False
+    log: LogOption = None
+
+    def open_store(self) -> Store | None:
+        """Return the store that the options stand for.
+
+        Raises
+        ------
+        InputError
+            Where there is to be one and none.
+        """
+        if self.no_store and self.store is not None:
+            raise InputError("--store and --no-store exclude each other; give one of them")
+        return None if self.no_store else Store(self.store)
+
+    def start(self, store: Store | None) -> AbstractContextManager[Run]:
+        """Start the run; see `start_run`."""
+        return start_run(workers=self.workers, scheduler=self.scheduler, store=store, log=self.log)
 
 
 @contextmanager

@@ -10,13 +10,15 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.audit import render_scan
-from reid_audit.cli.options import DetectorOption, EncoderOption, LevelOption, RendererName, RendererOption, settings_of
+from reid_audit.cli.options import EncoderOptions, LevelOption, expand
 from reid_audit.cli.words import err, out
 from reid_audit.render import save_png
 from reid_audit.surface import write_mesh
 
 
+@expand
 def render(
+    *,
     volume: Annotated[
         Path, typer.Argument(help="A scan: a file, or a folder with one DICOM series.", show_default=False)
     ],
@@ -25,10 +27,7 @@ def render(
     ],
     azimuth: Annotated[float, typer.Option("--azimuth", help="Degrees towards the subject's left; 0 = front.")] = 0.0,
     elevation: Annotated[float, typer.Option("--elevation", help="Degrees upwards.")] = 0.0,
-    level: LevelOption = None,
-    renderer: RendererOption = RendererName.AUTO,
-    encoder: EncoderOption = "auto",
-    detector: DetectorOption = "auto",
+    encoding: EncoderOptions,
 ) -> None:
     """Draw the portrait of one scan, as the recogniser sees it, and say whether a face is found in it.
 
@@ -39,7 +38,7 @@ def render(
             volume,
             azimuth_deg=azimuth,
             elevation_deg=elevation,
-            settings=settings_of(encoder, detector, renderer, level),
+            settings=encoding.settings,
         )
         save_png(portrait, output)
     found = face.reason or "found"

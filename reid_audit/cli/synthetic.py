@@ -12,13 +12,10 @@ import reid_audit
 from reid_audit.cli.options import (
     DEFAULT_ATTACKS,
     AttackOption,
-    DetectorOption,
-    EncodersOption,
-    RendererName,
-    RendererOption,
+    EncoderOptions,
     SeedOption,
     WorkersOption,
-    settings_of,
+    expand,
     show_progress,
     words_of,
 )
@@ -30,16 +27,16 @@ from reid_audit.phantom import write_bids_cohort, write_cohort, write_rt_cohort
 from reid_audit.records import InputError, Modality
 
 
+@expand
 def demo(
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.")] = Path("reid-audit-demo"),
     subjects: Annotated[int, typer.Option("--subjects", help="How many synthetic people.")] = 30,
     modality: Annotated[Modality, typer.Option("--modality", help="What they are scanned with.")] = Modality.CT,
     keep_scans: Annotated[
         Path | None, typer.Option("--keep-scans", help="Keep the synthetic scans in this folder.", show_default=False)
     ] = None,
-    encoder: EncodersOption = "auto",
-    detector: DetectorOption = "auto",
-    renderer: RendererOption = RendererName.AUTO,
+    encoding: EncoderOptions,
     attack: AttackOption = DEFAULT_ATTACKS,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
@@ -50,8 +47,8 @@ def demo(
 
     Example: [bold]reid-audit demo --subjects 30[/]
     """
-    settings = settings_of(encoder, detector, renderer, None)
-    check_encoders(settings.encoders, detector=detector)
+    settings = encoding.settings
+    check_encoders(settings.encoders, detector=settings.detector)
     with start_run(workers=workers) as run:
         result = run_demo(
             subjects=subjects,

@@ -10,7 +10,14 @@ import typer
 from rich.markup import escape
 
 import reid_audit
-from reid_audit.cli.options import ManifestArgument, OverwriteOption, WorkersOption, show_progress, words_of
+from reid_audit.cli.options import (
+    ManifestArgument,
+    OutsideOption,
+    OverwriteOption,
+    WorkersOption,
+    show_progress,
+    words_of,
+)
 from reid_audit.cli.utility_words import say_trade_off, say_utility
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest
@@ -100,9 +107,7 @@ def utility(
     ] = None,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")
-    ] = False,
+    allow_outside: OutsideOption = False,
 ) -> None:
     """Measure what the protection cost: segmentations, voxels, dose and volumes before and after.
 

@@ -19,11 +19,11 @@ from reid_audit.volume import write_volume
 
 
 def _walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    if not hasattr(command, "commands"):
+    if not hasattr(command, "list_commands"):
         yield path, command
         return
-    for name, each in command.commands.items():
-        yield from _walk(each, (*path, name))
+    for name in command.list_commands(None):
+        yield from _walk(command.get_command(None, name), (*path, name))
 
 
 COMMANDS = dict(_walk(typer.main.get_command(app)))
