@@ -43,7 +43,7 @@ from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.deface import deface_study, find_study
 from reid_audit.phantom import make_phantom, write_rt_set
 from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, Group, Modality, TestResult
-from reid_audit.report import estimate_text, rank1_text, rate_text, test_text
+from reid_audit.report.words import estimate_text, rank1_text, rate_text, test_text
 from reid_audit.work import run_all
 
 ALPHA = 0.005  # O'Sullivan-Steben 2025, II.C.4

@@ -24,7 +24,7 @@ from reid_audit.cli.options import (
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest
 from reid_audit.face import check_encoders
-from reid_audit.report import estimate_text, rate_text
+from reid_audit.report.words import estimate_text, rate_text
 
 
 @expand

@@ -15,15 +15,8 @@ from reid_audit.cli.options import OverwriteOption
 from reid_audit.cli.words import COLOURS, out
 from reid_audit.deface import read_defacing
 from reid_audit.records import Comparison, DefaceRun, UtilityValue, prepare_folder
-from reid_audit.report import (
-    COMPARISON_FILE,
-    estimate_text,
-    p_text,
-    percent,
-    rate_text,
-    read_result,
-    write_comparison,
-)
+from reid_audit.report import COMPARISON_FILE, read_result, write_comparison
+from reid_audit.report.words import estimate_text, p_text, percent, rate_text
 from reid_audit.utility import read_utility
 
 

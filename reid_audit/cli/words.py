@@ -11,22 +11,8 @@ from rich.table import Table
 
 from reid_audit.audit import RunPlan
 from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, Status
-from reid_audit.report import (
-    compare_attackers,
-    counted,
-    distance_at,
-    estimate_text,
-    find_strongest,
-    list_blocks,
-    list_exposed,
-    list_notices,
-    list_rows,
-    mend_text,
-    percent,
-    rate_text,
-    result_to_json,
-    test_text,
-)
+from reid_audit.report import result_to_json, rows
+from reid_audit.report.words import counted, estimate_text, mend_text, percent, rate_text, test_text
 from reid_audit.work import Store
 
 out = Console(highlight=False)
@@ -42,21 +28,19 @@ _WIDE = 110
 """From so many columns on, numbers are written with their counts."""
 
 
-def say_unacquired(rows: Sequence[tuple[str, str, Status, str]]) -> None:
-    """Count the scans that gave no clear face by condition and reason; rows are (scan, condition, status, reason)."""
+def say_unacquired(scans: Sequence[tuple[str, str, Status, str]]) -> None:
+    """Count the scans that gave no clear face by condition and reason; each is (scan, condition, status, reason)."""
     groups: dict[tuple[str, Status, str], list[str]] = {}
-    for key, condition, status, reason in rows:
+    for key, condition, status, reason in scans:
         if status is not Status.OK:
             groups.setdefault((condition, status, reason), []).append(key)
-    if not groups:
-        out.print(f"A face was found in each of {len(rows)} scans.")
-        return
+    out.print(f"{sum(map(len, groups.values()))} of {len(scans)} scans without a clear face")
     table = _make_table("scans", "condition", "outcome", "reason")
     for (condition, status, reason), keys in groups.items():
         which = ", ".join(keys[:3]) + (" ..." if len(keys) > 3 else "")
         table.add_row(f"{len(keys)}: {escape(which)}", escape(condition), status.value, escape(reason))
-    out.print(f"{sum(map(len, groups.values()))} of {len(rows)} scans to know of")
-    out.print(table)
+    if groups:
+        out.print(table)
 
 
 def say_block(heading: str, lines: Sequence[tuple[str, str]]) -> None:
@@ -80,39 +64,15 @@ def _word(decision: Decision) -> str:
 
 
 def _short(number: Rate | Estimate) -> str:
-    """Write a number with its interval for a narrow table: ``"90 % (73-98)"`` or ``"0.86 (0.80-0.91)"``."""
+    """Write a number with its interval as the width allows: ``"90 % (73-98)"`` or ``"0.86 (0.80-0.91)"``."""
     if number.value != number.value:
         return "not measured"
     if out.width >= _WIDE:
         return rate_text(number) if isinstance(number, Rate) else estimate_text(number)
-    if isinstance(number, Rate):
-        interval = f" ({100 * number.low:.0f}-{100 * number.high:.0f})" if number.low == number.low else ""
-        return f"{100 * number.value:.0f} %{interval}"
-    return f"{number.value:.2f}" + (f" ({number.low:.2f}-{number.high:.2f})" if number.low == number.low else "")
-
-
-def _say_defacers(result: AuditResult) -> None:
-    """Print a line per defacer, then the control."""
-    rows, exposed = list_rows(result), list_exposed(result)
-    strongest = find_strongest(rows)
-    chance = max((row.search.chance1 for row in rows if row.search.chance1 == row.search.chance1), default=0.0)
-    table = _make_table(
-        "defacer", "verdict", "strongest attacker", f"rank 1 (chance {percent(chance, 0)})", "linkability", "exposed"
-    )
-    for verdict in result.verdict.conditions:
-        row = strongest.get(verdict.condition)
-        cells = ("none", "-", "-") if row is None else (row.who, _short(row.search.rank1), _short(row.linkability))
-        table.add_row(
-            escape(verdict.condition),
-            _word(verdict.decision),
-            *map(escape, cells),
-            str(len(exposed[verdict.condition])),
-        )
-    out.print(table)
-    for row in rows:
-        if row.condition == ORIGINAL:
-            numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
-            out.print(f"Control, originals: {escape(row.who)}: {numbers}")
+    scale, digits, unit = (100, 0, " %") if isinstance(number, Rate) else (1, 2, "")
+    text = f"{scale * number.value:.{digits}f}{unit}"
+    known = number.low == number.low
+    return f"{text} ({scale * number.low:.{digits}f}-{scale * number.high:.{digits}f})" if known else text
 
 
 def _first_sentence(text: str) -> str:
@@ -120,9 +80,32 @@ def _first_sentence(text: str) -> str:
     return text if end < 0 else text[: end + 1]
 
 
+def _say_defacers(result: AuditResult) -> None:
+    """Print a line per defacer, then the control, then the scans without a vector."""
+    listed, exposed = rows.list_rows(result), rows.list_exposed(result)
+    strongest = rows.find_strongest(listed)
+    out.print("What the strongest attacker on each defacer reaches:")
+    table = _make_table("defacer", "verdict", "attacker", "rank 1", "linkability", "exposed")
+    for verdict in result.verdict.conditions:
+        row = strongest.get(verdict.condition)
+        cells = ("none", "-", "-") if row is None else (row.who, _short(row.search.rank1), _short(row.linkability))
+        count = str(len(exposed[verdict.condition]))
+        table.add_row(escape(verdict.condition), _word(verdict.decision), *map(escape, cells), count)
+    out.print(table)
+    for row in listed:
+        if row.condition == ORIGINAL:
+            numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
+            out.print(f"Control (originals, {escape(row.who)}): {numbers}")
+    out.print(f"Chance: rank 1 {percent(rows.chance_of(listed), 0)}, linkability 0.5")
+    lost = [f"{flow.listed - flow.acquired} of {flow.listed} {flow.condition}" for flow in rows.count_flow(result)]
+    lost = [text for text in lost if not text.startswith("0 ")]
+    if lost:
+        out.print(f"No vector: {escape(', '.join(lost))}")
+
+
 def _say_blocks(result: AuditResult, *, every: bool) -> None:
     """Print the rules that were not met, the gravest of each defacer unless ``every``, and what would mend them."""
-    blocks = list_blocks(result)
+    blocks = rows.list_blocks(result)
     for concerns, checks in blocks.items():
         for check in checks if every else checks[:1]:
             text = check.text if every else _first_sentence(check.text)
@@ -130,7 +113,7 @@ def _say_blocks(result: AuditResult, *, every: bool) -> None:
     hidden = sum(len(checks) - 1 for checks in blocks.values())
     if hidden and not every:
         out.print(f"and {counted(hidden, 'further reason')} (-v)")
-    for mend in dict.fromkeys(mend_text(check) for checks in blocks.values() for check in checks[:1]):
+    for mend in dict.fromkeys(mend_text(checks[0]) for checks in blocks.values()):
         out.print(f"To mend: {mend}.")
 
 
@@ -141,8 +124,8 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     ----------
     result : AuditResult
     verbosity : int
-        1 adds every attacker, every rule that was not met and the scans to know of; 2 adds thresholds, tests and
-        what attackers share.
+        1 adds every attacker, every rule that was not met and the scans without a clear face; 2 adds thresholds,
+        the attackers' controls and the tests.
     report : Path, optional
         Where the report is.
     as_json : bool
@@ -151,21 +134,14 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     if as_json:
         out.out(result_to_json(result), end="")
         return
-    subjects = max((row.subjects for row in list_rows(result)), default=0)
-    encoders = ", ".join(filter(None, result.encoders))
-    what = [result.cohort, counted(subjects, "subject"), counted(len(result.scans), "scan") if result.scans else ""]
-    what.append(f"encoder {encoders}" if encoders else "")
+    subjects = max((row.subjects for row in rows.list_rows(result)), default=0)
+    scans = len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans})
+    what = [result.cohort, counted(subjects, "subject"), counted(scans, "scan") if scans else "", *result.encoders]
     out.print(f"{_word(result.verdict.decision)}  {escape(', '.join(filter(None, what)))}")
-    for notice in list_notices(result):
+    for notice in rows.list_notices(result):
         out.print(f"[yellow]Note:[/] {escape(notice if verbosity else _first_sentence(notice))}")
     out.print()
     _say_defacers(result)
-    lost = dict.fromkeys(dict.fromkeys(scan.condition for scan in result.scans), 0)
-    for scan in result.scans:
-        lost[scan.condition] += scan.status not in (Status.OK, Status.MANY_FACES, Status.LOW_CONFIDENCE)
-    if any(lost.values()):
-        told = ", ".join(f"{count} of {name}" for name, count in lost.items() if count)
-        out.print(f"No vector: {escape(told)}")
     out.print()
     _say_blocks(result, every=verbosity > 0)
     if verbosity:
@@ -178,11 +154,11 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
 
 
 def _say_attackers(result: AuditResult) -> None:
-    name, distance = result.verdict.policy.threshold, distance_at(result)
+    name, distance = result.verdict.policy.threshold, rows.distance_at(result)
     rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
     out.print(f"\nMatch = {rule}. Two-sided {100 * result.evidence.confidence:g} % intervals.")
     table = _make_table("condition", "attacker", "TMR", "FMR", "rank 1", "linkability", "FTA")
-    for row in list_rows(result):
+    for row in rows.list_rows(result):
         numbers: tuple[Rate | Estimate, ...] = (row.mated, row.non_mated, row.search.rank1, row.linkability, row.fta)
         table.add_row(escape(row.condition), escape(row.who), *map(_short, numbers))
     out.print(table)
@@ -190,23 +166,20 @@ def _say_attackers(result: AuditResult) -> None:
 
 def _say_everything(result: AuditResult) -> None:
     for calibration in result.calibrations:
-        if len(result.calibrations) > 1:
-            out.print(f"[bold]{escape(calibration.fingerprint.encoder)}[/]")
         say_calibration(calibration)
-    evidence, tests = result.evidence, [test for control in result.evidence.controls for test in control.tests]
-    for attack in evidence.attacks:
-        tests += attack.tests
-    controls = [(f"{where}, {name}", text) for where, name, text in compare_attackers(evidence)]
-    if controls:
-        say_block("Controls of the attackers", controls)
+    evidence = result.evidence
+    say_block("Controls of the attackers", [(f"{w}, {n}", text) for w, n, text in rows.compare_attackers(evidence)])
+    tests = [test for control in evidence.controls for test in control.tests]
+    tests += [test for attack in evidence.attacks for test in attack.tests]
     named = ((f"{t.condition} {t.attack} {t.encoder} {t.name}: {t.compared}".strip(), test_text(t)) for t in tests)
-    say_block("\nTests", list(named))
+    say_block("Tests", list(named))
 
 
 def say_calibration(calibration: Calibration) -> None:
     """Print each threshold and what it does on the originals."""
+    encoder = calibration.fingerprint.encoder or "Encoder not known"
     out.print(
-        f"Thresholds from {calibration.subjects} subjects, {calibration.same_pairs} mated and "
+        f"{escape(encoder)}: thresholds from {calibration.subjects} subjects, {calibration.same_pairs} mated and "
         f"{calibration.different_pairs} non-mated comparisons; AUC {estimate_text(calibration.auc)}, "
         f"EER {percent(calibration.eer)}.\n"
     )

@@ -18,11 +18,13 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; each ser
 
 from reid_audit.plots.canvas import new_figure, say_nothing, shorten, show_common_legend, style, to_png, to_svg
 from reid_audit.plots.cost import draw_bland_altman, draw_tradeoff
-from reid_audit.plots.curves import draw_cmc, draw_det, draw_roc, draw_threshold_by_size
+from reid_audit.plots.curves import Leftover, draw_cmc, draw_det, draw_roc, draw_threshold_by_size
 from reid_audit.plots.distances import draw_distributions, draw_pairs
-from reid_audit.plots.intervals import draw_intervals
+from reid_audit.plots.intervals import Number, draw_intervals
 
 __all__ = [
+    "Leftover",
+    "Number",
     "draw_bland_altman",
     "draw_cmc",
     "draw_det",

@@ -144,12 +144,11 @@ def draw_threshold_by_size(axes: Any, points: Sequence[ThresholdStability], *, n
         Which threshold; others are left out.
     """
     named = [point for point in points if point.name == name and point.median == point.median]
-    drawn = [point for point in named if point.low == point.low]
     if not named:
         say_nothing(axes, f"too few subjects to see how\nthe {name} threshold settles")
         return
-    sizes = [point.subjects for point in drawn]
-    low, high = [point.low for point in drawn], [point.high for point in drawn]
+    drawn = [point for point in named if point.low == point.low]
+    sizes, low, high = ([getattr(point, part) for point in drawn] for part in ("subjects", "low", "high"))
     axes.fill_between(sizes, low, high, color=colour(0), alpha=0.2, linewidth=0, label="95 % of draws")
     axes.vlines(sizes, low, high, color=colour(0), alpha=0.5, linewidth=1.5)
     axes.plot(sizes, [p.median for p in drawn], color=colour(0), marker="o", markersize=4, label="median of draws")

@@ -1,7 +1,8 @@
 """Tells a result: JSON first; tables, figures, pages and summaries are views of it and compute nothing.
 
 Default output holds no portrait, no vector, no path with folders and no DICOM identifier. The subjects' labels are
-those of the manifest; files are written for their owner alone (mode 0600).
+those of the manifest; files are written for their owner alone (mode 0600). What all views show stands in
+`reid_audit.report.rows`, numbers as text in `reid_audit.report.words`.
 """
 
 from reid_audit.report.bids import format_bids, write_bids
@@ -28,70 +29,25 @@ from reid_audit.report.form import (
     result_to_json,
 )
 from reid_audit.report.page import result_to_html, result_to_summary_html
-from reid_audit.report.rows import (
-    compare_attackers,
-    count_flow,
-    distance_at,
-    explain_verdict,
-    find_strongest,
-    list_blocks,
-    list_checks,
-    list_exposed,
-    list_notices,
-    list_risks,
-    list_rows,
-    name_attacker,
-)
 from reid_audit.report.summary import result_to_markdown
 from reid_audit.report.tables import Table, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
 from reid_audit.report.views import Picture, Plots
-from reid_audit.report.words import (
-    STATUS_TEXT,
-    counted,
-    estimate_text,
-    mend_text,
-    p_text,
-    percent,
-    rank1_text,
-    rate_text,
-    test_text,
-)
 
 __all__ = [
     "COMPARISON_FILE",
     "REPORT_FILE",
     "RESULT_FILE",
     "SCORES_FILE",
-    "STATUS_TEXT",
     "Picture",
     "Plots",
     "Table",
-    "compare_attackers",
     "comparison_to_html",
     "comparison_to_json",
-    "count_flow",
-    "counted",
-    "distance_at",
-    "estimate_text",
-    "explain_verdict",
-    "find_strongest",
     "format_bids",
     "format_bob",
     "format_schema",
-    "list_blocks",
-    "list_checks",
-    "list_exposed",
     "list_figures",
-    "list_notices",
-    "list_risks",
-    "list_rows",
-    "mend_text",
-    "name_attacker",
-    "p_text",
-    "percent",
     "published_schema",
-    "rank1_text",
-    "rate_text",
     "read_result",
     "read_result_scores",
     "result_from_json",
@@ -103,7 +59,6 @@ __all__ = [
     "tabulate_rates",
     "tabulate_scans",
     "tabulate_subjects",
-    "test_text",
     "tests_csv",
     "to_csv",
     "write_bids",

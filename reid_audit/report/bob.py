@@ -8,6 +8,7 @@ label after the claimed identity. A comparison is of one person where the two id
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,48 +26,40 @@ _FILES = {
 _OWN = (Group.SAME.value, Group.DEFACED_SAME.value, Group.DEFACED_SAME_SCAN.value, Group.DEFACED_DEFACED_SAME.value)
 
 
-def _token(label: str) -> str:
+def _token(label: object) -> str:
     """Return a label as one word: other characters than letters, digits and ``._-`` as %XX, so no two become one."""
-    kept = (
-        c if c.isascii() and (c.isalnum() or c in "._-") else "".join(f"%{b:02X}" for b in _bytes(c)) for c in label
+    return (
+        "".join(
+            c
+            if c.isascii() and (c.isalnum() or c in "._-")
+            else "".join(f"%{byte:02X}" for byte in c.encode("utf-8", "surrogatepass"))
+            for c in str(label)
+        )
+        or "%"
     )
-    return "".join(kept) or "%"
-
-
-def _bytes(character: str) -> bytes:
-    return character.encode("utf-8", "surrogatepass")
 
 
 def _lines(part: pd.DataFrame, columns: int) -> Iterator[str]:
-    own = part["group"].astype(str).isin(_OWN).to_numpy()
-    sides: list[list[str | None]] = []
-    for side in ("probe", "reference"):
-        names = part[f"{side}_subject"].astype(object)
-        tokens = {label: _token(str(label)) for label in names.dropna().unique()}
-        sides.append([tokens.get(label) for label in names])
-    probe_condition = [_token(str(c)) for c in part["condition"]]
-    both = part["group"].astype(str).str.startswith("defaced_defaced").to_numpy()
-    probe_session = [_token(str(s)) for s in part["probe_session"]]
-    reference_session = [_token(str(s)) for s in part["reference_session"]]
+    condition, group = _token(part["condition"].iloc[0]), part["group"].astype(str)
+    both_defaced = group.str.startswith("defaced_defaced").to_numpy()
+    own = group.isin(_OWN).to_numpy()
+    sides = ("probe_subject", "reference_subject", "probe_session", "reference_session")
+    labels = [part[side].astype(object).map(_token, na_action="ignore").to_numpy() for side in sides]
     for row, distance in enumerate(part["distance"].to_numpy(float)):
+        real, claimed, probe_session, reference_session = (column[row] for column in labels)
         nobody = f"%unnamed{row}"  # the table names nobody: only the group tells whether two are one
-        real = sides[0][row] or nobody
-        claimed = sides[1][row] or (nobody if own[row] else f"{nobody}b")
-        condition = probe_condition[row]
-        words = [claimed, real, f"{real}/{probe_session[row]}/{condition}"]
+        real = real if isinstance(real, str) else nobody
+        claimed = claimed if isinstance(claimed, str) else nobody if own[row] else f"{nobody}b"
+        words = [claimed, real, f"{real}/{probe_session}/{condition}"]
         if columns == 5:
-            words.insert(1, f"{claimed}/{reference_session[row]}/{condition if both[row] else ORIGINAL}")
+            words.insert(1, f"{claimed}/{reference_session}/{condition if both_defaced[row] else ORIGINAL}")
         yield " ".join([*words, f"{0.0 - distance:.17g}" if distance == distance else "nan"])
 
 
 def _free(stem: str, taken: Container[str]) -> str:
     """Return a file name that no other file has and that every file system takes."""
-    short, again = stem[:200], 1
-    name = f"{short}.scores"
-    while name in taken:
-        again += 1
-        name = f"{short}-{again}.scores"
-    return name
+    names = (f"{stem[:200]}{again}.scores" for again in chain([""], (f"-{n}" for n in count(2))))
+    return next(name for name in names if name not in taken)
 
 
 def format_bob(scores: ScoreTable, *, columns: int = 4) -> dict[str, str]:

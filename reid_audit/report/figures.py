@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from reid_audit import plots
 from reid_audit.records import ORIGINAL, AuditResult, Distribution, Estimate, Group, Rate, SubjectEvidence
-from reid_audit.report.rows import Row, distance_at, find_strongest, list_rows
-from reid_audit.report.words import estimate_text, percent, rank1_text, rate_text
+from reid_audit.report.rows import Row, chance_of, distance_at, find_strongest, list_rows
+from reid_audit.report.words import counted, estimate_text, percent, rank1_text, rate_text
 
 _MOST_CURVES = 6
 """A picture with more lines is not read; the tables hold all."""
@@ -82,38 +83,33 @@ def _draw_attackers(
     caption: str,
     rows: Sequence[Row],
     measure: Callable[[Row], Rate | Estimate],
-    chance: float,
-    limit: float,
     *,
+    limit: float,
+    chance: float = float("nan"),
     folded: bool | None = True,
 ) -> Figure:
     """Return a figure of a panel per defacer with a line per attacker, the control first, on shared axes."""
     conditions = list(dict.fromkeys(row.condition for row in rows if row.condition != ORIGINAL))
-    encoders = list(dict.fromkeys(row.encoder for row in rows))
-    series = encoders if len(encoders) > 1 else [""]
+    several = len({row.encoder for row in rows}) > 1
 
-    def line(row: Row) -> str:
-        return f"{ORIGINAL} (control)" if row.condition == ORIGINAL else row.attack
+    def number(row: Row) -> plots.Number:
+        line = f"{ORIGINAL} (control)" if row.condition == ORIGINAL else row.attack
+        return line, row.encoder if several else "", measure(row)
 
-    lines = list(dict.fromkeys(line(row) for row in rows))
+    lines = list(dict.fromkeys(number(row)[0] for row in rows))
+    series = list(dict.fromkeys(number(row)[1] for row in rows))
 
-    def panel(condition: str) -> Callable[[Any], None]:
-        def draw(axes: Any) -> None:
-            shown = [row for row in rows if row.condition in (ORIGINAL, condition)]
-            numbers = [(line(row), row.encoder if len(series) > 1 else "", measure(row)) for row in shown]
-            plots.draw_intervals(axes, numbers, label=name, lines=lines, series=series, chance=chance, limit=limit)
-            axes.set_title(plots.shorten(condition, most=28))
+    def draw(axes: Any, condition: str) -> None:
+        shown = [number(row) for row in rows if row.condition in (ORIGINAL, condition)]
+        plots.draw_intervals(axes, shown, label=name, lines=lines, series=series, chance=chance, limit=limit)
+        axes.set_title(plots.shorten(condition, most=28))
 
-        return draw
-
-    columns = min(len(conditions), _MOST_COLUMNS)
-    told = (f"{row.condition}, {row.who}: {percent(measure(row).value)}" for row in rows)
     return Figure(
         f"{name} by attacker",
         caption,
-        f"{name}. " + "; ".join(told),
-        tuple(map(panel, conditions)),
-        columns=columns,
+        f"{name}. " + "; ".join(f"{row.condition}, {row.who}: {percent(measure(row).value)}" for row in rows),
+        tuple(partial(draw, condition=condition) for condition in conditions),
+        columns=min(len(conditions), _MOST_COLUMNS),
         height_inches=1.3 + (0.16 + 0.12 * len(series)) * len(lines),
         share=True,
         folded=folded,
@@ -122,34 +118,26 @@ def _draw_attackers(
 
 def _find_distributions(result: AuditResult, row: Row) -> dict[Group, Distribution]:
     """Return the histograms of one attacker on one defacer and of its encoder's originals, by group."""
-    wanted = (ORIGINAL, ""), (row.condition, row.attack)
     return {
         each.group: each
         for each in result.distributions
-        if each.encoder == row.encoder and (each.condition, each.attack if each.condition != ORIGINAL else "") in wanted
+        if each.encoder == row.encoder
+        and (each.condition == ORIGINAL or (each.condition, each.attack) == (row.condition, row.attack))
     }
 
 
-def _mated(groups: dict[Group, Distribution]) -> Distribution | None:
-    wanted = (Group.DEFACED_SAME, Group.DEFACED_SAME_SCAN, Group.DEFACED_DEFACED_SAME)
-    return next((groups[group] for group in wanted if group in groups), None)
-
-
-def _list_leftovers(result: AuditResult, rows: Sequence[Row]) -> list[tuple[str, Distribution, Distribution]]:
-    leftovers = []
+def _list_leftovers(result: AuditResult, rows: Sequence[Row]) -> Iterator[plots.Leftover]:
     for row in rows:
         groups = _find_distributions(result, row)
-        mated, non_mated = _mated(groups), groups.get(Group.DEFACED_DIFFERENT)
-        if mated is not None and non_mated is not None:
-            leftovers.append((f"{row.condition}, {row.who}", mated, non_mated))
-    return leftovers
+        mated = [groups[group] for group in (Group.DEFACED_SAME, Group.DEFACED_SAME_SCAN) if group in groups]
+        if mated and Group.DEFACED_DIFFERENT in groups:
+            yield f"{row.condition}, {row.who}", mated[0], groups[Group.DEFACED_DIFFERENT]
 
 
 def list_overview(result: AuditResult) -> Iterator[Figure]:
     """Yield the figures that show all defacers together, that of the first screen first."""
     policy, rows = result.verdict.policy, list_rows(result)
     strongest = list(find_strongest(rows).values())[:_MOST_CURVES]
-    chance1 = max((row.search.chance1 for row in rows if row.search.chance1 == row.search.chance1), default=0.0)
     if any(row.linkability.value == row.linkability.value for row in strongest):
         yield _draw_attackers(
             "linkability",
@@ -157,8 +145,8 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
             "original of its own subject than to another's, with intervals. Dotted: chance. Dashed: the limit.",
             rows,
             lambda row: row.linkability,
-            0.5,
-            policy.max_linkability,
+            chance=0.5,
+            limit=policy.max_linkability,
             folded=None,
         )
         yield _draw_attackers(
@@ -166,8 +154,8 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
             "Searches that put the probe's own subject first. Dotted: chance. Dashed: the policy's limit.",
             rows,
             lambda row: row.search.rank1,
-            chance1,
-            policy.max_rank1_over_chance + chance1,
+            chance=chance_of(rows),
+            limit=policy.max_rank1_over_chance + chance_of(rows),
         )
         yield _draw_attackers(
             "true match rate",
@@ -175,12 +163,11 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
             "links that a threshold does not see.",
             rows,
             lambda row: row.mated,
-            float("nan"),
-            policy.max_match_rate,
+            limit=policy.max_match_rate,
         )
     calibrations = [each for each in result.calibrations if each.roc.fmr]
     if calibrations:
-        after = _list_leftovers(result, strongest)
+        after = list(_list_leftovers(result, strongest))
         yield Figure(
             "ROC and DET",
             "Error rates over all thresholds: the originals, and what the strongest attacker still has after each "
@@ -192,19 +179,23 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
             ),
             height_inches=4.4,
         )
-    searches = [row for row in rows if row.condition == ORIGINAL or row in strongest]
+    searches = [
+        (f"{row.condition}, {row.who}", row.search)
+        for row in rows
+        if row.search.cmc and (row.condition == ORIGINAL or row in strongest)
+    ]
+    settled = [p for each in calibrations[:1] for p in each.stability if p.name == "youden" and p.median == p.median]
     panels: list[Callable[[Any], None]] = []
-    if any(row.search.cmc for row in searches):
-        panels.append(lambda axes: plots.draw_cmc(axes, [(f"{r.condition}, {r.who}", r.search) for r in searches]))
-    stability = calibrations[0].stability if calibrations else ()
-    if any(point.name == "youden" and point.median == point.median for point in stability):
-        panels.append(lambda axes: plots.draw_threshold_by_size(axes, stability))
+    if searches:
+        panels.append(lambda axes: plots.draw_cmc(axes, searches))
+    if settled:
+        panels.append(lambda axes: plots.draw_threshold_by_size(axes, settled))
     if panels:
         yield Figure(
             "CMC and threshold",
             "Searches that have the mate among the first r, with chance; and the threshold that smaller cohorts of the "
             "same subjects would have set.",
-            "; ".join(f"{row.condition}, {row.who}: first in {rank1_text(row.search)}" for row in searches),
+            "; ".join(f"{name}: first in {rank1_text(search)}" for name, search in searches),
             tuple(panels),
             height_inches=4.2,
         )
@@ -215,69 +206,58 @@ def _draw_cost(result: AuditResult, strongest: Sequence[Row]) -> Iterator[Figure
     """Yield risk against the first measure of what protection cost, the whole scan before single structures."""
     known = [value for value in result.utility if value.mean == value.mean]
     known.sort(key=lambda value: (value.structure, value.position) != ("all", "all"))
-    if not known:
-        return
-    key = known[0].metric, known[0].structure, known[0].position
-    chosen = [value for value in known if (value.metric, value.structure, value.position) == key]
+    key = [(value.metric, value.structure, value.position) for value in known]
+    chosen = [value for value, own in zip(known, key, strict=True) if own == key[0]]
     costs = {value.condition: Estimate(value.mean, value.low, value.high) for value in chosen}
     points = {row.condition: (row.linkability, costs[row.condition]) for row in strongest if row.condition in costs}
-    title = ", ".join(word.replace("_", " ") for word in (*key, chosen[0].unit) if word not in ("", "all"))
-    yield Figure(
-        "risk against cost",
-        "Linkability by the strongest attacker against what the protection cost, with both intervals.",
-        "; ".join(f"{name}: {estimate_text(risk)}, {estimate_text(cost)}" for name, (risk, cost) in points.items()),
-        (lambda axes: plots.draw_tradeoff(axes, points, cost=f"{title}: {_BETTER[chosen[0].larger_is_better]}"),),
-        legend=False,
-        folded=True,
-    )
+    if points:
+        title = ", ".join(word.replace("_", " ") for word in (*key[0], chosen[0].unit) if word not in ("", "all"))
+        yield Figure(
+            "risk against cost",
+            "Linkability by the strongest attacker against what the protection cost, with both intervals.",
+            "; ".join(f"{name}: {estimate_text(risk)}, {estimate_text(cost)}" for name, (risk, cost) in points.items()),
+            (lambda axes: plots.draw_tradeoff(axes, points, cost=f"{title}: {_BETTER[chosen[0].larger_is_better]}"),),
+            legend=False,
+            folded=True,
+        )
 
 
 def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
     """Yield the distances of each attacker beside each subject before and after, on the same axes throughout."""
     threshold, shown = distance_at(result), []
+    most_share, most_distance = 0.0, 0.0
     for row in rows:
         groups = _find_distributions(result, row)
         who = row.condition, row.attack, row.encoder
-        subjects = [s for s in result.subjects if (s.condition, s.attack, s.encoder) == who]
-        if any(sum(each.counts) for group, each in groups.items() if group not in (Group.SAME, Group.DIFFERENT)):
-            shown.append((row, groups, subjects))
-    shares = [n / sum(d.counts) for _, groups, _ in shown for d in groups.values() if sum(d.counts) for n in d.counts]
-    distances = [
-        distance
-        for _, _, subjects in shown
-        for subject in subjects
-        for distance in (subject.distance_before, subject.distance_after)
-        if distance == distance
-    ]
-    for row, groups, subjects in shown:
-        yield _draw_detail(row, groups, subjects, threshold, 1.05 * max(shares), 1.05 * max(distances, default=1.0))
+        subjects = [
+            s
+            for s in result.subjects
+            if (s.condition, s.attack, s.encoder) == who and s.distance_before + s.distance_after >= 0
+        ]
+        if any(sum(each.counts) for each in groups.values() if each.condition != ORIGINAL):
+            shown.append((row, list(groups.values()), subjects))
+            totals = [(max(each.counts), sum(each.counts)) for each in groups.values()]
+            most_share = max(most_share, *(most / total for most, total in totals if total))
+            most_distance = max([most_distance, *(max(s.distance_before, s.distance_after) for s in subjects)])
 
+    def draw_groups(axes: Any, groups: Sequence[Distribution]) -> None:
+        plots.draw_distributions(axes, groups, threshold=threshold)
+        axes.set_ylim(0, 1.05 * most_share)
 
-def _draw_detail(
-    row: Row,
-    groups: dict[Group, Distribution],
-    subjects: Sequence[SubjectEvidence],
-    threshold: float,
-    most_share: float,
-    most_distance: float,
-) -> Figure:
-    def distributions(axes: Any) -> None:
-        plots.draw_distributions(axes, list(groups.values()), threshold=threshold)
-        axes.set_ylim(0, most_share)
-
-    def pairs(axes: Any) -> None:
+    def draw_subjects(axes: Any, subjects: Sequence[SubjectEvidence]) -> None:
         plots.draw_pairs(axes, subjects, threshold=threshold)
-        axes.set_ylim(0, most_distance)
+        axes.set_ylim(0, 1.05 * most_distance)
 
-    both = any(s.distance_before == s.distance_before and s.distance_after == s.distance_after for s in subjects)
-    return Figure(
-        f"distances, {row.condition}, {row.who}",
-        f"{row.condition}, {row.who}: distances of all comparisons" + (", and of each subject." if both else "."),
-        f"Matched after defacing {rate_text(row.mated)}; non-mated {rate_text(row.non_mated)}.",
-        (distributions, pairs) if both else (distributions,),
-        height_inches=4.0,
-        legend=False,
-    )
+    for row, distributions, subjects in shown:
+        left, right = partial(draw_groups, groups=distributions), partial(draw_subjects, subjects=subjects)
+        yield Figure(
+            f"distances, {row.condition}, {row.who}",
+            f"{row.condition}, {row.who}: distances of all comparisons, and of {counted(len(subjects), 'subject')}.",
+            f"Matched after defacing {rate_text(row.mated)}; non-mated {rate_text(row.non_mated)}.",
+            (left, right) if subjects else (left,),
+            height_inches=4.0,
+            legend=False,
+        )
 
 
 def list_figures(result: AuditResult) -> Iterator[Figure]:
@@ -295,8 +275,11 @@ def write_figures(result: AuditResult, folder: Path) -> list[Path]:
     for number, figure in enumerate(list_figures(result), 1):
         drawn = figure.make()
         words = "".join(c if c.isascii() and c.isalnum() else "-" for c in figure.name.lower())
-        stem = folder / f"{number:02d}-{'-'.join(filter(None, words.split('-')))[:60]}"
-        stem.with_name(f"{stem.name}.svg").write_text(plots.to_svg(drawn, name=figure.name) + "\n", encoding="utf-8")
-        stem.with_name(f"{stem.name}.png").write_bytes(plots.to_png(drawn))
-        written += [stem.with_name(f"{stem.name}.{form}") for form in ("svg", "png")]
+        stem = f"{number:02d}-{'-'.join(filter(None, words.split('-')))[:60]}"
+        for form, content in (
+            ("svg", f"{plots.to_svg(drawn, name=figure.name)}\n".encode()),
+            ("png", plots.to_png(drawn)),
+        ):
+            written.append(folder / f"{stem}.{form}")
+            written[-1].write_bytes(content)
     return written

@@ -19,33 +19,9 @@ from reid_audit.records import (
     natural_key,
     summarise_defacing,
 )
+from reid_audit.report import rows, words
 from reid_audit.report.figures import Figure, list_details, list_overview
-from reid_audit.report.rows import (
-    Row,
-    ScanRisk,
-    compare_attackers,
-    count_flow,
-    distance_at,
-    explain_verdict,
-    find_strongest,
-    list_blocks,
-    list_checks,
-    list_exposed,
-    list_notices,
-    list_risks,
-    list_rows,
-)
-from reid_audit.report.words import (
-    STATUS_TEXT,
-    counted,
-    estimate_text,
-    mend_text,
-    p_text,
-    percent,
-    rank1_text,
-    rate_text,
-    test_text,
-)
+from reid_audit.report.rows import Row, ScanRisk
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -97,14 +73,14 @@ def read_templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": percent,
-        "rate": rate_text,
-        "estimate": estimate_text,
-        "rank1": rank1_text,
-        "test": test_text,
-        "p": p_text,
-        "counted": counted,
-        "mend": mend_text,
+        "percent": words.percent,
+        "rate": words.rate_text,
+        "estimate": words.estimate_text,
+        "rank1": words.rank1_text,
+        "test": words.test_text,
+        "p": words.p_text,
+        "counted": words.counted,
+        "mend": words.mend_text,
         "plain": lambda text: text.replace("_", " "),
     }
     environment.globals |= {"isnan": lambda value: value != value, "terms": json.loads(_read_file("terms.json"))}
@@ -142,20 +118,19 @@ def _scan_cells(risk: ScanRisk) -> list[str]:
         "" if risk.rank != risk.rank else f"{risk.rank:g}",
         "" if risk.distance != risk.distance else f"{risk.distance:.4f}",
         risk.attack,
-        STATUS_TEXT[scan.status] + (f": {scan.reason}" if scan.reason else ""),
+        words.STATUS_TEXT[scan.status] + (f": {scan.reason}" if scan.reason else ""),
         "; ".join(finding.text for finding in scan.findings),
         scan.file,
     ]
 
 
-def _pack(rows: Sequence[Sequence[str]]) -> str:
+def _pack(table: Sequence[Sequence[str]]) -> str:
     """Write the rows as JSON for a script element: every text once, rows as numbers; no ``<`` can end the element."""
     place: dict[str, int] = {}
-    numbers = [[place.setdefault(cell, len(place)) for cell in row] for row in rows]
+    numbers = [[place.setdefault(cell, len(place)) for cell in row] for row in table]
     at = [name for name, _, _ in _COLUMNS].index("condition")
-    conditions = sorted({row[at] for row in rows}, key=natural_key)
-    packed = {"cells": list(place), "rows": numbers, "conditions": conditions}
-    text = json.dumps(packed, separators=(",", ":"), ensure_ascii=True)
+    conditions = sorted({row[at] for row in table}, key=natural_key)
+    text = json.dumps({"cells": list(place), "rows": numbers, "conditions": conditions}, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -167,24 +142,24 @@ def _tell_failures(summary: DefacingSummary) -> str:
 
 def _numbers(result: AuditResult) -> dict[str, Any]:
     """Return what the page and a notebook show first: verdict, reason, and a row for each control and defacer."""
-    rows = list_rows(result)
+    every = rows.list_rows(result)
     return {
         "result": result,
-        "reason": explain_verdict(result),
-        "notices": list_notices(result),
-        "rows": rows,
-        "controls": [row for row in rows if row.decision is None],
-        "strongest": find_strongest(rows),
-        "exposed": list_exposed(result),
+        "reason": rows.explain_verdict(result),
+        "notices": rows.list_notices(result),
+        "rows": every,
+        "controls": [row for row in every if row.decision is None],
+        "strongest": rows.find_strongest(every),
+        "exposed": rows.list_exposed(result),
         "threshold": result.verdict.policy.threshold,
-        "distance": distance_at(result),
+        "distance": rows.distance_at(result),
     }
 
 
-def _matrix(rows: Sequence[Row]) -> dict[str, dict[str, Row]]:
+def _arrange(every: Sequence[Row]) -> dict[str, dict[str, Row]]:
     """Arrange the attackers by defacers."""
     matrix: dict[str, dict[str, Row]] = {}
-    for row in rows:
+    for row in every:
         if row.decision is not None:
             matrix.setdefault(row.who, {})[row.condition] = row
     return matrix
@@ -210,18 +185,18 @@ def result_to_html(result: AuditResult) -> str:
     numbers = _numbers(result)
     strongest = numbers["strongest"].values()
     attacks = sorted((row for row in numbers["rows"] if row.decision), key=lambda row: row not in strongest)
-    risks = list_risks(result)
+    risks = rows.list_risks(result)
     scans = [_scan_cells(risk) for risk in risks[:_MOST_ROWS]]
     script = _read_file("scans.js")
     return render_page(
         "report.html",
         figures=list(list_overview(result)),
         details=[_draw(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
-        matrix=_matrix(numbers["rows"]),
-        checks=list_checks(result),
-        blocks=list_blocks(result),
+        matrix=_arrange(numbers["rows"]),
+        checks=rows.list_checks(result),
+        blocks=rows.list_blocks(result),
         several=len(result.encoders) > 1,
-        flow=count_flow(result),
+        flow=rows.count_flow(result),
         columns=_COLUMNS,
         scans=scans[:_ROWS_WITHOUT_SCRIPT],
         total=len(risks),
@@ -229,7 +204,7 @@ def result_to_html(result: AuditResult) -> str:
         packed=Markup(_pack(scans)),
         script=Markup(script),
         script_digest="sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        compare_attackers=compare_attackers,
+        compare_attackers=rows.compare_attackers,
         policy=[(field.name, getattr(result.verdict.policy, field.name)) for field in fields(Policy)],
         fingerprints=[asdict(fingerprint) for fingerprint in result.fingerprints],
         runs=summarise_defacing(result.defacing),

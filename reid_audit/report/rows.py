@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -126,6 +127,11 @@ def find_strongest(rows: Iterable[Row]) -> dict[str, Row]:
         ):
             strongest[row.condition] = row
     return strongest
+
+
+def chance_of(rows: Iterable[Row]) -> float:
+    """Return what guessing would reach at rank 1, in the smallest gallery; 0 where nobody was searched for."""
+    return max((row.search.chance1 for row in rows if row.search.chance1 == row.search.chance1), default=0.0)
 
 
 def distance_at(result: AuditResult) -> float:
@@ -292,24 +298,21 @@ def count_flow(result: AuditResult) -> list[Flow]:
     flows = []
     for condition, encoder in dict.fromkeys((scan.condition, scan.encoder) for scan in result.scans):
         scans = [scan for scan in result.scans if (scan.condition, scan.encoder) == (condition, encoder)]
-        lost: dict[str, int] = {}
-        noted: dict[str, int] = {}
+        acquired = [scan for scan in scans if scan.status in _ACQUIRED]
+        lost = Counter(STATUS_TEXT[scan.status] for scan in scans if scan.status not in _ACQUIRED)
+        noted = Counter(STATUS_TEXT[scan.status] for scan in acquired if scan.status is not Status.OK)
         for scan in scans:
-            if scan.status is not Status.OK:
-                counts = noted if scan.status in _ACQUIRED else lost
-                counts[STATUS_TEXT[scan.status]] = counts.get(STATUS_TEXT[scan.status], 0) + 1
-            for code in dict.fromkeys(f.code.replace("_", " ") for f in scan.findings if f.severity != "info"):
-                noted[code] = noted.get(code, 0) + 1
+            noted.update({finding.code.replace("_", " ") for finding in scan.findings if finding.severity != "info"})
         flows.append(
             Flow(
                 f"{condition}, {encoder}" if several else condition,
                 len(scans),
                 sum(scan.status not in _NOT_READ for scan in scans),
                 sum(scan.status not in _NOT_RENDERED for scan in scans),
-                sum(scan.status in _ACQUIRED for scan in scans),
+                len(acquired),
                 compared.get(condition, 0),
                 tuple(lost.items()),
-                tuple(noted.items()),
+                tuple(sorted(noted.items())),
             )
         )
     return flows

@@ -21,13 +21,10 @@ from reid_audit.cli import main
 from reid_audit.cli.words import say_result
 from reid_audit.records import Check, Estimate, Rate, ScoreTable, SearchRates, Status
 from reid_audit.report import (
-    count_flow,
-    explain_verdict,
     format_bids,
     format_bob,
     format_schema,
     list_figures,
-    list_risks,
     published_schema,
     result_from_json,
     result_schema,
@@ -38,6 +35,7 @@ from reid_audit.report import (
     to_csv,
     write_figures,
 )
+from reid_audit.report.rows import count_flow, explain_verdict, list_risks
 from reid_audit.testing import make_result
 from reid_audit.verdict import decide
 

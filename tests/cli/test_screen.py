@@ -1,0 +1,86 @@
+"""The terminal: a result on one screen at any width, more with -v, no colour where it is piped."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from reid_audit.cli import main
+from reid_audit.match import write_scores
+from reid_audit.testing import make_scores
+
+DEFACERS = {"eye-plane": 0.9, "blur-2mm": 0.4, "face-removal": 60.0}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Distances of thirty subjects, three defacers and four attackers."""
+    path = tmp_path_factory.mktemp("screen") / "distances.csv"
+    scores, _ = make_scores(30, DEFACERS, attacks=("naive", "aligned", "registered", "multiview-mean"))
+    write_scores(scores, path)
+    return path
+
+
+def _capture(argv: list[str], folder: Path, width: int) -> list[str]:
+    """Run a command in tmux on a screen of that width, and return the lines that it leaves there."""
+    session, done = f"reid-audit-{width}", folder / f"done{width}"
+    tmux = [shutil.which("tmux") or "tmux", "-L", f"reid-audit-test-{folder.name}"]
+    command = f"env -u COLUMNS {sys.executable} -m reid_audit {' '.join(argv)}; touch {done}; sleep 60"
+    subprocess.run([*tmux, "new-session", "-d", "-s", session, "-x", str(width), "-y", "100", command], check=True)
+    try:
+        for _ in range(1200):
+            if done.exists():
+                break
+            time.sleep(0.1)
+        time.sleep(0.3)
+        screen = subprocess.run(
+            [*tmux, "capture-pane", "-p", "-t", session], capture_output=True, text=True, check=True
+        )
+    finally:
+        subprocess.run([*tmux, "kill-session", "-t", session], check=False)
+    return screen.stdout.rstrip().splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux on the PATH")
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_result_of_three_defacers_fits_one_screen(table: Path, tmp_path: Path, width: int) -> None:
+    lines = _capture(["stats", str(table), "-o", str(tmp_path / "out")], tmp_path, width)
+    assert 15 < len(lines) <= 30
+    text = " ".join(" ".join(lines).split())
+    for words in (
+        *DEFACERS,
+        "strongest attacker",
+        "FAIL",
+        "Chance: rank 1 3 %",
+        "Control (originals",
+        "To mend:",
+        "Report:",
+    ):
+        assert words in text, words
+    assert ("30 of 30, 100.0 % (88.4 to 100.0 %)" in text) == (width == 140)
+
+
+def test_more_is_told_when_it_is_asked_for(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for more in ([], ["-v"], ["-vv"]):
+        assert main(["stats", str(table), *more]) == 1
+        told.append(capsys.readouterr().out)
+    assert [len(text) for text in told] == sorted(len(text) for text in told)
+    assert "Match = cosine distance below" not in told[0]
+    assert "Match = cosine distance below" in told[1]
+    assert "mann_whitney" not in told[1]
+    assert "mann_whitney" in told[2]
+    assert all("\x1b" not in text for text in told)
+
+
+def test_a_result_can_be_piped_as_json(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats", str(table), "--format", "json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["verdict"]["decision"] == "FAIL"
