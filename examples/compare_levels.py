@@ -7,7 +7,7 @@
     python examples/compare_levels.py --labels LABEL_FOLDER --partial training_seg_01 training_seg_03
 
 Synthetic people in T1, T2, PD and FLAIR, and people simulated as T1 from whole-head label maps (simulate_visits.py),
-each under a bias field and Rician noise of random strength. *Automatically* is what `reid_audit.examine_scan` does. *By
+each under a bias field and Rician noise of random strength. *Automatically* is what `audit.examine_scan` does. *By
 hand* tries twenty levels per scan, evenly spaced in their logarithm between 1 % and 60 % of the way from air to the
 brightest tissue, and takes whichever shows dlib a face: nobody can choose better among these twenty.
 

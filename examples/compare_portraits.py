@@ -7,7 +7,7 @@
 
 Two visits of each person are portrayed and embedded by dlib three times over. *First idea*: a Gaussian of one voxel,
 marching cubes at -300 HU or at half of Otsu's threshold, the largest piece of the mesh, seen along the axes of the
-scanner. *Not faced*: this package's skin, seen along these axes too. *This package*: what `reid_audit.examine_scan`
+scanner. *Not faced*: this package's skin, seen along these axes too. *This package*: what `audit.examine_scan`
 does. Synthetic people come as CT and T1, lying as they do and turned by up to 15 degrees about each axis; a manifest
 (see simulate_visits.py) brings other people with two sessions.
 

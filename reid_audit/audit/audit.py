@@ -55,7 +55,7 @@ def audit(
     Parameters
     ----------
     cohort : Cohort, Path or str
-        Originals and one or more defacers, or the manifest that lists them; see `reid_audit.read_manifest`.
+        Originals and one or more defacers, or the manifest that lists them; see `reid_audit.read_cohort`.
     calibrations : Calibration or iterable of Calibration, optional
         Thresholds from another cohort, made under the same settings; one per encoder. Without any they come from the
         originals of this one, and the result says so.
@@ -68,7 +68,7 @@ def audit(
     attacks : iterable of str, optional
         Names of the attackers; the naive one always runs. See `reid_audit.attack`; by default the quick ones.
     gallery : sequence of ScanRef
-        Photographs, from `reid_audit.read_gallery`: a further attacker looks every scan up in them.
+        Photographs, from `reid_audit.dataset.read_gallery`: a further attacker looks every scan up in them.
     seed, draws : int
         Of the resampling.
     portraits : Path, optional

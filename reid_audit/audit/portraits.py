@@ -74,7 +74,7 @@ def write_portraits(
     folder : Path
         From `prepare_portraits`.
     settings : Settings
-        With ``auto`` resolved by `reid_audit.start_engines`.
+        With ``auto`` resolved by `reid_audit.audit.start_engines`.
     executor : concurrent.futures.Executor, optional
     progress : callable, optional
 

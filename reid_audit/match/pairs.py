@@ -109,7 +109,7 @@ def _check_room(rows: int) -> None:
         raise InputError(
             f"a table of {rows:,} comparisons takes {rows * _ROW_BYTES / 1e9:.0f} GB and {free / 1e9:.0f} GB are free; "
             "give fewer people with --limit, split the manifest by site or defacer, or search block by block with "
-            "reid_audit.search_gallery"
+            "reid_audit.match.search_gallery"
         )
 
 

@@ -21,9 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.stats import beta, norm, rankdata
-from scipy.stats import t as student
 
 Floats = NDArray[np.float64]
 
@@ -82,6 +79,8 @@ def percentiles(residual: Floats) -> Floats:
 
     The share is (rivals that lie farther + 1/2) / (rivals + 1), ties half: uniform by chance, never 0 or 1.
     """
+    from scipy.stats import rankdata
+
     n = residual.shape[1]
     diagonal = np.eye(n, dtype=bool)
     known = np.isfinite(residual)
@@ -115,6 +114,9 @@ def linkability(mated: Floats, *, confidence: float) -> Bounded:
     Bounded
         In [0, 1], 0.5 where nothing is left; NaN for fewer than two people.
     """
+    from scipy.stats import norm
+    from scipy.stats import t as student
+
     b, n = mated.shape
     if n < 2 or not b:
         return Bounded(math.nan, math.nan, math.nan, n)
@@ -138,6 +140,8 @@ def share_of_subjects(hits: NDArray[np.bool_], *, confidence: float) -> Bounded:
     hits : (b, n) bool
         ``b`` trials of each of ``n`` people.
     """
+    from scipy.stats import beta
+
     b, n = hits.shape
     if not b * n:
         return Bounded(math.nan, math.nan, math.nan, n)
@@ -173,6 +177,8 @@ def order_score(percentile: Floats, order: NDArray[np.intp], rng: np.random.Gene
 
 def best_assignment(residual: Floats) -> NDArray[np.intp]:
     """Person whose originals fit each row best if every person is used once (Hungarian method, summed over blocks)."""
+    from scipy.optimize import linear_sum_assignment
+
     known = np.isfinite(residual)
     total = np.where(known, residual, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     return np.asarray(linear_sum_assignment(total)[1], dtype=np.intp)
@@ -184,6 +190,8 @@ def agreement(first: Floats, second: Floats, rng: np.random.Generator, draws: in
     ``first`` and ``second`` (n, n) are residuals of different defaced scans and different originals. Renaming rows and
     columns of one block keeps all that is in it but whom it is about, so the test holds for any distances.
     """
+    from scipy.optimize import linear_sum_assignment
+
     a, b = (np.nan_to_num(x) for x in (first, second))
 
     def best(total: Floats) -> float:

@@ -183,7 +183,7 @@ def find_change(original: Volume, defaced: Volume, *, tolerance: float | None = 
     Parameters
     ----------
     original, defaced : Volume
-        On one grid; see `reid_audit.check_same_grid`.
+        On one grid; see `reid_audit.volume.check_same_grid`.
     tolerance : float, optional
         In the scan's own units; see the module for the default.
     """

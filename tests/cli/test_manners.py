@@ -35,10 +35,11 @@ def check(when):
     assert not changed, (when, changed)
 from pathlib import Path
 import reid_audit
+from reid_audit.surface import SurfaceSettings
 check("importing")
-settings = reid_audit.Settings(surface=reid_audit.SurfaceSettings(voxel_mm=3.0), detector="dlib",
+settings = reid_audit.Settings(surface=SurfaceSettings(voxel_mm=3.0), detector="dlib",
                                encoders=("dlib", "ArcFace"))
-cohort = reid_audit.read_manifest(Path("heads/manifest.csv"))
+cohort = reid_audit.read_cohort(Path("heads/manifest.csv"))
 result = reid_audit.audit(cohort, settings=settings, draws=20)
 check("auditing")
 reid_audit.write_result(result, Path("out"))

@@ -173,7 +173,7 @@ for name in reid_audit.__all__:
     getattr(reid_audit, name)
 assert before == (list(warnings.filters), dict(os.environ), logging.root.level, list(logging.root.handlers))
 heavy = {"vtk", "vtkmodules", "dlib", "deepface", "cv2", "onnxruntime", "pyrender", "trimesh", "SimpleITK",
-         "matplotlib", "sklearn", "skimage", "statsmodels", "embreex"} & set(sys.modules)
+         "matplotlib", "scipy", "sklearn", "skimage", "statsmodels", "embreex"} & set(sys.modules)
 assert not heavy, heavy
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=False)

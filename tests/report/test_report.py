@@ -132,7 +132,7 @@ def test_another_version_is_refused(told: tuple[AuditResult, ScoreTable]) -> Non
 _PAGE = """
 import sys
 from pathlib import Path
-from reid_audit import read_result, result_to_html
+from reid_audit.report import read_result, result_to_html
 sys.stdout.buffer.write(result_to_html(read_result(Path(sys.argv[1]))).encode())
 """
 

@@ -350,8 +350,8 @@ def test_several_processes_share_one_store(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 from pathlib import Path
-from reid_audit import Store, StoreError
-from reid_audit.work import digest_of
+from reid_audit import StoreError
+from reid_audit.work import Store, digest_of
 store = Store(Path(sys.argv[1]))
 if sys.argv[2] == "limit":
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
