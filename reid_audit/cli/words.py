@@ -96,6 +96,13 @@ def _say_defacers(result: AuditResult) -> None:
         if row.condition == ORIGINAL:
             numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
             out.print(f"Control (originals, {escape(row.who)}): {numbers}")
+    canaries = [(value, who) for seen in rows.list_canaries(result).values() for who, value in seen.items()]
+    if canaries:
+        least, who = min(canaries, key=lambda item: item[0].value)
+        told = f"linkability {least.value:.2f} or more; least by {who}, at least {least.at_least:.2f}"
+        out.print(f"Canaries (defaced too weakly on purpose): {escape(told)}")
+    else:
+        out.print("Canaries: none, so that nothing shows whether the attackers see")
     out.print(f"Chance: rank 1 {percent(rows.chance_of(listed), 0)}, linkability 0.5")
     lost = [f"{flow.listed - flow.acquired} of {flow.listed} {flow.condition}" for flow in rows.count_flow(result)]
     lost = [text for text in lost if not text.startswith("0 ")]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from reid_audit import plots
 from reid_audit.records import ORIGINAL, AuditResult, Distribution, Estimate, Group, Rate, SubjectEvidence
-from reid_audit.report.rows import Row, chance_of, distance_at, find_strongest, list_rows
+from reid_audit.report.rows import Row, chance_of, distance_at, find_strongest, list_canaries, list_rows
 from reid_audit.report.words import counted, estimate_text, percent, rank1_text, rate_text
 
 _MOST_CURVES = 6
 """A picture with more lines is not read; the tables hold all."""
-_MOST_COLUMNS = 4
+_MOST_COLUMNS = 5
+_WEAKEST = "least linked canary"
 _WIDTH_INCHES = 10.0
 _BETTER = {True: "more is better", False: "less is better", None: "0 is best"}
 
@@ -84,8 +86,9 @@ def _draw_attackers(
     rows: Sequence[Row],
     measure: Callable[[Row], Rate | Estimate],
     *,
-    limit: float,
+    limit: float = float("nan"),
     chance: float = float("nan"),
+    canaries: Mapping[str, Mapping[str, Estimate]] = MappingProxyType({}),
     folded: bool | None = True,
 ) -> Figure:
     """Return a figure of a panel per defacer with a line per attacker, the control first, on shared axes."""
@@ -99,11 +102,19 @@ def _draw_attackers(
     lines = list(dict.fromkeys(number(row)[0] for row in rows))
     series = list(dict.fromkeys(number(row)[1] for row in rows))
 
+    least: dict[str, Estimate] = {}
+    for who, value in (item for seen in canaries.values() for item in seen.items()):
+        least[who] = min(value, least.get(who, value), key=lambda estimate: estimate.value)
+    place = {row.who: number(row)[:2] for row in rows if row.condition != ORIGINAL}
+
     def draw(axes: Any, condition: str) -> None:
         shown = [number(row) for row in rows if row.condition in (ORIGINAL, condition)]
+        if condition == _WEAKEST:
+            shown = [(*place[who], value) for who, value in least.items() if who in place]
         plots.draw_intervals(axes, shown, label=name, lines=lines, series=series, chance=chance, limit=limit)
         axes.set_title(plots.shorten(condition, most=28))
 
+    conditions = [*[_WEAKEST][: len(least)], *conditions]
     return Figure(
         f"{name} by attacker",
         caption,
@@ -142,28 +153,27 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
         yield _draw_attackers(
             "linkability",
             "What each attacker still links after each defacer: the probability that a defaced scan lies nearer to an "
-            "original of its own subject than to another's, with intervals. Dotted: chance. Dashed: the limit.",
+            "original of its own subject than to another's, with intervals. Dotted: chance. "
+            "Dashed: the limit. Canaries are weak defacings that an attacker who sees must link.",
             rows,
             lambda row: row.linkability,
             chance=0.5,
             limit=policy.max_linkability,
+            canaries=list_canaries(result),
             folded=None,
         )
         yield _draw_attackers(
             "rank 1",
-            "Searches that put the probe's own subject first. Dotted: chance. Dashed: the policy's limit.",
+            "Searches that put the probe's own subject first. Dotted: chance.",
             rows,
             lambda row: row.search.rank1,
             chance=chance_of(rows),
-            limit=policy.max_rank1_over_chance + chance_of(rows),
         )
         yield _draw_attackers(
             "true match rate",
-            f"Mated comparisons below the {policy.threshold} threshold. Dashed: the policy's limit. A search finds "
-            "links that a threshold does not see.",
+            f"Mated comparisons below the {policy.threshold} threshold. A search finds links that no threshold sees.",
             rows,
             lambda row: row.mated,
-            limit=policy.max_match_rate,
         )
     calibrations = [each for each in result.calibrations if each.roc.fmr]
     if calibrations:

@@ -192,6 +192,7 @@ def result_to_html(result: AuditResult) -> str:
         "report.html",
         figures=list(list_overview(result)),
         details=[_draw(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
+        canaries=rows.list_canaries(result),
         matrix=_arrange(numbers["rows"]),
         checks=rows.list_checks(result),
         blocks=rows.list_blocks(result),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reid_audit.records import (
     ORIGINAL,
     AttackEvidence,
     AuditResult,
+    Canary,
     Check,
     ControlEvidence,
     CrossedEvidence,
@@ -69,7 +70,7 @@ class Row:
     decision: Decision | None
 
 
-def name_attacker(result: AuditResult, record: AttackEvidence | ControlEvidence | SubjectEvidence) -> str:
+def name_attacker(result: AuditResult, record: AttackEvidence | Canary | ControlEvidence | SubjectEvidence) -> str:
     """Name an attacker; of several encoders, with its encoder."""
     return f"{record.attack}, {record.encoder}" if len(result.encoders) > 1 else record.attack
 
@@ -127,6 +128,16 @@ def find_strongest(rows: Iterable[Row]) -> dict[str, Row]:
         ):
             strongest[row.condition] = row
     return strongest
+
+
+def list_canaries(result: AuditResult) -> dict[str, dict[str, Estimate]]:
+    """Return what each attacker links of each weak defacing; the ends of an interval are one-sided bounds."""
+    canaries: dict[str, dict[str, Estimate]] = {}
+    for canary in result.evidence.canaries:
+        bounds = canary.linkability
+        shown = replace(bounds, low=bounds.at_least, high=bounds.at_most)
+        canaries.setdefault(canary.condition, {})[name_attacker(result, canary)] = shown
+    return canaries
 
 
 def chance_of(rows: Iterable[Row]) -> float:
@@ -209,12 +220,15 @@ def list_notices(result: AuditResult) -> list[str]:
 
 
 def list_exposed(result: AuditResult) -> dict[str, dict[str, list[str]]]:
-    """Return the subjects whom an attacker both finds first and matches, with these attackers, for each defacer."""
+    """Return for each defacer the subjects whom a rule names or an attacker both finds first and matches, with why."""
     exposed: dict[str, dict[str, list[str]]] = {each.condition: {} for each in result.verdict.conditions}
+    for concerns, check in list_checks(result):
+        for subject in check.subjects if check.decision is not Decision.PASS else ():
+            exposed.setdefault(concerns, {}).setdefault(subject, []).append(check.name.replace("_", " "))
     for record in result.subjects:
         if record.rank_after == 1 and record.matched_after:
-            attackers = exposed.setdefault(record.condition, {}).setdefault(record.subject, [])
-            attackers.append(name_attacker(result, record))
+            why = f"found first and matched by {name_attacker(result, record)}"
+            exposed.setdefault(record.condition, {}).setdefault(record.subject, []).append(why)
     return exposed
 
 

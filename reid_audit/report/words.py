@@ -16,11 +16,25 @@ STATUS_TEXT = {
     Status.BACKEND_ERROR: "the encoder failed",
 }
 
+_STRONGER = "deface more strongly, or hold these scans back, and score again"
+_LOOK = "look at the scans that are named, and mend them or their labels"
 _MENDS = {
-    Decision.FAIL: "deface more strongly, or hold these scans back, and score again",
+    "canary": "score with canaries, and with an encoder that sees these subjects",
+    "control_copies": "give two different acquisitions as the sessions of a subject",
+    "unaltered": "deface the scans that are named",
+    "original_in_release": "deface the scans that are named",
+    "unseen": "look at the scans that no attacker saw, or add an attacker that sees them",
+    "unseen_scans": "mend the files that could not be read",
+    "coverage": "add the missing scans",
+    "subjects": "add subjects",
+    "required_attacks": "run the attackers that the policy requires",
+    "calibration_mismatch": "calibrate with the settings of this run",
+    "limited": "score without --limit",
+    Decision.FAIL: _STRONGER,
     Decision.REVIEW: "look at the scans that are named, or add subjects so that the intervals narrow",
     Decision.INCOMPLETE: "add what is missing (subjects, attackers, readable files) and score again",
-}
+} | dict.fromkeys(("exposed", "labels", "two_labels", "unfit_scans"), _LOOK)
+"""What mends a rule that was not met, by its name or else by its decision."""
 
 
 # --- numbers as text ---
@@ -82,4 +96,4 @@ def counted(n: int, noun: str) -> str:
 
 def mend_text(check: Check) -> str:
     """Say what would mend a rule that was not met."""
-    return _MENDS.get(check.decision, "nothing is to be done")
+    return _MENDS.get(check.name) or _MENDS[check.decision]
