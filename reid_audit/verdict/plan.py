@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from reid_audit.records import Decision, InputError, Rate, ScoreTable
+from reid_audit.records import Decision, InputError, Rate
 from reid_audit.stats import clopper_pearson
 
 SIZES = (20, 25, 30, 35, 40, 45, 50, 60, 70, 85, 100, 140, 200, 300)
@@ -17,15 +17,26 @@ SIZES = (20, 25, 30, 35, 40, 45, 50, 60, 70, 85, 100, 140, 200, 300)
 
 TARGETS = (0.80, 0.90, 0.95)
 
-Judge = Callable[[ScoreTable], Decision]
-"""The whole policy: thresholds, evidence and rules on one table. It must use no random state of its own but a seed."""
+Drawn = TypeVar("Drawn")
+_Drawn = TypeVar("_Drawn", covariant=True)
+"""A cohort's comparisons, in whichever form the judge takes them."""
+
+Judge = Callable[[Drawn], Decision]
+"""The whole policy applied to one cohort. It must use no random state of its own but a seed."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much is done and of how much."""
 
 
-class World(Protocol):
+class World(Protocol[_Drawn]):
     """Draws the comparisons of a cohort."""
 
-    def __call__(self, subjects: int, visits: int, *, rng: np.random.Generator) -> ScoreTable:
-        """Return the table of one cohort."""
+    def __call__(self, subjects: int, visits: int, *, rng: np.random.Generator) -> _Drawn:
+        """Return one cohort."""
+
+
+def _say_nothing(stage: str, done: int, total: int) -> None:
+    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,16 @@ class CohortPlan:
     rates: tuple[PassRate, ...]
 
 
-def simulate_passes(judge: Judge, world: World, subjects: int, visits: int, *, worlds: int, seed: int) -> PassRate:
+def simulate_passes(
+    judge: Judge[Drawn],
+    world: World[Drawn],
+    subjects: int,
+    visits: int,
+    *,
+    worlds: int,
+    seed: int,
+    progress: Progress = _say_nothing,
+) -> PassRate:
     """Judge cohorts of one size.
 
     Parameters
@@ -65,24 +85,30 @@ def simulate_passes(judge: Judge, world: World, subjects: int, visits: int, *, w
         Cohorts drawn.
     seed : int
         Cohort k of every size is drawn from (seed, subjects, visits, k): any part can be had again alone.
+    progress : callable, optional
     """
     if worlds < 1:
         raise InputError(f"worlds must be at least 1; got {worlds}")
-    drawn = (np.random.default_rng((seed, subjects, visits, k)) for k in range(worlds))
-    counts = Counter(judge(world(subjects, visits, rng=rng)) for rng in drawn)
+    counts: Counter[Decision] = Counter()
+    stage = f"{subjects} subjects, {visits} visit{'s' if visits > 1 else ''}"
+    for k in range(worlds):
+        progress(stage, k, worlds)
+        counts[judge(world(subjects, visits, rng=np.random.default_rng((seed, subjects, visits, k))))] += 1
+    progress(stage, worlds, worlds)
     decisions = tuple((decision, counts[decision]) for decision in Decision if counts[decision])
     return PassRate(subjects, visits, clopper_pearson(counts[Decision.PASS], worlds), decisions)
 
 
 def plan_cohort(
-    judge: Judge,
-    world: World,
+    judge: Judge[Drawn],
+    world: World[Drawn],
     *,
     targets: Sequence[float] = TARGETS,
     visits: Sequence[int] = (1, 2),
     sizes: Sequence[int] = SIZES,
     worlds: int = 200,
     seed: int = 0,
+    progress: Progress = _say_nothing,
 ) -> tuple[CohortPlan, ...]:
     """Find the smallest cohort that passes often enough if nothing is left.
 
@@ -100,6 +126,7 @@ def plan_cohort(
     worlds : int
         Cohorts per size. With 200 the simulated P(PASS) is known to 3 - 7 points (`PassRate.passed`).
     seed : int
+    progress : callable, optional
 
     Returns
     -------
@@ -114,27 +141,24 @@ def plan_cohort(
     plans = []
     for visit in visits:
         rates: dict[int, PassRate] = {}
-        chosen = {target: _search(judge, world, target, visit, sizes, worlds, seed, rates) for target in targets}
+
+        def simulate(size: int, visit: int = visit) -> PassRate:
+            return simulate_passes(judge, world, size, visit, worlds=worlds, seed=seed, progress=progress)
+
+        chosen = {target: _search(simulate, target, sizes, rates) for target in targets}
         simulated = tuple(rates[size] for size in sorted(rates))
         plans += [CohortPlan(target, visit, size, simulated) for target, size in chosen.items()]
     return tuple(plans)
 
 
 def _search(
-    judge: Judge,
-    world: World,
-    target: float,
-    visits: int,
-    sizes: Sequence[int],
-    worlds: int,
-    seed: int,
-    rates: dict[int, PassRate],
+    simulate: Callable[[int], PassRate], target: float, sizes: Sequence[int], rates: dict[int, PassRate]
 ) -> int | None:
     """Return the smallest size that reaches the target; what is simulated on the way is kept in ``rates``."""
 
     def reaches(size: int) -> bool:
         if size not in rates:
-            rates[size] = simulate_passes(judge, world, size, visits, worlds=worlds, seed=seed)
+            rates[size] = simulate(size)
         return rates[size].passed.value >= target
 
     low, high = 0, len(sizes)  # below low the target is not reached; from high on it is

@@ -1,54 +1,27 @@
 """Synthetic releases in which the truth is known, as frames of a ScoreTable: what the rules are tried on.
 
-A person is a vector; each visit adds heavy-tailed noise whose size differs by person; people differ in how near they
-lie to everybody, and sex moves the vector a little. A defacer leaves a share of everybody or of some. Each kind says
-what an honest verdict may be. Every table has a canary: a weak defacing that an attacker who sees must link.
+Each kind says what an honest verdict may be. The cohorts are those of `reid_audit.verdict.worlds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pandas as pd
 
-DIM = 64
+from reid_audit.verdict.worlds import DIM, SyntheticCohort, tabulate_world, unit
+
 ATTACKS = ("naive", "aligned", "registered")
 
 
-def unit(x):
-    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+class World(SyntheticCohort):
+    """A cohort that is drawn from a seed."""
 
-
-@dataclass
-class World:
-    """``people`` persons with ``visits`` originals each; vectors have the shape (visits, people, DIM)."""
-
-    people: int
-    seed: int
-    visits: int = 2
-    noise: float = 0.45
-    condition: str = "tool"
-    names: list[str] = field(init=False)
-
-    def __post_init__(self):
-        self.rng = np.random.default_rng([self.seed, self.people])
-        n = self.people
-        self.names = [f"s{i:03d}" for i in range(n)]
-        self.sex = self.rng.integers(0, 2, n)
-        self.mean = np.zeros(DIM)
-        self.mean[0] = 1.2
-        self.person = self.draw(n) * self.rng.lognormal(0, 0.18, (n, 1))
-        self.person[:, 1] += 0.3 * (2 * self.sex - 1)
-        spread = self.noise * self.rng.lognormal(0, 0.35, (n, 1))
-        tail = np.sqrt(1 / self.rng.chisquare(3, (self.visits, n, 1)))
-        self.originals = unit(self.mean + self.person + spread * self.draw(self.visits, n) * tail)
-
-    def draw(self, *shape):
-        """Noise vectors of unit expected length."""
-        return self.rng.standard_normal((*shape, DIM)) / np.sqrt(DIM)
+    def __init__(self, people, seed, visits=2, **settings):
+        super().__init__(people, np.random.default_rng([seed, people]), visits, **settings)
 
     def resaved(self, sd=0.02):
         return unit(self.originals + sd * self.draw(self.visits, self.people))
@@ -56,68 +29,14 @@ class World:
     def blind(self):
         return unit(self.mean + 8 * self.draw(self.visits, self.people))
 
-    def defaced(self, leak=0.0, *, removal=False, stable=False, attacks=ATTACKS, person=None):
-        """{attack: vectors}: a new face per scan (or removal), with ``leak`` of the person left."""
-        v, n = self.visits, self.people
-        face = self.draw(1 if stable else v, n) + np.zeros((v, 1, 1))
-        common = self.noise * np.sqrt(0.5) * self.draw(v, n)
-        person = self.person if person is None else person
-        far = np.zeros(DIM)
-        far[2] = 2.5
-        middle = 0.5 * self.mean + far if removal else self.mean + face
-        return {a: unit(middle + leak * person + common + self.noise * np.sqrt(0.5) * self.draw(v, n)) for a in attacks}
+    def defaced(self, leak=0.0, *, attacks=ATTACKS, **how):
+        return self.deface(attacks, leak=leak, **how)
 
 
-def table(world, release, *, canary=None, originals=None, unseen=None, drop=(), encoder=None, columns=None):
-    """Return every comparison; ``unseen``: {attack: people without a vector}; ``drop``: groups that are left out."""
-    x = world.originals if originals is None else originals
-    v, n = len(x), world.people
-    who = np.array(world.names)
-    off_i, off_j = np.nonzero(~np.eye(n, dtype=bool))
-    up_i, up_j = np.triu_indices(n, 1)
-    parts = []
-
-    def add(group, condition, attack, i, a, j, b, d):
-        if group not in drop:
-            parts.append((group, condition, attack, i, a, j, b, d))
-
-    def distances(a, b):
-        return np.clip(1 - a @ b.T, 0, 2)
-
-    every = np.arange(n)
-    for a in range(v):
-        for b in range(a + 1, v):
-            add("same", "original", "naive", every, a, every, b, np.diag(distances(x[a], x[b])))
-    add("different", "original", "naive", up_i, 0, up_j, 0, distances(x[0], x[0])[up_i, up_j])
-    light = {a: unit(x + 0.25 * world.draw(v, n)) for a in release} | (canary or {})
-    for condition, faces in ((world.condition, release), ("canary-light", light)):
-        for attack, y in faces.items():
-            for a in range(v):
-                for b in range(v):
-                    d = distances(y[a], x[b])
-                    if condition == world.condition and unseen and attack in unseen:
-                        d[unseen[attack]] = np.nan
-                    mated = "defaced_same" if a != b else "defaced_same_scan"
-                    add(mated, condition, attack, every, a, every, b, np.diag(d))
-                    if a != b or v == 1:
-                        add("defaced_different", condition, attack, off_i, a, off_j, b, d[off_i, off_j])
-    sizes = [len(p[-1]) for p in parts]
-    frame = pd.DataFrame(
-        {
-            "group": pd.Categorical(np.repeat([p[0] for p in parts], sizes)),
-            "condition": pd.Categorical(np.repeat([p[1] for p in parts], sizes)),
-            "attack": pd.Categorical(np.repeat([p[2] for p in parts], sizes)),
-            "probe_subject": pd.Categorical.from_codes(np.concatenate([p[3] for p in parts]), who),
-            "probe_session": np.repeat([str(p[4] + 1) for p in parts], sizes),
-            "reference_subject": pd.Categorical.from_codes(np.concatenate([p[5] for p in parts]), who),
-            "reference_session": np.repeat([str(p[6] + 1) for p in parts], sizes),
-            "distance": np.concatenate([p[7] for p in parts]),
-        }
-    )
-    if encoder:
-        frame["encoder"] = encoder
+def table(world, release, *, columns=None, **how):
+    """Return every comparison, and the strata."""
     strata = pd.DataFrame(columns or {}, index=pd.Index(world.names, name="subject"))
-    return frame, strata
+    return tabulate_world(world, release, **how), strata
 
 
 # ------------------------------------------------------------------------------------------------------ kinds
