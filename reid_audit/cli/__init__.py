@@ -27,7 +27,7 @@ _PLACES = {
     "report": "report",
     "utility": "utility",
     "stats": "audit",
-    "plan": "audit",
+    "plan": "plan",
     "bids": "bids_app",
     "store": "store",
     "weights": "weights",

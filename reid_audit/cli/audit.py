@@ -1,4 +1,4 @@
-"""A cohort: `calibrate`, `score`, `stats`, `plan`."""
+"""A cohort: `calibrate`, `score`, `stats`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
 import reid_audit
 from reid_audit.accuracy import read_calibrations, write_calibrations
@@ -34,7 +33,6 @@ from reid_audit.face import check_encoders
 from reid_audit.match import read_score_strata
 from reid_audit.records import prepare_folder
 from reid_audit.report import RESULT_FILE
-from reid_audit.stats import subjects_needed
 from reid_audit.verdict import read_policy
 
 
@@ -200,24 +198,3 @@ def stats(
     page = None if output is None else reid_audit.write_result(result, output, overwrite=overwrite)
     say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
     raise typer.Exit(result.verdict.exit_code)
-
-
-def plan(
-    max_rate: Annotated[
-        float, typer.Option("--max-rate", help="Match rate that must not be exceeded, in (0, 1).")
-    ] = 0.10,
-    confidence: Annotated[float, typer.Option("--confidence", help="Of the one-sided bound.")] = 0.95,
-    most_matches: Annotated[int, typer.Option("--matches", help="Plan for up to so many matches.")] = 5,
-) -> None:
-    """Say how many people an audit needs to show that the match rate lies below a limit.
-
-    Example: [bold]reid-audit plan --max-rate 0.05 --confidence 0.95[/]
-    """
-    table = Table("people who match after defacing", "people needed")
-    for matches in range(most_matches + 1):
-        table.add_row(str(matches), str(subjects_needed(max_rate, confidence, matches)))
-    out.print(table)
-    out.print(
-        f"So many matches among so many people bound the match rate below {max_rate:.3g} "
-        f"at {confidence:.0%} confidence."
-    )

@@ -94,7 +94,7 @@ class Policy:
     max_rank1_over_chance: float = 0.10
     min_control_tmr: float = 0.80
     min_control_auc: float = 0.80
-    min_subjects: int = 20
+    min_subjects: int = 30
     max_original_fta: float = 0.10
     max_defaced_fta: float = 0.10
     required_attacks: tuple[str, ...] = ("naive", "registered")

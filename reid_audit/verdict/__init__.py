@@ -35,10 +35,11 @@ what to run.
 """
 
 from reid_audit.verdict.decision import decide
-from reid_audit.verdict.plan import CohortPlan, PassRate, plan_cohort, simulate_passes
+from reid_audit.verdict.plan import TARGETS, CohortPlan, PassRate, plan_cohort, simulate_passes
 from reid_audit.verdict.policy import check_policy, format_policy, read_policy
 
 __all__ = [
+    "TARGETS",
     "CohortPlan",
     "PassRate",
     "check_policy",

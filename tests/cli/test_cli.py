@@ -249,3 +249,21 @@ def test_plan(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(number in text for number in ("59", "93", "124"))
     assert main(["plan", "--max-rate", "2"]) == 2
     assert "max_rate" in capsys.readouterr().err
+
+
+def test_plan_simulates_the_whole_policy(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text("[policy]\nmin_subjects = 301\n")  # more than any cohort that is tried
+    options = ["plan", "--policy", str(policy), "--attack", "naive", "--visits", "2", "--worlds", "1"]
+    assert main([*options, "--strata", "sex", "--format", "json"]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    (by_encoders,) = planned["by_encoders"]
+    assert [(plan["target"], plan["subjects"]) for plan in by_encoders["plans"]] == [
+        (0.8, None),
+        (0.9, None),
+        (0.95, None),
+    ]
+    assert planned["policy"]["min_subjects"] == 301
+    assert planned["strata"] == ["sex"]
+    assert main(["plan", "--visits", "none"]) == 2
+    assert "--visits" in capsys.readouterr().err

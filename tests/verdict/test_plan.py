@@ -6,8 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reid_audit.records import Decision, InputError, ScoreTable
+from reid_audit.accuracy.panels import Panels
+from reid_audit.records import Decision, InputError, Policy, ScoreTable
 from reid_audit.verdict import plan_cohort, simulate_passes
+from reid_audit.verdict.rules import judge
+from reid_audit.verdict.worlds import NothingLeft
 
 
 def draw(subjects: int, visits: int, *, rng: np.random.Generator) -> ScoreTable:
@@ -54,3 +57,35 @@ def test_bad_requests_name_themselves() -> None:
         plan_cohort(by_size, draw, sizes=(30, 20))
     with pytest.raises(InputError, match="worlds"):
         simulate_passes(by_size, draw, 10, 1, worlds=0, seed=0)
+
+
+def test_a_cohort_with_nothing_left_has_every_comparison() -> None:
+    world = NothingLeft(("naive", "registered"), encoders=2, strata=("sex", "site"))
+    panels = world(12, 2, rng=np.random.default_rng(0))
+    assert {(p.encoder, p.condition, p.attack) for p in panels.panels} == {
+        (f"encoder {k}", condition, attack)
+        for k in (1, 2)
+        for condition in ("tool", "canary-light")
+        for attack in ("naive", "registered")
+    }
+    assert all(np.isfinite(panel.blocks).all() and panel.blocks.shape == (2, 12, 12) for panel in panels.panels)
+    assert list(panels.strata) == ["sex", "site"]
+    assert panels.strata.isin(["A", "B"]).all().all()
+
+
+def test_the_whole_policy_passes_what_leaves_nothing_and_not_too_few_subjects() -> None:
+    def decide(panels: Panels) -> Decision:
+        return judge(panels, Policy())[0]
+
+    world = NothingLeft(Policy().required_attacks)
+    few, many = (simulate_passes(decide, world, subjects, 2, worlds=5, seed=0) for subjects in (29, 70))
+    assert few.passed.value == 0  # the policy asks for 30
+    assert many.passed.value >= 0.8
+    without = simulate_passes(decide, NothingLeft(("naive",)), 70, 2, worlds=2, seed=0)
+    assert without.decisions == ((Decision.INCOMPLETE, 2),)  # an attacker that the policy asks for was not run
+
+
+def test_progress_is_told() -> None:
+    told: list[tuple[str, int, int]] = []
+    simulate_passes(by_luck, draw, 50, 1, worlds=2, seed=0, progress=lambda *step: told.append(step))
+    assert told == [("50 subjects, 1 visit", done, 2) for done in (0, 1, 2)]
