@@ -25,6 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "dataset": {"records", "volume"},  # volume: headers of DICOM files, no pixels
     "surface": {"records"},
     "render": {"records"},
+    "alteration": {"records", "volume", "surface", "render"},
     "face": {"records", "weights"},
     "portrait": {"records", "volume", "surface", "render", "face"},
     # The fill-in attacker lays the average synthetic head; a canary is cut as the eye-plane defacer cuts.
