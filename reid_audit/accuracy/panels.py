@@ -98,7 +98,10 @@ class Panel:
     def among_nearest(self, share: float) -> NDArray[np.bool_]:
         """(b, n): the mate lies among the nearest ``share`` of all non-mated residuals of its block."""
         mate = np.diagonal(self.residual, axis1=1, axis2=2)
-        limit = np.nanquantile(self.residual[:, self.rivals], share, axis=1)
+        rivals = self.residual[:, self.rivals]
+        known = np.isfinite(rivals).any(axis=1)
+        limit = np.full(len(rivals), np.nan)  # a block without a distance has no near mates
+        limit[known] = np.nanquantile(rivals[known], share, axis=1)
         return np.asarray(mate < limit[:, None])
 
     @cached_property

@@ -48,7 +48,7 @@ def check_standing_out(panel: Panel, originals: Originals) -> list[Check]:
     mate = np.diagonal(residual, axis1=1, axis2=2)
     raw = np.diagonal(panel.blocks, axis1=1, axis2=2)
     off = np.where(np.eye(n, dtype=bool), np.nan, residual)
-    beyond = mate < np.nanmin(off)
+    beyond = mate < np.fmin.reduce(off, axis=None)  # no other distance: nobody
     hit = (beyond & (raw <= originals.typical_mated)).any(axis=0)
     if not hit.any():
         return []
@@ -95,7 +95,9 @@ def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
     if not blocks or not np.isfinite(originals.typical_mated):
         return []
     names, n = originals.subjects, len(originals.subjects)
-    mean = np.nanmean(np.array([*blocks, *(block.T for block in blocks)]), axis=0)
+    both = np.array([*blocks, *(block.T for block in blocks)])
+    count = np.isfinite(both).sum(axis=0)
+    mean = np.where(count > 0, np.nansum(both, axis=0) / np.maximum(count, 1), np.nan)
     others = np.where(np.eye(n, dtype=bool) | np.isnan(mean), np.inf, mean)
     nearest, second = others.argmin(axis=1), np.sort(others, axis=1)[:, 1]
     distance = others.min(axis=1)
@@ -108,8 +110,8 @@ def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
         and distance[i] < _ALONE * min(second[i], second[j])
     ]
     far = np.nanmedian(originals.non_mated) if originals.non_mated.size else np.inf
-    apart = np.nanmin(originals.mated, axis=0) > far
-    apart &= np.nanmax(np.concatenate([canary.mated for canary in canaries if canary.pairs]), axis=0) < _STRANGER
+    apart = np.fmin.reduce(originals.mated, axis=0) > far  # fmin, fmax: NaN without a warning where nothing is known
+    apart &= np.fmax.reduce(np.concatenate([canary.mated for canary in canaries if canary.pairs]), axis=0) < _STRANGER
     strangers = np.array(names)[apart]
     checks = []
     if twins:

@@ -27,7 +27,7 @@ def check_control(originals: Originals) -> list[Check]:
     """Compare visits of originals: copies of one acquisition are recognised by anything and show nothing."""
     if not originals.mated.size or not originals.non_mated.size:
         return []
-    closest = np.nanmin(originals.mated, axis=0)
+    closest = np.fmin.reduce(originals.mated, axis=0)
     known = np.isfinite(closest)
     copies = int((closest[known] < _COPY * np.nanmedian(originals.non_mated)).sum())
     share = copies / max(int(known.sum()), 1)
