@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from reid_audit.records import Grid, InputError, Volume
 from reid_audit.utility.contours import read_rtstruct
 from reid_audit.utility.structures import StructureSet, check_on_grid, crop_mask, structures_from_labels
-from reid_audit.volume import read_labels
-
-_IMAGES = (".nii", ".nii.gz", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd")
+from reid_audit.volume import READERS, read_labels
 
 
 def _ending_of(path: Path) -> str:
-    return next((e for e in sorted(_IMAGES, key=len, reverse=True) if path.name.lower().endswith(e)), "")
+    return next((e for e in sorted(READERS, key=len, reverse=True) if path.name.lower().endswith(e)), "")
 
 
 def read_mask_folder(folder: Path) -> StructureSet:

@@ -23,6 +23,7 @@ folder and no DICOM identifier. A DICOM stack of uneven gaps is interpolated to 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,12 @@ MAX_HU = 3071.0
 """The upper end of what a CT keeps: 12 bits, as scanners store it."""
 
 _MAX_NOT_FINITE = 0.5
-_NIBABEL_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
-_ITK_ENDINGS = (".nrrd", ".mha", ".mhd")
+READERS: dict[str, Callable[[Path], Stored]] = {
+    **dict.fromkeys((".nii", ".nii.gz", ".mgz", ".mgh"), read_nibabel),
+    **dict.fromkeys((".nrrd", ".mha", ".mhd"), read_itk),
+}
+"""What reads a file, by its ending; a folder is read as a DICOM series."""
+
 _DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 
 
@@ -153,14 +158,14 @@ def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
         raise InputError(f"{name}: a series is taken out of a folder, and this is a file; correct the manifest")
     if kind in _DICOM_ENDINGS:
         raise InputError(f"{name}: is one DICOM file; give the folder that holds its series")
-    if kind not in _NIBABEL_ENDINGS + _ITK_ENDINGS:
-        known = ", ".join(_NIBABEL_ENDINGS + _ITK_ENDINGS)
+    if kind not in READERS:
+        known = ", ".join(READERS)
         raise InputError(f"{name}: its ending is not one of {known}, nor is it a folder with a DICOM series")
     if not os.path.isfile(path):
         raise InputError(f"{name}: is neither a file nor a folder")
     if os.path.getsize(path) == 0:
         raise InputError(f"{name}: is an empty file; copy it again")
-    return read_nibabel(path) if kind in _NIBABEL_ENDINGS else read_itk(path)
+    return READERS[kind](path)
 
 
 def read_volume(path: Path, *, modality: Modality | None = None, series: str = "", name: str = "") -> Volume:
@@ -246,7 +251,9 @@ STAGE_VERSION = 1
 
 __all__ = [
     "MAX_HU",
+    "READERS",
     "STAGE_VERSION",
+    "Stored",
     "check_same_grid",
     "read_labels",
     "read_volume",
