@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from reid_audit.attack.aligned import Aligned, Crossed, choose_crossings
 from reid_audit.attack.base import Attack, Gallery, Hints, Side, Target
-from reid_audit.attack.canaries import CANARIES, SAMPLE, Canary, choose_canaries
+from reid_audit.attack.canaries import CANARIES, SAMPLE, WeakDefacing, choose_canaries
 from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import FillIn
@@ -96,7 +96,6 @@ __all__ = [
     "SAMPLE",
     "Aligned",
     "Attack",
-    "Canary",
     "Crossed",
     "DefacedGallery",
     "FillIn",
@@ -111,6 +110,7 @@ __all__ = [
     "Registered",
     "Side",
     "Target",
+    "WeakDefacing",
     "average_places",
     "choose_attacks",
     "choose_canaries",

@@ -27,7 +27,7 @@ _FACE_MM = ((-90.0, 90.0), (0.0, 200.0), (-130.0, 60.0))  # about the point that
 
 
 @dataclass(frozen=True, slots=True)
-class Canary:
+class WeakDefacing:
     """A weak defacing.
 
     Attributes
@@ -74,9 +74,9 @@ def cut_eye_plane(volume: Volume, original: Partner) -> Volume:
     return replace(volume, intensity=np.where(removed, np.float32(air_to_write(volume)), volume.intensity))
 
 
-CANARIES: Mapping[str, Canary] = {
+CANARIES: Mapping[str, WeakDefacing] = {
     canary.condition: canary
-    for canary in (Canary(f"{CANARY}-blur", blur_face), Canary(f"{CANARY}-eye-plane", cut_eye_plane))
+    for canary in (WeakDefacing(f"{CANARY}-blur", blur_face), WeakDefacing(f"{CANARY}-eye-plane", cut_eye_plane))
 }
 
 
