@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING
 
 from reid_audit import plots
-from reid_audit.records import Comparison, DefacerRow, Estimate, TestResult
+from reid_audit.records import Comparison, Estimate, Rate, TestResult
 from reid_audit.report.figures import Figure
 from reid_audit.report.page import render_page
 from reid_audit.report.tables import Table, to_csv
 
-_TEST = ("name", "compared", "attack", "encoder", "condition", "n", "subjects", "statistic", "p", "p_adjusted")
-_TEST_COLUMNS = (*_TEST, "method", "alternative", "effect", "effect_name", "reason")
-_DEFACER_COLUMNS = (
-    *("defacer", "cohort", "verdict", "subjects", "worst_attack", "worst_encoder"),
-    *("linkability", "linkability_low", "linkability_high", "linkability_at_most"),
-    *("matched", "matched_subjects", "matched_low", "matched_high"),
-    *("rank1", "rank1_low", "rank1_high", "chance1", "fta", "runs", "failures", "median_seconds"),
-    *("cost_metric", "cost", "best_choice"),
-)
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+
+def _flatten(record: DataclassInstance) -> dict[str, object]:
+    """Return a record as one row: a number with its interval as three cells, counts joined."""
+    row: dict[str, object] = {}
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, Rate | Estimate):
+            row |= {field.name: value.value, f"{field.name}_low": value.low, f"{field.name}_high": value.high}
+        else:
+            row[field.name] = " and ".join(map(str, value)) if isinstance(value, tuple) else value
+    return row
+
+
+def _list_csv(records: Iterable[DataclassInstance], **more: object) -> str:
+    rows = [_flatten(record) | more for record in records]
+    return to_csv(Table(dict.fromkeys(rows[0] if rows else (), ""), [tuple(row.values()) for row in rows]))
 
 
 def tests_csv(tests: Iterable[TestResult]) -> str:
     """List significance tests with n, statistic, p and effect."""
-    rows = [
-        [" and ".join(map(str, test.n)) if name == "n" else getattr(test, name) for name in _TEST_COLUMNS]
-        for test in tests
-    ]
-    return to_csv(Table(dict.fromkeys(_TEST_COLUMNS, ""), rows))
-
-
-def _defacer_cells(row: DefacerRow, cost_metric: str) -> Sequence[object]:
-    linkability, matched, rank1 = row.linkability, row.matched, row.rank1
-    return (
-        *(row.condition, row.cohort, row.decision.value, row.subjects, row.worst_attack, row.worst_encoder),
-        *(linkability.value, linkability.low, linkability.high, linkability.at_most),
-        *(matched.value, f"{matched.successes} of {matched.trials}" if matched.trials else ""),
-        *(matched.low, matched.high, rank1.value, rank1.low, rank1.high, row.chance1, row.unacquired.value),
-        *((row.runs, row.failures) if row.runs else (None, None)),
-        *(row.seconds, cost_metric, row.cost, row.best_choice),
-    )
+    return _list_csv(tests)
 
 
 def comparison_csv(comparison: Comparison) -> str:
     """List the defacers of a comparison, best first."""
-    rows = [_defacer_cells(row, comparison.cost_metric) for row in comparison.rows]
-    return to_csv(Table(dict.fromkeys(_DEFACER_COLUMNS, ""), rows))
+    return _list_csv(comparison.rows, cost_metric=comparison.cost_metric)
 
 
 def list_comparison_figures(comparison: Comparison) -> list[Figure]:

@@ -83,6 +83,9 @@ def read_templates() -> Environment:
         "mend": words.mend_text,
         "plain": lambda text: text.replace("_", " "),
     }
+    from reid_audit.attack import find_attack
+
+    environment.globals["describe"] = lambda attack: find_attack(attack).describe()
     environment.globals |= {"isnan": lambda value: value != value, "terms": json.loads(_read_file("terms.json"))}
     return environment
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_audit import AuditResult, Decision, InputError, read_result, write_result
+from reid_audit import AuditResult, Decision, InputError, assess_scores, read_result, write_result
 from reid_audit.cli import main
 from reid_audit.cli.words import say_result
 from reid_audit.records import Check, Estimate, Rate, ScoreTable, SearchRates, Status
@@ -36,8 +36,7 @@ from reid_audit.report import (
     write_figures,
 )
 from reid_audit.report.rows import count_flow, explain_verdict, list_risks
-from reid_audit.testing import make_result
-from reid_audit.verdict import decide
+from reid_audit.testing import make_result, make_scores
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -190,7 +189,7 @@ def test_a_page_without_any_number_says_so(nothing: AuditResult) -> None:
 def test_the_reason_is_one_sentence(told: tuple[AuditResult, ScoreTable]) -> None:
     result, _ = told
     assert result.verdict.decision is Decision.FAIL
-    assert "people matched after defacing" in explain_verdict(result)
+    assert "own original is nearer than another person" in explain_verdict(result)
     passed, _ = make_result(60, {"wipe": 60.0}, faceless=0.0, draws=0, seed=5)
     if passed.verdict.decision is Decision.PASS:
         assert explain_verdict(passed).startswith("Every one of")
@@ -199,13 +198,13 @@ def test_the_reason_is_one_sentence(told: tuple[AuditResult, ScoreTable]) -> Non
 def test_what_was_found_on_one_defacers_scans_is_told_of_it_wherever_results_are_read(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    made, _ = make_result(24, {"none": 0.0, "wipe": 60.0}, attacks=("naive",), draws=0)
+    scores, _ = make_scores(24, {"none": 0.0, "wipe": 60.0}, attacks=("naive",))
     found = [
         Check("original_in_release", Decision.FAIL, "1 of 24 scans equals its original.", condition="wipe"),
         Check("unseen_scans", Decision.INCOMPLETE, "2 of 24 scans were not seen.", condition="none"),
         Check("original_in_release", Decision.FAIL, "1 of 1 scans equals its original.", condition="lost"),
     ]
-    result = replace(made, verdict=decide(made.evidence, made.verdict.policy, findings=found))
+    result = assess_scores(scores, source="x.csv", findings=found, draws=0)
     assert [one.decision for one in result.verdict.conditions] == [Decision.FAIL, Decision.FAIL]
     assert result_to_json(result_from_json(result_to_json(result))) == result_to_json(result)
     rows = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>.*?data-label="Why">(.*?)</td>', result_to_html(result))
