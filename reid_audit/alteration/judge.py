@@ -94,15 +94,16 @@ def _placement_findings(original: OriginalSummary, defaced: Volume, placement: A
 def _grid_findings(original: OriginalSummary, defaced: Volume, placement: Array) -> Iterator[Finding]:
     """Compare the grids where the head lies."""
     to_original = np.linalg.inv(placement @ original.grid.voxel_to_ras_mm) @ defaced.voxel_to_ras_mm
-    steps = np.sort(np.linalg.norm(to_original[:3, :3], axis=0))
+    spacing_mm = np.linalg.norm(original.grid.voxel_to_ras_mm[:3, :3], axis=0)
+    own_mm = np.linalg.norm((np.linalg.inv(placement) @ defaced.voxel_to_ras_mm)[:3, :3], axis=0)
+    steps = np.sort(own_mm) / np.sort(spacing_mm)
     shape, other = np.array(original.grid.shape), np.array(defaced.intensity.shape)
     corners = np.stack(np.meshgrid(*[(0, n - 1) for n in other], indexing="ij"), axis=-1).reshape(-1, 3)
     ends = transform(to_original, corners.astype(np.float64))
     cut = np.concatenate([ends.min(axis=0), shape - 1 - ends.max(axis=0)])
-    spacing = np.linalg.norm(original.grid.voxel_to_ras_mm[:3, :3], axis=0)
     margin = _HALF_VOXEL * max(1.0, float(steps.max()))
     if (cut > margin).any():
-        lost_mm = float((cut * np.tile(spacing, 2))[cut > margin].max())
+        lost_mm = float((cut * np.tile(spacing_mm, 2))[cut > margin].max())
         yield Finding("cropped", "warning", f"{lost_mm:.1f} mm of the original lie outside the scan", lost_mm)
     if np.abs(steps - 1).max() > _OTHER_SIZE:
         spacings = " x ".join(f"{value:.3g}" for value in defaced.spacing_mm)

@@ -230,3 +230,12 @@ def test_other_spacings_in_the_header(original: OriginalSummary) -> None:
     alteration = find_alteration(original, replace(HEAD, voxel_to_ras_mm=wrong))
     assert alteration.codes == {"resized", "unaltered", "face_region_there"}
     assert alteration.findings[0].value == pytest.approx(0.8)
+
+
+def test_half_the_slices_are_another_grid_of_the_same_head(original: OriginalSummary) -> None:
+    thick = HEAD.voxel_to_ras_mm @ np.diag([1.0, 1.0, 2.0, 1.0])
+    scan = replace(with_values(HEAD.intensity[:, :, ::2]), voxel_to_ras_mm=thick)
+    alteration = find_alteration(original, scan)
+    assert {"other_grid", "face_region_there"} <= alteration.codes
+    (other_grid,) = (finding for finding in alteration.findings if finding.code == "other_grid")
+    assert other_grid.value == pytest.approx(2)
