@@ -15,7 +15,6 @@ from reid_audit.match import merge_scores
 from reid_audit.records import Check, DefaceRun, DefaceStatus, ScoreTable, SubjectEvidence, UtilityValue
 from reid_audit.stats import mcnemar
 from reid_audit.testing import FINGERPRINT, make_result, make_scores
-from reid_audit.verdict import decide
 
 nan = math.nan
 
@@ -46,8 +45,8 @@ def test_the_best_comes_first(both: AuditResult) -> None:
 
 def test_a_defacer_that_left_a_scan_as_it_was_spoils_no_other() -> None:
     copied = Check("original_in_release", Decision.FAIL, "1 of 48 scans equals its original.", condition="scrub")
-    sound = _result({"scrub": 60.0, "wipe": 60.0})
-    copying = replace(sound, verdict=decide(sound.evidence, sound.verdict.policy, findings=[copied]))
+    scores, _ = make_scores(24, {"scrub": 60.0, "wipe": 60.0}, attacks=("naive",))
+    sound, copying = (assess_scores(scores, source="x.csv", findings=f, draws=0) for f in ([], [copied]))
     assert copying.verdict.decision is Decision.FAIL
     before = {row.condition: row.decision for row in rank_defacers([sound]).rows}
     rows = {row.condition: row.decision for row in rank_defacers([copying]).rows}
