@@ -119,7 +119,7 @@ def _tell() -> Callable[[str, int, int], None]:
 def tabulate(result: AuditResult) -> Sequence[str]:
     """Return a row per defacer and attacker."""
     rows = [
-        "| defacer | attacker | no vector | people matched | found first | linkability (0.5 = none) |",
+        "| defacer | attacker | FTA | subjects matched | rank 1 | linkability (0.5 = none) |",
         "|---|---|---|---|---|---|",
     ]
     for control in result.evidence.controls:
@@ -130,21 +130,21 @@ def tabulate(result: AuditResult) -> Sequence[str]:
             f"{control.auc.value:.3f} |"
         )
     order = {defacer.name: place for place, defacer in enumerate(DEFACERS)}
-    for one in sorted(result.evidence.attacks, key=lambda one: order[one.condition]):
-        people = one.match("youden").subjects if one.matches else None
-        matched = "" if people is None else f"{people.successes}/{people.trials}"
-        rank1, link = one.search.rank1, one.linkability
+    for row in sorted(result.evidence.attacks, key=lambda row: order[row.condition]):
+        matches = row.match("youden").subjects if row.matches else None
+        matched = "" if matches is None else f"{matches.successes}/{matches.trials}"
+        rank1, link = row.search.rank1, row.linkability
         rows.append(
-            f"| {one.condition} | {one.attack} | {one.fta.successes}/{one.fta.trials} | {matched} | "
+            f"| {row.condition} | {row.attack} | {row.fta.successes}/{row.fta.trials} | {matched} | "
             f"{rank1.successes}/{rank1.trials} | {link.value:.3f} ({link.low:.3f} to {link.high:.3f}) |"
         )
     rows += [
         "",
-        "| defacer | aligned minus registered: found first | linkability | crossed: pixels' owner first | landmarks' |",
+        "| defacer | aligned minus registered: rank 1 | linkability | crossed: pixels' owner first | landmarks' |",
         "|---|---|---|---|---|",
     ]
     leaks = {leak.condition: leak for leak in result.evidence.leaks}
-    for crossed in sorted(result.evidence.crossed, key=lambda one: order[one.condition]):
+    for crossed in sorted(result.evidence.crossed, key=lambda row: order[row.condition]):
         leak = leaks[crossed.condition]
         rows.append(
             f"| {crossed.condition} | {leak.rank1.value:+.3f} ({leak.rank1.low:+.3f} to {leak.rank1.high:+.3f}) | "
@@ -168,7 +168,7 @@ def main() -> None:
     print(table)
     if options.out:
         text = (
-            f"{options.subjects} synthetic people, 2 CT visits each, both defaced; recogniser {options.encoder}, skin "
+            f"{options.subjects} synthetic people, 2 CT visits each, both defaced; encoder {options.encoder}, skin "
             f"on a lattice of {options.voxel_mm:g} mm.\nMatches at the Youden threshold of the originals, seen in the "
             "same way; intervals of 95 %.\nWritten by `examples/compare_attacks.py`; `reid_audit.attack` says what "
             "each attacker does.\n\n"

@@ -1,6 +1,6 @@
 """An attacker of your own: one class, registered under a name, and the report shows it beside the others.
 
-This one mirrors the defaced head's portrait before the recogniser sees it: whoever is asymmetric is found worse, and
+This one mirrors the defaced head's portrait before the encoder sees it: whoever is asymmetric is found worse, and
 what it still finds needs no asymmetry. Run it on synthetic heads::
 
     python examples/custom_attack.py --subjects 6 --out result
@@ -28,7 +28,7 @@ class Mirrored(Attack):
 
     def describe(self) -> str:
         """Say what it uses."""
-        return "detector and recogniser on the mirrored frontal portrait"
+        return "detector and encoder on the mirrored frontal portrait"
 
     def look(self, target: Target, hints: Hints) -> tuple[Face, ...]:
         """Draw as the naive attacker does, and mirror."""

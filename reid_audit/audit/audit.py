@@ -139,7 +139,7 @@ def audit(
         allow_mismatch=allow_mismatch,
         policy=policy,
         findings=findings,
-        crossed=measure_crossings(records, confidence=policy.confidence),
+        crossed=measure_crossings(released, confidence=policy.confidence),
         strata=cohort.strata,
         seed=seed,
         draws=draws,

@@ -79,7 +79,7 @@ def make_phantom(
         How far people are from the average one, 0 (all are it) to 1.5, in units of what surveys of heads tell: a
         caricature of the same person. Faces differ in more ways than the traits of these have, so that at 1 strangers
         look more alike to a recogniser than those of real heads; at 1.5 they are as far apart (``--variety`` of
-        ``examples/compare_recognisers.py`` measures it).
+        ``examples/compare_encoders.py`` measures it).
     ethmoid : bool
         Whether the air cells between the eyes have the size of adults'. Otherwise they end behind the eyes' centres,
         and who cuts a head there lays open 1 cm2 of air. With them it is 3 to 4 cm2, in real heads about 4: what a

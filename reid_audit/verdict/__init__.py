@@ -13,25 +13,23 @@ FAIL
 REVIEW
     The limit lies between the bounds, or a human must look: no face where no stronger attacker was tried.
 INCOMPLETE
-    Nothing was shown: a number is missing, too few subjects, or an attacker that cannot even match originals.
+    Nothing was shown: too few subjects, an attacker that was not run or does not link canaries, or scans, people or a
+    stratum that no attacker saw.
 
 How the decisions combine
 -------------------------
 The worst counts, in the order PASS < REVIEW < INCOMPLETE < FAIL. What was shown stays shown: linkage that even a weak
-attacker or a small cohort proves is FAIL, not INCOMPLETE. Two exceptions: under an attacker that does not recognise
-originals a match rate (its threshold means nothing) and rank-1 (its ranks may be ties, which go to the attacker) are
-INCOMPLETE where they would be FAIL. NaN never passes.
+attacker or a small cohort proves is FAIL, not INCOMPLETE. The policy's required attackers bind; what the others show
+beyond a limit is REVIEW. `reid_audit.verdict.rules` has the rules.
 
 A gallery that is defaced too (defaced_gallery) has no limit in the policy: where it is shown to link more than
 ``max_linkability``, a human must look.
 
 Where no face was found
 -----------------------
-A scan in which the naive attacker finds no face is no match, and a guess (one half) in linkability: whole-face removal
-must not fail for want of faces. But a detector that finds nothing is not a subject who cannot be found: eye-plane
-cuts left 69-87 % of subjects at rank 1 once their landmarks were set by hand. So if no attacker got a vector from more
-than ``max_defaced_fta`` of the scans, or a required attacker was not run, PASS becomes REVIEW, and the sentence says
-what to run.
+A detector that finds nothing is not a subject who cannot be found: eye-plane cuts left 69-87 % of subjects at rank 1
+once their landmarks were set by hand. So a scan that no attacker got a vector from who links canaries makes the defacer
+INCOMPLETE, and the sentence names whose scans these are.
 """
 
 from reid_audit.verdict.decision import decide

@@ -11,18 +11,23 @@ from typing import Any
 from reid_audit.records import InputError, Policy
 
 _MEANING = {
-    "max_match_rate": "people matched after defacing, upper bound",
-    "max_linkability": "AUC of own against strangers' originals (0.5 = chance), upper bound",
-    "max_rank1_over_chance": "people found first in a search, above chance, upper bound",
-    "min_control_tmr": "originals that the attacker must match",
-    "min_control_auc": "AUC that the attacker must reach on originals, lower bound",
-    "min_subjects": "people with a comparison before and after defacing",
-    "max_original_fta": "original scans without a face",
-    "max_defaced_fta": "defaced scans that no attacker got a vector from",
+    "max_match_rate": "mated comparisons that match at FMR 1 % on originals, beyond chance, upper bound",
+    "max_linkability": "AUC of mated against non-mated comparisons in a search (0.5 = chance), upper bound",
+    "max_rank1_over_chance": "searches with the mate first among 100 people, above chance, upper bound",
+    "min_control_auc": "linkability that an attacker must reach on a canary, lower bound",
+    "min_subjects": "subjects with a defaced scan that an attacker saw who links canaries",
+    "max_defaced_fta": "defaced scans that a required attacker, the baseline aside, may get no vector from",
     "required_attacks": "attackers that bind, and without which nothing passes",
-    "threshold": "operating point of the match rate: youden, eer, fmr10, fmr1 or fmr0.1",
+    "threshold": "operating point of the match rates shown: youden, eer, fmr10, fmr1 or fmr0.1",
     "confidence": "of every one-sided bound",
 }
+_GONE = {
+    "level": "it is now called 'confidence'; rename it",
+    "min_control_tmr": "canaries show what an attacker can do; remove it",
+    "max_original_fta": "subjects whom no attacker saw are INCOMPLETE; remove it",
+}
+"""Settings of version 0.1."""
+
 _THRESHOLDS = ("youden", "eer", "fmr10", "fmr1", "fmr0.1")
 
 
@@ -75,8 +80,8 @@ def read_policy(path: Path) -> Policy:
         raise InputError(f"{path.name} is not TOML: {error}") from error
     if set(settings) == {"policy"} and isinstance(settings["policy"], dict):
         settings = settings["policy"]
-    if "level" in settings:
-        raise InputError(f"{path.name}: the setting 'level' is now called 'confidence'; rename it")
+    for name in settings.keys() & _GONE.keys():
+        raise InputError(f"{path.name}: the setting {name!r} is gone: {_GONE[name]}")
     known = {f.name for f in fields(Policy)}
     unknown = sorted(set(settings) - known)
     if unknown:

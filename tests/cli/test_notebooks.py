@@ -40,7 +40,7 @@ def _printed(book: Any) -> str:
 
 def test_there_are_three_notebooks() -> None:
     names = [path.stem for path in NOTEBOOKS]
-    assert names == ["calibrate_local_cohort", "compare_defacers", "paper1_statistics"]
+    assert names == ["calibrate_local_cohort", "compare_defacers", "osullivan_statistics"]
 
 
 @pytest.mark.slow
@@ -63,7 +63,7 @@ def test_the_statistics_of_the_paper_are_reproduced_from_its_distances(
     if not distances.is_file():
         pytest.skip("needs the distances that the paper's authors printed")
     monkeypatch.setenv("REID_AUDIT_DISTANCES", str(distances))
-    text = _printed(_runner().run_notebook(EXAMPLES / "paper1_statistics.ipynb"))
+    text = _printed(_runner().run_notebook(EXAMPLES / "osullivan_statistics.ipynb"))
     assert "W = 0, p = 7.641e-13" in text
     assert "U = 68, p = 1.6e-22" in text
 

@@ -137,8 +137,8 @@ def test_a_label_map_is_cut_from_the_command_line(
 
 
 def load_example() -> ModuleType:
-    path = EXAMPLES / "paper1_table2.py"
-    spec = importlib.util.spec_from_file_location("paper1_table2", path)
+    path = EXAMPLES / "osullivan_table2.py"
+    spec = importlib.util.spec_from_file_location("osullivan_table2", path)
     assert spec is not None
     assert spec.loader is not None
     example = importlib.util.module_from_spec(spec)
@@ -164,7 +164,7 @@ def test_the_example_prints_the_three_tests_and_what_links_the_scans_all_the_sam
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--subjects", "3", "--spacing-mm", "4", "--workers", "1", "--encoder", "dlib"]
-    monkeypatch.setattr("sys.argv", ["paper1_table2.py", *options])
+    monkeypatch.setattr("sys.argv", ["osullivan_table2.py", *options])
     load_example().main()
     said = capsys.readouterr().out
     assert "3 synthetic patients of variety 1.5" in said

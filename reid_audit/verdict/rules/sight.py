@@ -9,14 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reid_audit.accuracy.panels import Originals, Panel, Panels
+from reid_audit.attack import find_attack
 from reid_audit.records import Check, Decision, Policy
 from reid_audit.stats.residuals import linkability
 from reid_audit.verdict.rules.words import join_names
 
 _COPY = 0.01
 """Distance of two visits, as a share of that between two people, below which both are one acquisition."""
-_MAY_MISS = "naive"
-"""The one attacker that may find no face: the others exist to see what it misses."""
 _TOO_MANY = 0.10
 """Share of people that may be copies, or whom an attacker may miss on a canary."""
 _CANARY_FIRST = 0.9
@@ -120,7 +119,8 @@ def check_cover(condition: str, attackers: list[Panel], sighted: list[Panel], po
         checks.append(Check("required_attacks", Decision.INCOMPLETE, text, condition=condition))
     for panel in attackers:
         share = float((panel.seen & panel.there).sum() / max(panel.there.sum(), 1))
-        if panel.attack != _MAY_MISS and panel.attack in policy.required_attacks and share < 1 - policy.max_defaced_fta:
+        bound = panel.attack in policy.required_attacks and not find_attack(panel.attack).baseline
+        if bound and share < 1 - policy.max_defaced_fta:  # the baseline may miss faces: the others exist to see them
             text = f"{panel.attack}: a vector from {share:.0%} of the defaced scans; the policy asks for this attacker."
             checks.append(
                 Check("required_attacks", Decision.INCOMPLETE, text, share, attack=panel.attack, condition=condition)

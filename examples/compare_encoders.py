@@ -1,13 +1,13 @@
-"""Compare recognisers on originals: synthetic heads, a cohort of your own, visits simulated from label maps.
+"""Compare encoders on originals: synthetic heads, a cohort of your own, visits simulated from label maps.
 
 ::
 
-    python examples/compare_recognisers.py dlib onnx:model.onnx --phantoms 24
-    python examples/compare_recognisers.py dlib Facenet512 ArcFace --manifest cohort/manifest.csv --detector dlib
-    python examples/compare_recognisers.py dlib onnx:model.onnx --phantoms 40 --variety 1.5 --labels label_maps
+    python examples/compare_encoders.py dlib onnx:model.onnx --phantoms 24
+    python examples/compare_encoders.py dlib Facenet512 ArcFace --manifest cohort/manifest.csv --detector dlib
+    python examples/compare_encoders.py dlib onnx:model.onnx --phantoms 40 --variety 1.5 --labels label_maps
 
 One table for all that is asked for, with rates of whole cohorts and nothing about one person. Each scan is drawn once
-and its face is looked for once per detector; every recogniser then reads the same place. Time is that of a whole face,
+and its face is looked for once per detector; every encoder then reads the same place. Time is that of a whole face,
 with the detector's part. AUC counts a pair without a face one half; `found` leaves such pairs out. `same` and
 `different` are the mean distances of one person's scans and of two people's: whether synthetic strangers are as unlike
 each other as those of real head shapes is seen there, and `--variety` sets it. People need two
@@ -137,7 +137,7 @@ def search(scores: ScoreTable) -> Searched:
 def compare_encoders(
     encoders: tuple[Encoder, ...], scans: Iterator[tuple[ScanRef, Volume | ReidAuditError]], renderer: Renderer
 ) -> tuple[EncoderChoice, dict[str, Searched]]:
-    """Look at every scan with every recogniser; give the choice, and rank-1 by recogniser."""
+    """Look at every scan with every encoder; give the choice, and rank-1 by encoder."""
     records: dict[str, list[FaceRecord]] = {encoder.name: [] for encoder in encoders}
     timed: list[Portrait] = []
     for scan, volume in scans:

@@ -3,7 +3,7 @@
 Each synthetic patient has two planning CTs. The first, with its structure set and dose, is defaced by the eye-plane
 defacer as O'Sullivan-Steben et al. (2025) describe it, DICOM in and DICOM out; then both are audited::
 
-    python examples/paper1_table2.py --subjects 40 --encoder dlib
+    python examples/osullivan_table2.py --subjects 40 --encoder dlib
 
 The three tests of the paper compare distances with those of different patients' originals. The linkability test asks
 what an attacker asks: is a defaced scan nearer to its own patient's other scan than to other patients' scans?
@@ -16,16 +16,16 @@ heads. They were looked for because the third test came out otherwise; how large
 heads:
 
 variety 1.5
-    Strangers are then as far apart as five heads from label maps with simulated visits. Mean distance with dlib 0.085
+    People are then as far apart as five heads from label maps with simulated visits. Mean distance with dlib 0.085
     (label maps 0.084), with a MobileFaceNet 0.54 (0.56); at the usual variety of 1 it is 0.065 and 0.38.
-    ``examples/compare_recognisers.py --phantoms 40 --labels FOLDER`` prints them.
+    ``examples/compare_encoders.py --phantoms 40 --labels FOLDER`` prints them.
 ethmoid
     The cut at the eyes' centre lays open 3 to 4 cm2 of air between the eyes, as in those heads (about 4), not 1 cm2.
 
 Without the second, the detector takes edges of the cut for eyes and puts eyes and nose a third of the eyes' distance
-too high. Own defaced scans are then farther away than strangers, which is "different" too (p = 3e-5). So it is with a
-MobileFaceNet even here (p = 2e-4): it aligns the face by these landmarks and pays more for them. The third test tells
-where a cropped picture lies, not whether it can be linked: with both recognisers and both seeds the permutation test
+too high. Mated defaced scans are then farther away than non-mated ones, which is "different" too (p = 3e-5). So it is
+with a MobileFaceNet even here (p = 2e-4): it aligns the face by these landmarks and pays more for them. The third test
+tells where a cropped picture lies, not whether it can be linked: with both encoders and both seeds the permutation test
 finds the link (p = 0.0001), the naive attacker puts 9 to 15 of 40 patients first, the aligned one 28 to 38.
 """
 
@@ -74,7 +74,7 @@ def say_test(test: TestResult, *, expect_different: bool) -> str:
     expected = "as expected" if different is expect_different else "NOT as expected"
     if different and not expect_different:
         side = "farther apart than" if test.effect < 0.5 else "closer to each other than"
-        expected += f" (own scans are {side} strangers)"
+        expected += f" (mated scans lie {side} non-mated ones)"
     return f"  {test.compared:26} {test.name:21} {found}, {expected}: {test_text(test)}"
 
 
@@ -84,9 +84,9 @@ def say_attack(attack: AttackEvidence) -> list[str]:
     return [
         f"{attack.attack} attacker",
         f"  matched at Youden's threshold   {rate_text(attack.match('youden').counted)}",
-        f"  different people matched        {rate_text(attack.match('youden').strangers)}",
-        f"  own patient first               {rank1_text(attack.search)}",
-        f"  AUC own / other originals       {estimate_text(attack.linkability)}; 0.5 = no link left",
+        f"  non-mated comparisons matched   {rate_text(attack.match('youden').non_mated)}",
+        f"  rank 1                          {rank1_text(attack.search)}",
+        f"  linkability                     {estimate_text(attack.linkability)}; 0.5 = no link left",
         f"  identity permutation            {test_text(permutation)}",
         f"  no face found                   {rate_text(attack.fta)}",
     ]
@@ -128,11 +128,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--variety", type=float, default=VARIETY, help="of the patients, as in `make_phantom`")
     parser.add_argument("--spacing-mm", type=float, help="coarser voxels, to try it out")
-    parser.add_argument("--encoder", default="auto", help="recognisers, as in `reid-audit score`: A or A,B")
+    parser.add_argument("--encoder", default="auto", help="encoders, as in `reid-audit score`: A or A,B")
     parser.add_argument("--workers", type=int, help="processes; one per core if left out")
     wanted = parser.parse_args()
     make = partial(scan_patient, seed=wanted.seed, spacing_mm=wanted.spacing_mm, variety=wanted.variety)
-    with tempfile.TemporaryDirectory(prefix="paper1-") as temporary, local_executor(wanted.workers) as executor:
+    with tempfile.TemporaryDirectory(prefix="table2-") as temporary, local_executor(wanted.workers) as executor:
         folder = Path(temporary)
         visits = [(identity, visit, folder) for identity in range(1, wanted.subjects + 1) for visit in (1, 2)]
         scans = [scan for made in run_all(executor, make, visits) for scan in made]

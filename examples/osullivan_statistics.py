@@ -4,7 +4,7 @@ O'Sullivan-Steben et al. (2025) judged an eye-plane defacer by the cosine distan
 printed the distances of 68 of them in their public notebook. Given those as a CSV (columns group, sex, index,
 cosine_distance; groups same, defaced_same, different)::
 
-    python examples/paper1_statistics.py distances.csv
+    python examples/osullivan_statistics.py distances.csv
 
 prints what can be reproduced, and why one number in the paper must be another test's.
 """
