@@ -40,6 +40,7 @@ from __future__ import annotations
 from reid_audit.dataset.bids import read_description
 from reid_audit.dataset.candidates import Aside, Choice, Inventory
 from reid_audit.dataset.cohort import Cohort, split_strata, take_subjects
+from reid_audit.dataset.companions import CompanionFiles, find_companions
 from reid_audit.dataset.gallery import read_gallery
 from reid_audit.dataset.inventory import read_cohort, take_inventory
 from reid_audit.dataset.manifest import read_manifest, write_manifest
@@ -49,7 +50,9 @@ __all__ = [
     "Aside",
     "Choice",
     "Cohort",
+    "CompanionFiles",
     "Inventory",
+    "find_companions",
     "read_cohort",
     "read_description",
     "read_gallery",

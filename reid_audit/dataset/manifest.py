@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reid_audit.dataset.cohort import Cohort, listed
-from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef, natural_key
+from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef, natural_key, write_private
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,15 +214,7 @@ def write_manifest(path: Path, scans: Iterable[ScanRef], strata: pd.DataFrame | 
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
         text = table.to_csv(index=False, sep=separator, lineterminator="\n", quoting=quoting)
-        content = text.encode()
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")  # readable by its owner alone
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            os.replace(temporary, path)
-        except OSError:
-            os.unlink(temporary)
-            raise
+        write_private(path, text)
     except UnicodeEncodeError as error:
         raise InputError(f"{path.name}: the name of a scan is not UTF-8 text; rename it") from error
     except OSError as error:

@@ -29,7 +29,17 @@ from reid_audit.deface.reference import Labels
 from reid_audit.deface.run import TIME_LIMIT_S, ToolRun, check_output, run_tool
 from reid_audit.deface.simple import NoDefacing
 from reid_audit.deface.tools import TOOLS, find_named_tool, make_command_tool
-from reid_audit.records import ORIGINAL, DefaceRun, DefaceStatus, InputError, ReidAuditError, ScanRef, Volume
+from reid_audit.records import (
+    ORIGINAL,
+    DefaceRun,
+    DefaceStatus,
+    InputError,
+    ReidAuditError,
+    ScanRef,
+    Volume,
+    to_json,
+    write_private,
+)
 from reid_audit.volume import read_volume, write_volume
 from reid_audit.volume.stored import ending
 
@@ -153,8 +163,7 @@ def _deface_scan(
             target.parent.mkdir(parents=True, exist_ok=True)
             write_volume(made.volume, target)
             run = run_of(made)
-            _private(kept.parent)
-            kept.write_bytes(TypeAdapter(_Kept).dump_json(_Kept(fingerprint, run)))
+            write_private(kept, to_json(_Kept(fingerprint, run)))
     except (ReidAuditError, OSError, MemoryError) as error:
         text = str(error) if isinstance(error, ReidAuditError) else f"{type(error).__name__} while defacing"
         return run_of(ToolRun(DefaceStatus.FAILED, text))
@@ -264,8 +273,8 @@ def deface_scans(
         for future in futures:
             future.cancel()
     whole = tuple(run for run in runs if run is not None)
-    found = [_place_original(scan, folder) for scan in (*originals, *others)]
+    placed = [_place_original(scan, folder) for scan in (*originals, *others)]
     for (scan, maker, target, _), run in zip(jobs, whole, strict=True):
         if run.status is DefaceStatus.OK:
-            found.append(ScanRef(scan.subject, scan.session, name_of(maker), target, scan.modality))
-    return tuple(found), whole
+            placed.append(ScanRef(scan.subject, scan.session, name_of(maker), target, scan.modality))
+    return tuple(placed), whole

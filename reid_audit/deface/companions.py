@@ -1,14 +1,7 @@
-"""Label maps and brain masks beside scans: found by the scan's name, and read on its grid.
-
-Words
------
-companion
-    The label map or brain mask of a scan.
-"""
+"""Label maps and brain masks beside scans, read on the scan's grid."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.dataset import find_companions
 from reid_audit.deface.reference import Labels, brain_of
 from reid_audit.records import InputError, ScanRef, Volume
 from reid_audit.volume import check_same_grid, read_labels
@@ -28,8 +22,8 @@ class Companions:
     Attributes
     ----------
     labels, brain_masks : Path or None
-        A folder with one file per scan, or, for one scan, the file. A file belongs to a scan when its name begins
-        with the scan's own name, ``sub-<subject>_ses-<session>`` or ``<subject>_<session>``.
+        A folder with one file per scan, or a table: see `reid_audit.dataset.find_companions`, where any words may
+        follow the scan's name. Or, for one scan, the file.
     label_values : mapping of str to int
         Name of each structure to its value in the label maps.
     """
@@ -40,25 +34,22 @@ class Companions:
 
 
 def find_companion(place: Path, scan: ScanRef, what: str) -> Path:
-    """Find the label map or brain mask of a scan.
+    """Return ``place`` itself where it is an image, else what it holds for a scan; see `find_companions`.
 
     Raises
     ------
     InputError
         Where there is none, or more than one.
     """
-    if place.is_file():
+    if place.is_file() and place.suffix.lower() not in (".csv", ".tsv"):
         return place
-    own = scan.path.name.removesuffix(".gz").rsplit(".", 1)[0] if scan.path.is_file() else scan.path.name
-    starts = (own, f"sub-{scan.subject}_ses-{scan.session}", f"{scan.subject}_{scan.session}")
-    files = sorted(path for path in place.iterdir() if path.is_file()) if place.is_dir() else []
-    for start in starts:
-        named = [path for path in files if re.match(re.escape(start) + r"(?![0-9A-Za-z])", path.name)]
-        if len(named) == 1:
-            return named[0]
-        if named:
-            raise InputError(f"{what} of {scan.key}: {len(named)} files begin with {start}; keep one")
-    raise InputError(f"{what} of {scan.key}: no file in {place.name} begins with {starts[1]} or the scan's name")
+    path = find_companions(place).of(scan, any_suffix=True)
+    if path is None:
+        raise InputError(
+            f"{what} of {scan.key}: no file in {place.name} begins with sub-{scan.subject}_ses-{scan.session} or the "
+            "scan's name"
+        )
+    return path
 
 
 def read_companions(

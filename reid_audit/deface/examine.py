@@ -39,7 +39,7 @@ def examine_scans(
     for scan in scans:
         if scan.condition != ORIGINAL and (scan.subject, scan.session) in originals:
             defaced.setdefault((scan.subject, scan.session), []).append(scan)
-    futures = [executor.submit(_examine, originals[key], partners) for key, partners in defaced.items()]
+    futures = [executor.submit(_examine, originals[key], defaced_scans) for key, defaced_scans in defaced.items()]
     try:
         for done, _ in enumerate(as_completed(futures), start=1):
             if progress is not None:
@@ -49,22 +49,22 @@ def examine_scans(
         for future in futures:
             future.cancel()
     order = list(dict.fromkeys(scan.condition for scan in scans))
-    examined = sorted((q for found, _ in results for q in found), key=lambda q: order.index(q.condition))
+    examined = sorted((q for qualities, _ in results for q in qualities), key=lambda q: order.index(q.condition))
     return tuple(examined), tuple(note for _, notes in results for note in notes)
 
 
-def _examine(original: ScanRef, partners: Sequence[ScanRef]) -> tuple[list[DefacingQuality], list[str]]:
-    found, notes = [], []
+def _examine(original: ScanRef, defaced_scans: Sequence[ScanRef]) -> tuple[list[DefacingQuality], list[str]]:
+    qualities, notes = [], []
     try:
         volume = read_volume(original.path, modality=original.modality)
         skin = extract_skin(volume, settings=QUALITY_SURFACE)
         landmarks = find_face_frame(volume, skin=skin).landmarks_ras_mm()
     except ReidAuditError as error:
         return [], [f"{original.key}: {error}"]
-    for scan in partners:
+    for scan in defaced_scans:
         try:
             defaced = read_volume(scan.path, modality=volume.modality)
-            found.append(
+            qualities.append(
                 examine_defacing(
                     volume, defaced, landmarks, skin=skin,
                     condition=scan.condition, subject=scan.subject, session=scan.session,
@@ -72,4 +72,4 @@ def _examine(original: ScanRef, partners: Sequence[ScanRef]) -> tuple[list[Defac
             )  # fmt: skip
         except ReidAuditError as error:
             notes.append(f"{scan.key}: {error}")
-    return found, notes
+    return qualities, notes

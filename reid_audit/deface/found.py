@@ -70,8 +70,8 @@ def _ask_version(tool: Tool, executable: str) -> str:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    found = _VERSION.search(done.stdout + done.stderr) if done.returncode == 0 else None
-    return found[0] if found else ""
+    number = _VERSION.search(done.stdout + done.stderr) if done.returncode == 0 else None
+    return number[0] if number else ""
 
 
 def find_tool(tool: Tool) -> FoundTool:

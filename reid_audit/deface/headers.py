@@ -57,7 +57,7 @@ def _elements(ds: Any) -> list[tuple[Any, str]]:
     """Return tag and VR of each element, without the costly conversion of values that nobody asks for."""
     from pydicom.datadict import dictionary_VR
 
-    found = []
+    elements = []
     for tag in list(ds.keys()):
         element = ds.get_item(tag)
         kind = element.VR
@@ -66,8 +66,8 @@ def _elements(ds: Any) -> list[tuple[Any, str]]:
                 kind = dictionary_VR(tag)
             except KeyError:
                 kind = "UN"
-        found.append((tag, kind))
-    return found
+        elements.append((tag, kind))
+    return elements
 
 
 def strip(ds: Any, *, keep_private: bool) -> None:

@@ -240,11 +240,11 @@ def summarise_quality(examined: Iterable[DefacingQuality]) -> tuple[QualitySumma
     by_condition: dict[str, list[DefacingQuality]] = {}
     for quality in examined:
         by_condition.setdefault(quality.condition, []).append(quality)
-    found = []
+    summaries = []
     for condition, rows in by_condition.items():
         names = dict.fromkeys(part.part for row in rows for part in row.parts)
         of = {name: [part for row in rows for part in row.parts if part.part == name] for name in names}
-        found.append(
+        summaries.append(
             QualitySummary(
                 condition=condition,
                 scans=len(rows),
@@ -256,4 +256,4 @@ def summarise_quality(examined: Iterable[DefacingQuality]) -> tuple[QualitySumma
                 impacted_depth_mm=_nanmedian(row.impacted_depth_mm for row in rows),
             )
         )
-    return tuple(found)
+    return tuple(summaries)

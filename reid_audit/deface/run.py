@@ -54,13 +54,13 @@ def _write_input(volume: Volume, path: Path) -> None:
 
 def _find_output(tool: Tool, folder: Path) -> Path | None:
     for pattern in tool.outputs:
-        found = sorted(path for path in folder.glob(pattern) if path.is_file())
-        if found:
-            return found[0]
+        paths = sorted(path for path in folder.glob(pattern) if path.is_file())
+        if paths:
+            return paths[0]
     return None
 
 
-def _read_output(found: FoundTool, path: Path, volume: Volume) -> Volume:
+def _read_output(installed: FoundTool, path: Path, volume: Volume) -> Volume:
     """Read what the tool wrote, on the grid of its input."""
     if path.suffix == ".img":
         import nibabel as nib
@@ -68,7 +68,7 @@ def _read_output(found: FoundTool, path: Path, volume: Volume) -> Volume:
         pair = nib.Nifti1Pair.from_filename(path)
         path = path.with_suffix(".nii")
         nib.Nifti1Image(pair.dataobj, pair.affine, pair.header).to_filename(path)
-    if found.tool.gives_mask:
+    if installed.tool.gives_mask:
         mask, affine = read_labels(path)
         as_scan = replace(volume, intensity=mask.astype(np.float32), voxel_to_ras_mm=affine, source=path.name)
         check_same_grid(volume, as_scan)
@@ -130,7 +130,7 @@ def _last_words(log: Path, folder: Path) -> str:
 
 
 def run_tool(
-    found: FoundTool,
+    installed: FoundTool,
     volume: Volume,
     *,
     brain: NDArray[np.bool_] | None = None,
@@ -142,7 +142,7 @@ def run_tool(
 
     Parameters
     ----------
-    found : FoundTool
+    installed : FoundTool
     volume : Volume
         An original.
     brain : (i, j, k) bool, optional
@@ -164,30 +164,30 @@ def run_tool(
     InputError
         Where `time_limit_s` is not positive, or the log cannot be written.
     """
-    tool = found.tool
+    tool = installed.tool
     if not time_limit_s > 0:
         raise InputError(f"--time-limit must be positive; got {time_limit_s:g} s")
-    if not found.is_available:
-        return ToolRun(DefaceStatus.MISSING, found.reason)
+    if not installed.is_available:
+        return ToolRun(DefaceStatus.MISSING, installed.reason)
     if tool.word_for(volume.modality) == "-":
         return ToolRun(DefaceStatus.FAILED, f"{tool.name} does not take {volume.modality}")
     if tool.needs_brain and brain is None:
         return ToolRun(DefaceStatus.FAILED, f"{tool.name} needs a brain mask; give it with --brain-masks or --labels")
     with tempfile.TemporaryDirectory(prefix="reid-audit-", ignore_cleanup_errors=True) as name:
         folder = Path(name).resolve()
-        return _run_in(folder, found, volume, brain, time_limit_s, max_brain_cut, log)
+        return _run_in(folder, installed, volume, brain, time_limit_s, max_brain_cut, log)
 
 
 def _run_in(
     folder: Path,
-    found: FoundTool,
+    installed: FoundTool,
     volume: Volume,
     brain: NDArray[np.bool_] | None,
     time_limit_s: float,
     max_brain_cut: float,
     log: Path | None,
 ) -> ToolRun:
-    tool = found.tool
+    tool = installed.tool
     places = {
         "input": str(folder / tool.input_name),
         "output": str(folder / "output.nii.gz"),
@@ -215,7 +215,7 @@ def _run_in(
     with os.fdopen(descriptor, "wb") as stream:
         try:
             process = subprocess.Popen(
-                [found.executable, *(fill(word) for word in tool.words[1:])],
+                [installed.executable, *(fill(word) for word in tool.words[1:])],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
@@ -247,7 +247,7 @@ def _run_in(
         wrote = f"; it wrote {', '.join(new[:3])}" if new else ""
         return failed(DefaceStatus.FAILED, f"left no {tool.outputs[0]}{wrote}{_last_words(kept, folder)}")
     try:
-        defaced = _read_output(found, path, volume)
+        defaced = _read_output(installed, path, volume)
     except InputError as error:
         grid = "grid" in str(error) or "voxels" in str(error)
         return failed(DefaceStatus.OTHER_GRID if grid and tool.gives_mask else DefaceStatus.FAILED, str(error))

@@ -6,53 +6,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
-from reid_audit.records import DefaceRun, InputError
+from reid_audit.records import DefaceRun, InputError, read_json, to_json, write_private
 
 DEFACING_FILE = "defacing.json"
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Defacing:
     """The file."""
 
-    schema_version: int
     runs: tuple[DefaceRun, ...]
+    schema_version: int = 1
 
 
 def write_defacing(runs: Iterable[DefaceRun], path: Path) -> None:
-    """Write the runs as JSON. An existing file is replaced.
-
-    Raises
-    ------
-    InputError
-        Where the file cannot be written.
-    """
-    content = TypeAdapter(_Defacing).dump_json(_Defacing(SCHEMA_VERSION, tuple(runs)), indent=2)
+    """Write the runs as JSON. An existing file is replaced; InputError where it cannot be written."""
     try:
-        path.write_bytes(content + b"\n")
+        write_private(path, to_json(_Defacing(tuple(runs))))
     except OSError as error:
         raise InputError(f"{path.name}: cannot be written ({error.strerror}); check its folder") from error
 
 
 def read_defacing(path: Path) -> tuple[DefaceRun, ...]:
-    """Read what `write_defacing` wrote, equal to it.
-
-    Raises
-    ------
-    InputError
-        Where there is no such file, or it is not of this kind or of another schema.
-    """
-    try:
-        held = TypeAdapter(_Defacing).validate_json(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be read ({error.strerror}); `reid-audit deface` writes it") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
-        raise InputError(f"{path.name}: is not a list of defacer runs ({where}: {first['msg']})") from error
-    if held.schema_version != SCHEMA_VERSION:
-        raise InputError(f"{path.name}: has schema {held.schema_version}, this version reads {SCHEMA_VERSION}")
-    return held.runs
+    """Read what `write_defacing` wrote, equal to it. InputError where it is no such file, or of another schema."""
+    return read_json(path, _Defacing, made_by="reid-audit deface").runs

@@ -78,35 +78,38 @@ def find_study(folder: Path, *, structures: Path | None = None, doses: Sequence[
     if not folder.is_dir():
         raise InputError(f"{folder.name}: is no folder; give the folder of a DICOM study")
     seen = {p: _look(p) for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "DICOMDIR"}
-    images = {path: one for path, one in seen.items() if one.modality in _IMAGES}
+    images = {path: header for path, header in seen.items() if header.modality in _IMAGES}
     if not images:
         raise InputError(f"{folder.name}: holds no DICOM image of CT or MR; give the folder of a study")
     if len(images) == len(seen):
-        series, frames = {one.series for one in images.values()}, {one.frame for one in images.values()} - {""}
+        series, frames = (
+            {header.series for header in images.values()},
+            {header.frame for header in images.values()} - {""},
+        )
         beside = {p: _look(p) for p in sorted(folder.absolute().parent.iterdir()) if p.is_file()}
         seen |= {
-            path: one
-            for path, one in beside.items()
-            if (one.modality == "RTSTRUCT" and series & set(one.drawn_on))
-            or (one.modality == "RTDOSE" and one.frame in frames)
+            path: header
+            for path, header in beside.items()
+            if (header.modality == "RTSTRUCT" and series & set(header.drawn_on))
+            or (header.modality == "RTDOSE" and header.frame in frames)
         }
-    sets = [path for path, one in seen.items() if one.modality == "RTSTRUCT"]
+    sets = [path for path, header in seen.items() if header.modality == "RTSTRUCT"]
     if structures is not None:
         sets, seen[structures] = [structures], _look(structures)
     if len(sets) > 1:
         listed = ", ".join(path.name for path in sets[:4])
         raise InputError(f"{folder.name}: holds {len(sets)} structure sets ({listed}); choose one with --structures")
-    found_doses = tuple(path for path, one in seen.items() if one.modality == "RTDOSE")
-    others = [one for one in seen.values() if one.modality not in (*_IMAGES, "RTSTRUCT", "RTDOSE")]
+    all_doses = tuple(path for path, header in seen.items() if header.modality == "RTDOSE")
+    others = [header for header in seen.values() if header.modality not in (*_IMAGES, "RTSTRUCT", "RTDOSE")]
     notes = [f"{len(others)} other files of the folder were left out"] if others else []
     drawn_on = seen[sets[0]].drawn_on if sets else ()
-    chosen = tuple(path for path, one in images.items() if one.series in drawn_on)
+    chosen = tuple(path for path, header in images.items() if header.series in drawn_on)
     if chosen and len(chosen) < len(images):
         notes.append(f"{len(images) - len(chosen)} slices of other series were left out")
     return RtStudy(
         folder.absolute().name,
         chosen or tuple(images),
         sets[0] if sets else None,
-        tuple(doses) or found_doses,
+        tuple(doses) or all_doses,
         tuple(notes),
     )

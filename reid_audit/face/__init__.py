@@ -167,8 +167,8 @@ def _digests_told(files: Mapping[str, Path]) -> Iterator[None]:
 
 
 def _paths_of(names: Iterable[str]) -> dict[str, Path]:
-    found = [weights.find_weights(name) for name in names if not weights.missing((name,))]
-    return {path.name: path for path in found}
+    files = [weights.find_weights(name) for name in names if not weights.missing((name,))]
+    return {path.name: path for path in files}
 
 
 def make_detector(name: str) -> Detector:

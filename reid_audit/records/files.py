@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -76,17 +77,20 @@ def read_json(path: Path, kind: type[_Record], *, made_by: str) -> _Record:
     return parse_json(text, kind, source=source, made_by=made_by)
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a text file that only its owner may read (mode 0600), by way of a temporary neighbour.
+def write_private(path: Path, content: str | bytes) -> None:
+    """Write a file that only its owner may read (mode 0600), by way of a temporary neighbour.
 
-    Whoever reads ``path`` meanwhile, or after a run that was stopped, finds the old text or the new one whole.
+    Whoever reads ``path`` meanwhile, or after a run that was stopped, finds the old content or the new one whole. Text
+    becomes UTF-8, its line ends as they are. OSError where it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(descriptor, 0o600)  # a file that was there before keeps its mode otherwise
-        file.write(text)
-    temporary.replace(path)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content.encode() if isinstance(content, str) else content)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
 
 
 def prepare_folder(folder: Path, marker: str, *, overwrite: bool = False) -> None:

@@ -11,10 +11,10 @@ portrait
 
 from __future__ import annotations
 
-import os
+import io
 from pathlib import Path
 
-from reid_audit.records import EngineError, InputError, Portrait, Skin, View
+from reid_audit.records import EngineError, InputError, Portrait, Skin, View, write_private
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
@@ -94,10 +94,9 @@ def save_png(portrait: Portrait, path: Path) -> None:
     """Write a portrait for its owner's eyes only (mode 0600): it is biometric data."""
     from PIL import Image
 
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)  # a file that was there before keeps its mode otherwise
-        Image.fromarray(portrait.pixels).save(file, format="png")
+    content = io.BytesIO()
+    Image.fromarray(portrait.pixels).save(content, format="png")
+    write_private(path, content.getvalue())
 
 
 STAGE_VERSION = 1

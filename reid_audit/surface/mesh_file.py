@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from reid_audit.records import InputError, Skin
+from reid_audit.records import InputError, Skin, write_private
 
 MESH_ENDINGS = (".stl", ".ply", ".glb")
 
@@ -42,8 +41,4 @@ def write_mesh(skin: Skin, path: Path) -> None:
         to_gltf = np.array([[-1, 0, 0], [0, 0, 1], [0, 1, 0]], dtype=np.float32)
         vertices, normals = vertices @ to_gltf.T / np.float32(1000), normals @ to_gltf.T
     mesh = trimesh.Trimesh(vertices, skin.faces, vertex_normals=normals, process=False)
-    content = mesh.export(file_type=ending[1:])
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)  # a file that was there before keeps its mode otherwise
-        file.write(content)
+    write_private(path, mesh.export(file_type=ending[1:]))

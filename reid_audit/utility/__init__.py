@@ -32,7 +32,6 @@ from reid_audit.utility.matrix import MatrixCell, TrainTestMatrix, cross_conditi
 from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import METRICS, Metric, metric_of
 from reid_audit.utility.near_face import distance_to_face_mm
-from reid_audit.utility.partners import find_partners
 from reid_audit.utility.places import PlaceSummary, count_targets, is_target, summarize_places
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.run import Utility, measure_utility
@@ -77,7 +76,6 @@ __all__ = [
     "dose_at_volume",
     "dvh",
     "find_change",
-    "find_partners",
     "is_target",
     "map_difference",
     "measure_dose",

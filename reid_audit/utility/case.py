@@ -80,10 +80,10 @@ def _position_of(structure: Structure, distance_mm: float, change: ChangeMap, ne
 def _place_all(
     scan: ScanRef, structures: Mapping[str, Structure], skin: FacialSkin, change: ChangeMap, near_mm: float
 ) -> tuple[Placement, ...]:
-    found = []
+    placements = []
     for name, structure in structures.items():
         distance = distance_to_face_mm(structure, skin)
-        found.append(
+        placements.append(
             Placement(
                 scan.subject,
                 scan.session,
@@ -95,7 +95,7 @@ def _place_all(
                 share_within(structure, change.changed),
             )
         )
-    return tuple(found)
+    return tuple(placements)
 
 
 def _measure_segmentations(case: _Case) -> Iterator[Measure]:
@@ -103,15 +103,15 @@ def _measure_segmentations(case: _Case) -> Iterator[Measure]:
         return
     tolerance = case.settings.tolerance_mm
     for name, before, after in case.pairs:
-        found = compare_structures(before, after, spacing_mm=case.before.spacing_mm, tolerance_mm=tolerance)
-        yield case.measure("dice", found.dice, structure=name)
-        yield case.measure(f"surface_dice_{tolerance:g}mm", found.surface_dice, structure=name)
-        yield case.measure("hd95", found.hd95_mm, structure=name)
-        yield case.measure("mean_hd95", found.mean_hd95_mm, structure=name)
-        yield case.measure("hd", found.hd_mm, structure=name)
-        yield case.measure("msd", found.msd_mm, structure=name)
+        agreement = compare_structures(before, after, spacing_mm=case.before.spacing_mm, tolerance_mm=tolerance)
+        yield case.measure("dice", agreement.dice, structure=name)
+        yield case.measure(f"surface_dice_{tolerance:g}mm", agreement.surface_dice, structure=name)
+        yield case.measure("hd95", agreement.hd95_mm, structure=name)
+        yield case.measure("mean_hd95", agreement.mean_hd95_mm, structure=name)
+        yield case.measure("hd", agreement.hd_mm, structure=name)
+        yield case.measure("msd", agreement.msd_mm, structure=name)
         both_empty = before is None and after is None
-        volumes = (math.nan, math.nan) if both_empty else (found.volume_before_cm3, found.volume_after_cm3)
+        volumes = (math.nan, math.nan) if both_empty else (agreement.volume_before_cm3, agreement.volume_after_cm3)
         yield case.measure(
             "volume_difference", volumes[1] - volumes[0], structure=name, before=volumes[0], after=volumes[1]
         )
@@ -153,9 +153,9 @@ def _measure_change(
     yield case.measure("depth_p95", float(np.percentile(depths, 95)) if len(depths) else math.nan)
 
 
-def _dose_points(found: DoseStatistics) -> dict[str, float]:
-    points = {"d0.01cc": found.hottest_gy, "max": found.max_gy, "mean": found.mean_gy}
-    return points | {f"d{p}": value for p, value in zip(DVH_PERCENT, found.percent_gy, strict=True)}
+def _dose_points(statistics: DoseStatistics) -> dict[str, float]:
+    points = {"d0.01cc": statistics.hottest_gy, "max": statistics.max_gy, "mean": statistics.mean_gy}
+    return points | {f"d{p}": value for p, value in zip(DVH_PERCENT, statistics.percent_gy, strict=True)}
 
 
 def _measure_doses(case: _Case, dose_before: Dose, dose_after: Dose, findings: list[Finding]) -> Iterator[Measure]:
@@ -167,10 +167,10 @@ def _measure_doses(case: _Case, dose_before: Dose, dose_after: Dose, findings: l
         after = before if case.after is None else now
         a = nothing if before is None else measure_dose(dose_before, before, affine)
         b = nothing if after is None else measure_dose(dose_after, after, affine)
-        for when, structure, found, dose in (("before", before, a, dose_before), ("after", after, b, dose_after)):
-            if structure is not None and found.covered < 1:
-                text = f"{name!r} {when}: {1 - found.covered:.1%} of it lies outside of the dose of {dose.source}"
-                findings.append(Finding("outside_dose", "warning", text, 1 - found.covered))
+        for when, structure, statistics, dose in (("before", before, a, dose_before), ("after", after, b, dose_after)):
+            if structure is not None and statistics.covered < 1:
+                text = f"{name!r} {when}: {1 - statistics.covered:.1%} of it lies outside of the dose of {dose.source}"
+                findings.append(Finding("outside_dose", "warning", text, 1 - statistics.covered))
         first, second = _dose_points(a), _dose_points(b)
         for point in first:
             x, y = 100 * first[point], 100 * second[point]

@@ -163,7 +163,7 @@ def _components_of(
     voxel_cm3 = math.prod(original.spacing_mm) / 1000
     order = np.argsort(-sizes, kind="stable")[:_MOST_COMPONENTS]
     boxes = ndimage.find_objects(regions)
-    found = []
+    components = []
     for index in order:
         if sizes[index] * voxel_cm3 < _SMALLEST_CM3:
             break
@@ -173,8 +173,8 @@ def _components_of(
         kind = _kind_of(original.intensity[at], defaced.intensity[at], mask, original.spacing_mm)
         centre = [float(c) + s.start for c, s in zip(ndimage.center_of_mass(mask), at, strict=True)]
         x, y, z = (original.voxel_to_ras_mm[:3, :3] @ centre + original.voxel_to_ras_mm[:3, 3]).tolist()
-        found.append(ChangeComponent(float(sizes[index] * voxel_cm3), kind, (x, y, z)))
-    return tuple(found), count - len(found)
+        components.append(ChangeComponent(float(sizes[index] * voxel_cm3), kind, (x, y, z)))
+    return tuple(components), count - len(components)
 
 
 def find_change(original: Volume, defaced: Volume, *, tolerance: float | None = None) -> ChangeMap:
@@ -219,13 +219,13 @@ def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> t
     if original.is_hu:
         air, bone = before < AIR_BELOW_HU, before > BONE_ABOVE_HU
         tissues = [("air", air), ("soft_tissue", ~(air | bone)), ("bone", bone), *tissues]
-    found = []
+    changes = []
     for tissue, mask in tissues:
         inside = slice(None) if tissue == "all" else mask
         was, now, hit = (each[inside].ravel() for each in (before, after, change.changed))
         if not was.size:
             nan = math.nan
-            found.append(TissueChange(tissue, 0, nan, nan, nan, nan, nan, nan))
+            changes.append(TissueChange(tissue, 0, nan, nan, nan, nan, nan, nan))
             continue
         difference = now - was
         mean = float(was.mean(dtype=np.float64))
@@ -233,7 +233,7 @@ def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> t
         # Where fewer than half differ by anything, the median is 0 without sorting a whole head.
         moved = np.count_nonzero(difference)
         median = 0.0 if 2 * moved < was.size else float(np.median(difference))
-        found.append(
+        changes.append(
             TissueChange(
                 tissue=tissue,
                 voxels=int(was.size),
@@ -245,7 +245,7 @@ def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> t
                 changed=float(hit.mean()),
             )
         )
-    return tuple(found)
+    return tuple(changes)
 
 
 # --- structures against the change ---

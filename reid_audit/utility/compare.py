@@ -44,7 +44,7 @@ def compare_defacers(cases: Sequence[CaseUtility]) -> tuple[DefacerComparison, .
     """Compare every two defacers in each metric of `COMPARED` and each structure, paired by person (Ammar 2025)."""
     table = tabulate(cases)
     conditions = list(dict.fromkeys(table["condition"]))
-    found: list[DefacerComparison] = []
+    comparisons: list[DefacerComparison] = []
     for name in dict.fromkeys(table["metric"]):
         if ("surface_dice" if name.startswith("surface_dice") else name) not in COMPARED:
             continue
@@ -59,5 +59,5 @@ def compare_defacers(cases: Sequence[CaseUtility]) -> tuple[DefacerComparison, .
                 tests = paired_t(first, second, compared=text), wilcoxon(first, second, compared=text)
                 family.append(DefacerComparison(name, str(structure), a, b, difference, *tests))
         for each, t, w in zip(family, adjust(c.t for c in family), adjust(c.wilcoxon for c in family), strict=True):
-            found.append(replace(each, t=t, wilcoxon=w))
-    return tuple(found)
+            comparisons.append(replace(each, t=t, wilcoxon=w))
+    return tuple(comparisons)

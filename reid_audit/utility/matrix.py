@@ -65,10 +65,7 @@ class TrainTestMatrix:
 
     def cell(self, trained_on: str, evaluated_on: str) -> MatrixCell:
         """Return one cell. KeyError where there is none."""
-        for one in self.cells:
-            if (one.trained_on, one.evaluated_on) == (trained_on, evaluated_on):
-                return one
-        raise KeyError(f"{trained_on}, {evaluated_on}")
+        return {(cell.trained_on, cell.evaluated_on): cell for cell in self.cells}[trained_on, evaluated_on]
 
 
 def read_model_scores(path: Path) -> pd.DataFrame:
@@ -103,8 +100,8 @@ def read_model_scores(path: Path) -> pd.DataFrame:
 
 
 def _conditions(table: pd.DataFrame) -> tuple[str, ...]:
-    found = dict.fromkeys([*table["trained_on"], *table["evaluated_on"]])
-    return tuple(sorted(found, key=lambda c: c != ORIGINAL))
+    conditions = dict.fromkeys([*table["trained_on"], *table["evaluated_on"]])
+    return tuple(sorted(conditions, key=lambda c: c != ORIGINAL))
 
 
 def _tests(table: pd.DataFrame, evaluated_on: str, conditions: Iterable[str]) -> tuple[TestResult, ...]:

@@ -10,7 +10,7 @@ from reid_audit.utility.structures import Structure, StructureSet
 from reid_audit.volume.names import plain_name
 
 
-def rename_structures(found: StructureSet, aliases: Mapping[str, str]) -> StructureSet:
+def rename_structures(structure_set: StructureSet, aliases: Mapping[str, str]) -> StructureSet:
     """Give structures other names: ``aliases`` maps a name in the file to the name to use, compared by `plain_name`.
 
     Raises
@@ -25,12 +25,12 @@ def rename_structures(found: StructureSet, aliases: Mapping[str, str]) -> Struct
 
     structures: dict[str, Structure] = {}
     spelled: set[str] = set()
-    for old, new in renamed(found.structures):
+    for old, new in renamed(structure_set.structures):
         if plain_name(new) in spelled:
-            raise InputError(f"{found.source}: two structures are called {new!r}; rename one of them")
+            raise InputError(f"{structure_set.source}: two structures are called {new!r}; rename one of them")
         spelled.add(plain_name(new))
-        structures[new] = replace(found.structures[old], name=new)
-    return replace(found, structures=structures, empty=tuple(new for _, new in renamed(found.empty)))
+        structures[new] = replace(structure_set.structures[old], name=new)
+    return replace(structure_set, structures=structures, empty=tuple(new for _, new in renamed(structure_set.empty)))
 
 
 def pair_names(before: StructureSet, after: StructureSet | None) -> tuple[list[tuple[str, str | None]], list[Finding]]:

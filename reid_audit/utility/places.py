@@ -55,16 +55,16 @@ def summarize_places(cases: Sequence[CaseUtility], metric: str = "dice") -> tupl
     place_of = {(p.subject, p.session, p.condition, p.structure): p.place for case in cases for p in case.places}
     keys = zip(table["subject"], table["session"], table["condition"], table["structure"], strict=True)
     table = table.assign(place=[place_of.get(key, "") for key in keys])
-    found = []
+    summaries = []
     for condition in dict.fromkeys(table["condition"]):
         for place in Place:
             rows = table[(table["condition"] == condition) & (table["place"] == place.value)]
             if rows.empty:
                 continue
-            found.append(_place_row(rows, average_structures(rows), place.value, "all"))
+            summaries.append(_place_row(rows, average_structures(rows), place.value, "all"))
             for structure, own in rows.groupby("structure", sort=False):
-                found.append(_place_row(own, own, place.value, str(structure)))
-    return tuple(found)
+                summaries.append(_place_row(own, own, place.value, str(structure)))
+    return tuple(summaries)
 
 
 def _place_row(rows: pd.DataFrame, per_case: pd.DataFrame, place: str, structure: str) -> PlaceSummary:

@@ -70,11 +70,11 @@ def read_structures(path: Path, grid: Volume | Grid, *, names: Mapping[int, str]
         dicom = sorted(path.glob("*.dcm"))
         if len(dicom) > 1:
             raise InputError(f"{path.name}: holds {len(dicom)} DICOM files; leave one RT structure set")
-        found = read_rtstruct(dicom[0], grid) if dicom else read_mask_folder(path)
+        structure_set = read_rtstruct(dicom[0], grid) if dicom else read_mask_folder(path)
     elif path.suffix.lower() in (".dcm", ".dicom"):
-        found = read_rtstruct(path, grid)
+        structure_set = read_rtstruct(path, grid)
     else:
         labels, affine = read_labels(path)
-        found = structures_from_labels(labels, affine, names=names, source=path.name)
-    check_on_grid(found, grid)
-    return found
+        structure_set = structures_from_labels(labels, affine, names=names, source=path.name)
+    check_on_grid(structure_set, grid)
+    return structure_set

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from reid_audit.dataset import Cohort
+from reid_audit.dataset import Cohort, CompanionFiles, find_companions
 from reid_audit.records import (
     ORIGINAL,
     Finding,
@@ -30,7 +30,6 @@ from reid_audit.utility.dose import read_dose
 from reid_audit.utility.matrix import TrainTestMatrix
 from reid_audit.utility.measures import CaseUtility, UtilitySettings
 from reid_audit.utility.names import rename_structures
-from reid_audit.utility.partners import Partners, find_partners
 from reid_audit.utility.places import PlaceSummary, summarize_places
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.structures import StructureSet
@@ -124,7 +123,7 @@ def _measure_task(task: _Task, settings: UtilitySettings, maps: Path | None) -> 
         if maps is not None:
             _write_maps(maps, task.scan, original, defaced)
         dose_of = partial(read_dose, unit=settings.dose_unit)
-        found = measure_scan(
+        case = measure_scan(
             task.scan,
             original,
             defaced,
@@ -138,10 +137,12 @@ def _measure_task(task: _Task, settings: UtilitySettings, maps: Path | None) -> 
         return replace(_failed(task.scan, str(error)), seconds=time.perf_counter() - start)
     if task.before is None:
         findings.append(Finding("no_segmentation", "info", "no segmentation of the original: no structure is measured"))
-    return replace(found, findings=(*findings, *found.findings), seconds=time.perf_counter() - start)
+    return replace(case, findings=(*findings, *case.findings), seconds=time.perf_counter() - start)
 
 
-def _tasks_of(cohort: Cohort, segmentations: Partners | None, doses: Partners | None) -> dict[str, _Task | CaseUtility]:
+def _tasks_of(
+    cohort: Cohort, segmentations: CompanionFiles | None, doses: CompanionFiles | None
+) -> dict[str, _Task | CaseUtility]:
     """Give a task for each defaced scan, or why there is none."""
     tasks: dict[str, _Task | CaseUtility] = {}
     for scan in cohort.scans:
@@ -182,7 +183,7 @@ def measure_utility(
     cohort : Cohort
         With originals and one or more defacers. Scans of one visit suffice.
     segmentations, doses : Path, optional
-        Folder or table: see `find_partners`. A segmentation "after" is what a model made of the defaced scan; where
+        Folder or table: see `find_companions`. A segmentation "after" is what a model made of the defaced scan; where
         only the original has one, the integrity of its voxels is measured.
     settings : UtilitySettings
     matrix : TrainTestMatrix, optional
@@ -205,8 +206,8 @@ def measure_utility(
     """
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
-    found_segmentations = None if segmentations is None else find_partners(segmentations)
-    found_doses = None if doses is None else find_partners(doses)
+    found_segmentations = None if segmentations is None else find_companions(segmentations)
+    found_doses = None if doses is None else find_companions(doses)
     tasks = _tasks_of(cohort, found_segmentations, found_doses)
     ready = [task for task in tasks.values() if isinstance(task, _Task)]
     for source, option, has in (

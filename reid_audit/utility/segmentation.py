@@ -64,11 +64,9 @@ def _surface_dice(a: NDArray[np.bool_], b: NDArray[np.bool_], spacing_mm: Spacin
     there = [(code != 0) & (code != 255) for code in codes]
     areas = surfel_areas_mm2(spacing_mm)
     total = within = 0.0
-    for one, other in ((0, 1), (1, 0)):
-        distances, points = directed_distances_mm(
-            there[one], there[other], spacing_mm, at_most_mm=tolerance_mm + 2 * _SLACK_MM
-        )
-        area = areas[codes[one][points]]
+    for code, start, end in zip(codes, there, reversed(there), strict=True):
+        distances, points = directed_distances_mm(start, end, spacing_mm, at_most_mm=tolerance_mm + 2 * _SLACK_MM)
+        area = areas[code[points]]
         total += float(area.sum())
         within += float(area[distances <= tolerance_mm + _SLACK_MM].sum())
     return within / total

@@ -6,24 +6,16 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from reid_audit.records import InputError, UtilityValue, prepare_folder, write_private
+from reid_audit.records import UtilityValue, prepare_folder, read_json, to_json, write_private
 from reid_audit.utility.measures import Measure
 from reid_audit.utility.run import Utility
 
 UTILITY_FILE = "utility.json"
 VALUES_FILE = "utility.csv"
 CASES_FILE = "utility_cases.csv"
-
-
-@lru_cache(maxsize=1)
-def _adapter() -> TypeAdapter[Utility]:
-    return TypeAdapter(Utility)
 
 
 def _cell(value: Any) -> Any:
@@ -60,7 +52,7 @@ def write_utility(utility: Utility, folder: Path, *, overwrite: bool = False) ->
     measures: Sequence[Measure] = [m for case in utility.cases for m in case.measures]
     write_private(folder / VALUES_FILE, _table(UtilityValue, utility.values))
     write_private(folder / CASES_FILE, _table(Measure, measures))
-    write_private(folder / UTILITY_FILE, _adapter().dump_json(utility, indent=1).decode() + "\n")
+    write_private(folder / UTILITY_FILE, to_json(utility))
     return folder / UTILITY_FILE
 
 
@@ -72,14 +64,4 @@ def read_utility(path: Path) -> Utility:
     InputError
         There is no such file, or it is not a result of this version.
     """
-    path = path / UTILITY_FILE if path.is_dir() else path
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: cannot be read; write it with `reid-audit utility`") from error
-    try:
-        return _adapter().validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path.name} is not a result of this version: {place}: {first['msg']}") from error
+    return read_json(path / UTILITY_FILE if path.is_dir() else path, Utility, made_by="reid-audit utility")

@@ -136,26 +136,26 @@ def structures_from_labels(
     if labels.min(initial=0) < 0:
         raise InputError(f"{source or 'label map'}: labels must not be negative; got {labels.min()}")
     boxes = ndimage.find_objects(labels)
-    found = {value: box for value, box in enumerate(boxes, start=1) if box is not None}
+    box_of = {value: box for value, box in enumerate(boxes, start=1) if box is not None}
     if names is None:
-        names = {value: f"label {value}" for value in found}
+        names = {value: f"label {value}" for value in box_of}
     values_of: dict[str, list[int]] = {}
     for value, name in names.items():
         values_of.setdefault(name, []).append(value)
     structures, empty = {}, []
     for name, values in values_of.items():
-        present = [value for value in values if value in found]
+        present = [value for value in values if value in box_of]
         if not present:
             empty.append(name)
             continue
-        box = join_boxes(*(found[value] for value in present))
+        box = join_boxes(*(box_of[value] for value in present))
         crop = labels[box]
         mask = crop == present[0] if len(present) == 1 else np.isin(crop, present)
         structures[name] = Structure(name, box, mask)
     return StructureSet(structures, labels.shape, voxel_to_ras_mm, source, tuple(empty))
 
 
-def check_on_grid(found: StructureSet, grid: Volume | Grid) -> None:
+def check_on_grid(structure_set: StructureSet, grid: Volume | Grid) -> None:
     """Check that structures lie on a scan's grid.
 
     Raises
@@ -163,4 +163,4 @@ def check_on_grid(found: StructureSet, grid: Volume | Grid) -> None:
     InputError
         As `reid_audit.volume.check_same_grid`.
     """
-    check_same_grid(grid, Grid(found.shape, found.voxel_to_ras_mm, grid.modality, found.source))
+    check_same_grid(grid, Grid(structure_set.shape, structure_set.voxel_to_ras_mm, grid.modality, structure_set.source))

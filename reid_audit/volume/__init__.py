@@ -108,9 +108,9 @@ def _choose_modality(
         why = "air near -1000 and tissue near 0" if hu else "not in HU"
         return modality, [f"modality {modality} told from the values ({why}); the file does not say"]
     if modality is Modality.CT and not np.any(sample <= -500):
-        found = f"{sample.min(initial=np.inf):g} to {sample.max(initial=-np.inf):g}"
+        value_range = f"{sample.min(initial=np.inf):g} to {sample.max(initial=-np.inf):g}"
         raise InputError(
-            f"{name}: intensities are not HU ({found}, no air below -500); "
+            f"{name}: intensities are not HU ({value_range}, no air below -500); "
             "convert it without windowing, or give modality MR"
         )
     if asked is Modality.MR and header is None and hu:

@@ -93,8 +93,8 @@ def trace_mask(mask: NDArray[np.bool_], *, keyholes: bool = True) -> list[Loop]:
     if not mask.any():
         return []
     # `low`: pixels that touch at a corner alone stay apart, so that no loop crosses itself.
-    found = find_contours(np.pad(mask, 1).astype(np.float32), 0.5, fully_connected="low")
-    loops = [np.asarray(loop[:-1] - 1, dtype=np.float64) for loop in found]
+    outlines = find_contours(np.pad(mask, 1).astype(np.float32), 0.5, fully_connected="low")
+    loops = [np.asarray(loop[:-1] - 1, dtype=np.float64) for loop in outlines]
     if not keyholes:
         return loops
     # The mask is on the left of every loop that skimage returns, so that the sign of the area tells holes.

@@ -105,7 +105,7 @@ def _read_slice(path: Path, folder: str) -> _Slice | None:
         if int(header.get("NumberOfFrames") or 1) > 1:
             raise InputError(f"{folder}: holds multi-frame DICOM; convert it to NIfTI first, e.g. with dcm2niix")
         row_mm, column_mm = (float(x) for x in header.PixelSpacing)
-        one = _Slice(
+        dicom_slice = _Slice(
             path=path,
             series=str(header.get("SeriesInstanceUID")),
             series_number=str(header.get("SeriesNumber") or "without number"),
@@ -127,16 +127,16 @@ def _read_slice(path: Path, folder: str) -> _Slice | None:
     except damaged as error:
         what = "modality (CT or MR), size, spacing, position or orientation"
         raise InputError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
-    if not (np.isfinite(one.orientation).all() and np.isfinite(one.position_lps_mm).all()):
+    if not (np.isfinite(dicom_slice.orientation).all() and np.isfinite(dicom_slice.position_lps_mm).all()):
         raise InputError(f"{folder}: a DICOM image has a position or orientation that is not finite")
-    return one
+    return dicom_slice
 
 
 def _one_series(slices: list[_Slice], folder: str) -> list[_Slice]:
     """Check that the slices make one stack and sort them along it, by position and never by name or number."""
     series: dict[str, list[_Slice]] = {}
-    for one in slices:
-        series.setdefault(one.series, []).append(one)
+    for dicom_slice in slices:
+        series.setdefault(dicom_slice.series, []).append(dicom_slice)
     if len(series) > 1:
         counts = sorted(f"{s[0].series_number} ({s[0].modality}, {len(s)} slices)" for s in series.values())
         more = f" and {len(counts) - 4} more" if len(counts) > 4 else ""
@@ -146,13 +146,13 @@ def _one_series(slices: list[_Slice], folder: str) -> list[_Slice]:
             "or let `reid-audit inventory` write a manifest that tells them apart"
         )
     first = slices[0]
-    for one in slices:
-        if one.grid != first.grid or not np.allclose(one.spacing_mm, first.spacing_mm, rtol=1e-3):
+    for dicom_slice in slices:
+        if dicom_slice.grid != first.grid or not np.allclose(dicom_slice.spacing_mm, first.spacing_mm, rtol=1e-3):
             raise InputError(f"{folder}: its slices differ in size or spacing; leave one stack in the folder")
-        if not np.allclose(one.orientation, first.orientation, atol=1e-3):
+        if not np.allclose(dicom_slice.orientation, first.orientation, atol=1e-3):
             raise InputError(f"{folder}: its slices differ in orientation (a scout?); leave one stack in the folder")
     normal = np.cross(*first.orientation)
-    return sorted(slices, key=lambda one: float(one.position_lps_mm @ normal))
+    return sorted(slices, key=lambda dicom_slice: float(dicom_slice.position_lps_mm @ normal))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,15 +170,15 @@ class Stack:
 
 
 def _places(slices: list[_Slice]) -> NDArray[np.float64]:
-    return np.stack([one.position_lps_mm for one in slices])
+    return np.stack([dicom_slice.position_lps_mm for dicom_slice in slices])
 
 
-def _pixel_digest(one: _Slice, folder: str) -> bytes:
+def _pixel_digest(dicom_slice: _Slice, folder: str) -> bytes:
     """Hash a slice's stored pixels and what turns them into values."""
     from pydicom import dcmread
 
     try:
-        data = dcmread(one.path)
+        data = dcmread(dicom_slice.path)
         scale = repr([data.get("RescaleSlope"), data.get("RescaleIntercept"), data.get("BitsAllocated")])
         return hashlib.sha256(data.PixelData + scale.encode()).digest()
     except damaged_header_errors() as error:
@@ -189,11 +189,14 @@ def _drop_copies(slices: list[_Slice], folder: str) -> tuple[list[_Slice], list[
     """Leave out slices that are there twice, pixel by pixel. Another image at one position is no copy: it stays."""
     normal = np.cross(*slices[0].orientation)
     kept: list[_Slice] = []
-    for one in slices:
+    for dicom_slice in slices:
         last = kept[-1] if kept else None
-        near = last is not None and abs(float((one.position_lps_mm - last.position_lps_mm) @ normal)) < _ONE_PLACE_MM
-        if last is None or not near or _pixel_digest(one, folder) != _pixel_digest(last, folder):
-            kept.append(one)
+        near = (
+            last is not None
+            and abs(float((dicom_slice.position_lps_mm - last.position_lps_mm) @ normal)) < _ONE_PLACE_MM
+        )
+        if last is None or not near or _pixel_digest(dicom_slice, folder) != _pixel_digest(last, folder):
+            kept.append(dicom_slice)
     dropped = len(slices) - len(kept)
     return kept, [f"{dropped} slices are there twice, pixel by pixel: one of each was taken"] if dropped else []
 
@@ -211,11 +214,11 @@ def _gather(folder: Path, name: str, series: str) -> tuple[list[_Slice], list[st
         raise InputError(f"{name}: the folder cannot be listed") from error
     slices, other = [], 0
     for path in files:
-        one = _read_slice(path, name)
-        if one is None:
+        dicom_slice = _read_slice(path, name)
+        if dicom_slice is None:
             other += 1
         else:
-            slices.append(one)
+            slices.append(dicom_slice)
     if not slices:
         what = "no longer holds the DICOM series that was found in it" if series else "holds no DICOM image of CT or MR"
         raise InputError(f"{name}: the folder {what}; give the folder of one series")
@@ -224,7 +227,7 @@ def _gather(folder: Path, name: str, series: str) -> tuple[list[_Slice], list[st
         notes.append(
             f"{damaged} files of the folder have damaged headers: whether they belong to this series is unknown"
         )
-    planes = [one for one in slices if not one.is_localizer]
+    planes = [dicom_slice for dicom_slice in slices if not dicom_slice.is_localizer]
     if planes and len(planes) < len(slices):
         notes.append(f"{len(slices) - len(planes)} scout images (localizers) were left out")
     return planes or slices, notes
@@ -241,13 +244,13 @@ def _stack_up(slices: list[_Slice], name: str, notes: Iterable[str] = (), *, eve
     first, n = slices[0], len(slices)
     check_declared(name, (*first.grid, n), None)
     noted = [*notes, *copies, *check_gaps(_places(slices), np.cross(*first.orientation), name, even=even)]
-    if any(one.claims_no_face for one in slices):
+    if any(dicom_slice.claims_no_face for dicom_slice in slices):
         noted.append("the header claims that the face was removed: a claim, not a measurement")
     step_mm = (slices[-1].position_lps_mm - first.position_lps_mm) / (n - 1)
     along = first.orientation * np.reshape(first.spacing_mm, (2, 1))
     voxel_to_lps_mm = np.eye(4)
     voxel_to_lps_mm[:3] = np.stack([*along, step_mm, first.position_lps_mm], axis=1)
-    paths = tuple(one.path for one in slices)
+    paths = tuple(dicom_slice.path for dicom_slice in slices)
     return slices, Stack(paths, lps_to_ras(voxel_to_lps_mm), (*first.grid, n), first.modality, tuple(noted))
 
 
@@ -267,8 +270,8 @@ def find_stack(files: Iterable[Path], name: str) -> Stack:
         Where they are not one whole and even series; see `reid_audit.volume`.
     """
     with quiet():
-        found = [_read_slice(path, name) for path in files]
-        return _stack_up([one for one in found if one is not None], name, even=True)[1]
+        headers = [_read_slice(path, name) for path in files]
+        return _stack_up([header for header in headers if header is not None], name, even=True)[1]
 
 
 def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
@@ -276,8 +279,8 @@ def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
     import SimpleITK as sitk
 
     name = name or folder.name
-    found, notes = _gather(folder, name, series)
-    slices, stack = _stack_up(found, name, notes, even=False)
+    gathered, notes = _gather(folder, name, series)
+    slices, stack = _stack_up(gathered, name, notes, even=False)
     try:
         with quiet_itk():
             image = sitk.ReadImage([str(path) for path in stack.files], sitk.sitkFloat32)
@@ -297,9 +300,11 @@ def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
 def _mend_padding(values: NDArray[np.float32], slices: list[_Slice]) -> list[str]:
     """Set what the headers call padding to air, in place; `values` is (slice, row, column)."""
     padded = np.zeros(values.shape, bool)
-    for k, one in enumerate(slices):
-        if one.padding is not None:
-            padded[k] = (values[k] >= np.float32(one.padding[0])) & (values[k] <= np.float32(one.padding[1]))
+    for k, dicom_slice in enumerate(slices):
+        if dicom_slice.padding is not None:
+            padded[k] = (values[k] >= np.float32(dicom_slice.padding[0])) & (
+                values[k] <= np.float32(dicom_slice.padding[1])
+            )
     n = int(np.count_nonzero(padded))
     if n == 0 or n == values.size:
         return []

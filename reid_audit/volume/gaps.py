@@ -34,20 +34,20 @@ def check_gaps(positions_mm: NDArray[np.float64], normal: NDArray[np.float64], f
     Returns notes on small unevenness.
     """
     gaps_mm = np.diff(positions_mm @ normal)
-    found = f"from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
+    gap_range = f"from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
     if gaps_mm.min() < 0.01 * max(float(np.median(gaps_mm)), 1e-3):
         raise InputError(f"{folder}: several slices lie at one position (echoes, time points?); leave one stack")
     missing = _count_missing(gaps_mm)
     if missing:
         slices = len(positions_mm) + missing
-        raise InputError(f"{folder}: about {missing} of {slices} slices are missing (gaps {found}); complete it")
+        raise InputError(f"{folder}: about {missing} of {slices} slices are missing (gaps {gap_range}); complete it")
     off = _off(positions_mm)
     if off <= _UNEVEN:
         return [f"uneven slice gaps: up to {off:.0%} of a gap off an even stack"] if off > 0.01 else []
     line = positions_mm[-1] - positions_mm[0]
     beside_mm = np.linalg.norm(np.cross(positions_mm - positions_mm[0], line / np.linalg.norm(line)), axis=1).max()
     if even or beside_mm > _UNEVEN * float(np.median(gaps_mm)):
-        raise InputError(f"{folder}: the gaps between its slices are uneven, {found}; resample it to even slices")
+        raise InputError(f"{folder}: the gaps between its slices are uneven, {gap_range}; resample it to even slices")
     return []
 
 
@@ -64,5 +64,5 @@ def even_out(values: NDArray[np.float32], positions_mm: NDArray[np.float64]) -> 
     wanted_mm = np.linspace(0, at_mm[-1], round(float(at_mm[-1] / step_mm)) + 1)
     weights = np.stack([np.interp(wanted_mm, at_mm, row) for row in np.eye(len(at_mm))], axis=1)
     evened: NDArray[np.float32] = np.tensordot(weights.astype(np.float32), values, axes=1)
-    found = f"from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
-    return evened, [f"uneven slice gaps, {found}: resampled to even ones of {wanted_mm[1]:.2f} mm"]
+    gap_range = f"from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"
+    return evened, [f"uneven slice gaps, {gap_range}: resampled to even ones of {wanted_mm[1]:.2f} mm"]

@@ -104,7 +104,7 @@ def index_series(folder: Path, state: int) -> tuple[Mapping[str, Sequence[Path]]
     `state` is the folder's time of modification in ns, so that a folder which changed is listed anew.
     """
     damaged = damaged_header_errors()
-    found: dict[str, list[Path]] = {}
+    files_by_series: dict[str, list[Path]] = {}
     lost = 0
     for path in sorted(path for path in folder.iterdir() if path.is_file() and path.name != "DICOMDIR"):
         try:
@@ -114,8 +114,8 @@ def index_series(folder: Path, state: int) -> tuple[Mapping[str, Sequence[Path]]
             lost += 1
             continue
         if uid is not None:
-            found.setdefault(name_series(str(uid)), []).append(path)
-    return found, lost
+            files_by_series.setdefault(name_series(str(uid)), []).append(path)
+    return files_by_series, lost
 
 
 def claims_no_face(header: Any) -> bool:

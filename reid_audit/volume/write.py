@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import InputError, Volume
+from reid_audit.records import InputError, Volume, write_private
 from reid_audit.volume.stored import check_affine, ending, quiet
 
 
@@ -32,14 +30,7 @@ def _write_nifti(values: NDArray[Any], voxel_to_ras_mm: NDArray[np.float64], pat
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=1, mtime=0)
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-            os.replace(temporary, path)  # a killed run leaves no half-written scan
-        except OSError:
-            os.unlink(temporary)
-            raise
+        write_private(path, content)
     except OSError as error:
         raise InputError(f"{path.name}: cannot be written ({error.strerror}); check its folder") from error
 

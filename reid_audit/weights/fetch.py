@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 from urllib.parse import urljoin, urlsplit
 
-from reid_audit.records import InputError, WeightsError
+from reid_audit.records import InputError, WeightsError, write_private
 from reid_audit.weights import local, store
 from reid_audit.weights.catalogue import ModelFile
 
@@ -83,7 +83,7 @@ class _Part:
         self._total = self._done + int(length) if length.isdecimal() else None
         etag = response.headers.get("ETag", "")
         strong = etag if etag.startswith('"') else ""
-        store.write_atomically(self._state_path, json.dumps({"url": self._url, "etag": strong}).encode())
+        write_private(self._state_path, json.dumps({"url": self._url, "etag": strong}))
         self._stream = self._path.open("ab" if continues else "wb")
         self._tell()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from reid_audit.records import InputError, WeightsError
+from reid_audit.records import InputError, WeightsError, write_private
 from reid_audit.weights import local
 from reid_audit.weights.catalogue import MODEL_FILES, ModelFile
 
@@ -134,19 +134,6 @@ def verify_weights(names: Iterable[str] | None = None, *, record: bool = True) -
 # --- putting files in ---
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a small file so that a reader sees the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-
-
 def write_digest(record: ModelFile, sha256: str) -> None:
     """Record the digest of a file that is not pinned.
 
@@ -160,7 +147,9 @@ def write_digest(record: ModelFile, sha256: str) -> None:
     ledger = {**local.read_ledger(), local.ledger_key(record): sha256}
     text = json.dumps(dict(sorted(ledger.items())), indent=2) + "\n"
     try:
-        write_atomically(local.weights_home() / local.LEDGER, text.encode())
+        ledger_path = local.weights_home() / local.LEDGER
+        ledger_path.parent.mkdir(parents=True, exist_ok=True)
+        write_private(ledger_path, text)
     except OSError as error:
         raise WeightsError(f"{local.LEDGER} cannot be written: {error.strerror or type(error).__name__}") from error
 

@@ -16,13 +16,13 @@ from rt_files import write_rtdose, write_rtstruct
 from reid_audit import Face, InputError, ScanRef, Status, Volume, assess_scores, local_executor, read_volume
 from reid_audit.cli import main
 from reid_audit.dataset import read_manifest, write_manifest
+from reid_audit.dataset.companions import find_companions
 from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, Modality
 from reid_audit.report import result_from_json, result_to_json
 from reid_audit.utility import (
     UtilitySettings,
     count_targets,
-    find_partners,
     measure_utility,
     read_label_names,
     read_structures,
@@ -137,7 +137,7 @@ def test_the_result_is_read_back_as_it_was(cohort: Path, tmp_path: Path) -> None
     content = json.loads(path.read_text())
     content["cases"] = 3
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match=r"utility\.json is not a result.*cases"):
+    with pytest.raises(InputError, match=r"utility\.json is not what.*cases"):
         read_utility(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_utility(tmp_path / "nowhere.json")
@@ -198,24 +198,24 @@ def test_cohorts_and_places_that_cannot_be_used(cohort: Path, tmp_path: Path) ->
         measure_utility(manifest, segmentations=tmp_path / "empty")
 
 
-def test_partners_are_found_by_name_or_table(tmp_path: Path) -> None:
+def test_companions_are_found_by_name_or_table(tmp_path: Path) -> None:
     scan = ScanRef("07", "2", "original", tmp_path / "head.nii.gz")
     other = replace(scan, condition="cut", path=tmp_path / "head_cut.nii.gz")
     for name in ("head.nii.gz", "head_cut_dseg.mgz", "readme.txt"):
         (tmp_path / name).touch()
-    found = find_partners(tmp_path)
+    found = find_companions(tmp_path)
     assert found.of(scan) == tmp_path / "head.nii.gz"
     assert found.of(other) == tmp_path / "head_cut_dseg.mgz"
     (tmp_path / "HEAD_seg.nii").touch()
     with pytest.raises(InputError, match="several files"):
-        find_partners(tmp_path).of(scan)
+        find_companions(tmp_path).of(scan)
     bids = tmp_path / "bids"
     (bids / "sub-07_ses-2").mkdir(parents=True)
-    assert find_partners(bids).of(scan) == bids / "sub-07_ses-2"
-    assert find_partners(bids).of(other) is None
+    assert find_companions(bids).of(scan) == bids / "sub-07_ses-2"
+    assert find_companions(bids).of(other) is None
     table = tmp_path / "segmentations.csv"
     table.write_text("subject,session,condition,path\n07,2,original,bids/a.nii\n07,2,cut,/elsewhere/b.nii\n")
-    assert find_partners(table).of(other) == Path("/elsewhere/b.nii")
+    assert find_companions(table).of(other) == Path("/elsewhere/b.nii")
 
 
 def test_folders_of_masks(tmp_path: Path) -> None:

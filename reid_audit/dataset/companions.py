@@ -1,29 +1,36 @@
-"""Which file of a folder belongs to which scan: segmentations and doses are found by name, or named in a table."""
+"""Which file of a folder belongs to which scan: label maps, masks and doses, found by name or listed in a table."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from reid_audit.dataset import read_manifest
+from reid_audit.dataset.manifest import read_manifest
 from reid_audit.records import ORIGINAL, InputError, ScanRef
 
 _ENDINGS = (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd", ".dcm")
-_MARKS = ("", "_labels", "_dseg", "_seg", "_segmentation", "_mask", "_dose", "_rtdose", "_rtstruct")
+_MARKS = ("", "_labels", "_dseg", "_seg", "_segmentation", "_mask", "_brain", "_dose", "_rtdose", "_rtstruct")
 _TABLES = ("manifest.csv", "manifest.tsv")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Partners:
+class CompanionFiles:
     """Files that belong to scans: by (subject, session, condition), or by name in a folder."""
 
     source: str
     listed: Mapping[tuple[str, str, str], Path] | None = None
     named: Mapping[str, tuple[Path, ...]] | None = None
 
-    def of(self, scan: ScanRef) -> Path | None:
-        """Return the file or folder of one scan; None where there is none.
+    def of(self, scan: ScanRef, *, any_suffix: bool = False) -> Path | None:
+        """Return the file or folder of a scan; None where there is none.
+
+        Parameters
+        ----------
+        scan : ScanRef
+        any_suffix : bool
+            Take a file with any words after the scan's name: for folders that hold companions of originals alone.
 
         Raises
         ------
@@ -34,12 +41,16 @@ class Partners:
             return self.listed.get((scan.subject, scan.session, scan.condition))
         named = self.named or {}
         for stem in _stems_of(scan):
-            found = [path for mark in _MARKS for path in named.get((stem + mark).lower(), ())]
-            if len(found) > 1:
-                names = ", ".join(sorted(path.name for path in found))
+            if any_suffix:
+                begins = re.compile(re.escape(stem.lower()) + r"(?![0-9a-z])")
+                paths = [path for name, held in named.items() if begins.match(name) for path in held if path.is_file()]
+            else:
+                paths = [path for mark in _MARKS for path in named.get((stem + mark).lower(), ())]
+            if len(paths) > 1:
+                names = ", ".join(sorted(path.name for path in paths))
                 raise InputError(f"{self.source}: several files could belong to {scan.key}: {names}; keep one")
-            if found:
-                return found[0]
+            if paths:
+                return paths[0]
         return None
 
 
@@ -48,7 +59,7 @@ def _without_ending(name: str) -> str:
 
 
 def _stems_of(scan: ScanRef) -> list[str]:
-    """Give the names that a partner may have, the surest first."""
+    """Give the names that a companion may have, the surest first."""
     own = _without_ending(scan.path.name)
     stems = [own, f"{scan.subject}_{scan.session}_{scan.condition}"]
     bids = f"sub-{scan.subject}_ses-{scan.session}"
@@ -58,17 +69,17 @@ def _stems_of(scan: ScanRef) -> list[str]:
     return list(dict.fromkeys(stems))
 
 
-def find_partners(place: Path) -> Partners:
-    """Look what a folder, or a table, has for the scans of a cohort.
+def find_companions(place: Path) -> CompanionFiles:
+    """List what a folder, or a table, has for the scans of a cohort.
 
     Parameters
     ----------
     place : Path
         A table with the columns of a manifest (subject, session, condition, path), a folder that holds one as
-        ``manifest.csv``, or a folder with a file or subfolder per scan. There a partner has the scan's own file name,
+        ``manifest.csv``, or a folder with a file or subfolder per scan. There a companion has the scan's own file name,
         or ``<subject>_<session>_<condition>`` (originals also ``<subject>_<session>``), each also in the form
-        ``sub-<subject>_ses-<session>``; ``_labels``, ``_dseg``, ``_seg``, ``_mask``, ``_dose``, ``_rtstruct`` or
-        ``_rtdose`` may follow.
+        ``sub-<subject>_ses-<session>``; ``_labels``, ``_dseg``, ``_seg``, ``_mask``, ``_brain``, ``_dose``,
+        ``_rtstruct`` or ``_rtdose`` may follow.
 
     Raises
     ------
@@ -77,14 +88,14 @@ def find_partners(place: Path) -> Partners:
     """
     place = Path(place)
     if not place.exists():
-        raise InputError(f"{place.name}: there is no such folder or table; check --segmentations and --doses")
+        raise InputError(f"{place.name}: there is no such folder or table of companion files")
     table = place if place.is_file() else next((place / t for t in _TABLES if (place / t).is_file()), None)
     if table is not None:
         scans = read_manifest(table, allow_outside=True).scans
-        return Partners(table.name, listed={(s.subject, s.session, s.condition): s.path for s in scans})
+        return CompanionFiles(table.name, listed={(s.subject, s.session, s.condition): s.path for s in scans})
     named: dict[str, tuple[Path, ...]] = {}
     for path in sorted(place.iterdir()):
         if path.is_dir() or _without_ending(path.name) != path.name:
             stem = _without_ending(path.name).lower()
             named[stem] = (*named.get(stem, ()), path)
-    return Partners(place.name, named=named)
+    return CompanionFiles(place.name, named=named)
