@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from dataclasses import dataclass
+from importlib.resources import files
 
 from reid_audit.records import InputError, Modality
 
@@ -84,184 +86,20 @@ class Tool:
         return self.ct if modality is Modality.CT else self.mr
 
 
-def _distribution(name: str) -> tuple[str, ...]:
-    """Return the command that asks the executable's own Python for the version of a package."""
-    return ("{python}", "-c", f"import importlib.metadata as m; print(m.version({name!r}))")
+def _read_tools() -> tuple[Tool, ...]:
+    """Read the table of tools beside this file. ``"package NAME"`` asks the executable's own Python for a version."""
+
+    def words_of(value: list[str]) -> tuple[str, ...]:
+        kind, _, package = value[0].partition(" ") if len(value) == 1 else ("", "", "")
+        if kind == "package":
+            return ("{python}", "-c", f"import importlib.metadata as m; print(m.version({package!r}))")
+        return tuple(value)
+
+    rows = tomllib.loads(files(__package__).joinpath("tools.toml").read_text(encoding="utf-8"))["tool"]
+    return tuple(Tool(**{k: words_of(v) if isinstance(v, list) else v for k, v in row.items()}) for row in rows)
 
 
-def _afni(mode: str, removes: str) -> Tool:
-    return Tool(
-        name=f"afni-{mode.replace('_', '-')}",
-        words=("@afni_refacer_run", "-input", "{input}", f"-mode_{mode}", "-prefix", "{output}"),
-        outputs=("output.nii.gz", f"output.{mode}.nii.gz", f"output.nii.gz.{mode}.nii.gz"),
-        removes=removes,
-        licence="public domain (AFNI: GPL)",
-        url="https://afni.nimh.nih.gov/pub/dist/doc/htmldoc/tutorials/refacer/refacer_run.html",
-        version=("afni", "-ver"),
-        requires=("3dcalc", "3dAllineate"),
-    )
-
-
-TOOLS: tuple[Tool, ...] = (
-    _afni("deface", "sets face and ears to zero by a registered shell; keeps brain and the back of the head"),
-    _afni("reface", "replaces face and ears by an average; keeps brain and the back of the head"),
-    _afni("reface_plus", "replaces face, ears and skull by an average; keeps the brain"),
-    Tool(
-        name="deepdefacer",
-        words=("deepdefacer", "--input_file", "{input}", "--defaced_output_path", "{output}"),
-        outputs=("output.nii.gz",),
-        removes="sets nose, mouth, chin and part of the eyes to zero (water in CT) by a U-Net of T1; keeps the rest",
-        licence="MIT",
-        url="https://pypi.org/project/deepdefacer",
-        version=_distribution("deepdefacer"),
-        note=(
-            "needs an environment of its own: Python 3.7 or 3.8, SimpleITK 1, TensorFlow 2.9 or newer, nibabel 4. It "
-            "takes voxels to run to the front and to the top, as they do here; given others it leaves the face"
-        ),
-    ),
-    Tool(
-        name="defacer",
-        words=("defacer", "{input}", "{output}"),
-        outputs=("output.nii.gz",),
-        removes="sets eyes, nose, mouth and ears to zero by a U-Net of MR; keeps the rest",
-        licence="see its repository",
-        url="https://github.com/yeonuk-Jeong/Defacer",
-        note="a notebook's functions and no command: wrap them in an executable of this name",
-    ),
-    Tool(
-        name="fsl-deface",
-        words=("fsl_deface", "{input}", "{output}"),
-        outputs=("output.nii.gz",),
-        removes="sets face and ears to zero by a registered mask; keeps brain and the back of the head",
-        licence="FSL: non-commercial use",
-        url="https://fsl.fmrib.ox.ac.uk/fsl/docs",
-        requires=("flirt",),
-        environment=("FSLDIR",),
-    ),
-    Tool(
-        name="mask-face",
-        words=("mask_face", "input", "-a", "-o", "output"),
-        outputs=("output.nii*", "output.img", "*/output.nii*", "*/output.img"),
-        removes="blurs and deforms the surface of face and ears; keeps what lies below the skin",
-        licence="see its site",
-        url="https://www.nitrc.org/projects/face_masking",
-        environment=("MASKFACE_HOME",),
-        input_name="input.img",
-    ),
-    Tool(
-        name="mri-deface",
-        words=(
-            "mri_deface",
-            "{input}",
-            "{FREESURFER_HOME}/average/talairach_mixed_with_skull.gca",
-            "{FREESURFER_HOME}/average/face.gca",
-            "{output}",
-        ),
-        outputs=("output.nii.gz",),
-        removes="sets what is likely to be face by an atlas to zero; keeps the brain",
-        licence="FreeSurfer software licence",
-        url="https://surfer.nmr.mgh.harvard.edu/fswiki/mri_deface",
-        environment=("FREESURFER_HOME",),
-    ),
-    Tool(
-        name="pydeface",
-        words=("pydeface", "{input}", "--outfile", "{output}", "--force"),
-        outputs=("output.nii.gz",),
-        removes="sets eyes, nose and mouth to zero by a registered mask; keeps ears and brain",
-        licence="MIT (FSL: non-commercial use)",
-        url="https://github.com/poldracklab/pydeface",
-        version=_distribution("pydeface"),
-        requires=("fsl", "flirt"),
-        environment=("FSLDIR",),
-    ),
-    Tool(
-        name="quickshear",
-        words=("quickshear", "{input}", "{brain}", "{output}"),
-        outputs=("output.nii.gz",),
-        removes="sets what lies before a plane along the brain to zero (water in CT); keeps forehead and brain",
-        licence="BSD-3-Clause",
-        url="https://github.com/nipy/quickshear",
-        version=_distribution("quickshear"),
-    ),
-    Tool(
-        name="mri-reface",
-        words=("run_mri_reface.sh", "{input}", "{folder}/result", "-imType", "{modality}"),
-        outputs=("result/*_deFaced.nii*", "result/*deface*.nii*"),
-        removes="replaces face and ears by an average; keeps brain and the back of the head",
-        licence="free for research, see its site",
-        url="https://www.nitrc.org/projects/mri_reface",
-        requires=("reg_aladin", "antsApplyTransforms"),
-        ct="CT",
-        mr="T1",
-        folders=("result",),
-        input_name="input.nii",
-    ),
-    Tool(
-        name="mideface",
-        words=("mideface", "--i", "{input}", "--o", "{output}"),
-        outputs=("output.nii.gz",),
-        removes="fills a thin layer of face and ears with noise or zero; keeps what lies below the skin",
-        licence="FreeSurfer software licence",
-        url="https://surfer.nmr.mgh.harvard.edu/fswiki/MiDeFace",
-        version=("mri_info", "--version"),
-        environment=("FREESURFER_HOME",),
-    ),
-    Tool(
-        name="cta-deface",
-        words=("python3", "{CTA_DEFACE_HOME}/run_CTA-DEFACE.py", "-i", "{folder}/in", "-o", "{folder}/result"),
-        outputs=("result/*_defaced.nii.gz", "result/*defaced*.nii*"),
-        removes="sets the skin of the face to the 10th percentile of the scan by an nnU-Net of CT; keeps the rest",
-        licence="none stated; weights apart",
-        url="https://github.com/CCI-Bonn/CTA-DEFACE",
-        requires=("nnUNetv2_predict",),
-        environment=("CTA_DEFACE_HOME",),
-        start_in="{CTA_DEFACE_HOME}",
-        mr="-",
-        folders=("in", "result"),
-        input_name="in/input_0000.nii.gz",
-    ),
-    Tool(
-        name="totalsegmentator-face",
-        words=("TotalSegmentator", "-i", "{input}", "-o", "{folder}/result", "--task", "{modality}"),
-        outputs=("result/face.nii.gz",),
-        removes="finds the face by an nnU-Net; the mask becomes air here; keeps the rest",
-        licence="Apache-2.0; the face task asks for a licence number of its own",
-        url="https://github.com/wasserth/TotalSegmentator",
-        version=_distribution("TotalSegmentator"),
-        ct="face",
-        mr="face_mr",
-        gives_mask=True,
-        folders=("result",),
-    ),
-    Tool(
-        name="caideface",
-        words=(
-            *("caideface", "run", "{folder}/in", "{folder}/result", "--modality", "{modality}", "--device", "cpu"),
-            *("--brainsfit", "{BRAINSFIT}", "--brainsresample", "{BRAINSRESAMPLE}"),
-        ),
-        outputs=("result/defaced/*.nii.gz",),
-        removes="sets the face to the background by a registered mask; keeps the brain with 14 mm around it",
-        licence="Apache-2.0; weights of HD-BET or TotalSegmentator apart",
-        url="https://pypi.org/project/caideface",
-        version=_distribution("caideface"),
-        requires=("hd-bet",),
-        environment=("BRAINSFIT", "BRAINSRESAMPLE"),
-        ct="ct",
-        mr="mri",
-        folders=("in", "result"),
-        input_name="in/input.nii.gz",
-    ),
-    Tool(
-        name="refacing-cgan",
-        words=("refacing-cgan", "{input}", "{output}"),
-        outputs=("output.nii.gz",),
-        removes="replaces the face by one that a conditional GAN draws; keeps the brain",
-        licence="see its repository",
-        url="https://gitlab.com/acit-lausanne/refacing-cgan",
-        ct="-",
-        note="its command is not published: wrap it in an executable of this name",
-    ),
-)
+TOOLS: tuple[Tool, ...] = _read_tools()
 """Every tool that is known by name, those of Sahlsten 2023 and Molchanova 2023 among them."""
 
 
