@@ -148,6 +148,16 @@ def _list_derivatives(root: Path, choice: Choice, ledger: Ledger) -> dict[str, P
 def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool) -> tuple[list[Candidate], list[str]]:
     """Find the images of a BIDS dataset, of its derivatives and of the trees that were declared to be conditions.
 
+    Parameters
+    ----------
+    root : Path
+    choice : Choice
+        Its conditions are further trees.
+    ledger : Ledger
+        Gets what is set aside.
+    allow_outside : bool
+        Whether links may lead out of the tree.
+
     Returns
     -------
     found : list of Candidate

@@ -209,6 +209,14 @@ def read_dicom_tree(
 ) -> tuple[list[Candidate], list[str], list[str]]:
     """Find the series of CT and MR images of a tree, and of the trees that were declared to be conditions.
 
+    Parameters
+    ----------
+    root, choice, ledger, allow_outside
+        As in `reid_audit.dataset.bids.read_bids`.
+    salt : bytes
+        See `pseudonym_of`.
+    progress : callable, optional
+
     Returns
     -------
     found : list of Candidate

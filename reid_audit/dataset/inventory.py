@@ -79,7 +79,7 @@ def read_cohort(
     allow_outside: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Cohort:
-    """Read a cohort from a manifest, a BIDS dataset or a tree of DICOM files; see `take_inventory`.
+    """Read a cohort from a manifest, a BIDS dataset or a tree of DICOM files; takes what `take_inventory` takes.
 
     Raises
     ------

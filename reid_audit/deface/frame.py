@@ -178,7 +178,15 @@ def head_coordinates(
 
 
 def box_of(frame: FaceFrame, volume: Volume, low_mm: Mapping[str, float], high_mm: Mapping[str, float]) -> Slices:
-    """Return the smallest box of voxels that holds a box of the head frame, given as x, y and z; may be empty."""
+    """Return the smallest box of voxels that holds a box of the head frame; may be empty.
+
+    Parameters
+    ----------
+    frame : FaceFrame
+    volume : Volume
+    low_mm, high_mm : mapping of str to float
+        Corners of the box in the head frame, by ``"x"``, ``"y"`` and ``"z"``.
+    """
     corners = np.array(
         [[x, y, z, 1.0] for x in (low_mm["x"], high_mm["x"]) for y in (low_mm["y"], high_mm["y"])
          for z in (low_mm["z"], high_mm["z"])]

@@ -29,6 +29,12 @@ def face_share(
     """Return how far a point of the head frame belongs to the face: 1 inside, fading to 0 over `edge_mm`.
 
     The face reaches from below the chin to above the brow, from cheek to cheek, and back to before the ears.
+
+    Parameters
+    ----------
+    x, y, z : (i, j, k) float32
+        Millimetres of the head frame; may be broadcast against each other.
+    edge_mm : float
     """
     share = np.ones(np.broadcast_shapes(x.shape, y.shape, z.shape), dtype=np.float32)
     for axis, at in (("x", x), ("y", y), ("z", z)):
@@ -53,7 +59,15 @@ def check_box(box: Slices, volume: Volume) -> Slices:
 
 
 def blend(volume: Volume, box: Slices, share: NDArray[np.float32], other: NDArray[np.float32]) -> Volume:
-    """Mix other intensities into a box of a volume by their share in [0, 1]; CT in whole HU, as it is stored."""
+    """Mix other intensities into a box of a volume by their share in [0, 1]; CT in whole HU, as it is stored.
+
+    Parameters
+    ----------
+    volume : Volume
+    box : tuple of three slice
+    share, other : (i, j, k) float32
+        Of the box: how much of the other intensity each voxel gets, and that intensity.
+    """
     part = volume.intensity[box]
     mixed = part + share * (other - part)
     intensity = volume.intensity.copy()

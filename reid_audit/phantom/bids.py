@@ -7,11 +7,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from reid_audit.phantom.cohort import SITES
-from reid_audit.phantom.person import draw_person
-from reid_audit.phantom.scan import make_phantom
-from reid_audit.phantom.tissue import LABELS
-from reid_audit.records import InputError, Modality
+from reid_audit.phantom.cohort import SITES, draw_visits, label_table
+from reid_audit.records import Modality
 
 BIDS_VERSION = "1.10.0"
 
@@ -90,32 +87,24 @@ def write_bids_cohort(
     """
     from reid_audit.volume import write_labels, write_volume
 
-    for name, value in (("subjects", subjects), ("visits", visits)):
-        if value < 1:
-            raise InputError(f"{name} must be at least 1; got {value}.")
+    options = {"modality": modality, "spacing_mm": spacing_mm, "pose_sd_deg": pose_sd_deg}
+    drawn = draw_visits(subjects, visits, seed=seed, progress=progress, **options)
     labels_dir = out_dir / "derivatives" / "labels"
     labels_dir.mkdir(parents=True, exist_ok=True)
     folder, suffix = ("ct", "ct") if modality is Modality.CT else ("anat", "T1w")
-    width = max(2, len(str(subjects)))
-    rows = []
-    for identity in range(1, subjects + 1):
-        person = draw_person(seed, identity)
-        label = f"sub-p{identity:0{width}d}"
-        rows.append((label, str(person.age_years), person.sex, SITES[identity % len(SITES)]))
-        for visit in range(1, visits + 1):
-            scan = make_phantom(
-                identity, visit, modality=modality, seed=seed, spacing_mm=spacing_mm, pose_sd_deg=pose_sd_deg
-            )
-            stem = f"{label}_ses-{visit}"
-            place, beside = (root / label / f"ses-{visit}" / folder for root in (out_dir, labels_dir))
-            place.mkdir(parents=True, exist_ok=True)
-            beside.mkdir(parents=True, exist_ok=True)
-            write_volume(scan.volume, place / f"{stem}_{suffix}.nii.gz")
-            _write_json(place / f"{stem}_{suffix}.json", _sidecar(modality))
-            write_labels(scan.labels, scan.volume.voxel_to_ras_mm, beside / f"{stem}_desc-tissues_dseg.nii.gz")
-            if progress is not None:
-                progress((identity - 1) * visits + visit, subjects * visits)
-    table = "".join("\t".join(row) + "\n" for row in [("participant_id", "age", "sex", "site"), *rows])
+    rows: dict[str, tuple[str, ...]] = {"participant_id": ("age", "sex", "site")}
+    for visit in drawn:
+        label, session, scan = f"sub-{visit.subject}", f"ses-{visit.number}", visit.scan
+        rows[label] = str(visit.age_years), visit.sex, visit.site
+        place, beside = (root / label / session / folder for root in (out_dir, labels_dir))
+        place.mkdir(parents=True, exist_ok=True)
+        beside.mkdir(parents=True, exist_ok=True)
+        image = place / f"{label}_{session}_{suffix}.nii.gz"
+        write_volume(scan.volume, image)
+        _write_json(image.with_name(f"{label}_{session}_{suffix}.json"), _sidecar(modality))
+        labels_path = beside / f"{label}_{session}_desc-tissues_dseg.nii.gz"
+        write_labels(scan.labels, scan.volume.voxel_to_ras_mm, labels_path)
+    table = "".join("\t".join((label, *row)) + "\n" for label, row in rows.items())
     (out_dir / "participants.tsv").write_text(table, encoding="utf-8")
     _write_json(out_dir / "participants.json", _PARTICIPANTS)
     (out_dir / "README.md").write_text(_README.format(visits=visits), encoding="utf-8")
@@ -123,8 +112,7 @@ def write_bids_cohort(
     if modality is Modality.CT:
         (out_dir / ".bidsignore").write_text("**/ct\n", encoding="utf-8")
     _write_json(labels_dir / "dataset_description.json", _describe("Tissues of the synthetic heads", "derivative"))
-    names = "".join(f"{value}\t{name}\n" for name, value in LABELS.items())
-    (labels_dir / "desc-tissues_dseg.tsv").write_text("index\tname\n" + names, encoding="utf-8")
+    (labels_dir / "desc-tissues_dseg.tsv").write_text(label_table(), encoding="utf-8")
     return out_dir
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from reid_audit.phantom.dicom import write_rt_set
 from reid_audit.phantom.person import draw_person
-from reid_audit.phantom.scan import make_phantom
+from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
 from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef
 
@@ -18,10 +20,59 @@ LABEL_NAMES = "labels.tsv"
 SITES = ("north", "south")
 
 
-def _check_counts(subjects: int, visits: int) -> None:
+@dataclass(frozen=True, slots=True)
+class DrawnScan:
+    """A scan of a synthetic person, and what a table of subjects says of the person."""
+
+    subject: str
+    number: int
+    scan: PhantomScan
+    sex: str
+    age_years: int
+    site: str
+
+
+def draw_visits(
+    subjects: int,
+    visits: int,
+    *,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> Iterator[DrawnScan]:
+    """Make the scans of synthetic people one after another; ``progress`` is told when the caller is done with each.
+
+    Parameters
+    ----------
+    subjects, visits : int
+        At least 1; else `InputError`.
+    seed : int
+    progress : callable, optional
+        Called as ``progress(done, total)``.
+    **options
+        As in `make_phantom`.
+    """
     for name, value in (("subjects", subjects), ("visits", visits)):
         if value < 1:
             raise InputError(f"{name} must be at least 1; got {value}.")
+    width = max(2, len(str(subjects)))
+
+    def draw() -> Iterator[DrawnScan]:
+        for identity in range(1, subjects + 1):
+            person = draw_person(seed, identity)
+            subject, site = f"p{identity:0{width}d}", SITES[identity % len(SITES)]
+            for number in range(1, visits + 1):
+                scan = make_phantom(identity, number, seed=seed, **options)
+                yield DrawnScan(subject, number, scan, person.sex, person.age_years, site)
+                if progress is not None:
+                    progress((identity - 1) * visits + number, subjects * visits)
+
+    return draw()
+
+
+def label_table() -> str:
+    """Return the names of `LABELS` as a table with the columns index and name, as BIDS has it."""
+    return "index\tname\n" + "".join(f"{value}\t{name}\n" for name, value in LABELS.items())
 
 
 def write_cohort(
@@ -68,36 +119,19 @@ def write_cohort(
     """
     from reid_audit.volume import write_labels, write_volume
 
-    _check_counts(subjects, visits)
+    options = {"couch": couch, "headrest": headrest, "spacing_mm": spacing_mm, "pose_sd_deg": pose_sd_deg}
+    drawn = draw_visits(subjects, visits, seed=seed, progress=progress, modality=modality, **options)
     (out_dir / "labels").mkdir(parents=True, exist_ok=True)
     suffix = "CT" if modality is Modality.CT else "T1w"
     rows: list[tuple[str, ...]] = []
-    total = subjects * visits
-    width = max(2, len(str(subjects)))
-    for identity in range(1, subjects + 1):
-        person = draw_person(seed, identity)
-        subject = f"p{identity:0{width}d}"
-        strata = (person.sex, str(person.age_years), SITES[identity % len(SITES)])
-        for visit in range(1, visits + 1):
-            scan = make_phantom(
-                identity,
-                visit,
-                modality=modality,
-                seed=seed,
-                couch=couch,
-                headrest=headrest,
-                spacing_mm=spacing_mm,
-                pose_sd_deg=pose_sd_deg,
-            )
-            stem = f"sub-{subject}_ses-{visit}"
-            name = f"{stem}_{suffix}.nii.gz"
-            write_volume(scan.volume, out_dir / name)
-            write_labels(scan.labels, scan.volume.voxel_to_ras_mm, out_dir / "labels" / f"{stem}_labels.nii.gz")
-            rows.append((subject, str(visit), ORIGINAL, name, str(modality), *strata))
-            if progress is not None:
-                progress(len(rows), total)
-    table = "".join(f"{value}\t{name}\n" for name, value in LABELS.items())
-    (out_dir / "labels" / LABEL_NAMES).write_text(f"index\tname\n{table}", encoding="utf-8")
+    for visit in drawn:
+        stem = f"sub-{visit.subject}_ses-{visit.number}"
+        name, scan = f"{stem}_{suffix}.nii.gz", visit.scan
+        write_volume(scan.volume, out_dir / name)
+        write_labels(scan.labels, scan.volume.voxel_to_ras_mm, out_dir / "labels" / f"{stem}_labels.nii.gz")
+        strata = (visit.sex, str(visit.age_years), visit.site)
+        rows.append((visit.subject, str(visit.number), ORIGINAL, name, str(modality), *strata))
+    (out_dir / "labels" / LABEL_NAMES).write_text(label_table(), encoding="utf-8")
     manifest = out_dir / "manifest.csv"
     with manifest.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
@@ -145,22 +179,16 @@ def write_rt_cohort(
     """
     from reid_audit.dataset import write_manifest
 
-    _check_counts(subjects, visits)
+    drawn = draw_visits(subjects, visits, seed=seed, progress=progress, spacing_mm=spacing_mm)
     out_dir.mkdir(parents=True, exist_ok=True)
-    width = max(2, len(str(subjects)))
     scans: list[ScanRef] = []
-    for identity in range(1, subjects + 1):
-        for visit in range(1, visits + 1):
-            scan = make_phantom(identity, visit, seed=seed, spacing_mm=spacing_mm)
-            subject, turn = f"p{identity:0{width}d}", len(scans)
-            position, order = ("HFS", "FFS", "HFP", "FFP")[turn % 4], (1, -1)[turn // 4 % 2]
-            folder = out_dir / f"sub-{subject}_ses-{visit}"
-            shift = (0.7, -1.1, 0.4)
-            made = write_rt_set(
-                scan, folder, position=position, slice_order=order, ptv=ptv, dose_shift_mm=shift, seed=seed
-            )
-            scans.append(ScanRef(subject, str(visit), ORIGINAL, made.ct, Modality.CT))
-            if progress is not None:
-                progress(len(scans), subjects * visits)
+    for visit in drawn:
+        turn = len(scans)
+        position, order = ("HFS", "FFS", "HFP", "FFP")[turn % 4], (1, -1)[turn // 4 % 2]
+        folder = out_dir / f"sub-{visit.subject}_ses-{visit.number}"
+        made = write_rt_set(
+            visit.scan, folder, position=position, slice_order=order, ptv=ptv, dose_shift_mm=(0.7, -1.1, 0.4), seed=seed
+        )
+        scans.append(ScanRef(visit.subject, str(visit.number), ORIGINAL, made.ct, Modality.CT))
     write_manifest(out_dir / "manifest.csv", scans)
     return out_dir / "manifest.csv"

@@ -73,7 +73,16 @@ def _along(p: Points, a: Any, b: Any) -> tuple[Array, Array]:
 
 
 def capsule(p: Points, a: Any, b: Any, radius_a: float, radius_b: float | None = None) -> Array:
-    """Distance to a rod with round ends from `a` to `b` whose radius changes from `radius_a` to `radius_b`."""
+    """Distance to a rod with round ends from `a` to `b` whose radius changes from `radius_a` to `radius_b`.
+
+    Parameters
+    ----------
+    p : three float32 arrays
+        Points in mm.
+    a, b : (3,) float
+    radius_a, radius_b : float
+        In mm; ``radius_b`` is ``radius_a`` by default.
+    """
     t, square = _along(p, a, b)
     end = radius_a if radius_b is None else radius_b
     rod: Array = np.sqrt(square) - (np.float32(radius_a) + np.float32(end - radius_a) * t)
@@ -91,7 +100,7 @@ def bump(p: Points, centre: Any, sigma: Any) -> Array:
 
 
 def ridge(p: Points, a: Any, b: Any, sigma: float) -> Array:
-    """Gaussian of height 1 about a segment."""
+    """Gaussian of height 1 about the segment from `a` to `b`, `sigma` in mm; see `capsule`."""
     hill: Array = np.exp(_along(p, a, b)[1] * np.float32(-0.5 / sigma**2))
     return hill
 

@@ -204,7 +204,17 @@ def draw_visit(
     pose_sd_deg: float,
     shift_sd_mm: float,
 ) -> Visit:
-    """Draw what (seed, identity, visit) changes; `spacing_mm` fixes isotropic voxels instead of drawing them."""
+    """Draw what (seed, identity, visit) changes.
+
+    Parameters
+    ----------
+    seed, identity, visit : int
+    modality : Modality
+    spacing_mm : float or None
+        Edge of isotropic voxels; None = drawn.
+    pose_sd_deg, shift_sd_mm : float
+        Spread of each angle and of each component of the shift.
+    """
     rng = np.random.default_rng((_VISIT_STREAM, seed, identity, visit))
     rotation = _clipped_normal(rng, 3) * pose_sd_deg
     shift = _clipped_normal(rng, 3) * shift_sd_mm

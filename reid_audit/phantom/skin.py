@@ -201,7 +201,16 @@ def _add_ear(d: Array, person: Person, anchors: Anchors, side: int, p: Points) -
 
 
 def skin_distance(person: Person, visit: Visit, anchors: Anchors, grid: Grid) -> Array:
-    """Distance to the skin at every voxel, (i, j, k) float32."""
+    """Distance to the skin at every voxel, (i, j, k) float32, negative inside.
+
+    Parameters
+    ----------
+    person : Person
+    visit : Visit
+    anchors : Anchors
+        Of this person and visit.
+    grid : Grid
+    """
     coarse = broad_distance(person, visit, grid.points(*grid.coarse_indices()))
     d = grid.refine(coarse)
     eye_r = person.eyeball_radius

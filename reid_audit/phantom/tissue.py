@@ -95,7 +95,19 @@ class _Painter:
 def paint_head(
     person: Person, anchors: Anchors, grid: Grid, skin: Array, contrast: Contrast, *, ethmoid: bool = False
 ) -> tuple[Array, NDArray[np.uint8]]:
-    """Return the noise-free image and the label map, both (i, j, k); `skin` is the distance to the skin."""
+    """Return the noise-free image and the label map, both (i, j, k).
+
+    Parameters
+    ----------
+    person : Person
+    anchors : Anchors
+    grid : Grid
+    skin : (i, j, k) float32
+        Distance to the skin in mm, negative inside.
+    contrast : Contrast
+    ethmoid : bool
+        Paint the cells of the ethmoid one by one.
+    """
     image = _flesh_by_depth(person, grid, skin, contrast)
     labels = (skin < 0).astype(np.uint8) * np.uint8(LABELS["skin"])
     painter = _Painter(grid, skin, image, labels)

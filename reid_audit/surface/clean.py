@@ -83,10 +83,19 @@ def _outer_zone(head: Mask, radius: int) -> Mask:
 
 
 def clean(lattice: Lattice, level: float, *, air: float, settings: SurfaceSettings, cut: bool) -> Cleaned:
-    """Leave one piece of tissue without cavities; ``cut`` takes couch and headrest off it.
+    """Leave one piece of tissue without cavities.
 
     Morphology runs at half resolution, an eighth of the work; the full-resolution tissue then decides where exactly the
     skin is, so that no surface of the head is moved. An empty ``solid`` means that nothing was above the level.
+
+    Parameters
+    ----------
+    lattice : Lattice
+    level, air : float
+        Intensities of skin and of air.
+    settings : SurfaceSettings
+    cut : bool
+        Take couch and headrest off.
     """
     # The first axis of a field is contiguous; masks have it last, where it is fast.
     tissue = (lattice.field > level).T

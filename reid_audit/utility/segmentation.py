@@ -125,7 +125,15 @@ def compare_masks(
 def compare_structures(
     before: Structure | None, after: Structure | None, *, spacing_mm: Spacing, tolerance_mm: float = TOLERANCE_MM
 ) -> Agreement:
-    """Compare two structures of one scan within the box that holds both. None = empty."""
+    """Compare two structures of one scan within the box that holds both.
+
+    Parameters
+    ----------
+    before, after : Structure or None
+        None = empty.
+    spacing_mm, tolerance_mm
+        As in `compare_masks`.
+    """
     there = [each for each in (before, after) if each is not None]
     if not there:
         return Agreement(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan, 0.0, 0.0)

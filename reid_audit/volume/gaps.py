@@ -31,7 +31,21 @@ def _count_missing(gaps_mm: NDArray[np.float64]) -> int:
 def check_gaps(positions_mm: NDArray[np.float64], normal: NDArray[np.float64], folder: str, *, even: bool) -> list[str]:
     """Refuse a stack with missing or repeated slices, or off a straight line; also an uneven one where `even` is asked.
 
-    Returns notes on small unevenness.
+    Parameters
+    ----------
+    positions_mm : (n, 3) float64
+        Of the slices, in their order along ``normal``.
+    normal : (3,) float64
+        Unit vector across the slices.
+    folder : str
+        What messages call the stack.
+    even : bool
+        Refuse uneven gaps, which `even_out` could mend.
+
+    Returns
+    -------
+    list of str
+        Notes on small unevenness.
     """
     gaps_mm = np.diff(positions_mm @ normal)
     gap_range = f"from {gaps_mm.min():.2f} to {gaps_mm.max():.2f} mm"

@@ -186,29 +186,31 @@ def verify(name: str) -> str:
 def check_file(record: ModelFile, path: Path, *, replace: str, recorded: bool = True) -> str:
     """Check any file against a record; see `verify`.
 
-    ``replace`` says what to do if it is not the right one; without ``recorded`` a recorded digest does not count.
+    Parameters
+    ----------
+    record : ModelFile
+    path : Path
+    replace : str
+        What to do if it is not the right one, for the message.
+    recorded : bool
+        Whether a recorded digest counts.
     """
     try:
         size_bytes = path.stat().st_size
     except OSError as error:
         raise WeightsError(f"{record.file_name} cannot be read: {error.strerror or type(error).__name__}") from error
-    name, replace = record.name, f"{replace} (published at {record.source})"
+
+    def wrong(what: str) -> WeightsError:
+        return WeightsError(f"{record.file_name} of {record.name} {what}: {replace} (published at {record.source})")
+
     if size_bytes == 0:
-        raise WeightsError(f"{record.file_name} of {name} is empty: {replace}")
+        raise wrong("is empty")
     if record.size_bytes is not None and size_bytes != record.size_bytes:
-        raise WeightsError(
-            f"{record.file_name} of {name} has {size_bytes} bytes instead of {record.size_bytes}: {replace}"
-        )
+        raise wrong(f"has {size_bytes} bytes instead of {record.size_bytes}")
     digest = sha256_of(path)
     if record.sha256 is not None and digest != record.sha256:
-        raise WeightsError(
-            f"{record.file_name} of {name} is not the pinned file (SHA-256 {digest} instead of "
-            f"{record.sha256}): {replace}"
-        )
+        raise wrong(f"is not the pinned file (SHA-256 {digest} instead of {record.sha256})")
     known = recorded_sha256(record) if recorded and record.sha256 is None else None
     if known is not None and digest != known:
-        raise WeightsError(
-            f"{record.file_name} of {name} is not the file that was recorded (SHA-256 {digest} instead of "
-            f"{known}): {replace}"
-        )
+        raise wrong(f"is not the file that was recorded (SHA-256 {digest} instead of {known})")
     return digest

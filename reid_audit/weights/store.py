@@ -155,7 +155,18 @@ def write_digest(record: ModelFile, sha256: str) -> None:
 
 
 def install(record: ModelFile, partial: Path, *, override: bool, mend: str) -> Path:
-    """Check a complete file beside its place, record its digest and give it its name. Removes it where it is wrong."""
+    """Check a complete file beside its place, record its digest and give it its name. Removes it where it is wrong.
+
+    Parameters
+    ----------
+    record : ModelFile
+    partial : Path
+        The complete file, in the folder of its place.
+    override : bool
+        Take a file whose digest differs from the recorded one.
+    mend : str
+        What to do where it is wrong, for the message.
+    """
     try:
         sha256 = local.check_file(record, partial, replace=mend, recorded=not override)
         final = local.home_path(record)
