@@ -69,7 +69,7 @@ def _stems_of(scan: ScanRef) -> list[str]:
     return list(dict.fromkeys(stems))
 
 
-def find_companions(place: Path) -> CompanionFiles:
+def find_companions(place: Path, *, option: str) -> CompanionFiles:
     """List what a folder, or a table, has for the scans of a cohort.
 
     Parameters
@@ -80,6 +80,8 @@ def find_companions(place: Path) -> CompanionFiles:
         or ``<subject>_<session>_<condition>`` (originals also ``<subject>_<session>``), each also in the form
         ``sub-<subject>_ses-<session>``; ``_labels``, ``_dseg``, ``_seg``, ``_mask``, ``_brain``, ``_dose``,
         ``_rtstruct`` or ``_rtdose`` may follow.
+    option : str
+        Of the command line that named the place, for the message.
 
     Raises
     ------
@@ -88,7 +90,7 @@ def find_companions(place: Path) -> CompanionFiles:
     """
     place = Path(place)
     if not place.exists():
-        raise InputError(f"{place.name}: there is no such folder or table of companion files")
+        raise InputError(f"{place.name}: there is no such folder or table; check {option}")
     table = place if place.is_file() else next((place / t for t in _TABLES if (place / t).is_file()), None)
     if table is not None:
         scans = read_manifest(table, allow_outside=True).scans

@@ -43,7 +43,7 @@ def find_companion(place: Path, scan: ScanRef, what: str) -> Path:
     """
     if place.is_file() and place.suffix.lower() not in (".csv", ".tsv"):
         return place
-    path = find_companions(place).of(scan, any_suffix=True)
+    path = find_companions(place, option="--labels and --brain-masks").of(scan, any_suffix=True)
     if path is None:
         raise InputError(
             f"{what} of {scan.key}: no file in {place.name} begins with sub-{scan.subject}_ses-{scan.session} or the "

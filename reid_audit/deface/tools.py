@@ -11,6 +11,7 @@ import shlex
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 from reid_audit.records import InputError, Modality
 
@@ -89,13 +90,15 @@ class Tool:
 def _read_tools() -> tuple[Tool, ...]:
     """Read the table of tools beside this file. ``"package NAME"`` asks the executable's own Python for a version."""
 
-    def words_of(value: list[str]) -> tuple[str, ...]:
+    def words_of(value: list[str]) -> Any:
         kind, _, package = value[0].partition(" ") if len(value) == 1 else ("", "", "")
         if kind == "package":
             return ("{python}", "-c", f"import importlib.metadata as m; print(m.version({package!r}))")
         return tuple(value)
 
-    rows = tomllib.loads(files(__package__).joinpath("tools.toml").read_text(encoding="utf-8"))["tool"]
+    rows: list[dict[str, Any]] = tomllib.loads(files(__package__).joinpath("tools.toml").read_text(encoding="utf-8"))[
+        "tool"
+    ]
     return tuple(Tool(**{k: words_of(v) if isinstance(v, list) else v for k, v in row.items()}) for row in rows)
 
 

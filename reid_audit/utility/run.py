@@ -206,8 +206,8 @@ def measure_utility(
     """
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
-    found_segmentations = None if segmentations is None else find_companions(segmentations)
-    found_doses = None if doses is None else find_companions(doses)
+    found_segmentations = None if segmentations is None else find_companions(segmentations, option="--segmentations")
+    found_doses = None if doses is None else find_companions(doses, option="--doses")
     tasks = _tasks_of(cohort, found_segmentations, found_doses)
     ready = [task for task in tasks.values() if isinstance(task, _Task)]
     for source, option, has in (

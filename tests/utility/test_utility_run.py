@@ -203,19 +203,19 @@ def test_companions_are_found_by_name_or_table(tmp_path: Path) -> None:
     other = replace(scan, condition="cut", path=tmp_path / "head_cut.nii.gz")
     for name in ("head.nii.gz", "head_cut_dseg.mgz", "readme.txt"):
         (tmp_path / name).touch()
-    found = find_companions(tmp_path)
+    found = find_companions(tmp_path, option="--doses")
     assert found.of(scan) == tmp_path / "head.nii.gz"
     assert found.of(other) == tmp_path / "head_cut_dseg.mgz"
     (tmp_path / "HEAD_seg.nii").touch()
     with pytest.raises(InputError, match="several files"):
-        find_companions(tmp_path).of(scan)
+        find_companions(tmp_path, option="--doses").of(scan)
     bids = tmp_path / "bids"
     (bids / "sub-07_ses-2").mkdir(parents=True)
-    assert find_companions(bids).of(scan) == bids / "sub-07_ses-2"
-    assert find_companions(bids).of(other) is None
+    assert find_companions(bids, option="--doses").of(scan) == bids / "sub-07_ses-2"
+    assert find_companions(bids, option="--doses").of(other) is None
     table = tmp_path / "segmentations.csv"
     table.write_text("subject,session,condition,path\n07,2,original,bids/a.nii\n07,2,cut,/elsewhere/b.nii\n")
-    assert find_companions(table).of(other) == Path("/elsewhere/b.nii")
+    assert find_companions(table, option="--doses").of(other) == Path("/elsewhere/b.nii")
 
 
 def test_folders_of_masks(tmp_path: Path) -> None:
