@@ -69,15 +69,8 @@ def write_demo_cohort(
         raise InputError(f"--subjects must be at least 2: a person is compared with others. Got {subjects} instead.")
     folder.mkdir(parents=True, exist_ok=True)
     visits = [(identity, visit, folder) for identity in range(subjects) for visit in (1, 2)]
-    count = 0
-
-    def note(scans: list[ScanRef]) -> None:
-        nonlocal count
-        count += 1
-        if progress is not None:
-            progress("heads", count, len(visits))
-
-    made = run_all(executor or SerialExecutor(), partial(_scan_person, modality=modality, seed=seed), visits, done=note)
+    scan_person = partial(_scan_person, modality=modality, seed=seed)
+    made = run_all(executor or SerialExecutor(), scan_person, visits, progress=progress, stage="heads")
     manifest = folder / "manifest.csv"
     write_manifest(manifest, [scan for scans in made for scan in scans])
     return manifest

@@ -5,7 +5,7 @@ partners, so that nothing about the picture of a defaced scan is chosen by what 
 scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
-from reid_audit.audit.acquire import Progress, acquire_faces, acquire_photographs
+from reid_audit.audit.acquire import acquire_faces, acquire_photographs
 from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
 from reid_audit.audit.audit import audit
 from reid_audit.audit.calibrate import Calibrated, calibrate
@@ -15,6 +15,7 @@ from reid_audit.audit.face_cache import FaceCache
 from reid_audit.audit.plan import RunPlan, plan_faces, plan_run
 from reid_audit.audit.scan import Knowledge, examine_scan, render_scan
 from reid_audit.audit.settings import Engines, Recogniser, Settings, fingerprints_of, start_engines
+from reid_audit.work import Progress
 
 __all__ = [
     "Calibrated",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -16,10 +16,7 @@ from reid_audit.audit.settings import Engines, encoders_of
 from reid_audit.dataset import Cohort
 from reid_audit.portrait import Partner
 from reid_audit.records import ORIGINAL, EngineError, Face, FaceRecord, Finding, InputError, ScanRef, Status
-from reid_audit.work import SerialExecutor, run_all
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many of it are done, and how many there are."""
+from reid_audit.work import Progress, SerialExecutor, run_all
 
 Records = dict[tuple[str, str], FaceRecord]
 """By the scan's key and the encoder's name."""
@@ -201,16 +198,8 @@ def acquire_photographs(
 
     No record keeps the file's name, which may be a person's.
     """
-    count = 0
-
-    def note(_: list[FaceRecord]) -> None:
-        nonlocal count
-        count += 1
-        if progress is not None:
-            progress("photographs", count, len(gallery))
-
     tasks = [(photo, engines) for photo in gallery]
-    by_photo = run_all(executor or SerialExecutor(), examine_photo, tasks, done=note)
+    by_photo = run_all(executor or SerialExecutor(), examine_photo, tasks, progress=progress, stage="photographs")
     return [record for of_encoder in zip(*by_photo, strict=True) for record in of_encoder]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reid_audit.accuracy import measure_crossings
 from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, choose_canaries
-from reid_audit.audit.acquire import Progress, acquire_faces, acquire_photographs
+from reid_audit.audit.acquire import acquire_faces, acquire_photographs
 from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
 from reid_audit.audit.calibrate import check_calibrations, require_control
 from reid_audit.audit.face_cache import FaceCache
@@ -28,7 +28,7 @@ from reid_audit.records import (
     Policy,
     ScanRef,
 )
-from reid_audit.work import Store
+from reid_audit.work import Progress, Store
 
 
 @contain_side_effects()

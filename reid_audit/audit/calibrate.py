@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from reid_audit.accuracy import assign_calibrations, calibrate_scores, check_fingerprint
-from reid_audit.audit.acquire import Progress, acquire_faces
+from reid_audit.audit.acquire import acquire_faces
 from reid_audit.audit.face_cache import FaceCache
 from reid_audit.audit.settings import Engines, Settings, fingerprints_of, start_engines
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, read_manifest, take_subjects
 from reid_audit.match import compare_faces
 from reid_audit.records import Calibration, FaceRecord, Group, InputError
-from reid_audit.work import Store
+from reid_audit.work import Progress, Store
 
 
 def require_control(cohort: Cohort, *, mend: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 
 from reid_audit.accuracy.choose import EncoderChoice, EncoderScore, choose_encoder, score_encoder
-from reid_audit.audit.acquire import Progress, acquire_faces
+from reid_audit.audit.acquire import acquire_faces
 from reid_audit.audit.calibrate import require_control
 from reid_audit.audit.settings import Recogniser, Settings, context_of, start_engines
 from reid_audit.audit.side_effects import contain_side_effects
@@ -18,6 +18,7 @@ from reid_audit.dataset import Cohort
 from reid_audit.face import make_encoder
 from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, Portrait
+from reid_audit.work import Progress
 
 TIMED_PORTRAITS = 5
 

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from reid_audit.audit.acquire import Progress
 from reid_audit.audit.settings import Settings, context_of
 from reid_audit.records import EngineError, FaceRecord, InputError, RenderError, write_private
 from reid_audit.render import save_png
-from reid_audit.work import SerialExecutor, run_all
+from reid_audit.work import Progress, SerialExecutor, run_all
 
 INDEX_FILE = "portraits.csv"
 

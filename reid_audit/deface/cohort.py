@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -42,10 +42,9 @@ from reid_audit.records import (
 )
 from reid_audit.volume import read_volume, write_volume
 from reid_audit.volume.stored import ending
+from reid_audit.work import Progress, run_all
 
 Maker = Defacer | FoundTool
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +127,22 @@ def _make(
     return ToolRun(status, reason, seconds, volume=defaced)
 
 
+def _version_of(maker: Maker) -> str:
+    return maker.version if isinstance(maker, FoundTool) else f"reid-audit {version_of('reid-audit')}"
+
+
+def _run_of(scan: ScanRef, maker: Maker, made: ToolRun) -> DefaceRun:
+    return DefaceRun(
+        name_of(maker), _version_of(maker), scan.subject, scan.session,
+        made.status, made.reason, made.seconds, made.peak_memory_mb,
+    )  # fmt: skip
+
+
+def _lost_run(scan: ScanRef, maker: Maker, *_: object) -> DefaceRun:
+    text = "its process was ended from outside, as a rule because memory ran out; give fewer --workers"
+    return _run_of(scan, maker, ToolRun(DefaceStatus.FAILED, text))
+
+
 def _private(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
@@ -137,18 +152,10 @@ def _deface_scan(
     scan: ScanRef, maker: Maker, target: Path, kept: Path, where: Companions, time_limit_s: float, max_brain_cut: float
 ) -> DefaceRun:
     """Make one defaced scan, unless it is there already. Whatever goes wrong with this scan is its status."""
-    name = name_of(maker)
-    version = maker.version if isinstance(maker, FoundTool) else f"reid-audit {version_of('reid-audit')}"
-
-    def run_of(made: ToolRun) -> DefaceRun:
-        return DefaceRun(
-            name, version, scan.subject, scan.session, made.status, made.reason, made.seconds, made.peak_memory_mb
-        )
-
     try:
         volume = read_volume(scan.path, modality=scan.modality)
         labels, brain, files = read_companions(scan, volume, where)
-        settings = f"{sorted((where.label_values or {}).items())}|{max_brain_cut:g}|{version}"
+        settings = f"{sorted((where.label_values or {}).items())}|{max_brain_cut:g}|{_version_of(maker)}"
         fingerprint = _fingerprint(scan, maker, [scan.path, *files], settings)
         before = _read_kept(kept)
         if before is not None and before.fingerprint == fingerprint and target.is_file():
@@ -162,12 +169,12 @@ def _deface_scan(
         if made.status is DefaceStatus.OK and made.volume is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_volume(made.volume, target)
-            run = run_of(made)
+            run = _run_of(scan, maker, made)
             write_private(kept, to_json(_Kept(fingerprint, run)))
     except (ReidAuditError, OSError, MemoryError) as error:
         text = str(error) if isinstance(error, ReidAuditError) else f"{type(error).__name__} while defacing"
-        return run_of(ToolRun(DefaceStatus.FAILED, text))
-    return run_of(made)
+        return _run_of(scan, maker, ToolRun(DefaceStatus.FAILED, text))
+    return _run_of(scan, maker, made)
 
 
 def _read_kept(path: Path) -> _Kept | None:
@@ -260,21 +267,10 @@ def deface_scans(
             target = folder / name / place.with_name(f"{place.name}.nii.gz")
             kept = _private(folder / ".defacing") / name / place.with_name(f"{place.name}.json")
             jobs.append((scan, maker, target, kept))
-    futures = {
-        executor.submit(_deface_scan, *job, companions, time_limit_s, max_brain_cut): k for k, job in enumerate(jobs)
-    }
-    runs: list[DefaceRun | None] = [None] * len(jobs)
-    try:
-        for done, future in enumerate(as_completed(futures), start=1):
-            runs[futures[future]] = future.result()
-            if progress is not None:
-                progress("defacing", done, len(jobs))
-    finally:
-        for future in futures:
-            future.cancel()
-    whole = tuple(run for run in runs if run is not None)
+    calls = [(*job, companions, time_limit_s, max_brain_cut) for job in jobs]
+    runs = run_all(executor, _deface_scan, calls, lost=_lost_run, progress=progress, stage="defacing")
     placed = [_place_original(scan, folder) for scan in (*originals, *others)]
-    for (scan, maker, target, _), run in zip(jobs, whole, strict=True):
+    for (scan, maker, target, _), run in zip(jobs, runs, strict=True):
         if run.status is DefaceStatus.OK:
             placed.append(ScanRef(scan.subject, scan.session, name_of(maker), target, scan.modality))
-    return tuple(placed), whole
+    return tuple(placed), tuple(runs)

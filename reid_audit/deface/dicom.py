@@ -11,7 +11,7 @@ Files are told apart by what their headers say, never by their names, and slices
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,8 +31,7 @@ from reid_audit.volume.air import AIR_HU
 from reid_audit.volume.dicom import Stack, find_stack
 from reid_audit.volume.header import read_dicom
 from reid_audit.volume.rt_structures import Roi, fill_rois, read_rois
-
-Progress = Callable[[str, int, int], None]
+from reid_audit.work import Progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)

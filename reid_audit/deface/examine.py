@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor
 
-from reid_audit.deface.cohort import Progress
 from reid_audit.deface.frame import find_face_frame
 from reid_audit.deface.quality import QUALITY_SURFACE, DefacingQuality, examine_defacing
 from reid_audit.records import ORIGINAL, ReidAuditError, ScanRef
 from reid_audit.surface import extract_skin
 from reid_audit.volume import read_volume
+from reid_audit.work import Progress, run_all
 
 
 def examine_scans(
@@ -39,15 +39,8 @@ def examine_scans(
     for scan in scans:
         if scan.condition != ORIGINAL and (scan.subject, scan.session) in originals:
             defaced.setdefault((scan.subject, scan.session), []).append(scan)
-    futures = [executor.submit(_examine, originals[key], defaced_scans) for key, defaced_scans in defaced.items()]
-    try:
-        for done, _ in enumerate(as_completed(futures), start=1):
-            if progress is not None:
-                progress("examining", done, len(futures))
-        results = [future.result() for future in futures]
-    finally:
-        for future in futures:
-            future.cancel()
+    calls = [(originals[key], defaced_scans) for key, defaced_scans in defaced.items()]
+    results = run_all(executor, _examine, calls, progress=progress, stage="examining")
     order = list(dict.fromkeys(scan.condition for scan in scans))
     examined = sorted((q for qualities, _ in results for q in qualities), key=lambda q: order.index(q.condition))
     return tuple(examined), tuple(note for _, notes in results for note in notes)

@@ -35,9 +35,8 @@ from reid_audit.utility.read import read_structures
 from reid_audit.utility.structures import StructureSet
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
 from reid_audit.volume import check_same_grid, read_volume, write_labels, write_volume
-from reid_audit.work import SerialExecutor, run_all
+from reid_audit.work import Progress, SerialExecutor, run_all
 
-Progress = Callable[[str, int, int], None]
 """Told what is being done, how many of it are done, and how many there are."""
 
 T = TypeVar("T")
@@ -221,17 +220,8 @@ def measure_utility(
             )
     if maps is not None:
         maps.mkdir(mode=0o700, parents=True, exist_ok=True)
-    done = 0
-
-    def note(_: CaseUtility) -> None:
-        nonlocal done
-        done += 1
-        if progress is not None:
-            progress("scans", done, len(ready))
-
-    measured = run_all(
-        executor or SerialExecutor(), _measure_task, [(task, settings, maps) for task in ready], done=note
-    )
+    calls = [(task, settings, maps) for task in ready]
+    measured = run_all(executor or SerialExecutor(), _measure_task, calls, progress=progress, stage="scans")
     by_key = {task.scan.key: case for task, case in zip(ready, measured, strict=True)}
     cases = tuple(task if isinstance(task, CaseUtility) else by_key[key] for key, task in tasks.items())
     return Utility(

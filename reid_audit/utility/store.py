@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -18,19 +16,12 @@ VALUES_FILE = "utility.csv"
 CASES_FILE = "utility_cases.csv"
 
 
-def _cell(value: Any) -> Any:
-    if value is None or value != value:
-        return ""
-    return f"{value:.9g}" if isinstance(value, float) else value
-
-
 def _table(kind: type, rows: Iterable[Any]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    names = [each.name for each in fields(kind)]
-    writer.writerow(names)
-    writer.writerows([[_cell(getattr(row, name)) for name in names] for row in rows])
-    return buffer.getvalue()
+    import pandas as pd
+
+    names = [field.name for field in fields(kind)]
+    table = pd.DataFrame([[getattr(row, name) for name in names] for row in rows], columns=names)
+    return str(table.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
 
 
 def write_utility(utility: Utility, folder: Path, *, overwrite: bool = False) -> Path:

@@ -17,9 +17,10 @@ from reid_audit.work.digests import digest_files, digest_of, digest_of_state
 from reid_audit.work.local import WorkerPlan, default_workers, free_memory_bytes, local_executor, plan_workers
 from reid_audit.work.packing import pack, unpack
 from reid_audit.work.store import Store, StoreInfo, default_folder
-from reid_audit.work.tasks import SerialExecutor, run_all
+from reid_audit.work.tasks import Progress, SerialExecutor, run_all
 
 __all__ = [
+    "Progress",
     "SerialExecutor",
     "Store",
     "StoreInfo",

@@ -9,6 +9,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from reid_audit.records import EngineError
 
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(stage, done, total)``."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -33,6 +36,8 @@ def run_all(
     *,
     done: Callable[[R], None] | None = None,
     lost: Callable[..., R] | None = None,
+    progress: Progress | None = None,
+    stage: str = "",
 ) -> list[R]:
     """Run one task per tuple of arguments and return the results in the order of the arguments.
 
@@ -43,9 +48,12 @@ def run_all(
         A function at the top of a module, so that it can be sent to another process.
     arguments : iterable of tuple
     done : callable, optional
-        Called in this process with each result as it arrives, in any order: for progress, and to keep it.
+        Called in this process with each result as it arrives, in any order.
     lost : callable, optional
         Gives the result of a task, from its arguments, whose process was ended from outside each time it was tried.
+    progress : callable, optional
+        Then called as ``progress(stage, results so far, tasks)``.
+    stage : str
 
     Raises
     ------
@@ -54,20 +62,26 @@ def run_all(
     Exception
         Whatever a task raised; the tasks that have not begun are cancelled.
     """
+    calls = list(arguments)
+    results: list[R] = []
+
+    def take(result: R) -> R:
+        results.append(result)
+        if done is not None:
+            done(result)
+        if progress is not None:
+            progress(stage, len(results), len(calls))
+        return result
+
     if isinstance(executor, SerialExecutor):  # one by one, so that each result is told before the next task begins
-        results = []
-        for each in arguments:
-            results.append(executor.submit(task, *each).result())
-            if done is not None:
-                done(results[-1])
-        return results
-    tasks = {executor.submit(task, *each): each for each in arguments}
+        return [take(executor.submit(task, *call).result()) for call in calls]
+    tasks = {executor.submit(task, *call): call for call in calls}
     by_future: dict[Future[R], R] = {}
     try:
         for future in as_completed(tasks):
             error = future.exception()
             if error is None:
-                by_future[future] = future.result()
+                by_future[future] = take(future.result())
             elif not _is_lost(error):
                 raise error
             elif lost is None:
@@ -76,9 +90,7 @@ def run_all(
                     "--workers and run the same command again: what was finished is in the store"
                 ) from error
             else:
-                by_future[future] = lost(*tasks[future])
-            if done is not None:
-                done(by_future[future])
+                by_future[future] = take(lost(*tasks[future]))
         return [by_future[future] for future in tasks]
     finally:
         for future in tasks:
