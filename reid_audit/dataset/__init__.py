@@ -1,4 +1,4 @@
-"""A table or tree of scans becomes a cohort: who was scanned, when, what defaced it, and which pairs that allows.
+"""Read a table or tree of scans as a cohort: subjects, sessions, defacers, and the pairs that they allow.
 
 `take_inventory` reads manifests, BIDS datasets and trees of DICOM files by their names and headers, and asks where they
 leave something open; `read_cohort` gives the cohort, or the questions as an error.

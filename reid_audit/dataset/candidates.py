@@ -1,4 +1,4 @@
-"""What a tree of scans turned out to hold, before it is decided which of it makes the cohort."""
+"""What a tree of scans holds, before it is chosen which of it makes the cohort."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From everything that was found to one scan per person, visit and condition. What cannot be decided is asked."""
+"""Choose one scan per subject, session and condition. What cannot be decided is asked."""
 
 from __future__ import annotations
 

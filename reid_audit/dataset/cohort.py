@@ -1,4 +1,4 @@
-"""What a cohort knows: its people, visits and defacers, and which pairs they allow and which are missing."""
+"""A cohort: its subjects, sessions and defacers, which pairs they allow and which are missing."""
 
 from __future__ import annotations
 

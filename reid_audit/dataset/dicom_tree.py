@@ -1,4 +1,4 @@
-"""A tree of DICOM files: which series there are, whose they are, and which of them are heads.
+"""A tree of DICOM files: its series, whose they are, and which of them are heads.
 
 Everything is told from headers, nothing from names. Series of CT and MR images become candidates; contours, dose, plans
 and registrations are known by their Modality and listed; scouts are known by their image type, orientations or number

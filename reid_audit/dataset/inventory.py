@@ -1,4 +1,4 @@
-"""What a folder or manifest holds, and the cohort that it amounts to. No pixel is opened."""
+"""List what a folder or manifest holds, and the cohort that it makes. No pixel is opened."""
 
 from __future__ import annotations
 

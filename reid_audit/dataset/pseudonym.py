@@ -1,4 +1,4 @@
-"""Names for the people of a DICOM tree, from which nobody without the salt gets back to a PatientID."""
+"""Pseudonyms for the subjects of a DICOM tree, irreversible without the salt."""
 
 from __future__ import annotations
 

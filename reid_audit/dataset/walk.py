@@ -1,4 +1,4 @@
-"""Every file of a folder tree once, whatever the tree looks like."""
+"""Walk a folder tree, each file once, whatever links it has."""
 
 from __future__ import annotations
 

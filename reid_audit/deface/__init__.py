@@ -1,4 +1,4 @@
-"""Defacers: small reference ones, so that an audit has something to judge, and everybody else's, run from here.
+"""Reference defacers, small ones of this package, and a runner for external tools.
 
 Words
 -----

@@ -1,4 +1,4 @@
-"""Many scans through many defacers: one file per scan and defacer, one record per run, continued where it stopped.
+"""Deface many scans with many defacers: one file per scan and defacer, one record per run; a stopped run continues.
 
 Words
 -----

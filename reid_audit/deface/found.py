@@ -1,4 +1,4 @@
-"""Other people's defacers on this machine: whether they are there, and which version."""
+"""External defacers on this machine: whether each is installed, and in which version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the face of a scan is, found from its skin alone: the average head is laid on it.
+"""Locate the face of a scan from its skin alone, by registering the average head to it.
 
 Words
 -----

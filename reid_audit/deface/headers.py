@@ -1,4 +1,4 @@
-"""What a defaced DICOM file says about itself: new UIDs, the claim that the face was removed, nothing private.
+"""Headers of defaced DICOM files: new UIDs, the claim that the face was removed, no private elements.
 
 Nothing else of a header is touched: to remove names and numbers is the task of a de-identifier, before or after.
 """

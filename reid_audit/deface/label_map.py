@@ -1,4 +1,4 @@
-"""The eye-plane cut on a volume with a label map: O'Sullivan-Steben 2025 for NIfTI and its like."""
+"""The eye-plane cut on a volume with a label map: O'Sullivan-Steben 2025 for NIfTI and other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Did a defacer take the face away? The quality control of Sahlsten 2023, by geometry and not by eye.
+"""Whether a defacer removed the face: the quality control of Sahlsten 2023, measured on surfaces.
 
 Words
 -----

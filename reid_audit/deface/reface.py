@@ -1,4 +1,4 @@
-"""Another face in place of one's own, laid on by its skin: a reference for mri_reface and its like."""
+"""Reference refacers: an average or a drawn synthetic face replaces the scan's own, as mri_reface does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The three reference defacers of the demo, all of them steered by a label map."""
+"""The three reference defacers of the demo, all of them for scans with a label map."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _face_box(
 
 @dataclass(frozen=True, slots=True)
 class FaceBlur:
-    """A light Gaussian blur of the face: a defacer that should be found wanting.
+    """A light Gaussian blur of the face: a weak defacer, which an audit must fail.
 
     Parameters
     ----------

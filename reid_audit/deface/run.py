@@ -1,4 +1,4 @@
-"""Other people's defacers are run here: started in a private folder, watched, and their output checked.
+"""Run an external defacer on one scan in a private folder, watch it, and check its output.
 
 A tool gets a copy of the scan under a neutral name, so that
 no label and no header of the scan reaches it or its log.

@@ -1,4 +1,4 @@
-"""What the defacers took on a dataset: written and read back."""
+"""Runs of defacers on a dataset (time, memory, status): written and read back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files of a folder make a radiotherapy study: told by their headers, never by their names."""
+"""Find the files of a radiotherapy study in a folder by their headers, never by their names."""
 
 from __future__ import annotations
 

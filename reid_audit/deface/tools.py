@@ -1,4 +1,4 @@
-"""Other people's defacers, as data: what is run, with which words, and where the output is then.
+"""External defacers as data: the command line of each, and where its output is.
 
 Nothing of these tools is part of this package: each is found on the machine or reported as missing. Their command lines
 are those of their documentation and of published uses; a tool that changed since can be run by `make_command_tool`.

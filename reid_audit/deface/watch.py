@@ -1,4 +1,4 @@
-"""A program that was started is watched: how long, how much memory, and that nothing of it is left behind."""
+"""Watch a running process: time, peak memory, and the end of all its children."""
 
 from __future__ import annotations
 

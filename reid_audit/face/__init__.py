@@ -1,4 +1,4 @@
-"""Portraits become faces: a detector finds the face, an embedder turns it into a unit vector.
+"""Turn portraits into faces: a detector finds the face, an embedder turns it into a unit vector.
 
 Words
 -----
@@ -10,7 +10,7 @@ identity
 stand-in
     A model file made for tests, whose vectors say nothing about people. An encoder that uses one says so.
 
-Portraits are RGB. That DeepFace wants BGR is a secret of this folder, and nothing outside it imports deepface or dlib.
+Portraits are RGB; DeepFace gets BGR in this folder alone, and nothing outside it imports deepface or dlib.
 """
 
 from __future__ import annotations

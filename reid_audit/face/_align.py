@@ -1,4 +1,4 @@
-"""Faces in a fixed place: a picture is turned, scaled and shifted until eyes and nose lie where networks expect them.
+"""Align a face: turn, scale and shift the picture until eyes and nose lie where networks expect them.
 
 Words
 -----

@@ -1,4 +1,4 @@
-"""DeepFace and onnxruntime, kept to themselves: importing them, and loading models for one CPU thread, offline.
+"""Import DeepFace and onnxruntime without side effects, and load models for one CPU thread, offline.
 
 DeepFace is imported late and with the process's warnings, environment and standard output restored afterwards. Its top
 module, which makes folders, is not imported at all; its downloaders are replaced by a look at the verified file while a

@@ -1,4 +1,4 @@
-"""The models that run on onnxruntime: which there are, and loading them from verified files.
+"""The models that run on onnxruntime, and loading them from verified files.
 
 A file may carry the right name and be another model. So every model is tried on an empty picture before it is used.
 """

@@ -1,4 +1,4 @@
-"""Any recogniser that its owner has as an ONNX graph, on a face laid onto the ArcFace template.
+"""A recogniser from the user's own ONNX file, on a face laid onto the ArcFace template.
 
 The graph takes one picture and gives one vector. How the picture is handed over is told by a small TOML file beside
 it, ``model.onnx.toml`` or ``model.toml``; without one, as ArcFace's makers do it. All keys with their defaults::

@@ -1,4 +1,4 @@
-"""What the three kinds of DICOM file that a phantom writes have in common: headers, pixels, the order of voxels."""
+"""What the DICOM files of a phantom have in common: headers, pixels, the order of voxels."""
 
 from __future__ import annotations
 

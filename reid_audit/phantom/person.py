@@ -1,4 +1,4 @@
-"""Who a synthetic person is, and what changes from one visit to the next.
+"""The traits of a synthetic person, and what changes from one visit to the next.
 
 Words
 -----

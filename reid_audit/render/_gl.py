@@ -1,4 +1,4 @@
-"""Whether OpenGL without a screen works here: asked before VTK, which crashes the process where it does not."""
+"""Test in a child process whether OpenGL works without a screen: VTK crashes the process where it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the camera stands, and where a point of the head falls in the picture."""
+"""The camera: where it stands, and where a point of the head falls in the picture."""
 
 from __future__ import annotations
 

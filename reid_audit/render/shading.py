@@ -1,4 +1,4 @@
-"""Light and shade, one formula for every engine.
+"""Shading: one formula for every engine.
 
 A vertex with unit normal n has the grey value ``255 * (albedo * (ambient + sum_k intensity_k * max(0, n . l_k))) **
 (1 / gamma)``, clipped to [0, 255]; the lights stand still with respect to the camera and cast no shadows. Inside a

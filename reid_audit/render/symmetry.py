@@ -1,4 +1,4 @@
-"""The plane about which a face is its own mirror image, and what spoils the symmetry."""
+"""The mirror plane of a face, and how far it is from symmetry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands before the face of a defaced scan and did not stand there before."""
+"""Matter before the face of a defaced scan that its original does not have."""
 
 from __future__ import annotations
 

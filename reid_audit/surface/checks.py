@@ -1,4 +1,4 @@
-"""What is wrong with a scan, seen from its skin: each finding has a stable code, a severity and a number.
+"""Findings about a scan from its skin: each has a stable code, a severity and a number.
 
 Lengths are measured downwards from the top of the head in the scanner's frame, with room for heads that are turned by
 up to 15 degrees. The bounds were set on synthetic heads and on public scans with whole and with cut faces; between the

@@ -1,4 +1,4 @@
-"""One piece of tissue, without what hangs on it and without cavities."""
+"""Reduce the tissue of a scan to one piece without attached objects and without cavities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grow, shrink and part sets of voxels."""
+"""Dilate, erode and label sets of voxels."""
 
 from __future__ import annotations
 

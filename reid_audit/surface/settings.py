@@ -1,4 +1,4 @@
-"""What a mesh depends on."""
+"""The settings of a mesh."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics by name: unit, direction and kind of each. One table, read by whoever averages, tests or prints."""
+"""The table of metrics: unit, direction and kind of each."""
 
 from __future__ import annotations
 

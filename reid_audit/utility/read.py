@@ -1,4 +1,4 @@
-"""A file or folder becomes the structures of a scan: label maps, folders of masks, RT structure sets."""
+"""Read the structures of a scan from label maps, folders of masks or RT structure sets."""
 
 from __future__ import annotations
 

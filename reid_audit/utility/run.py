@@ -1,4 +1,4 @@
-"""A whole cohort: every defaced scan against its original, a task each, and what comes of all of them."""
+"""Measure a cohort: every defaced scan against its original, one task each, then the summaries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases become rows: means with intervals by people, paired tests with correction, repeatability, defacers compared."""
+"""Summaries of cases: means with intervals by subject, corrected paired tests, repeatability, defacers compared."""
 
 from __future__ import annotations
 

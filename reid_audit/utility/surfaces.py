@@ -1,4 +1,4 @@
-"""The surface of a mask, twice: its outermost voxels, and the patches of area between its voxels.
+"""The surface of a mask in two forms: its outermost voxels, and the patches of area between its voxels.
 
 Words
 -----

@@ -1,4 +1,4 @@
-"""Risk against cost: the points of Molchanova 2023's trade-off plot, and which defacers no other one beats in both."""
+"""Risk against cost: the trade-off plot of Molchanova 2023 and its Pareto front."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scan on disk becomes a Volume: float32 in RAS+ mm, CT in HU, everything doubtful named in its notes.
+"""Read a scan into a Volume: float32 in RAS+ mm, CT in HU, everything doubtful named in its notes.
 
 Words
 -----

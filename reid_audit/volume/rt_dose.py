@@ -1,4 +1,4 @@
-"""Where the voxels of a DICOM RT dose lie: the only reader of its grid."""
+"""The grid of a DICOM RT dose; its only reader."""
 
 from __future__ import annotations
 

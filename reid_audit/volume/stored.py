@@ -1,4 +1,4 @@
-"""What a file held, still on its storage axes, and what is refused before anything else is asked."""
+"""What a file holds, still on its storage axes, and the checks that come before any other."""
 
 from __future__ import annotations
 

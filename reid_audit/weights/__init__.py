@@ -1,4 +1,4 @@
-"""Model files: which exist, where they lie, whether they are the ones they claim to be, and how they get there.
+"""Model files: which exist, where they lie, how they are verified, and how they are fetched.
 
 Words
 -----

@@ -1,4 +1,4 @@
-"""The weights home as its owner sees it: what is there, what is right, and putting files in.
+"""Model files in the weights home: list, verify and import them.
 
 See `reid_audit.weights` for the words.
 """

@@ -1,4 +1,4 @@
-"""Where the work runs and what it leaves behind. The only room that starts processes or knows Dask.
+"""Executors and the store. The only room that starts processes or knows Dask.
 
 Words
 -----

@@ -1,4 +1,4 @@
-"""Many machines: a Dask scheduler that somebody started, or one on this machine with its dashboard.
+"""Executors of a Dask cluster: a running scheduler, or one on this machine with its dashboard.
 
 Dask is not needed for anything else, so it is an extra: ``pip install reid-audit[cluster]``.
 """

@@ -1,4 +1,4 @@
-"""What a result depends on, as digests: values and files."""
+"""Digests of what a result depends on: values and files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes on this machine: as many as there are cores, and never more than fit into its memory."""
+"""A process pool on this machine: as many workers as there are cores, and no more than fit into its memory."""
 
 from __future__ import annotations
 

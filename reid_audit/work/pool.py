@@ -1,4 +1,4 @@
-"""Processes of which one may die: what it was doing is done once more, alone; the others never notice.
+"""A process pool that survives the death of a worker: the task that it ran is tried once more, alone.
 
 `concurrent.futures.ProcessPoolExecutor` gives up all its tasks where one process is ended from outside, and does not
 say which task it was: a scan on which a library crashes would end every run over its cohort.
