@@ -11,7 +11,7 @@ from reid_audit import InputError
 from reid_audit.records import prepare_folder, write_private
 
 
-@pytest.mark.parametrize("before", [None, "result.json", ".result.json.tmp"])
+@pytest.mark.parametrize("before", [None, "result.json"])
 def test_a_file_is_its_owners_whatever_lay_there(tmp_path: Path, before: str | None) -> None:
     if before is not None:
         (tmp_path / before).write_text("older and longer text")
@@ -21,6 +21,13 @@ def test_a_file_is_its_owners_whatever_lay_there(tmp_path: Path, before: str | N
     assert path.read_bytes() == b"one\r\ntwo\n"
     assert os.stat(path).st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "result.json").mkdir()  # no file can take its place
+    with pytest.raises(OSError, match=r"result\.json"):
+        write_private(tmp_path / "result.json", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_a_folder_is_made_once_and_a_result_in_it_is_not_lost(tmp_path: Path) -> None:

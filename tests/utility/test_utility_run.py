@@ -213,6 +213,10 @@ def test_companions_are_found_by_name_or_table(tmp_path: Path) -> None:
     (bids / "sub-07_ses-2").mkdir(parents=True)
     assert find_companions(bids, option="--doses").of(scan) == bids / "sub-07_ses-2"
     assert find_companions(bids, option="--doses").of(other) is None
+    (tmp_path / "07_2_desc-brain.nii").touch()
+    bare = replace(scan, path=tmp_path / "absent.nii")
+    assert find_companions(tmp_path, option="--labels").of(bare) is None  # "desc-brain" is no known ending
+    assert find_companions(tmp_path, option="--labels").of(bare, any_suffix=True) == tmp_path / "07_2_desc-brain.nii"
     table = tmp_path / "segmentations.csv"
     table.write_text("subject,session,condition,path\n07,2,original,bids/a.nii\n07,2,cut,/elsewhere/b.nii\n")
     assert find_companions(table, option="--doses").of(other) == Path("/elsewhere/b.nii")

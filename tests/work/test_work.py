@@ -29,6 +29,12 @@ def test_nothing_to_do() -> None:
     assert run_all(SerialExecutor(), _square, []) == []
 
 
+def test_progress_counts_the_results_of_a_stage() -> None:
+    told: list[tuple[str, int, int]] = []
+    run_all(SerialExecutor(), _square, [(3,), (1,)], stage="squares", progress=lambda *counts: told.append(counts))
+    assert told == [("squares", 1, 2), ("squares", 2, 2)]
+
+
 def test_an_error_reaches_the_caller() -> None:
     with pytest.raises(ValueError, match="negative"):
         run_all(SerialExecutor(), _square, [(1,), (-1,)])
