@@ -17,22 +17,19 @@ position
 
 from reid_audit.utility.case import measure_scan
 from reid_audit.utility.change import (
-    ChangeComponent,
     ChangeKind,
-    ChangeMap,
     Place,
     find_change,
-    map_difference,
     summarize_tissues,
 )
-from reid_audit.utility.compare import DefacerComparison, compare_defacers
+from reid_audit.utility.compare import compare_defacers
 from reid_audit.utility.contours import read_rtstruct
-from reid_audit.utility.dose import Dose, DoseStatistics, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
-from reid_audit.utility.matrix import MatrixCell, TrainTestMatrix, cross_conditions, read_model_scores
-from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
-from reid_audit.utility.metrics import METRICS, Metric, metric_of
+from reid_audit.utility.dose import Dose, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
+from reid_audit.utility.matrix import TrainTestMatrix, cross_conditions, read_model_scores
+from reid_audit.utility.measures import CaseUtility, Measure, Position, UtilitySettings
+from reid_audit.utility.metrics import Metric, metric_of
 from reid_audit.utility.near_face import distance_to_face_mm
-from reid_audit.utility.places import PlaceSummary, count_targets, is_target, summarize_places
+from reid_audit.utility.places import count_targets
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.run import Utility, measure_utility
 from reid_audit.utility.segmentation import Agreement, compare_masks, compare_structures
@@ -44,22 +41,14 @@ from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 from reid_audit.volume.names import read_label_names
 
 __all__ = [
-    "METRICS",
     "UTILITY_FILE",
     "Agreement",
     "CaseUtility",
-    "ChangeComponent",
     "ChangeKind",
-    "ChangeMap",
-    "DefacerComparison",
     "Dose",
-    "DoseStatistics",
-    "MatrixCell",
     "Measure",
     "Metric",
     "Place",
-    "PlaceSummary",
-    "Placement",
     "Position",
     "Structure",
     "StructureSet",
@@ -76,8 +65,6 @@ __all__ = [
     "dose_at_volume",
     "dvh",
     "find_change",
-    "is_target",
-    "map_difference",
     "measure_dose",
     "measure_scan",
     "measure_utility",
@@ -93,7 +80,6 @@ __all__ = [
     "sample_dose",
     "structures_from_labels",
     "summarize_cases",
-    "summarize_places",
     "summarize_tissues",
     "summarize_volumes",
     "trade_offs",
