@@ -121,7 +121,7 @@ def _draw_attackers(
         f"{name}. " + "; ".join(f"{row.condition}, {row.who}: {percent(measure(row).value)}" for row in rows),
         tuple(partial(draw, condition=condition) for condition in conditions),
         columns=min(len(conditions), _MOST_COLUMNS),
-        height_inches=1.3 + (0.16 + 0.12 * len(series)) * len(lines),
+        height_inches=1.3 + (0.16 + 0.09 * len(series)) * len(lines),
         share=True,
         folded=folded,
     )
