@@ -12,8 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reid_audit.attack import BASELINE
-from reid_audit.stats.residuals import Floats, percentiles, residuals
+from reid_audit.stats.residuals import Floats, alike, percentiles, residuals
 
+_MOST = 0.8
+"""Share of people whose sex must be known for comparisons within one's own sex."""
 CANARY = "canary"
 """What the name of a condition begins with that is a weak defacing made to test the attackers."""
 
@@ -29,7 +31,7 @@ class Panel:
     there : (v, n) bool
         The table has rows of that defaced scan, with or without a distance.
     group : (n,) int, optional
-        A group per person (sex) within which people are compared.
+        A group per person (sex) within which people are compared; -1 where it is not known.
     """
 
     encoder: str
@@ -44,6 +46,11 @@ class Panel:
     def is_canary(self) -> bool:
         """Whether the condition is a test of the attacker."""
         return self.condition.startswith(CANARY)
+
+    @cached_property
+    def made(self) -> NDArray[np.intp]:
+        """Positions of the people with a scan here: of canaries often a sample."""
+        return np.flatnonzero(self.there.any(axis=0))
 
     @cached_property
     def seen(self) -> NDArray[np.bool_]:
@@ -92,8 +99,25 @@ class Panel:
         """(n, n): the non-mated pairs that mates are compared with, within a group where there are groups."""
         rivals: NDArray[np.bool_] = np.asarray(~np.eye(len(self.subjects), dtype=bool))
         if self.group is not None:
-            rivals &= self.group[:, None] == self.group[None, :]
+            rivals &= alike(self.group) != 0
         return rivals
+
+    @cached_property
+    def beside(self) -> Floats:
+        """(v, n): share of other people's originals farther than the very original of a scan; 0 without a vector.
+
+        NaN where the scan was not made or not compared with anybody else's originals.
+        """
+        n = len(self.subjects)
+        share = np.full(self.there.shape, np.nan)
+        for a in range(len(share)):
+            rivals = [self.distance[p, q] for p, q in self.pairs if p == a]
+            if rivals:
+                off = np.where(np.eye(n, dtype=bool), np.inf, np.nan_to_num(np.min(rivals, axis=0), nan=np.inf))
+                known = np.isfinite(off).sum(axis=1)
+                farther = (np.isfinite(off) & (off > self.same_scan[a][:, None])).sum(axis=1)
+                share[a] = np.where(known > 0, farther / np.maximum(known, 1), 0.0)
+        return np.where(self.there, share, np.nan)
 
     def among_nearest(self, share: float) -> NDArray[np.bool_]:
         """(b, n): the mate lies among the nearest ``share`` of all non-mated residuals of its block."""
@@ -118,28 +142,74 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class Originals:
-    """Comparisons of originals with one encoder: mated per visit pair (p, n), non-mated with their people."""
+    """Comparisons of originals with one encoder, as one attacker sees them.
+
+    Attributes
+    ----------
+    mated : (v, v, n) float64
+        [a, b, i]: visit a of person i to visit b. NaN = none.
+    non_mated : (k,) float64
+        With or without people's names. NaN = one of the two scans has no vector.
+    between : (n, n) float64
+        The same where people have names, symmetric; NaN = none, and on the diagonal.
+    scans, unseen : int
+        Scans of originals in the table, and those without any distance.
+    """
 
     encoder: str
     subjects: tuple[str, ...]
     mated: Floats
     non_mated: Floats
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
+    between: Floats
+    scans: int
+    unseen: int
 
     @cached_property
     def typical_mated(self) -> float:
         """Median distance of two visits of one person; NaN without."""
         return float(np.nanmedian(self.mated)) if np.isfinite(self.mated).any() else float("nan")
 
+    @cached_property
+    def percentile(self) -> Floats:
+        """(b, n) mate percentiles of pairs of visits among the person's non-mated comparisons; NaN where unknown."""
+        n = len(self.subjects)
+        every = self.mated.reshape(-1, n)
+        blocks = np.repeat(self.between[None], len(every), axis=0)
+        blocks[:, np.arange(n), np.arange(n)] = every
+        known = np.isfinite(every).any(axis=1)
+        return np.diagonal(percentiles(blocks[known]), axis1=1, axis2=2)
+
 
 @dataclass(frozen=True, eq=False)
 class Panels:
-    """All that the rules read. ``strata``: columns such as sex or site, indexed by subject."""
+    """All that the rules read.
+
+    Attributes
+    ----------
+    originals : dict of str to Originals
+        By encoder, as the attacker sees them that treats originals as they are.
+    strata : pandas.DataFrame
+        Columns such as sex or site, indexed by subject.
+    own : dict of (str, str) to Originals
+        By encoder and attacker, of attackers with distances of their own.
+    """
 
     panels: tuple[Panel, ...]
     originals: dict[str, Originals]
     strata: pd.DataFrame = field(default_factory=pd.DataFrame)
+    own: dict[tuple[str, str], Originals] = field(default_factory=dict)
+
+    def originals_of(self, panel: Panel) -> Originals:
+        """Return the comparisons of originals whose distances those of ``panel`` may be compared with."""
+        return self.own.get((panel.encoder, panel.attack), self.originals[panel.encoder])
+
+    def mated_distance(self, panel: Panel, share: float) -> float:
+        """Return within which distance this share of the visits of one person lie; without visits, of canary scans."""
+        mated = self.originals_of(panel).mated
+        canaries = [c.same_scan for c in self.canaries(panel) if np.isfinite(c.same_scan).any()]
+        if np.isfinite(mated).any():
+            return float(np.nanquantile(mated, share))
+        return min((float(np.nanquantile(same, share)) for same in canaries), default=float("nan"))
 
     def canaries(self, panel: Panel) -> list[Panel]:
         """Return the panels that test the attacker and encoder of ``panel``."""
@@ -172,7 +242,10 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels
     strata : pandas.DataFrame, optional
         Indexed by subject. With a column ``sex`` people are compared within their own sex.
     """
-    table = frame.assign(encoder=frame.get("encoder", ""))
+    table = frame.assign(encoder=frame["encoder"]) if "encoder" in frame else frame.assign(encoder="")
+    named = table["probe_subject"].notna() & table["reference_subject"].notna()
+    nameless = table[~named & (table["group"] == "different").to_numpy()]
+    table = table[named.to_numpy()]
     whose = {side: table[f"{side}_subject"].astype("category") for side in ("probe", "reference")}
     when = {side: table[f"{side}_session"].astype("category") for side in ("probe", "reference")}
     names = {str(c) for column in whose.values() for c in column.cat.remove_unused_categories().cat.categories}
@@ -191,14 +264,21 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels
     v, n = int(number.max(initial=0)) + 1, len(subjects)
     i, j = ends["probe"][0], ends["reference"][0]
     a, b = number[ends["probe"]], number[ends["reference"]]
-    known = pd.DataFrame(index=subjects) if strata is None else strata.reindex(subjects)
-    sex = known.get("sex")
-    group = pd.factorize(sex)[0] if sex is not None and sex.notna().all() and sex.nunique() > 1 else None
+    known = _by_subject(strata, subjects)
+    group = _group_by_sex(known)
     table = table.assign(i=i, a=a, j=j, b=b)
     panels, originals = [], {}
+    own: dict[tuple[str, str], Originals] = {}
     for encoder, rows in table.groupby("encoder", observed=True, sort=False):
         is_original = rows["group"].isin(["same", "different"])
-        originals[str(encoder)] = _originals(str(encoder), subjects, rows[is_original])
+        more = nameless.loc[(nameless["encoder"] == encoder).to_numpy(), "distance"].to_numpy(dtype=np.float64)
+        parts = {
+            str(attack): _originals(str(encoder), subjects, part, v, more)
+            for attack, part in rows[is_original].groupby("attack", observed=True, sort=False)
+        }
+        nothing = _originals(str(encoder), subjects, rows[:0], v, more)
+        originals[str(encoder)] = parts.get(BASELINE.name, next(iter(parts.values()), nothing))
+        own |= {(str(encoder), attack): part for attack, part in parts.items()}
         attacked = rows[rows["group"].isin(["defaced_same", "defaced_different", "defaced_same_scan"])]
         for (condition, attack), part in attacked.groupby(["condition", "attack"], observed=True, sort=False):
             distance, there = np.full((v, v, n, n), np.nan), np.zeros((v, n), dtype=bool)
@@ -206,23 +286,39 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels
             distance[where] = part["distance"].to_numpy()
             there[where[0], where[2]] = True
             panels.append(Panel(str(encoder), str(condition), str(attack), subjects, distance, there, group))
-    return Panels(tuple(panels), originals, known)
+    return Panels(tuple(panels), originals, known, own)
 
 
-def _originals(encoder: str, subjects: tuple[str, ...], rows: pd.DataFrame) -> Originals:
-    if rows["attack"].nunique() > 1:  # the control of the attacker that treats originals as they are
-        there = set(rows["attack"])
-        rows = rows[rows["attack"] == (BASELINE.name if BASELINE.name in there else rows["attack"].iloc[0])]
+def _by_subject(strata: pd.DataFrame | None, subjects: tuple[str, ...]) -> pd.DataFrame:
+    """Return what is known of the subjects, with missing values where nothing or an empty text is given."""
+    if strata is None:
+        return pd.DataFrame(index=list(subjects))
+    known = strata.set_axis(strata.index.astype(str)).reindex(list(subjects))
+    return known.mask(known.isin(["", "nan"]))
+
+
+def _group_by_sex(strata: pd.DataFrame) -> NDArray[np.intp] | None:
+    """Return a number per sex, -1 where it is not known; None where there is one sex or most are not known."""
+    for column in strata:
+        values = strata[column]
+        if str(column).lower() in ("sex", "gender") and values.nunique() > 1 and values.notna().mean() > _MOST:
+            return np.asarray(pd.factorize(values.astype(object))[0], dtype=np.intp)
+    return None
+
+
+def _originals(encoder: str, subjects: tuple[str, ...], rows: pd.DataFrame, v: int, more: Floats) -> Originals:
+    n = len(subjects)
     same, other = rows[rows["group"] == "same"], rows[rows["group"] == "different"]
-    visits = int(max(same["a"].max(), same["b"].max())) + 1 if len(same) else 1
-    mated = np.full((visits, visits, len(subjects)), np.nan)
+    mated, between = np.full((v, v, n), np.nan), np.full((n, n), np.nan)
     mated[same["a"], same["b"], same["i"]] = same["distance"]
-    rows_with = mated.reshape(-1, len(subjects))
-    return Originals(
-        encoder,
-        subjects,
-        rows_with[np.isfinite(rows_with).any(axis=1)],
-        other["distance"].to_numpy(dtype=np.float64),
-        other["i"].to_numpy(dtype=np.intp),
-        other["j"].to_numpy(dtype=np.intp),
-    )
+    for first, second in (("i", "j"), ("j", "i")):
+        between[other[first], other[second]] = other["distance"]
+    np.fill_diagonal(between, np.nan)
+    there, seen = np.zeros((v, n), dtype=bool), np.zeros((v, n), dtype=bool)
+    for visit, who in (("a", "i"), ("b", "j")):
+        there[rows[visit], rows[who]] = True
+        judged = rows[rows["distance"].notna()]
+        seen[judged[visit], judged[who]] = True
+    distances = np.concatenate([other["distance"].to_numpy(dtype=np.float64), more])
+    scans = int(there.sum())
+    return Originals(encoder, subjects, mated, distances, between, scans, scans - int(seen.sum()))

@@ -67,24 +67,28 @@ class Policy:
     Attributes
     ----------
     max_match_rate : float
-        Mated comparisons that match, beyond the non-mated ones of the same scans, by the one-sided upper bound. Match
-        means an FMR of 1 % on originals; 10 % where these make fewer than 300 non-mated comparisons.
+        Mated comparisons that match at ``threshold``, beyond what non-mated ones of the same scans explain, by the
+        one-sided upper bound. Where other people match in more than 5 %, the threshold is tightened until 5 % do.
     max_linkability : float
         Probability that a mated comparison is nearer than a non-mated one of the same search (AUC), by the one-sided
         upper bound.
     max_rank1_over_chance : float
         Searches whose mate would be first among 100 people, above chance, by the one-sided upper bound.
+    min_control_tmr : float
+        Originals that must match at ``threshold`` or at FMR 10 %, whichever is looser, by the one-sided upper bound.
     min_control_auc : float
-        Linkability that an attacker must reach on a canary, by its one-sided lower bound.
+        Linkability that an attacker must reach on a canary, and on originals, by its one-sided lower bound.
     min_subjects : int
         Subjects with a defaced scan that an attacker saw who links canaries.
+    max_original_fta : float
+        Original scans without a vector.
     max_defaced_fta : float
         Defaced scans that a required attacker, the baseline aside, may get no vector from.
     required_attacks : tuple of str
         The attackers that bind: without each of these nothing passes. What other attackers find can turn a PASS into a
         REVIEW and no more.
     threshold : str
-        Operating point of the match rates that the report shows.
+        Operating point of the match rates.
     confidence : float
         Confidence of each one-sided bound.
     """
@@ -92,8 +96,10 @@ class Policy:
     max_match_rate: float = 0.10
     max_linkability: float = 0.60
     max_rank1_over_chance: float = 0.10
+    min_control_tmr: float = 0.80
     min_control_auc: float = 0.80
     min_subjects: int = 30
+    max_original_fta: float = 0.10
     max_defaced_fta: float = 0.10
     required_attacks: tuple[str, ...] = ("naive", "registered")
     threshold: str = "youden"

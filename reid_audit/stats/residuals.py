@@ -38,6 +38,12 @@ class Bounded(NamedTuple):
     subjects: int
 
 
+def alike(group: NDArray[np.intp]) -> NDArray[np.int8]:
+    """(n, n): 1 where two people are of one group, 0 where they are not, -1 where one of them is of none (-1)."""
+    known = (group[:, None] >= 0) & (group[None, :] >= 0)
+    return np.where(known, group[:, None] == group[None, :], -1).astype(np.int8)
+
+
 def residuals(blocks: Floats, group: NDArray[np.intp] | None = None) -> Floats:
     """Take out of each block what rows, columns and (``group``) likeness of groups explain.
 
@@ -45,33 +51,44 @@ def residuals(blocks: Floats, group: NDArray[np.intp] | None = None) -> Floats:
     ----------
     blocks : (b, n, n) float
     group : (n,) int, optional
-        A group per person, e.g. sex. Pairs of one group are then compared with pairs of one group.
+        A group per person, e.g. sex; -1 = not known. Pairs of one group are then compared with pairs of one group.
 
     Returns
     -------
     (b, n, n) float64
-        Effects are fitted on non-mated entries alone; the diagonal is scaled to their spread, since fitted entries
-        scatter less than others. NaN stays NaN; blocks with fewer than three people are all NaN.
+        Effects are fitted on non-mated entries alone, where a row or column has at least six of them; the diagonal is
+        scaled to their spread, since fitted entries scatter less than others. NaN stays NaN; blocks with fewer than
+        three people are all NaN.
     """
     n = blocks.shape[1]
     if n < 3:
         return np.full(blocks.shape, np.nan)
     diagonal = np.eye(n, dtype=bool)
     known = np.isfinite(blocks) & ~diagonal
-    rest = np.where(np.isfinite(blocks), blocks, 0.0)
-    alike = None if group is None else group[:, None] == group[None, :]
+    rest = _take_out_means(np.where(np.isfinite(blocks), blocks, 0.0), known)
+    fitted = np.full(n, n)
+    groups: list[NDArray[np.bool_]] = [] if group is None else list(group == np.unique(group)[:, None])
+    for member in groups:
+        # Rows of one group against columns of one group: an original that is near to women alone is so for all women.
+        if member.sum() > _LEAST:
+            fitted[member] = member.sum()
+        for columns in (member, ~member):
+            rest = _take_out_means(rest, known & member[:, None] & columns[None, :])
+    rest = np.where(diagonal, rest / np.sqrt(fitted / (fitted - 2)), rest)
+    return np.where(np.isfinite(blocks), rest, np.nan)
+
+
+def _take_out_means(rest: Floats, inside: NDArray[np.bool_]) -> Floats:
+    """Subtract row and column means of the entries ``inside`` from them, and from the diagonal between them."""
+    reach = inside | (
+        np.eye(rest.shape[1], dtype=bool) & inside.any(axis=2, keepdims=True) & inside.any(axis=1, keepdims=True)
+    )
     for _ in range(4):
         for axis in (2, 1):
-            count = known.sum(axis=axis, keepdims=True)
-            mean = np.where(known, rest, 0.0).sum(axis=axis, keepdims=True) / np.maximum(count, 1)
-            rest = rest - np.where(count >= _LEAST, mean, 0.0)
-        if alike is not None:
-            for part in (alike, ~alike):
-                inside = known & part
-                shift = np.where(inside, rest, 0.0).sum(axis=(1, 2)) / np.maximum(inside.sum(axis=(1, 2)), 1)
-                rest = rest - shift[:, None, None] * part
-    rest = np.where(diagonal, rest / math.sqrt(n / (n - 2)), rest)
-    return np.where(np.isfinite(blocks), rest, np.nan)
+            count = inside.sum(axis=axis, keepdims=True)
+            mean = np.where(inside, rest, 0.0).sum(axis=axis, keepdims=True) / np.maximum(count, 1)
+            rest = rest - np.where(reach & (count >= _LEAST), mean, 0.0)
+    return rest
 
 
 def percentiles(residual: Floats) -> Floats:
@@ -140,22 +157,57 @@ def share_of_subjects(hits: NDArray[np.bool_], *, confidence: float) -> Bounded:
     hits : (b, n) bool
         ``b`` trials of each of ``n`` people.
     """
-    from scipy.stats import beta
-
     b, n = hits.shape
     if not b * n:
         return Bounded(math.nan, math.nan, math.nan, n)
     p = float(hits.mean())
-    together = 0.0
-    if b > 1 and 0 < p < 1:
-        total = hits.sum(axis=0)
-        both = float((total * (total - 1)).sum()) / (n * b * (b - 1))
-        together = min(max((both - p * p) / (p * (1 - p)), 0.0), 1.0)
-    trials = b * n / (1 + (b - 1) * together)
-    successes = p * trials
-    low = 0.0 if p == 0 else float(beta.ppf(1 - confidence, successes, trials - successes + 1))
-    high = 1.0 if p == 1 else float(beta.ppf(confidence, successes + 1, trials - successes))
-    return Bounded(p, low, high, n)
+    return Bounded(p, *_clopper_pearson(p, b * n / design_effect(hits), confidence), n)
+
+
+def excess(hits: NDArray[np.bool_], chance: Floats, *, confidence: float) -> Bounded:
+    """Share of comparisons that hit beyond what their own row and column of non-mated comparisons explain.
+
+    Parameters
+    ----------
+    hits : (b, n) bool
+    chance : (b, n) float
+        Probability of each hit if nothing links, from non-mated comparisons of the same two scans.
+
+    Returns
+    -------
+    Bounded
+        Mean of hits - chance. Its bounds are as wide as those of `share_of_subjects` for as many hits as lie beyond
+        chance, or as were expected and did not come, whichever is more: an original that is near to everybody is
+        matched by its own person and by others alike, and widens nothing.
+    """
+    b, n = hits.shape
+    if not b * n:
+        return Bounded(math.nan, math.nan, math.nan, n)
+    beyond = hits - chance
+    value = float(beyond.mean())
+    surprises = max(float(np.maximum(beyond, 0).mean()), float(np.maximum(-beyond, 0).mean()))
+    trials = b * n / design_effect(hits)
+    low, high = _clopper_pearson(surprises, trials, confidence)
+    return Bounded(value, value - (surprises - low), value + (high - surprises), n)
+
+
+def design_effect(hits: NDArray[np.bool_]) -> float:
+    """Return 1 + (b - 1) r of (b, n) trials, r the correlation of one person's trials, within [0, 1]."""
+    b, n = hits.shape
+    p = float(hits.mean())
+    if b < 2 or not 0 < p < 1:
+        return 1.0
+    total = hits.sum(axis=0)
+    both = float((total * (total - 1)).sum()) / (n * b * (b - 1))
+    return float(1 + (b - 1) * np.clip((both - p * p) / (p * (1 - p)), 0, 1))
+
+
+def _clopper_pearson(p: float, trials: float, confidence: float) -> tuple[float, float]:
+    from scipy.stats import beta
+
+    low = 0.0 if p <= 0 else float(beta.ppf(1 - confidence, p * trials, trials - p * trials + 1))
+    high = 1.0 if p >= 1 else float(beta.ppf(confidence, p * trials + 1, trials - p * trials))
+    return low, high
 
 
 def order_score(percentile: Floats, order: NDArray[np.intp], rng: np.random.Generator, draws: int = 199) -> float:

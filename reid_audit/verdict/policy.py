@@ -11,20 +11,20 @@ from typing import Any
 from reid_audit.records import InputError, Policy
 
 _MEANING = {
-    "max_match_rate": "mated comparisons that match at FMR 1 % on originals, beyond chance, upper bound",
+    "max_match_rate": "mated comparisons that match beyond chance, upper bound",
     "max_linkability": "AUC of mated against non-mated comparisons in a search (0.5 = chance), upper bound",
     "max_rank1_over_chance": "searches with the mate first among 100 people, above chance, upper bound",
-    "min_control_auc": "linkability that an attacker must reach on a canary, lower bound",
+    "min_control_tmr": "originals that must match, upper bound",
+    "min_control_auc": "linkability that an attacker must reach on a canary and on originals, lower bound",
     "min_subjects": "subjects with a defaced scan that an attacker saw who links canaries",
+    "max_original_fta": "original scans without a vector",
     "max_defaced_fta": "defaced scans that a required attacker, the baseline aside, may get no vector from",
     "required_attacks": "attackers that bind, and without which nothing passes",
-    "threshold": "operating point of the match rates shown: youden, eer, fmr10, fmr1 or fmr0.1",
+    "threshold": "operating point of the match rates: youden, eer, fmr10, fmr1 or fmr0.1",
     "confidence": "of every one-sided bound",
 }
 _GONE = {
     "level": "it is now called 'confidence'; rename it",
-    "min_control_tmr": "canaries show what an attacker can do; remove it",
-    "max_original_fta": "subjects whom no attacker saw are INCOMPLETE; remove it",
 }
 """Settings of version 0.1."""
 

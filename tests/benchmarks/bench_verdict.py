@@ -1,6 +1,7 @@
 """Print how often the rules PASS releases of which the truth is known: `python bench_verdict.py --worlds 200`.
 
-Options: --people 20 30 40 50 70, --kinds NAME ..., --visits 2, --workers 1, --reasons (which rules did not pass).
+Options: --people 20 30 40 50 70, --kinds NAME ..., --visits 2, --first-seed 0, --workers 1, --reasons
+(which rules did not pass).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ GROWS = {30: 0.60, 40: 0.85, 50: 0.95, 70: 0.98}
 
 def judge_world(kind, people, seed, visits=2):
     """Return the decision, and the rules that did not pass."""
-    frame, strata = KINDS[kind].make(World(people, seed, visits))
+    frame, strata = KINDS[kind].make(World(people, seed, KINDS[kind].visits or visits))
     decision, checks = judge(to_panels(frame, strata), POLICY, seed=seed)
     return decision, tuple(sorted({c.name for c in checks if c.decision is not Decision.PASS}))
 
@@ -41,6 +42,7 @@ def main():
     parser.add_argument("--people", type=int, nargs="+", default=[20, 30, 40, 50, 70])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--visits", type=int, default=2)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--reasons", action="store_true")
     given = parser.parse_args()
@@ -50,7 +52,10 @@ def main():
     with multiprocessing.Pool(given.workers) as pool:
         for kind in given.kinds:
             for people in given.people:
-                tasks = [(kind, people, seed, given.visits) for seed in range(given.worlds)]
+                tasks = [
+                    (kind, people, seed, given.visits)
+                    for seed in range(given.first_seed, given.first_seed + given.worlds)
+                ]
                 answers = pool.starmap(judge_world, tasks, chunksize=5)
                 count = Counter(decision.value for decision, _ in answers)
                 share = count["PASS"] / given.worlds

@@ -7,6 +7,7 @@ from scipy.stats import norm
 from reid_audit.stats.residuals import (
     agreement,
     best_assignment,
+    excess,
     linkability,
     order_score,
     percentiles,
@@ -55,6 +56,22 @@ def test_visits_that_agree_count_as_one_and_independent_visits_as_two():
     assert share_of_subjects(agree, confidence=0.95).at_most > share_of_subjects(apart, confidence=0.95).at_most
     # 4 of 40 and 8 of 80, Clopper-Pearson one-sided.
     assert share_of_subjects(agree, confidence=0.95).at_most == pytest.approx(0.2142, abs=5e-4)
+
+
+def test_an_original_that_everybody_matches_is_no_excess():
+    hits = np.array([[True, True, False, False, False]])
+    bound = excess(hits, hits.astype(float), confidence=0.95)
+    assert bound.value == 0
+    # None of five lies beyond chance: 1 - 0.05 ** (1 / 5).
+    assert bound.at_most == pytest.approx(0.4507, abs=1e-4)
+    assert excess(hits, np.zeros((1, 5)), confidence=0.95).value == pytest.approx(0.4)
+
+
+def test_what_is_near_to_one_group_alone_leaves_nothing_within_it():
+    group = np.repeat([0, 1], 10)
+    near_to_own = np.where(group[:, None] == group, np.arange(20.0), 30.0 - np.arange(20.0))
+    assert np.abs(residuals(near_to_own[None], group)).max() < 0.01
+    assert np.abs(residuals(near_to_own[None])).max() > 1
 
 
 def test_the_upper_bound_of_linkability_misses_the_truth_no_more_often_than_it_says():

@@ -1,6 +1,7 @@
 """The rules on worlds of which the truth is known: the quick form of tests/benchmarks/bench_verdict.py."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,14 @@ NEVER = [name for name, kind in KINDS.items() if kind.passes in ("never", "rarel
 
 @pytest.mark.parametrize("kind", NEVER)
 def test_what_must_never_pass_does_not(kind):
-    passed = [n for n in (20, 40) for seed in range(3) if judge_world(kind, n, seed)[0] is Decision.PASS]
+    passed = [n for n in (20, 35) if judge_world(kind, n, 10_000)[0] is Decision.PASS]
     assert not passed
 
 
-@pytest.mark.parametrize("kind", ["perfect", "removed"])
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.passes == "grows"])
 def test_a_defacer_that_leaves_nothing_earns_its_pass(kind):
-    passed = sum(judge_world(kind, 60, seed)[0] is Decision.PASS for seed in range(10))
-    assert passed >= 9
+    passed = sum(judge_world(kind, 60, seed)[0] is Decision.PASS for seed in range(3))
+    assert passed >= 2
 
 
 def test_nothing_passes_without_a_canary():
@@ -33,6 +34,29 @@ def test_nothing_passes_without_a_canary():
     decision, checks = judge(to_panels(frame[frame["condition"] != "canary-light"], strata), POLICY)
     assert decision is Decision.INCOMPLETE
     assert "canary" in {check.name for check in checks if check.decision is Decision.INCOMPLETE}
+
+
+def test_an_attacker_sees_if_it_links_one_of_two_canaries_of_a_sample():
+    frame, strata = KINDS["sampled_canaries"].make(World(60, 0))
+    _, checks = judge(to_panels(frame, strata), POLICY)
+    texts = [check.text for check in checks if check.name == "canary"]
+    assert len(texts) == 3
+    assert all("sees: of weakly defaced scans (canary-blur, 24 people)" in text for text in texts)
+
+
+def test_a_looser_policy_is_said():
+    frame, strata = KINDS["perfect"].make(World(30, 0))
+    _, checks = judge(to_panels(frame, strata), replace(POLICY, max_linkability=0.7, required_attacks=("naive",)))
+    (said,) = [check.text for check in checks if check.name == "policy_looser"]
+    assert "registered is not required" in said
+    assert "max_linkability is 0.7, not 0.6" in said
+
+
+def test_two_people_whose_files_were_exchanged_are_named():
+    w = World(40, 3)
+    frame, strata = KINDS["untouched2_swapped"].make(w)
+    _, checks = judge(to_panels(frame, strata), POLICY)
+    assert any(check.name == "labels" and check.text.count(" -> ") == 2 for check in checks)
 
 
 def test_a_list_off_by_one_line_is_named():

@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reid_audit.accuracy.panels import Originals, Panel, Panels
 from reid_audit.records import Check, Decision
-from reid_audit.stats.residuals import agreement, best_assignment, order_score
+from reid_audit.stats.residuals import agreement, best_assignment, order_score, residuals
 from reid_audit.verdict.rules.words import join_names
 
 _FLOOR_OF_VISITS = 0.05
 """Share of the distance between two visits within which a file was only written anew."""
 _FLOOR_OF_CANARY = 0.25
 """The same as a share of what a weak defacing changes."""
+_ACCIDENT = 1e-2
+"""Probability by chance, over all pairs of a cohort, of two people who are said to be one."""
+_APART = -5.0
+"""Residual, in standard deviations, from which on two labels are one person whoever lies near to them."""
+NEAR = 0.9
+"""Share of mated comparisons within whose distance two labels of one person lie."""
 _ALONE = 0.5
 _STRANGER = 0.9
 """Mate percentile that somebody who is the same person reaches in at least one of the comparisons."""
@@ -23,10 +30,11 @@ _AGREEMENT = 4.5
 """Standard deviations from which on another assignment is said to fit: one false alarm in more than 10^5 by chance."""
 
 
-def check_unaltered(panel: Panel, panels: Panels, originals: Originals) -> list[Check]:
+def check_unaltered(panel: Panel, panels: Panels) -> list[Check]:
     """Name scans as near to their own original as a file that was only written anew."""
     weak = [np.nanmedian(c.same_scan) for c in panels.canaries(panel) if np.isfinite(c.same_scan).any()]
-    floors = [_FLOOR_OF_VISITS * originals.typical_mated, *(_FLOOR_OF_CANARY * w for w in weak)]
+    lightest = min(weak, default=np.nan)
+    floors = [_FLOOR_OF_VISITS * panels.originals_of(panel).typical_mated, _FLOOR_OF_CANARY * lightest]
     floors = [f for f in floors if np.isfinite(f)]
     same = panel.same_scan
     hit = (same <= max(floors, default=0.0)).any(axis=0)
@@ -40,16 +48,16 @@ def check_unaltered(panel: Panel, panels: Panels, originals: Originals) -> list[
     return [_finding("unaltered", Decision.FAIL, text, who, panel)]
 
 
-def check_standing_out(panel: Panel, originals: Originals) -> list[Check]:
+def check_standing_out(panel: Panel, typical_mated: float) -> list[Check]:
     """Name people who are found first, as near as two visits of one person, and nearer than any two people here."""
     residual, n = panel.residual, len(panel.subjects)
-    if not residual.size or not np.isfinite(originals.typical_mated):
+    if not residual.size or not np.isfinite(typical_mated):
         return []
     mate = np.diagonal(residual, axis1=1, axis2=2)
     raw = np.diagonal(panel.blocks, axis1=1, axis2=2)
     off = np.where(np.eye(n, dtype=bool), np.nan, residual)
     beyond = mate < np.fmin.reduce(off, axis=None)  # no other distance: nobody
-    hit = (beyond & (raw <= originals.typical_mated)).any(axis=0)
+    hit = (beyond & (raw <= typical_mated)).any(axis=0)
     if not hit.any():
         return []
     who = np.array(panel.subjects)[hit]
@@ -60,7 +68,7 @@ def check_standing_out(panel: Panel, originals: Originals) -> list[Check]:
     return [_finding("exposed", Decision.REVIEW, text, who, panel)]
 
 
-def check_labels(panel: Panel, originals: Originals, rng: np.random.Generator) -> list[Check]:
+def check_labels(panel: Panel, near: float, rng: np.random.Generator) -> list[Check]:
     """Look for an assignment of defaced scans to people that fits better than the labels."""
     names, n = panel.subjects, len(panel.subjects)
     if not panel.pairs or n < 6:
@@ -69,7 +77,7 @@ def check_labels(panel: Panel, originals: Originals, rng: np.random.Generator) -
     scores = {name: order_score(panel.percentile, order, rng) for name, order in orders.items()}
     likely = max(scores, key=lambda name: scores[name])
     order = orders[likely] if scores[likely] > _ORDERS else None
-    pairs = [] if order is not None else _near_somebody_else(panel, originals)
+    pairs = [] if order is not None else _near_somebody_else(panel, near)
     if not pairs and order is None and _parts_agree(panel, rng):
         order = best_assignment(panel.residual)
     if order is not None:
@@ -87,18 +95,22 @@ def check_labels(panel: Panel, originals: Originals, rng: np.random.Generator) -
 def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
     """Look for two labels of one person, and for one label of two, in what the attackers see of weakly defaced scans.
 
-    All canary panels of one encoder are averaged. Two labels are one person where each is the other's nearest, as near
-    as visits of one person, and at less than half the distance of anybody else. One label is two people where its
-    visits are as far from each other as two people are, for originals and for every canary.
+    Originals and all canary panels of one encoder are averaged. Two labels are one person where each is the other's
+    nearest, as near as visits of one person, and at less than half the distance of anybody else or far beyond what
+    chance brings. One label is two people where its visits are as far from each other as two people are, for originals
+    and for every canary.
     """
-    blocks = [block for canary in canaries for block in canary.blocks]
-    if not blocks or not np.isfinite(originals.typical_mated):
+    if not np.isfinite(originals.typical_mated):
         return []
     names, n = originals.subjects, len(originals.subjects)
-    both = np.array([*blocks, *(block.T for block in blocks)])
-    count = np.isfinite(both).sum(axis=0)
-    mean = np.where(count > 0, np.nansum(both, axis=0) / np.maximum(count, 1), np.nan)
-    others = np.where(np.eye(n, dtype=bool) | np.isnan(mean), np.inf, mean)
+    blocks = [block for canary in canaries for block in canary.blocks]
+    sides = np.array([originals.between, *blocks, *(block.T for block in blocks)])
+    count = np.isfinite(sides).sum(axis=0)
+    mean = np.where(count > 0, np.nan_to_num(sides).sum(axis=0) / np.maximum(count, 1), np.inf)
+    near = float(np.nanquantile(originals.mated, NEAR))
+    others = np.where(np.eye(n, dtype=bool), np.inf, mean)
+    rest = residuals(np.where(np.isfinite(others), others, np.nan)[None])[0]
+    standing = np.nan_to_num(rest / max(float(np.nanstd(rest)), 1e-12)) if np.isfinite(rest).any() else np.zeros((n, n))
     nearest, second = others.argmin(axis=1), np.sort(others, axis=1)[:, 1]
     distance = others.min(axis=1)
     twins = [
@@ -106,13 +118,10 @@ def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
         for i, j in enumerate(nearest)
         if i < j
         and nearest[j] == i
-        and distance[i] <= originals.typical_mated
-        and distance[i] < _ALONE * min(second[i], second[j])
+        and distance[i] <= near
+        and (distance[i] < _ALONE * min(second[i], second[j]) or standing[i, j] < _APART)
     ]
-    far = np.nanmedian(originals.non_mated) if originals.non_mated.size else np.inf
-    apart = np.fmin.reduce(originals.mated, axis=0) > far  # fmin, fmax: NaN without a warning where nothing is known
-    apart &= np.fmax.reduce(np.concatenate([canary.mated for canary in canaries if canary.pairs]), axis=0) < _STRANGER
-    strangers = np.array(names)[apart]
+    strangers = np.array(names)[_unlike_visits(originals, canaries)]
     checks = []
     if twins:
         text = f"Two labels look like one person: {join_names(twins)}. Check the list of subjects."
@@ -126,18 +135,38 @@ def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
     return checks
 
 
-def _near_somebody_else(panel: Panel, originals: Originals) -> list[tuple[int, int]]:
+def _unlike_visits(originals: Originals, canaries: list[Panel]) -> NDArray[np.bool_]:
+    """Return whose visits are as far apart as those of two people, in originals and every canary."""
+    if not np.isfinite(originals.non_mated).any():
+        return np.zeros(len(originals.subjects), dtype=bool)
+    far = np.nanmedian(originals.non_mated)
+    both = np.fmin(originals.mated, originals.mated.swapaxes(0, 1))
+    nearest_visit = np.fmin.reduce(both, axis=1)  # of each visit, its nearest other visit
+    apart: NDArray[np.bool_] = np.asarray((nearest_visit > far).any(axis=0))
+    for canary in canaries:
+        if canary.pairs:
+            apart &= ~(np.fmin.reduce(canary.mated) >= _STRANGER)
+    return apart
+
+
+def _near_somebody_else(panel: Panel, near: float) -> list[tuple[int, int]]:
     """Pairs (defaced, original) of two people as near as visits of one, each the other's nearest in every block."""
-    if not np.isfinite(originals.typical_mated):
+    if not np.isfinite(near):
         return []
+    from scipy.stats import norm
+
     n = len(panel.subjects)
     known = np.isfinite(panel.blocks).all(axis=0)
     mean = np.where(known, np.nan_to_num(panel.blocks).mean(axis=0), np.inf)
+    spread = np.nanstd(panel.residual[:, ~np.eye(n, dtype=bool)], axis=1)
+    standing = np.where(known, np.nan_to_num(panel.residual), 0.0) / np.maximum(spread, 1e-12)[:, None, None]
+    together = standing.sum(axis=0) / np.sqrt(len(standing))
+    beyond = norm.ppf(_ACCIDENT / max(n * (n - 1), 1))
     nearest, probe = mean.argmin(axis=1), mean.argmin(axis=0)
     return [
-        (i, int(nearest[i]))
-        for i in range(n)
-        if nearest[i] != i and probe[nearest[i]] == i and mean[i, nearest[i]] <= originals.typical_mated
+        (i, int(j))
+        for i, j in enumerate(nearest)
+        if j != i and probe[j] == i and mean[i, j] <= near and together[i, j] < beyond
     ]
 
 

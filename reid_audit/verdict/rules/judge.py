@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 
 import numpy as np
 
 from reid_audit.accuracy.panels import Panel, Panels
-from reid_audit.records import Check, Decision, Policy
+from reid_audit.records import Calibration, Check, Decision, Policy
 from reid_audit.verdict.rules import individuals, linkage, sight
+from reid_audit.verdict.rules.thresholds import OperatingPoint, operating_point
 
 _SEVERITY = {decision: place for place, decision in enumerate(Decision)}
 
 
-def judge(panels: Panels, policy: Policy, *, seed: int = 0) -> tuple[Decision, list[Check]]:
+def judge(
+    panels: Panels,
+    policy: Policy,
+    *,
+    seed: int = 0,
+    calibrations: Mapping[str, Calibration] | None = None,
+) -> tuple[Decision, list[Check]]:
     """Apply every rule to every condition, attacker and encoder; the worst decision counts.
 
     Parameters
@@ -24,6 +32,8 @@ def judge(panels: Panels, policy: Policy, *, seed: int = 0) -> tuple[Decision, l
         Its required attackers bind. What others show is REVIEW at most, and only where it lies beyond a limit.
     seed : int
         Of the random assignments that labels are compared with.
+    calibrations : mapping of str to Calibration, optional
+        By encoder, of other people: threshold and control where nobody here has two visits.
 
     Returns
     -------
@@ -31,7 +41,10 @@ def judge(panels: Panels, policy: Policy, *, seed: int = 0) -> tuple[Decision, l
     checks : list of Check
         Never only PASS without a canary, a control that is worth something, or everybody's scans.
     """
-    checks = [check for originals in panels.originals.values() for check in sight.check_control(originals)]
+    of_others = calibrations or {}
+    checks = check_policy_is_loose(policy)
+    for encoder, originals in panels.originals.items():
+        checks += sight.check_control(originals, policy, of_others.get(encoder))
     for encoder, originals in panels.originals.items():
         canaries = [p for p in panels.panels if p.is_canary and p.encoder == encoder and p.pairs]
         checks += individuals.check_people(originals, canaries)
@@ -46,25 +59,43 @@ def judge(panels: Panels, policy: Policy, *, seed: int = 0) -> tuple[Decision, l
             checks += sight.check_cover(condition, own, [p for p in own if p in sighted], policy)
         for panel in attackers:
             rng = np.random.default_rng(seed)
-            found = seeing[panel] + _judge_attack(panel, panels, policy, rng)
+            point = operating_point(panels.originals_of(panel), policy.threshold, of_others.get(panel.encoder))
+            found = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
             checks += found if _binds(panel.attack, policy) else _show_beside(found)
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks
 
 
-def _judge_attack(panel: Panel, panels: Panels, policy: Policy, rng: np.random.Generator) -> list[Check]:
-    originals = panels.originals[panel.encoder]
+def _judge_attack(
+    panel: Panel, panels: Panels, policy: Policy, point: OperatingPoint | None, rng: np.random.Generator
+) -> list[Check]:
     if not panel.pairs:  # who saw nothing shows nothing; whether somebody saw these scans is the rule of coverage
         return []
     return [
         linkage.check_linkability(panel, policy),
-        linkage.check_first(panel, policy),
-        *([check] if (check := linkage.check_match(panel, originals, policy)) else []),
+        linkage.check_rank1(panel, policy),
+        *([check] if (check := linkage.check_match(panel, point, policy)) else []),
         *linkage.check_strata(panel, panels, policy),
         *([told] if (told := linkage.describe_sex(panel)) else []),
-        *individuals.check_unaltered(panel, panels, originals),
-        *individuals.check_standing_out(panel, originals),
-        *individuals.check_labels(panel, originals, rng),
+        *individuals.check_unaltered(panel, panels),
+        *individuals.check_standing_out(panel, panels.mated_distance(panel, 0.5)),
+        *individuals.check_labels(panel, panels.mated_distance(panel, individuals.NEAR), rng),
     ]
+
+
+def check_policy_is_loose(policy: Policy) -> list[Check]:
+    """Say where a policy asks for less than the default."""
+    default = Policy()
+    lacking = [f"{name} is not required" for name in default.required_attacks if name not in policy.required_attacks]
+    for field in fields(Policy):
+        given, usual = getattr(policy, field.name), getattr(default, field.name)
+        if field.name.startswith("max_") and given > usual:
+            lacking.append(f"{field.name} is {given:g}, not {usual:g}")
+        if (field.name.startswith("min_") or field.name == "confidence") and given < usual:
+            lacking.append(f"{field.name} is {given:g}, not {usual:g}")
+    if not lacking:
+        return []
+    text = f"This policy is looser than the default: {'; '.join(lacking)}."
+    return [Check("policy_looser", Decision.PASS, text, len(lacking))]
 
 
 def _binds(attack: str, policy: Policy) -> bool:
