@@ -65,6 +65,11 @@ def _rank_sums(
     return by_own, np.asarray(0.5 * left, dtype=np.float64)
 
 
+def area(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> float:
+    """Return the AUC of acquired distances alone: how often a mated one is smaller, ties one half."""
+    return float(_rank_sums(mated, non_mated)[0].sum()) / (len(mated) * len(non_mated))
+
+
 def _beats(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> NDArray[np.float64]:
     """1 where own < others, one half where equal or either is NaN, else 0."""
     return np.where(mated < non_mated, 1.0, np.where(mated > non_mated, 0.0, 0.5))

@@ -132,17 +132,19 @@ def _count(
 def _fit(successes: NDArray[np.float64], trials: NDArray[np.float64]) -> tuple[float, float]:
     """Return a and b of the beta distribution behind binomial counts (posterior mode)."""
     from scipy.optimize import minimize
-    from scipy.special import betaln
+    from scipy.special import betaln, psi
 
     cells, times = np.unique(np.stack([successes, trials]), axis=1, return_counts=True)
     k, m = cells
 
-    def loss(logs: NDArray[np.float64]) -> float:
+    def loss(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         a, b = np.exp(logs)
         likelihood = float(times @ (betaln(k + a, m - k + b) - betaln(a, b)))
-        return 0.5 * float(logs @ logs) / _PRIOR_SPREAD**2 - likelihood
+        both = times @ (psi(a + b) - psi(m + a + b))
+        slope = np.array([a * (times @ (psi(k + a) - psi(a)) + both), b * (times @ (psi(m - k + b) - psi(b)) + both)])
+        return 0.5 * float(logs @ logs) / _PRIOR_SPREAD**2 - likelihood, logs / _PRIOR_SPREAD**2 - slope
 
-    a, b = np.exp(minimize(loss, np.zeros(2), method="L-BFGS-B", bounds=[(-12, 12)] * 2).x)
+    a, b = np.exp(minimize(loss, np.zeros(2), jac=True, method="TNC", bounds=[(-12, 12)] * 2, options={"xtol": 1e-9}).x)
     return float(a), float(b)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reid_audit.records import Estimate, InputError
+from reid_audit.stats.auc import area
 from reid_audit.stats.jackknife import Blocks, check_blocks, deal_folds, jackknife
 
 FOLDS = 5
@@ -170,17 +171,18 @@ def least_cost(mated: ArrayLike, non_mated: ArrayLike) -> float:
 
     Mated and non-mated weigh one half each, whatever their numbers. NaN if either is empty.
     """
+    from scipy.optimize import isotonic_regression
     from scipy.special import xlogy
-    from sklearn.isotonic import IsotonicRegression
 
     own, other = np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
     if not own.size or not other.size:
         return math.nan
-    distance = np.concatenate([own, other])
-    truth = np.repeat([1.0, 0.0], [own.size, other.size])
-    weight = np.repeat([0.5 / own.size, 0.5 / other.size], [own.size, other.size])
-    share = np.clip(IsotonicRegression(increasing=False).fit_transform(distance, truth, sample_weight=weight), 0, 1)
-    return -float((weight * (xlogy(truth, share) + xlogy(1 - truth, 1 - share))).sum()) / math.log(2)
+    _, place = np.unique(np.concatenate([own, other]), return_inverse=True)
+    of_own, of_other = (np.bincount(side, minlength=place.max() + 1) for side in np.split(place, [own.size]))
+    mated_weight, other_weight = 0.5 * of_own / own.size, 0.5 * of_other / other.size
+    weight = mated_weight + other_weight
+    share = np.clip(isotonic_regression(mated_weight / weight, weights=weight, increasing=False).x, 0, 1)
+    return -float((xlogy(mated_weight, share) + xlogy(other_weight, 1 - share)).sum()) / math.log(2)
 
 
 def measure_cllr(blocks: Blocks, *, rng: np.random.Generator, confidence: float = 0.95) -> LikelihoodRatioCost:
@@ -270,12 +272,8 @@ def measure_share_of_control(defaced: Blocks, control: Blocks, *, confidence: fl
         raise InputError(f"control must have the {subjects} subjects of defaced; it has {check_blocks(control)}")
 
     def auc(blocks: Blocks, kept: NDArray[np.bool_]) -> float:
-        from sklearn.metrics import roc_auc_score
-
         own, other = _pool(blocks, kept)
-        if not len(own) or not len(other):
-            return math.nan
-        return float(roc_auc_score(np.repeat([1, 0], [len(own), len(other)]), -np.concatenate([own, other])))
+        return area(own, other) if len(own) and len(other) else math.nan
 
     def share(kept: NDArray[np.bool_]) -> float:
         reached = auc(control, kept) - 0.5
