@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.accuracy.compared import Attempt, Originals
-from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, find_subjects
+from reid_audit.accuracy.measures import measure_attempt
+from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, arrange_blocks, find_subjects
 from reid_audit.accuracy.search import Searches, measure_search
 from reid_audit.attack import find_attack
 from reid_audit.records import (
@@ -112,27 +113,6 @@ def _by_person(values: NDArray[np.float64], subject: NDArray[np.intp]) -> NDArra
     return np.asarray(np.bincount(subject, values)[count > 0] / count[count > 0])
 
 
-def _identity_blocks(mated: Pairs, non_mated: Pairs) -> list[NDArray[np.float64]]:
-    """One (n, n) matrix per pair of sessions, over the subjects who have a mated comparison."""
-    subjects = find_subjects(mated.probe)
-    if not len(subjects) or not len(non_mated.distance):
-        return []
-    size = 1 + int(max(p.max(initial=0) for p in (mated.probe, non_mated.probe, non_mated.reference)))
-    place = np.full(size + 1, -1)  # the last entry answers for unknown subjects, whose code is -1
-    place[subjects] = np.arange(len(subjects))
-    blocks: dict[tuple[int, int], NDArray[np.float64]] = {}
-    for pairs in (mated, non_mated):
-        row, column = place[pairs.probe], place[pairs.reference]
-        stride = int(pairs.reference_session.max()) + 1
-        visits = pairs.probe_session * stride + pairs.reference_session
-        for visit in np.flatnonzero(np.bincount(visits)):
-            at = (visits == visit) & (row >= 0) & (column >= 0)
-            key = int(visit) // stride, int(visit) % stride
-            block = blocks.setdefault(key, np.full((len(subjects), len(subjects)), np.nan))
-            block[row[at], column[at]] = pairs.distance[at]
-    return list(blocks.values())
-
-
 def _test(
     attempt: Attempt,
     different: Pairs,
@@ -160,7 +140,10 @@ def _test(
             compared=f"same vs {group}",
         ),
         permute_identities(
-            _identity_blocks(mated, attempt.non_mated), rng=rng, permutations=permutations, compared=against
+            arrange_blocks(mated, attempt.non_mated, find_subjects(mated.probe)),
+            rng=rng,
+            permutations=permutations,
+            compared=against,
         ),
         bounded_below(linkability, margin, compared=against),
     )
@@ -209,7 +192,7 @@ def assess_attempt(
     attempt: Attempt,
     calibration: Calibration,
     *,
-    rng: np.random.Generator,
+    seed: int,
     permutations: int,
     confidence: float,
     margin: float,
@@ -246,9 +229,19 @@ def assess_attempt(
             missing=f"there are no {group} or no different comparisons with a face",
         ),
         defaced_gallery=_measure_defaced_gallery(table, attempt, confidence),
-        tests=_test(attempt, originals.different, linkability, rng=rng, permutations=permutations, margin=margin),
+        tests=_test(
+            attempt,
+            originals.different,
+            linkability,
+            rng=np.random.default_rng(seed),
+            permutations=permutations,
+            margin=margin,
+        ),
         notes=_note(attempt, calibration),
         encoder=attempt.encoder,
+        measures=measure_attempt(
+            attempt, originals, youden.distance if youden else math.nan, seed=seed, confidence=confidence
+        ),
     )
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from reid_audit.accuracy.attempts import assess_attempt, assess_control
 from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
 from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
@@ -147,7 +145,7 @@ def _assess_encoder(
                     originals,
                     attempt,
                     calibration,
-                    rng=np.random.default_rng(options.seed),
+                    seed=options.seed,
                     permutations=options.permutations,
                     confidence=confidence,
                     margin=options.margin,

@@ -53,6 +53,29 @@ def find_subjects(*codes: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.flatnonzero(there[:-1])  # -1 marked the last
 
 
+def arrange_blocks(mated: Pairs, non_mated: Pairs, subjects: NDArray[np.intp]) -> list[NDArray[np.float64]]:
+    """Return one (n, n) matrix per pair of sessions over these subjects, mated comparisons on the diagonal.
+
+    NaN = no distance. Empty without subjects or non-mated comparisons.
+    """
+    if not len(subjects) or not len(non_mated.distance):
+        return []
+    size = 1 + int(max(p.max(initial=0) for p in (subjects, mated.probe, non_mated.probe, non_mated.reference)))
+    place = np.full(size + 1, -1)  # the last entry answers for unknown subjects, whose code is -1
+    place[subjects] = np.arange(len(subjects))
+    blocks: dict[tuple[int, int], NDArray[np.float64]] = {}
+    for pairs in (mated, non_mated):
+        row, column = place[pairs.probe], place[pairs.reference]
+        stride = int(pairs.reference_session.max()) + 1
+        visits = pairs.probe_session * stride + pairs.reference_session
+        for visit in np.flatnonzero(np.bincount(visits)):
+            at = (visits == visit) & (row >= 0) & (column >= 0)
+            key = int(visit) // stride, int(visit) % stride
+            block = blocks.setdefault(key, np.full((len(subjects), len(subjects)), np.nan))
+            block[row[at], column[at]] = pairs.distance[at]
+    return list(blocks.values())
+
+
 def split_encoders(table: ScoreTable) -> dict[str, ScoreTable]:
     """Return the comparisons of each encoder, in the order in which they first occur; ``""`` where none is named."""
     frame = table.frame

@@ -164,10 +164,11 @@ def _say_attackers(result: AuditResult) -> None:
     name, distance = result.verdict.policy.threshold, rows.distance_at(result)
     rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
     out.print(f"\nMatch = {rule}. Two-sided {100 * result.evidence.confidence:g} % intervals.")
-    table = _make_table("condition", "attacker", "TMR", "FMR", "rank 1", "linkability", "FTA")
+    table = _make_table("condition", "attacker", "TMR", "FMR", "rank 1", "linkability", "bits left", "FTA")
     for row in rows.list_rows(result):
-        numbers: tuple[Rate | Estimate, ...] = (row.mated, row.non_mated, row.search.rank1, row.linkability, row.fta)
-        table.add_row(escape(row.condition), escape(row.who), *map(_short, numbers))
+        numbers: tuple[Rate | Estimate, ...] = (row.mated, row.non_mated, row.search.rank1, row.linkability)
+        left = "-" if row.measures is None else f"{_short(row.measures.bits)} of {row.measures.possible_bits:.2f}"
+        table.add_row(escape(row.condition), escape(row.who), *map(_short, numbers), left, _short(row.fta))
     out.print(table)
 
 

@@ -62,6 +62,7 @@ from reid_audit.records.evidence import (
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.files import adapter_of, parse_json, prepare_folder, read_json, to_json, write_private
 from reid_audit.records.head_box import HeadBox, measure_head_box
+from reid_audit.records.measures import GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import (
     CANARY,
@@ -105,12 +106,15 @@ __all__ = [
     "FaceRecord",
     "Finding",
     "Fingerprint",
+    "GalleryRates",
     "Grid",
     "Group",
     "HeadBox",
     "InputError",
     "LeakGap",
     "MatchRates",
+    "Measures",
+    "MissRate",
     "Modality",
     "PairCount",
     "Policy",

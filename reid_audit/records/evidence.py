@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from reid_audit.records.calibration import Estimate
+from reid_audit.records.measures import Measures
 from reid_audit.records.scores import Group, Rate, Real
 
 
@@ -190,6 +191,8 @@ class AttackEvidence:
     tests : tuple of TestResult
     notes : tuple of str
         Why numbers are missing, and what a reader must know.
+    measures : Measures or None
+        For those who decide; None without named subjects or non-mated comparisons.
     """
 
     condition: str
@@ -207,6 +210,7 @@ class AttackEvidence:
     tests: tuple[TestResult, ...]
     notes: tuple[str, ...] = ()
     encoder: str = ""
+    measures: Measures | None = None
 
     def match(self, name: str) -> MatchRates:
         """Return the match rates at that threshold. KeyError names those that exist."""

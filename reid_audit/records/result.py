@@ -178,6 +178,11 @@ class AuditResult:
         return _view("make_rates", self)
 
     @property
+    def measures(self) -> pd.DataFrame:
+        """What is left for those who decide, per defacer and attacker: bits, anonymity set, FNIR, larger galleries."""
+        return _view("make_measures", self)
+
+    @property
     def subjects_table(self) -> pd.DataFrame:
         """Each subject per defacer and attacker: distances and ranks before and after. Personal."""
         return _view("make_subjects", self)

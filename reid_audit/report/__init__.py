@@ -30,7 +30,7 @@ from reid_audit.report.form import (
 )
 from reid_audit.report.page import result_to_html, result_to_summary_html
 from reid_audit.report.summary import result_to_markdown
-from reid_audit.report.tables import Table, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
+from reid_audit.report.tables import Table, tabulate_measures, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
 from reid_audit.report.views import Picture, Plots
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "result_to_json",
     "result_to_markdown",
     "result_to_summary_html",
+    "tabulate_measures",
     "tabulate_rates",
     "tabulate_scans",
     "tabulate_subjects",

@@ -11,12 +11,13 @@ from reid_audit.records import AuditResult, Comparison, InputError, ScoreTable, 
 from reid_audit.report.comparison import comparison_csv, comparison_to_html, tests_csv
 from reid_audit.report.form import RESULT_COMMAND, comparison_to_json, result_to_json
 from reid_audit.report.page import result_to_html
-from reid_audit.report.tables import Table, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
+from reid_audit.report.tables import Table, tabulate_measures, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
 
 RESULT_FILE = "result.json"
 SCORES_FILE = "comparisons.csv"
 TABLES: Mapping[str, Callable[[AuditResult], Table]] = {
     "rates.csv": tabulate_rates,
+    "measures.csv": tabulate_measures,
     "subjects.csv": tabulate_subjects,
     "scans.csv": tabulate_scans,
 }
@@ -25,7 +26,7 @@ COMPARISON_FILE = "comparison.json"
 
 
 def write_result(result: AuditResult, folder: Path | str, *, overwrite: bool = False) -> Path:
-    """Write JSON, the three tables and the page into a folder.
+    """Write JSON, the tables and the page into a folder.
 
     Returns
     -------

@@ -197,6 +197,7 @@ def result_to_html(result: AuditResult) -> str:
         details=[_draw(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
         canaries=rows.list_canaries(result),
         matrix=_arrange(numbers["rows"]),
+        measured=[row for row in numbers["rows"] if row.measures is not None],
         checks=rows.list_checks(result),
         blocks=rows.list_blocks(result),
         several=len(result.encoders) > 1,

@@ -19,6 +19,7 @@ from reid_audit.records import (
     Estimate,
     Evidence,
     LeakGap,
+    Measures,
     Rate,
     ScanRow,
     SearchRates,
@@ -55,6 +56,8 @@ class Row:
         Scans without a vector.
     decision : Decision or None
         On the defacer; None for the control.
+    measures : Measures or None
+        None for the control.
     """
 
     condition: str
@@ -68,6 +71,7 @@ class Row:
     linkability: Estimate
     fta: Rate
     decision: Decision | None
+    measures: Measures | None = None
 
 
 def name_attacker(result: AuditResult, record: AttackEvidence | Canary | ControlEvidence | SubjectEvidence) -> str:
@@ -102,6 +106,7 @@ def list_rows(result: AuditResult) -> list[Row]:
                 linkability,
                 record.fta,
                 decisions.get(condition),
+                record.measures if isinstance(record, AttackEvidence) else None,
             )
         )
     severity = list(Decision)

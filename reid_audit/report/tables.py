@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from reid_audit.records import ORIGINAL, AuditResult
+from reid_audit.records import ORIGINAL, AuditResult, Estimate
 from reid_audit.report.rows import list_risks, list_rows
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -42,6 +42,27 @@ RATE_COLUMNS = {
     **_interval("linkability", "AUC of mated against non-mated distances; 0.5 = chance"),
     **_interval("fta", "Failure to acquire: share of scans without a vector"),
     "verdict": "Decision on the defacer",
+}
+_GALLERIES = 100, 1_000, 10_000, 100_000, 1_000_000
+MEASURE_COLUMNS = {
+    **_WHO,
+    "subjects": "Subjects that were measured",
+    **_interval("bits", "Information on identity that is left"),
+    "possible_bits": "log2 of the subjects: what would name everybody",
+    **_interval("anonymity_set", "Subjects among whom a search leaves a scan on average"),
+    **_interval("excess", "Excess of the AUC over chance, as a share of that of the originals"),
+    **_interval("cllr", "Cost of likelihood ratios in bits; 1 = the distances say nothing"),
+    **_interval("min_cllr", "The same with the best ratios for these very distances"),
+    **_interval("fnir_fpir10", "Miss rate of searches (FNIR) where 10 % of strangers' searches return somebody"),
+    **_interval("fnir_fpir1", "Miss rate of searches (FNIR) where 1 % of strangers' searches return somebody"),
+    **{
+        column: meaning
+        for size in _GALLERIES
+        for column, meaning in (
+            _interval(f"rank1_in_{size}", f"Rank-1 among {size} references: an extrapolation")
+            | _interval(f"fpir_in_{size}", f"FPIR among {size} references at the Youden threshold: an extrapolation")
+        ).items()
+    },
 }
 SUBJECT_COLUMNS = {
     **_WHO,
@@ -82,6 +103,26 @@ def tabulate_rates(result: AuditResult) -> Table:
         who = (row.condition, row.attack, row.encoder, row.subjects)
         rows.append((*who, *tmr, *fmr, *search, *linkability, *fta, row.decision.value if row.decision else ""))
     return Table(RATE_COLUMNS, rows)
+
+
+def tabulate_measures(result: AuditResult) -> Table:
+    """Return the measures for deciders of each defacer and attacker."""
+    unmeasured = Estimate(math.nan)
+    rows = []
+    for attack in result.evidence.attacks:
+        measures = attack.measures
+        if measures is None:
+            continue
+        fnir = {round(100 * miss.fpir): miss.fnir for miss in measures.misses}
+        galleries = {gallery.size: (gallery.rank1, gallery.fpir) for gallery in measures.galleries}
+        parts = [measures.anonymity_set, measures.excess, measures.cllr, measures.min_cllr]
+        parts += [fnir.get(percentage, unmeasured) for percentage in (10, 1)]
+        parts += [rate for size in _GALLERIES for rate in galleries.get(size, (unmeasured, unmeasured))]
+        bits = measures.bits
+        row: list[object] = [attack.condition, attack.attack, attack.encoder, measures.subjects]
+        row += [bits.value, bits.low, bits.high, measures.possible_bits]
+        rows.append([*row, *(number for part in parts for number in (part.value, part.low, part.high))])
+    return Table(MEASURE_COLUMNS, rows)
 
 
 def tabulate_subjects(result: AuditResult) -> Table:

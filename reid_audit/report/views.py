@@ -14,7 +14,7 @@ from reid_audit.records import AuditResult, InputError
 from reid_audit.report.figures import list_figures
 from reid_audit.report.page import result_to_summary_html
 from reid_audit.report.rows import explain_verdict, find_strongest, list_checks, list_rows
-from reid_audit.report.tables import Table, tabulate_rates, tabulate_scans, tabulate_subjects
+from reid_audit.report.tables import Table, tabulate_measures, tabulate_rates, tabulate_scans, tabulate_subjects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,11 @@ def _frame(table: Table) -> pd.DataFrame:
 def make_rates(result: AuditResult) -> pd.DataFrame:
     """Return a row for the control, and for each defacer and attacker."""
     return _frame(tabulate_rates(result))
+
+
+def make_measures(result: AuditResult) -> pd.DataFrame:
+    """Return bits, larger galleries and the other measures for deciders, per defacer and attacker."""
+    return _frame(tabulate_measures(result))
 
 
 def make_subjects(result: AuditResult) -> pd.DataFrame:

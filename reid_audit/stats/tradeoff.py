@@ -279,5 +279,7 @@ def measure_share_of_control(defaced: Blocks, control: Blocks, *, confidence: fl
         reached = auc(control, kept) - 0.5
         return (auc(defaced, kept) - 0.5) / reached if reached > 0 else math.nan
 
-    (found,) = jackknife(share, subjects, limits=(-math.inf, math.inf), confidence=confidence)
+    reached = auc(control, np.ones(subjects, dtype=bool)) - 0.5
+    most = 0.5 / reached if reached > 0 else math.inf
+    (found,) = jackknife(share, subjects, limits=(-most, most), confidence=confidence)
     return found

@@ -347,6 +347,7 @@ def test_no_output_holds_a_folder_a_face_or_a_script(tmp_path: Path) -> None:
     page = write_result(result, tmp_path / "out")
     assert sorted(path.name for path in page.parent.iterdir()) == [
         "comparisons.csv",
+        "measures.csv",
         "rates.csv",
         "report.html",
         "result.json",
