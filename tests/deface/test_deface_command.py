@@ -154,7 +154,7 @@ def test_the_example_makes_a_cohort_that_can_be_audited(tmp_path: Path) -> None:
     assert (original.intensity != defaced.intensity).mean() > 0.01
     compared = "defaced_same vs different"
     test = TestResult("mann_whitney", compared, (20, 190), 20, 3069.0, 6e-6, "asymptotic", effect=0.19)
-    assert "NOT as expected (own scans are farther apart than strangers)" in example.say_test(
+    assert "NOT as expected (mated scans lie farther apart than non-mated ones)" in example.say_test(
         test, expect_different=False
     )
 
