@@ -21,7 +21,7 @@ from importlib import metadata
 from pathlib import Path
 
 from .attack import Attack, choose_attacks, list_attacks
-from .audit import Progress, Settings, acquire_faces, audit, start_engines
+from .audit import Progress, Settings, acquire_faces, add_canaries, audit, start_engines
 from .audit.face_cache import FaceCache
 from .dataset import Cohort, read_description
 from .records import AuditResult, Calibration, FaceRecord, InputError, Policy, write_private
@@ -151,8 +151,8 @@ def run_participants(
     store : Store
         Where the faces go: biometric data.
     everybody : bool
-        Whether the cohort is the whole dataset. Without everybody's originals there is no average face, so that the
-        registered attacker waits for the group.
+        Whether the cohort is the whole dataset. Without everybody's originals there is no average face and no choice
+        of canaries, so that these and the registered attacker wait for the group.
     settings : Settings
     attacks : sequence of str
     executor : concurrent.futures.Executor, optional
@@ -161,6 +161,7 @@ def run_participants(
     Returns
     -------
     list of FaceRecord
+        Without canaries.
 
     Raises
     ------
@@ -171,13 +172,14 @@ def run_participants(
     wanted = [attack for attack in _choose(attacks) if everybody or not attack.needs_others]
     out_dir.mkdir(parents=True, exist_ok=True)
     records = acquire_faces(
-        cohort,
+        add_canaries(cohort) if everybody else cohort,
         engines,
         attacks=wanted,
         executor=executor,
         progress=progress,
         cache=FaceCache(store, engines),
     )
+    records = [record for record in records if not record.scan.is_canary]
     _write_description(bids_dir, out_dir)
     write_private(out_dir / "faces.json", json.dumps(_COLUMNS, indent=2) + "\n")
     for subject in cohort.subjects:

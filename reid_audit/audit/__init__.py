@@ -5,7 +5,7 @@ partners, so that nothing about the picture of a defaced scan is chosen by what 
 scan becomes that scan's status; the run goes on, and the scan is counted.
 """
 
-from reid_audit.audit.acquire import acquire_faces, acquire_photographs
+from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
 from reid_audit.audit.audit import audit
 from reid_audit.audit.calibrate import Calibrated, calibrate
@@ -28,6 +28,7 @@ __all__ = [
     "Settings",
     "acquire_faces",
     "acquire_photographs",
+    "add_canaries",
     "assess_scores",
     "audit",
     "calibrate",

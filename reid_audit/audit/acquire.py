@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from reid_audit.attack import Attack, read_photo
+from reid_audit.attack import SAMPLE, Attack, choose_canaries, read_photo
 from reid_audit.audit.face_cache import FaceCache, check_engines_here
 from reid_audit.audit.scan import Knowledge, attacks_on, examine_scan
 from reid_audit.audit.settings import Engines, encoders_of
@@ -100,8 +100,17 @@ def acquire_faces(
     ]
 
 
+def add_canaries(cohort: Cohort, most: int = SAMPLE) -> Cohort:
+    """Add weakly defaced originals, which are made when they are read, unless the cohort brings canaries of its own."""
+    if any(scan.is_canary for scan in cohort.scans):
+        return cohort
+    rows = zip(cohort.strata.index, cohort.strata.to_numpy(), strict=True)
+    kinds = {str(subject): tuple(row) for subject, row in rows}
+    return replace(cohort, scans=(*cohort.scans, *choose_canaries(cohort.originals, order=kinds, most=most)))
+
+
 def defaced_scans(cohort: Cohort) -> list[ScanRef]:
-    """Return the scans of every defacer."""
+    """Return the scans of every defacer, canaries among them."""
     return [scan for scan in cohort.scans if scan.condition != ORIGINAL]
 
 

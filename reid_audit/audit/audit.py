@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.accuracy import measure_crossings
-from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, choose_canaries
-from reid_audit.audit.acquire import acquire_faces, acquire_photographs
+from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks
+from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
 from reid_audit.audit.calibrate import check_calibrations, require_control
 from reid_audit.audit.face_cache import FaceCache
@@ -114,7 +114,7 @@ def audit(
 
     # 2. Files become faces.
     cache = None if store is None else FaceCache(store, engines)
-    everything = _add_canaries(cohort, canaries)
+    everything = add_canaries(cohort, canaries)
     records = acquire_faces(everything, engines, attacks=chosen, executor=executor, progress=progress, cache=cache)
     photographs = acquire_photographs(gallery, engines, executor=executor, progress=progress)
     notices = list(engines.notices)
@@ -156,15 +156,6 @@ def audit(
         scans=describe_scans([*released, *photographs]),
         pairs=cohort.pair_accounting(),
     )
-
-
-def _add_canaries(cohort: Cohort, most: int) -> Cohort:
-    """Add weakly defaced originals, which are made when they are read, unless the cohort brings canaries of its own."""
-    if any(scan.is_canary for scan in cohort.scans):
-        return cohort
-    rows = zip(cohort.strata.index, cohort.strata.to_numpy(), strict=True)
-    kinds = {str(subject): tuple(row) for subject, row in rows}
-    return replace(cohort, scans=(*cohort.scans, *choose_canaries(cohort.originals, order=kinds, most=most)))
 
 
 def _check_limit(cohort: Cohort, whole: Cohort) -> list[Check]:

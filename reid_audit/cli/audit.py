@@ -57,7 +57,7 @@ def calibrate(
     check_encoders(settings.encoders, detector=settings.detector)
     if running.dry_run:
         cohort = replace(cohort, scans=cohort.originals)
-        say_plan(plan_run(cohort, settings=settings, attacks=(), store=store, limit=running.limit), store)
+        say_plan(plan_run(cohort, settings=settings, attacks=(), store=store, limit=running.limit, canaries=0), store)
         return
     with running.start(store) as run:
         calibrations, records, _ = reid_audit.calibrate(

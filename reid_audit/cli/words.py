@@ -210,6 +210,8 @@ def say_plan(plan: RunPlan, store: Store | None) -> None:
     table = _make_table("", "scans", "in the store")
     table.add_row("originals", str(plan.originals), str(plan.originals_kept))
     table.add_row("defaced", str(plan.defaced), str(plan.defaced_kept))
+    if plan.canaries:
+        table.add_row("canaries", str(plan.canaries), str(plan.canaries_kept))
     out.print(table)
     if plan.absent:
         more = f" and {len(plan.absent) - 5} more" if len(plan.absent) > 5 else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -330,7 +331,9 @@ def test_dry_run_limit_and_log_on_the_command_line(
     manifest, result, log = str(tmp_path / "manifest.csv"), tmp_path / "result", tmp_path / "run.log"
     common = ["--encoder", "dlib", "--renderer", "raycast", "--workers", "1", "--store", str(tmp_path / "store")]
     assert main(["score", manifest, "-o", str(result), *common, "--dry-run", "--limit", "2"]) == 0
-    assert "8 scans would be read" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert re.search(r"originals +4 .*\n.*defaced +4 .*\n.*canaries +4 ", told)
+    assert "12 scans would be read" in told  # two canaries of each person
     assert examine.asked == []
     assert not result.exists()
     calibrate = ["calibrate", manifest, "-o", str(tmp_path / "calibration.json"), *common]
@@ -345,7 +348,7 @@ def test_dry_run_limit_and_log_on_the_command_line(
     assert "6" in capsys.readouterr().out
     score = ["score", manifest, "-o", str(result), "--calibration", str(tmp_path / "calibration.json"), *common]
     assert main([*score, "--log", str(log)]) in (1, 3, 4)
-    assert len(examine.asked) == 12  # calibrate left its faces to score
+    assert len(examine.asked) == 18  # calibrate left its faces to score, which adds six canaries
     assert "p0/1/original: ok by dlib, from the store" in log.read_text()
     assert main([*calibrate, "--no-store"]) == 2
     assert "exclude each other" in capsys.readouterr().err
