@@ -40,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "audit": PIPELINE | {"stats", "accuracy", "attack", "portrait", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "plots": {"records"},
-    "report": {"records", "match", "plots"},
+    "report": {"records", "match", "plots", "attack"},  # attack: what each attacker says of itself
     "testing": {"records", "weights", "dataset", "match", "attack", "audit"},
     "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},
