@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,6 +17,30 @@ from reid_audit.stats import subject_rate
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_BANDS = (18, 40, 60, 80)
+_BAND_NAMES = ("under 18", "18-39", "40-59", "60-79", "80 and over")
+
+
+def band_ages(strata: pd.DataFrame) -> pd.DataFrame:
+    """Return the strata with ages in years as bands, so that a year is not a stratum.
+
+    A column is taken for ages if ``age`` is a word of its name (``age``, ``age_years``, ``Age-at-scan``) and all that
+    it holds are numbers. An empty text is a missing value.
+    """
+    return strata.apply(_band)
+
+
+def _band(values: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    known = values.astype(object).where(values.notna() & (values != ""))
+    years = pd.to_numeric(known, errors="coerce")
+    if "age" not in re.split(r"[^a-z]+", str(values.name).lower()) or not years.notna().sum() == known.count() > 0:
+        return known
+    band = np.array(_BAND_NAMES, dtype=object)[np.searchsorted(_BANDS, years.fillna(0), side="right")]
+    return pd.Series(band, index=values.index, name=values.name).where(known.notna())
 
 
 def suppress(sizes: Mapping[str, int], minimum: int) -> frozenset[str]:
@@ -38,9 +63,11 @@ def assess_strata(
 ) -> list[StratumEvidence]:
     """Measure each value of each column; a stratum's searches run against everybody's references.
 
-    Subjects without a value form no stratum, and then the others cannot be had by subtraction either.
+    Ages in years are banded. Subjects without a value form no stratum, and then the others cannot be had by subtraction
+    either.
     """
     cells = []
+    strata = band_ages(strata)
     there = find_subjects(attempt.mated.probe)
     for column in strata.columns:
         known = strata[column].dropna()

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reid_audit.accuracy.strata import band_ages
+
 MINIMUM = 10
 """People from which on a cell carries a number; of smaller cells only clear findings are told."""
 _MOST = 8
 """Values of one column that are looked at one by one; the rest together."""
-_BANDS = (18, 40, 60, 80)
-_BAND_NAMES = ("under 18", "18-39", "40-59", "60-79", "80 and over")
 
 
 class Cell(NamedTuple):
@@ -34,17 +34,8 @@ def cells_of(strata: pd.DataFrame) -> list[Cell]:
     Ages in years are banded. Of a column with more than eight values the eight most frequent are looked at one by one
     and the others together, under a name that says so. People without a value are in no cell.
     """
-    return [cell for column in strata for cell in _cells_of_column(str(column), _band(strata[column]))]
-
-
-def _band(values: pd.Series) -> pd.Series:
-    """Return ages in years as bands; every other column as text."""
-    name = str(values.name).lower()
-    years = pd.to_numeric(values, errors="coerce")
-    if "age" in name.replace("-", "_").split("_") and years.notna().sum() == values.notna().sum() > 0:
-        band = np.array(_BAND_NAMES, dtype=object)[np.searchsorted(_BANDS, years.fillna(0), side="right")]
-        return pd.Series(band, index=values.index).where(values.notna())
-    return values.astype(object).where(values.notna())
+    banded = band_ages(strata)
+    return [cell for column in banded for cell in _cells_of_column(str(column), banded[column])]
 
 
 def _cells_of_column(column: str, values: pd.Series) -> Iterator[Cell]:
