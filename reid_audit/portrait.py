@@ -21,6 +21,7 @@ from reid_audit.records import (
     Grid,
     InputError,
     Modality,
+    OriginalSummary,
     Portrait,
     Relief,
     RenderError,
@@ -53,6 +54,8 @@ class Partner:
     face : Face
         Where its face is.
     relief : Relief or None
+    summary : OriginalSummary or None
+        What was done to a defaced scan is told from it; see `reid_audit.alteration`.
     """
 
     skin_level: float
@@ -60,6 +63,7 @@ class Partner:
     grid: Grid
     face: Face
     relief: Relief | None = None
+    summary: OriginalSummary | None = None
 
 
 class ScanContext:
@@ -106,8 +110,20 @@ class ScanContext:
 
     def _read(self) -> Volume:
         scan = self.scan
-        volume = read_volume(scan.path, modality=scan.modality, series=scan.series, name=scan.label)
+        try:
+            volume = read_volume(scan.path, modality=scan.modality, series=scan.series, name=scan.label)
+        except InputError:
+            # A CT that was rescaled is no CT to the reader; what was done to it is told by its original.
+            if scan.modality is not Modality.CT or scan.condition == ORIGINAL:
+                raise
+            volume = read_volume(scan.path, series=scan.series, name=scan.label)
         return volume if self.change is None else self.change(volume)
+
+    def undo(self, alteration: Callable[[Volume], Volume]) -> Volume:
+        """Go on with the volume that this gives of the one that was read: what protects nobody is undone, once."""
+        volume = self.once("undone", lambda: alteration(self.read()))
+        self._made["volume"] = volume
+        return volume
 
     @cached_property
     def digest(self) -> str:

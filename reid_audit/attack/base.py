@@ -80,6 +80,14 @@ class Target:
     face: Face
     original: Partner | None = None
 
+    def encode_own_view(self) -> Face:
+        """Encode the face that the detector finds through the camera that faces the head as it lies."""
+
+        def make() -> Face:
+            return self.encode(lambda: self.context.draw(self.skin, self.context.find_view(self.skin)))
+
+        return self.context.once(("own view", self.skin, self.encoder.name), make)
+
     def encode(self, draw: Callable[[], Portrait], look: Callable[[Portrait], Face] | None = None) -> Face:
         """Draw a portrait and encode its face; what cannot be drawn costs this attacker, not the scan.
 

@@ -1,8 +1,13 @@
-"""Detector and encoder on the frontal portrait, as the literature judges defacers."""
+"""Detector and encoder on the frontal portrait, as the literature judges defacers.
+
+A defaced scan is looked at twice: through its original's camera, and through the one that faces what is left of the
+head; the nearer of the two looks counts, for mated and non-mated comparisons alike.
+"""
 
 from __future__ import annotations
 
-from reid_audit.attack.base import Attack
+from reid_audit.attack.base import Attack, Hints, Target
+from reid_audit.records import Face, Status
 
 
 class Naive(Attack):
@@ -12,4 +17,10 @@ class Naive(Attack):
     baseline = selected_by_default = binds_by_default = True
 
     def describe(self) -> str:  # noqa: D102
-        return "detector and recogniser on the frontal portrait"
+        return "detector and recogniser on the frontal portrait, by the original's camera and by the scan's own"
+
+    def look(self, target: Target, hints: Hints) -> tuple[Face, ...]:  # noqa: D102
+        if target.original is None:
+            return ()  # its own camera is the only one
+        own = target.encode_own_view()
+        return (target.face,) if own.status in (Status.RENDER_FAILED, Status.NO_SKIN) else (target.face, own)

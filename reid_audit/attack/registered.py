@@ -14,7 +14,7 @@ import numpy as np
 
 from reid_audit.attack.base import Attack, Hints, Target
 from reid_audit.attack.places import placed_originals
-from reid_audit.records import Face, FaceRecord, Portrait, ScanRef, Status
+from reid_audit.records import Face, FaceRecord, ScanRef, Status
 
 
 class Registered(Attack):
@@ -34,20 +34,17 @@ class Registered(Attack):
         place = hints.place
         if place is None:
             return ()
+        # The detector is trusted where it is as sure as of an untouched face.
+        face = target.encode_own_view()
+        if face.acquired and face.confidence >= place.confidence:
+            return (face,)
         context, skin = target.context, target.skin
         return (
             target.encode(
                 lambda: context.draw(skin, context.find_view(skin)),
-                lambda portrait: self._look_where_faces_are(portrait, place, target),
+                lambda portrait: target.encoder.encode_at(portrait, place),
             ),
         )
-
-    @staticmethod
-    def _look_where_faces_are(portrait: Portrait, average: Face, target: Target) -> Face:
-        """Trust the detector where it is as sure as of an untouched face, else look at the average place."""
-        face = target.encoder.encode(portrait)
-        sure = face.acquired and face.confidence >= average.confidence
-        return face if sure else target.encoder.encode_at(portrait, average)
 
 
 def average_places(originals: Sequence[FaceRecord], subjects: set[str]) -> Mapping[str, Face]:

@@ -180,7 +180,7 @@ def _partner(cohort: Cohort, scan: ScanRef, records: Records, encoder: str) -> P
     record = None if original is None else records.get((original.key, encoder))
     if record is None or record.view is None or record.grid is None:
         return None
-    return Partner(record.skin_level, record.view, record.grid, record.face, record.relief)
+    return Partner(record.skin_level, record.view, record.grid, record.face, record.relief, record.summary)
 
 
 def _explain(cohort: Cohort, record: FaceRecord, records: Records) -> FaceRecord:

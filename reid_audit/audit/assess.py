@@ -109,6 +109,49 @@ def _find_broken_attacks(records: Sequence[FaceRecord], condition: str) -> list[
     return checks
 
 
+_HARMLESS = {
+    "rescaled": "other intensities",
+    "turned": "turned",
+    "mirrored": "mirrored",
+    "moved": "moved",
+    "resized": "other voxel sizes in the header",
+    "cropped": "cropped",
+    "other_grid": "resampled",
+    "veiled": "veiled",
+}
+"""Findings of `reid_audit.alteration` that protect nobody, and how they are said."""
+
+
+def _check_alterations(records: Sequence[FaceRecord], condition: str) -> list[Check]:
+    """Name scans whose face is unaltered, who does not fit the original, and unseen scans whose face is there."""
+    unaltered: dict[str, list[FaceRecord]] = {}
+    exchanged, there = [], []
+    for record in records:
+        codes = {finding.code for finding in record.findings}
+        acquired = record.face.acquired or any(face.acquired for looks in record.looks.values() for face in looks)
+        if "unaltered" in codes:
+            how = ", ".join(text for code, text in _HARMLESS.items() if code in codes) or "only saved anew"
+            unaltered.setdefault(how, []).append(record)
+        elif "exchanged" in codes:
+            exchanged.append(record)
+        elif "face_region_there" in codes and not acquired:
+            there.append(record)
+    rows = [
+        ("unaltered", Decision.FAIL, f"show an unaltered face ({how})", chosen) for how, chosen in unaltered.items()
+    ]
+    rows.append(("exchanged", Decision.REVIEW, "do not fit the original of their own subject and session", exchanged))
+    rows.append(
+        ("unseen_face", Decision.REVIEW, "gave no attacker a vector, and the shape of the face is there", there)
+    )
+    checks = []
+    for name, decision, what, chosen in rows:
+        if chosen:
+            subjects = tuple(dict.fromkeys(record.scan.subject for record in chosen))
+            text = _count([record.scan.key for record in chosen], len(records), what)
+            checks.append(Check(name, decision, text, len(chosen), condition=condition, subjects=subjects))
+    return checks
+
+
 def _check_condition(
     condition: str, records: Sequence[FaceRecord], cohort: Cohort, digests: Mapping[str, str]
 ) -> list[Check]:
@@ -124,6 +167,7 @@ def _check_condition(
     if untouched:
         text = _count(untouched, total, "under a defacer's name equal their original, voxel by voxel")
         checks.append(Check("original_in_release", Decision.FAIL, text, condition=concerns))
+    checks += _check_alterations(records, concerns)
     unseen = [record.scan.key for record in records if record.face.status in _NOT_SEEN]
     if unseen:
         text = _count(unseen, total, "were not seen")

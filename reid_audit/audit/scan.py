@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from reid_audit.alteration import Alteration, find_alteration, restore, summarise_original
 from reid_audit.attack import CANARIES, Attack, Hints, Side, Target, find_attack
 from reid_audit.audit.settings import Engines, Settings, context_of, encoders_of
 from reid_audit.audit.side_effects import contain_side_effects
@@ -20,10 +21,13 @@ from reid_audit.records import (
     FaceRecord,
     Finding,
     InputError,
+    OriginalSummary,
     Portrait,
     RenderError,
     ScanRef,
+    Skin,
     Status,
+    View,
     Volume,
 )
 from reid_audit.render import check_one_sided, turn_view
@@ -109,6 +113,21 @@ def _refuse_canary(volume: Volume) -> Volume:
     raise InputError("a canary: its original gave no portrait to find the face by")
 
 
+def undo_alteration(context: ScanContext, original: OriginalSummary) -> Alteration:
+    """Tell what was done to a defaced scan, and undo what protects nobody: a turn, a motion, other intensities."""
+    alteration = context.once("alteration", lambda: find_alteration(original, context.read()))
+    context.undo(lambda volume: restore(volume, alteration, original))
+    return alteration
+
+
+def _summarise(context: ScanContext, skin: Skin, view: View) -> OriginalSummary | None:
+    """Return what an original hands on of its voxels; None where it shows no head to compare with."""
+    try:
+        return context.once(("summary", skin, view), lambda: summarise_original(context.read(), skin, view))
+    except InputError:
+        return None
+
+
 @contextmanager
 def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     began = time.perf_counter()
@@ -133,11 +152,19 @@ def _examine(context: ScanContext, encoder: Encoder, knowledge: Knowledge, attac
         return stopped(Status.UNREADABLE, error)
     notes = tuple(Finding("reader", "info", note) for note in volume.notes)
     record = replace(record, grid=volume.grid, digest=context.digest, findings=notes)
-    try:
-        if original is not None:
-            check_same_grid(original.grid, volume.grid)
-    except InputError as error:
-        return stopped(Status.OTHER_GRID, error)
+    if original is not None and not context.scan.is_canary:
+        if original.summary is None:
+            try:
+                check_same_grid(original.grid, volume.grid)
+            except InputError as error:
+                return stopped(Status.OTHER_GRID, error)
+        else:
+            with _timed(seconds, "alteration"):
+                alteration = undo_alteration(context, original.summary)
+            notes += alteration.findings
+            record = replace(record, findings=notes)
+            if alteration.face is None:  # another head: its original's camera and level mean nothing
+                original = None
     try:
         with _timed(seconds, "skin"):
             skin = context.extract(None if original is None else original.skin_level)
@@ -165,7 +192,9 @@ def _examine(context: ScanContext, encoder: Encoder, knowledge: Knowledge, attac
     record = replace(record, skin_level=skin.level, face=face, view=view)
     if is_original:
         findings = notes + skin.checks + check_one_sided(skin)
-        record = replace(record, findings=findings, relief=measure_relief(skin))
+        record = replace(
+            record, findings=findings, relief=measure_relief(skin), summary=_summarise(context, skin, view)
+        )
     if not attacks:
         return record
     target = Target(context, skin, view, encoder, face, original)

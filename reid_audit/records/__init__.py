@@ -25,6 +25,7 @@ Errors
     +-- CalibrationError   a calibration was made under other settings     (also a ValueError)
 """
 
+from reid_audit.records.alteration import Lattice, Lines, OriginalSummary
 from reid_audit.records.calibration import Calibration, Curve, Estimate, Fingerprint, Threshold, ThresholdStability
 from reid_audit.records.comparison import Comparison, DefacerRow
 from reid_audit.records.cost import (
@@ -111,11 +112,14 @@ __all__ = [
     "Group",
     "HeadBox",
     "InputError",
+    "Lattice",
     "LeakGap",
+    "Lines",
     "MatchRates",
     "Measures",
     "MissRate",
     "Modality",
+    "OriginalSummary",
     "PairCount",
     "Policy",
     "Portrait",

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.records.alteration import OriginalSummary
 from reid_audit.records.scans import Finding, Grid, ScanRef
 
 
@@ -161,7 +162,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRecord:
-    """A face and the scan it came from: what one task of the audit sends back, a few kB.
+    """A face and the scan it came from: what one task of the audit sends back, some hundred kB.
 
     Attributes
     ----------
@@ -174,6 +175,8 @@ class FaceRecord:
         Camera and voxel grid; an original hands them on to its defaced partner.
     relief : Relief or None
         Of an original: what a defacer put before the face is told from it.
+    summary : OriginalSummary or None
+        Of an original: what was done to a defaced scan is told from it.
     digest : str
         SHA-256 of the voxels: tells a defaced scan that is its original. Names a scan, so it goes into no report.
     findings : tuple of Finding
@@ -188,6 +191,7 @@ class FaceRecord:
     view: View | None = None
     grid: Grid | None = None
     relief: Relief | None = None
+    summary: OriginalSummary | None = None
     digest: str = ""
     looks: Mapping[str, tuple[Face, ...]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()

@@ -37,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "phantom": {"records", "volume", "dataset"},
     # A defacer that needs no label map finds the face by laying the average synthetic head on the skin.
     "deface": {"records", "volume", "surface", "dataset", "phantom", "work"},
-    "audit": PIPELINE | {"stats", "accuracy", "attack", "portrait", "verdict", "work"},
+    "audit": PIPELINE | {"alteration", "stats", "accuracy", "attack", "portrait", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "plots": {"records"},
     "report": {"records", "match", "plots", "attack"},  # attack: what each attacker says of itself
