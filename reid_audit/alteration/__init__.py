@@ -26,7 +26,8 @@ from reid_audit.alteration.intensity import IntensityMap, map_level
 from reid_audit.alteration.judge import Alteration, find_alteration
 from reid_audit.alteration.register import Fit
 from reid_audit.alteration.restore import restore
-from reid_audit.alteration.summary import OriginalSummary, summarise_original
+from reid_audit.alteration.summary import summarise_original
+from reid_audit.records import OriginalSummary
 
 __all__ = [
     "Alteration",

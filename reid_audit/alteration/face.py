@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from reid_audit.alteration.intensity import unmap
 from reid_audit.alteration.register import Fit
 from reid_audit.alteration.sample import Array, sample, transform
-from reid_audit.alteration.summary import FACE_DEPTHS_MM, PARTS, REST_DEPTHS_MM, Lines, OriginalSummary, line_points
-from reid_audit.records import Volume
+from reid_audit.alteration.summary import FACE_DEPTHS_MM, PARTS, REST_DEPTHS_MM, line_points
+from reid_audit.records import Lines, OriginalSummary, Volume
 
 REMOVED_MM = 4.0
 DEEP_MM = 14.0
@@ -87,7 +87,7 @@ def _laid(original: OriginalSummary, lines: Lines, depths_mm: Array, defaced: Vo
     """Return the original's and the defaced intensities along the lines: 0 = air, 1 = flesh, NaN = outside."""
     points = line_points(lines.points_ras_mm, lines.normals, depths_mm)
     seen = sample(defaced.intensity, transform(np.linalg.inv(defaced.voxel_to_ras_mm) @ fit.placement, points))
-    mapped = unmap(seen.values, fit.intensity, level=original.level, air=original.air)
+    mapped = unmap(seen.values, fit.intensity, level=original.skin_level, air=original.air)
     pair = (lines.values.astype(np.float64), np.where(seen.inside, mapped, np.nan).reshape(len(lines.values), -1))
     scaled = [np.clip((values - original.air) / original.contrast, -0.5, 1.3) for values in pair]
     return scaled[0], scaled[1]
@@ -105,7 +105,7 @@ class _Compared:
 
 def _compare(original: OriginalSummary, lines: Lines, depths_mm: Array, defaced: Volume, fit: Fit) -> _Compared:
     before, after = _laid(original, lines, depths_mm, defaced, fit)
-    level = (original.level - original.air) / original.contrast
+    level = (original.skin_level - original.air) / original.contrast
     fine = (depths_mm >= -20) & (depths_mm <= 10)
     start, _ = _crossings(before[:, fine], depths_mm[fine], level, np.zeros(len(before)))
     start = np.nan_to_num(start)
@@ -158,7 +158,7 @@ def compare_face(original: OriginalSummary, defaced: Volume, fit: Fit) -> FaceCh
     moved, changed = beyond(face)
     rest_seen = np.isfinite(rest.difference)
     rest_moved, rest_changed = (lines[rest_seen] for lines in beyond(rest))
-    level = (original.level - original.air) / original.contrast
+    level = (original.skin_level - original.air) / original.contrast
     far = FACE_DEPTHS_MM >= _AHEAD_MM
     ahead = ((face.after[:, far] > level) & ~(face.before[:, far] > level)).any(axis=1) & ~outside
     lost = ~np.isfinite(face.shift_mm) & ~ahead  # where tissue stands ahead and all behind it is tissue: covered

@@ -11,8 +11,8 @@ from reid_audit.alteration.face import DEEP_MM, FaceChange, compare_face
 from reid_audit.alteration.intensity import UNCHANGED, map_level
 from reid_audit.alteration.register import Fit, register
 from reid_audit.alteration.sample import Array, transform
-from reid_audit.alteration.summary import PARTS, OriginalSummary
-from reid_audit.records import Finding, Volume
+from reid_audit.alteration.summary import PARTS
+from reid_audit.records import Finding, OriginalSummary, Volume
 
 _FITS_SHARE = 0.75
 _FITS_MM = 0.4
@@ -113,7 +113,7 @@ def _grid_findings(original: OriginalSummary, defaced: Volume, placement: Array)
 
 def _intensity_findings(original: OriginalSummary, fit: Fit) -> Iterator[Finding]:
     gain, offset = fit.intensity.gain, fit.intensity.offset
-    shift = (gain - 1) * original.level + offset
+    shift = (gain - 1) * original.skin_level + offset
     clipped = f", clipped to {fit.intensity.low:.4g} .. {fit.intensity.high:.4g}" if fit.intensity.is_clipped else ""
     if gain < 0:
         yield Finding("rescaled", "warning", f"bright and dark are exchanged (gain {gain:.3g})", gain)
@@ -184,7 +184,7 @@ def find_alteration(original: OriginalSummary, defaced: Volume) -> Alteration:
         )
         exchanged = Finding("exchanged", "unfit", text, fit.share)
         as_it_is = replace(fit, placement=np.eye(4), intensity=UNCHANGED)
-        return Alteration((exchanged,), as_it_is, None, original.level)
+        return Alteration((exchanged,), as_it_is, None, original.skin_level)
     findings = [*_intensity_findings(original, fit), *_placement_findings(original, defaced, fit.placement)]
     findings += _face_findings(face, not findings)
-    return Alteration(tuple(findings), fit, face, map_level(original.level, fit.intensity, original.air))
+    return Alteration(tuple(findings), fit, face, map_level(original.skin_level, fit.intensity, original.air))

@@ -16,8 +16,8 @@ from reid_audit.alteration.improve import improve
 from reid_audit.alteration.intensity import UNCHANGED, IntensityMap, fit_intensity
 from reid_audit.alteration.sample import Array, sample, transform
 from reid_audit.alteration.search import exchange_axes, search_lattice
-from reid_audit.alteration.summary import REST_DEPTHS_MM, OriginalSummary, line_points, make_lattice
-from reid_audit.records import Volume
+from reid_audit.alteration.summary import REST_DEPTHS_MM, line_points, make_lattice
+from reid_audit.records import OriginalSummary, Volume
 
 _AGREES = 0.12  # of the contrast between air and flesh
 _FITS_AT_ONCE = 0.8  # share of the cranium that agrees where voxels lie on voxels
@@ -87,7 +87,7 @@ class Registration:
         away = np.abs(np.minimum(back, self.ceiling) - np.minimum(expected, self.ceiling)) / contrast
         # A constant image agrees with everything: both sides of the skin must be told apart.
         agrees = away < _AGREES
-        tissue = x > self.original.level
+        tissue = x > self.original.skin_level
         share = min(float(agrees[side].mean()) if side.any() else 0.0 for side in (tissue, ~tissue))
         equal = float((away[tissue] < _EQUAL).mean()) if tissue.any() else 0.0
         share = 0.5 * share + 0.5 * float(agrees.mean())

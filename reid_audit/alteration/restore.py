@@ -8,8 +8,7 @@ import numpy as np
 
 from reid_audit.alteration.intensity import unmap
 from reid_audit.alteration.judge import Alteration
-from reid_audit.alteration.summary import OriginalSummary
-from reid_audit.records import Modality, Volume
+from reid_audit.records import Modality, OriginalSummary, Volume
 
 
 def restore(defaced: Volume, alteration: Alteration, original: OriginalSummary) -> Volume:
@@ -31,7 +30,8 @@ def restore(defaced: Volume, alteration: Alteration, original: OriginalSummary) 
     if is_placed and is_scaled:
         return defaced
     if not is_scaled:
-        values = unmap(values.astype(np.float64), intensity, level=original.level, air=original.air).astype(np.float32)
+        restored = unmap(values.astype(np.float64), intensity, level=original.skin_level, air=original.air)
+        values = restored.astype(np.float32)
         if original.grid.modality is Modality.CT:
             values = np.clip(values, -1024.0, 3071.0)
     if not is_placed:

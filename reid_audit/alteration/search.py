@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.alteration.sample import Array
-from reid_audit.alteration.summary import Lattice
-from reid_audit.records import Grid
+from reid_audit.records import Grid, Lattice
 
 _CANDIDATES = 6
 _PLANES = 12

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.alteration.sample import Array, sample, transform
-from reid_audit.records import Grid, InputError, Skin, View, Volume
+from reid_audit.records import InputError, Lattice, Lines, OriginalSummary, Skin, View, Volume
 from reid_audit.render.camera import place_camera
 from reid_audit.surface.level import binned
 
@@ -29,66 +27,6 @@ _PARTS_MM = ((-15.0, 12.0, 12.0, 48.0), (-55.0, -15.0, 0.0, 18.0), (-85.0, -58.0
 _CRANIUM_MM = 45.0  # above the height of the eyes
 _BACK_MM = -15.0
 _LEAST_VERTICES = 100
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lines:
-    """Lines straight through the skin, and the intensities along them.
-
-    Attributes
-    ----------
-    points_ras_mm, normals : (n, 3) float32
-        Where each line meets the original's skin, and the direction out of the head.
-    values : (n, d) float32
-        At the d depths, in the original's units; NaN outside the field of view.
-    """
-
-    points_ras_mm: NDArray[np.float32]
-    normals: NDArray[np.float32]
-    values: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Lattice:
-    """A whole scan in steps of `LATTICE_MM` along its own axes.
-
-    Attributes
-    ----------
-    field : (i, j, k) float16
-        The intensity above that of the air, in units of the spread of the head's.
-    lattice_to_ras_mm : (4, 4) float64
-    """
-
-    field: NDArray[np.float16]
-    lattice_to_ras_mm: Array
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class OriginalSummary:
-    """An original in a few hundred kB. Biometric data, as a portrait is.
-
-    Attributes
-    ----------
-    grid : Grid
-    level : float
-        Skin level, in the original's units.
-    air, contrast : float
-        Intensity of the air before the face, and how far that of the flesh lies above it.
-    face, rest : Lines
-        Through the skin of the face region, and through that of the cranium, which a defacer leaves.
-    face_parts : (n,) int8
-        Which of `PARTS` each line of the face lies in; -1 for none.
-    lattice : Lattice
-    """
-
-    grid: Grid
-    level: float
-    air: float
-    contrast: float
-    face: Lines
-    rest: Lines
-    face_parts: NDArray[np.int8]
-    lattice: Lattice
 
 
 def line_points(points: NDArray[np.float32], normals: NDArray[np.float32], depths_mm: Array) -> Array:
