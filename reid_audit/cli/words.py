@@ -84,7 +84,8 @@ def _say_defacers(result: AuditResult) -> None:
     """Print a line per defacer, then the control, then the scans without a vector."""
     listed, exposed = rows.list_rows(result), rows.list_exposed(result)
     strongest = rows.find_strongest(listed)
-    out.print("What the strongest attacker on each defacer reaches:")
+    chance = f"chance: rank 1 {percent(rows.chance_of(listed), 0)}, linkability 0.5"
+    out.print(f"The strongest attacker on each defacer ({chance}):")
     table = _make_table("defacer", "verdict", "attacker", "rank 1", "linkability", "exposed")
     for verdict in result.verdict.conditions:
         row = strongest.get(verdict.condition)
@@ -103,7 +104,6 @@ def _say_defacers(result: AuditResult) -> None:
         out.print(f"Canaries (defaced too weakly on purpose): {escape(told)}")
     else:
         out.print("Canaries: none, so that nothing shows whether the attackers see")
-    out.print(f"Chance: rank 1 {percent(rows.chance_of(listed), 0)}, linkability 0.5")
     lost = [f"{flow.listed - flow.acquired} of {flow.listed} {flow.condition}" for flow in rows.count_flow(result)]
     lost = [text for text in lost if not text.startswith("0 ")]
     if lost:
@@ -120,8 +120,9 @@ def _say_blocks(result: AuditResult, *, every: bool) -> None:
     hidden = sum(len(checks) - 1 for checks in blocks.values())
     if hidden and not every:
         out.print(f"and {counted(hidden, 'further reason')} (-v)")
-    for mend in dict.fromkeys(mend_text(checks[0]) for checks in blocks.values()):
-        out.print(f"To mend: {mend}.")
+    if blocks:
+        mends = dict.fromkeys(mend_text(checks[0]) for checks in blocks.values())
+        out.print(f"To mend: {'; '.join(mends)}.")
 
 
 def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None = None, as_json: bool = False) -> None:

@@ -156,7 +156,7 @@ def test_calibrate_then_score(demo_manifest: Path, tmp_path: Path, capsys: pytes
     result = result_from_json((out / "result.json").read_text())
     assert code == result.verdict.exit_code
     assert len(result.scans) == 20
-    for words in ("blur-2mm", "eye-plane", "face-removal", "strongest attacker", "Chance", "Control", "Report:"):
+    for words in ("blur-2mm", "eye-plane", "face-removal", "strongest attacker", "chance", "Control", "Report:"):
         assert words in text
     assert json.loads((out / "result.json").read_text())["schema_version"] == 2
 
