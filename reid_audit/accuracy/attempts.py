@@ -93,7 +93,7 @@ def _measure_within(searches: Searches, confidence: float) -> Estimate:
     mate = searches.mate[searches.of[inside]]
     nearer = 0.5 + 0.5 * (mate < non_mated.distance) - 0.5 * (mate > non_mated.distance)
     found = mean_of_pairs(nearer, non_mated.probe, non_mated.reference, confidence=confidence)
-    return replace(found, reason="no probe has both a mate and a stranger") if math.isnan(found.value) else found
+    return replace(found, reason="no probe has a mated and a non-mated reference") if math.isnan(found.value) else found
 
 
 def _measure_defaced_gallery(table: Scores, attempt: Attempt, confidence: float) -> Estimate:

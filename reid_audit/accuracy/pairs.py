@@ -56,9 +56,9 @@ def find_subjects(*codes: NDArray[np.intp]) -> NDArray[np.intp]:
 def arrange_blocks(mated: Pairs, non_mated: Pairs, subjects: NDArray[np.intp]) -> list[NDArray[np.float64]]:
     """Return one (n, n) matrix per pair of sessions over these subjects, mated comparisons on the diagonal.
 
-    NaN = no distance. Empty without subjects or non-mated comparisons.
+    NaN = no distance. Empty without subjects, mated or non-mated comparisons.
     """
-    if not len(subjects) or not len(non_mated.distance):
+    if not all(map(len, (subjects, mated.distance, non_mated.distance))):
         return []
     size = 1 + int(max(p.max(initial=0) for p in (subjects, mated.probe, non_mated.probe, non_mated.reference)))
     place = np.full(size + 1, -1)  # the last entry answers for unknown subjects, whose code is -1

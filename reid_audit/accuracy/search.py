@@ -104,7 +104,7 @@ def measure_search(searches: Searches, *, threshold: float, fmr: float, confiden
     """
     n = len(searches.subject)
     if not n:
-        return nobody("no probe has both a mate and a stranger in the gallery", confidence)
+        return nobody("no probe has a mated and a non-mated reference", confidence)
     rank = searches.rank
     rank1, at_least, at_most = subject_rate(rank <= 1, searches.subject, confidence=confidence)
     rank5, _, _ = subject_rate(rank <= 5, searches.subject, confidence=confidence)

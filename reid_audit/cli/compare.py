@@ -92,8 +92,8 @@ def say_comparison(comparison: Comparison) -> None:
         worst = f"{row.worst_encoder}, {row.worst_attack}" if several else row.worst_attack
         lines = [
             ("linkability", f"{estimate_text(row.linkability)} by {worst or 'nobody'}; 0.5 = no link left"),
-            ("people matched", rate_text(row.matched)),
-            ("own person first", f"{rate_text(row.rank1)}; chance {percent(row.chance1)}"),
+            ("subjects matched", rate_text(row.matched)),
+            ("rank 1", f"{rate_text(row.rank1)}; chance {percent(row.chance1)}"),
         ]
         if row.runs:
             seconds = "not known" if row.seconds != row.seconds else f"{row.seconds:.3g} (median)"

@@ -77,7 +77,7 @@ def make_phantom(
         Tilt of the slices about the x axis, -40 to 40. The head stays where it is.
     variety : float
         How far people are from the average one, 0 (all are it) to 1.5, in units of what surveys of heads tell: a
-        caricature of the same person. Faces differ in more ways than the traits of these have, so that at 1 strangers
+        caricature of the same person. Faces differ in more ways than the traits of these have, so that at 1 people
         look more alike to a recogniser than those of real heads; at 1.5 they are as far apart (``--variety`` of
         ``examples/compare_encoders.py`` measures it).
     ethmoid : bool

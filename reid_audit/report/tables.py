@@ -53,8 +53,8 @@ MEASURE_COLUMNS = {
     **_interval("excess", "Excess of the AUC over chance, as a share of that of the originals"),
     **_interval("cllr", "Cost of likelihood ratios in bits; 1 = the distances say nothing"),
     **_interval("min_cllr", "The same with the best ratios for these very distances"),
-    **_interval("fnir_fpir10", "Miss rate of searches (FNIR) where 10 % of strangers' searches return somebody"),
-    **_interval("fnir_fpir1", "Miss rate of searches (FNIR) where 1 % of strangers' searches return somebody"),
+    **_interval("fnir_fpir10", "Miss rate of searches (FNIR) where 10 % of non-mated searches return somebody"),
+    **_interval("fnir_fpir1", "Miss rate of searches (FNIR) where 1 % of non-mated searches return somebody"),
     **{
         column: meaning
         for size in _GALLERIES

@@ -52,8 +52,8 @@ def extrapolate_rank1(
 
     Notes
     -----
-    A stranger is nearer than the mate of probe i with a probability p_i; of m_i strangers k_i were. p_i is taken to
-    follow a beta distribution over probes, and strangers to be independent given p_i (Skellam 1948), so that
+    A non-mate is nearer than the mate of probe i with a probability p_i; of m_i non-mates k_i were. p_i is taken to
+    follow a beta distribution over probes, and non-mates to be independent given p_i (Skellam 1948), so that
     rank-1 at size N is E[(1 - p)^(N - 1)] = B(a, b + N - 1) / B(a, b). If nothing is left p is uniform, a = b = 1, and
     this is chance, 1 / N. For large N it falls as N^-a: beyond the cohort the shape of the beta distribution decides,
     not an observation. a and b have the posterior mode under a log-normal prior around 1 (sd 2 on the log scale), which
@@ -65,11 +65,11 @@ def extrapolate_rank1(
     off = ~np.eye(subjects, dtype=bool)
 
     def rates(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        nearer, strangers, lost = _count(blocks, kept, off, None)
+        nearer, non_mates, lost = _count(blocks, kept, off, None)
         if not len(nearer):
             return np.full(len(sizes), np.nan)
         acquired = len(nearer) / (len(nearer) + lost)
-        return acquired * _none_below(*_fit(nearer, strangers), np.asarray(sizes, dtype=np.float64) - 1)
+        return acquired * _none_below(*_fit(nearer, non_mates), np.asarray(sizes, dtype=np.float64) - 1)
 
     found = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
     return tuple(GalleryRate(size, rate, 1 / size) for size, rate in zip(sizes, found, strict=True))
@@ -97,11 +97,11 @@ def extrapolate_fpir(
     off = ~np.eye(subjects, dtype=bool)
 
     def rates(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        matched, strangers, lost = _count(blocks, kept, off, threshold)
+        matched, non_mates, lost = _count(blocks, kept, off, threshold)
         if not len(matched):
             return np.full(len(sizes), np.nan)
         acquired = len(matched) / (len(matched) + lost)
-        return acquired * (1 - _none_below(*_fit(matched, strangers), np.asarray(sizes, dtype=np.float64)))
+        return acquired * (1 - _none_below(*_fit(matched, non_mates), np.asarray(sizes, dtype=np.float64)))
 
     found = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
     return tuple(GalleryRate(size, rate, math.nan) for size, rate in zip(sizes, found, strict=True))
@@ -116,17 +116,17 @@ def _check_sizes(sizes: Sequence[int], least: int) -> None:
 def _count(
     blocks: Blocks, kept: NDArray[np.bool_], off: NDArray[np.bool_], threshold: float | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Per acquired probe: strangers below the threshold (or nearer than the mate), and strangers; probes lost."""
-    below, strangers, lost = [], [], 0
+    """Per acquired probe: non-mates below the threshold (or nearer than the mate), and all; probes lost."""
+    below, non_mates, lost = [], [], 0
     for block in blocks:
         part, apart = block[np.ix_(kept, kept)], off[np.ix_(kept, kept)]
         limit = np.diag(part)[:, None] if threshold is None else np.full((len(part), 1), threshold)
         met = (apart & ~np.isnan(part)).sum(1)
         use = ~np.isnan(limit[:, 0]) & (met > 0)
         below.append((apart & (part < limit)).sum(1)[use])
-        strangers.append(met[use])
+        non_mates.append(met[use])
         lost += int((~use).sum())
-    return np.concatenate([*below, []]), np.concatenate([*strangers, []]), lost
+    return np.concatenate([*below, []]), np.concatenate([*non_mates, []]), lost
 
 
 def _fit(successes: NDArray[np.float64], trials: NDArray[np.float64]) -> tuple[float, float]:

@@ -117,8 +117,8 @@ def measure_fnir(
         for block in blocks:
             part = block[np.ix_(kept, kept)]
             mates.append(np.where(np.isnan(np.diag(part)), np.inf, np.diag(part)))
-            strangers = np.where(np.isnan(part) | np.eye(len(part), dtype=bool), np.inf, part)
-            nearest.append(strangers.min(1))
+            non_mated = np.where(np.isnan(part) | np.eye(len(part), dtype=bool), np.inf, part)
+            nearest.append(non_mated.min(1))
         return np.concatenate(mates), np.concatenate(nearest)
 
     def thresholds(nearest: NDArray[np.float64]) -> NDArray[np.float64]:

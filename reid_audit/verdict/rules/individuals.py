@@ -121,17 +121,17 @@ def check_people(originals: Originals, canaries: list[Panel]) -> list[Check]:
         and distance[i] <= near
         and (distance[i] < _ALONE * min(second[i], second[j]) or standing[i, j] < _APART)
     ]
-    strangers = np.array(names)[_unlike_visits(originals, canaries)]
+    apart = np.array(names)[_unlike_visits(originals, canaries)]
     checks = []
     if twins:
         text = f"Two labels look like one person: {join_names(twins)}. Check the list of subjects."
         checks.append(Check("two_labels", Decision.REVIEW, text, len(twins), encoder=originals.encoder))
-    if len(strangers):
+    if len(apart):
         text = (
-            f"The visits of {join_names(strangers)} lie as far apart as two people: an unlike visit, or another "
+            f"The visits of {join_names(apart)} lie as far apart as two people: an unlike visit, or another "
             "person. Look at the list of files."
         )
-        checks.append(Check("one_label", Decision.PASS, text, len(strangers), encoder=originals.encoder))
+        checks.append(Check("one_label", Decision.PASS, text, len(apart), encoder=originals.encoder))
     return checks
 
 
