@@ -48,7 +48,7 @@ def calibrate(
     seed: SeedOption = 0,
     images: DatasetOptions,
 ) -> None:
-    """Find the thresholds at which a recogniser tells the originals of a cohort apart; several go into one file.
+    """Find the thresholds at which an encoder tells the originals of a cohort apart; several go into one file.
 
     Example: [bold]reid-audit calibrate manifest.csv -o calibration.json[/]
     """

@@ -1,4 +1,4 @@
-"""Which recogniser: `choose-model`."""
+"""Which encoder: `choose-model`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def choose_model(
     overwrite: OverwriteOption = False,
     allow_outside: OutsideOption = False,
 ) -> None:
-    """Compare recognisers on the originals of a cohort: which would an attacker take?
+    """Compare encoders on the originals of a cohort: which would an attacker take?
 
     Example: [bold]reid-audit choose-model manifest.csv --encoders dlib,onnx:model.onnx -o choice[/]
     """
@@ -70,7 +70,7 @@ def choose_model(
 def _say_choice(choice: EncoderChoice) -> None:
     for notice in choice.notices:
         out.print(f"[yellow]Note:[/] {escape(notice)}")
-    table = Table("recogniser", "AUC", "TMR at FMR 1 %", "overlap", "H", "no face", "s per face")
+    table = Table("encoder", "AUC", "TMR at FMR 1 %", "overlap", "H", "no face", "s per face")
     for one in choice.scores:
         numbers = [(one.overlap, ".3f"), (one.h.statistic, ".1f")]
         overlap, h = ("" if number != number else format(number, form) for number, form in numbers)

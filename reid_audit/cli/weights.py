@@ -15,7 +15,7 @@ from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import out, say_block
 
 weights_app = typer.Typer(
-    help="List, fetch, import and verify the recognisers' model files.", no_args_is_help=True, rich_markup_mode="rich"
+    help="List, fetch, import and verify the encoders' model files.", no_args_is_help=True, rich_markup_mode="rich"
 )
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="Take the new file where another one is recorded.")]
 
