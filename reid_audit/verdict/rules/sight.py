@@ -192,8 +192,9 @@ def check_cover(condition: str, attackers: list[Panel], sighted: list[Panel], po
                 Check("required_attacks", Decision.INCOMPLETE, text, share, attack=panel.attack, condition=condition)
             )
     names = np.array(attackers[0].subjects)
+    judges = sighted or attackers  # where all are blind, their canaries say so, and these are no further reasons
     there = np.any([p.there for p in attackers], axis=0)
-    seen = np.any([p.seen for p in sighted], axis=0) if sighted else np.zeros_like(there)
+    seen = np.any([p.seen for p in judges], axis=0)
     absent = names[~there.any(axis=0)]
     if len(absent):
         text = f"No defaced scan of {join_names(absent)} was judged; it may be those that the defacer failed on."
@@ -205,7 +206,7 @@ def check_cover(condition: str, attackers: list[Panel], sighted: list[Panel], po
             f"({join_names(unseen)}). Not seen is not safe: look at these scans."
         )
         checks.append(Check("unseen", Decision.INCOMPLETE, text, len(unseen) / len(names), condition=condition))
-    beside = np.any([np.isfinite(p.same_scan) | ~p.there for p in sighted], axis=0) if sighted else ~there
+    beside = np.any([np.isfinite(p.same_scan) | ~p.there for p in judges], axis=0)
     untried = names[(there & seen & ~beside).any(axis=0)]
     if len(untried):
         text = (
