@@ -10,9 +10,10 @@ from pathlib import Path
 from reid_audit.accuracy import measure_crossings
 from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks
 from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
-from reid_audit.audit.assess import assess_scores, check_photographs, check_scans, describe_scans
+from reid_audit.audit.assess import assess_scores
 from reid_audit.audit.calibrate import check_calibrations, require_control
 from reid_audit.audit.face_cache import FaceCache
+from reid_audit.audit.findings import check_photographs, check_scans, describe_scans
 from reid_audit.audit.portraits import PORTRAITS_KEPT, prepare_portraits, write_portraits
 from reid_audit.audit.settings import Settings, describe_settings, fingerprints_of, start_engines
 from reid_audit.audit.side_effects import contain_side_effects
