@@ -74,7 +74,8 @@ def residuals(blocks: Floats, group: NDArray[np.intp] | None = None) -> Floats:
             fitted[member] = member.sum()
         for columns in (member, ~member):
             rest = _take_out_means(rest, known & member[:, None] & columns[None, :])
-    rest = np.where(diagonal, rest / np.sqrt(fitted / (fitted - 2)), rest)
+    spread = np.where(fitted > _LEAST, np.sqrt(fitted / (fitted - 2)), 1.0)  # without a mean taken out, nothing shrank
+    rest = np.round(np.where(diagonal, rest / spread, rest), 12)  # equal distances stay equal
     return np.where(np.isfinite(blocks), rest, np.nan)
 
 

@@ -71,6 +71,9 @@ class _Drawn:
     def draw(self, skin: Skin, view: View) -> None:
         return None
 
+    def once(self, key: object, make: Any) -> Any:
+        return make()
+
 
 def test_registered_trusts_a_detector_that_is_as_sure_as_of_untouched_faces() -> None:
     originals = [_record(name) for name in "abc"]

@@ -230,9 +230,8 @@ def test_a_cut_face_is_unfit_in_an_original_and_not_in_a_defaced_scan(tmp_path: 
         (lambda path: path.write_text("subject,session"), Status.UNREADABLE, "dent"),
         (lambda path: path.write_bytes(gzip.compress(b"\0" * 400)), Status.UNREADABLE, "dent"),
         (_constant, Status.UNREADABLE, "every voxel has the value"),
-        (_other_grid, Status.OTHER_GRID, "20 x 24 x 24"),
     ],
-    ids=["missing", "empty", "truncated", "text", "zeros", "constant", "other grid"],
+    ids=["missing", "empty", "truncated", "text", "zeros", "constant"],
 )
 def test_bad_input_costs_one_scan_its_status(
     tmp_path: Path, spoil: Callable[[Path], None], status: Status, word: str
@@ -246,6 +245,14 @@ def test_bad_input_costs_one_scan_its_status(
     assert word in face.reason
     assert str(tmp_path) not in face.reason
     assert all(record.face.acquired for record in found.values())
+
+
+def test_another_grid_is_no_way_out_of_being_judged(tmp_path: Path) -> None:
+    manifest = _write_cohort(tmp_path)
+    _other_grid(tmp_path / "s1_1_dent.nii.gz")
+    record = _acquire(read_manifest(manifest))["s1/1/dent"]
+    assert record.face.acquired
+    assert {f.code for f in record.findings} & {"other_grid", "cropped", "exchanged"}
 
 
 def test_scans_that_were_not_seen_make_the_audit_incomplete(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ MORE = {
     ("phantom",): ["--subjects", "1", "--visits", "1"],
     ("deface",): ["--eyes-from-portrait"],
     ("bids",): ["--skip-bids-validation"],
+    ("plan",): ["--max-rate", "0.05"],
 }
 """So that a command that works does not work for long, and one that can use a recogniser does."""
 
@@ -90,7 +91,7 @@ def _arguments(path: tuple[str, ...], command: Any) -> list[str]:
     """What the command cannot do without: the cohort or a scan by its name, else a file that is not there."""
     given = [*path, *MORE.get(path, [])]
     for parameter in command.params:
-        if parameter.name in ("encoder", "encoders"):
+        if parameter.name in ("encoder", "encoders") and path != ("plan",):  # there it is how many
             value = LACKING
         elif parameter.name in OUTPUTS:
             value = str(Path.cwd() / ("made.png" if path == ("render",) else "made"))

@@ -130,7 +130,7 @@ def test_a_label_map_is_cut_from_the_command_line(
     ):
         assert main(["deface", *arguments]) == 2
         assert word in capsys.readouterr().err
-    Path("names.tsv").write_text("value\tname\n5\teye\n")
+    Path("names.tsv").write_text("kind\tname\n5\teye\n")
     assert main(["deface", "head.nii.gz", *labels, "-o", "a"]) == 2
     assert "columns index" in capsys.readouterr().err
     assert not Path("a").exists()
