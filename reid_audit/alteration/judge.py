@@ -124,7 +124,8 @@ def _intensity_findings(original: OriginalSummary, fit: Fit) -> Iterator[Finding
 
 def _face_findings(face: FaceChange, is_as_stored: bool) -> Iterator[Finding]:
     veiled = face.ahead > _VEIL
-    is_whole = face.moved < _UNALTERED and face.changed < _UNALTERED and face.sharpness > _SHARP and face.outside < 0.5
+    differing = max(face.moved, face.changed, face.removed)
+    is_whole = differing < _UNALTERED and face.sharpness > _SHARP and face.outside < 0.5
     if is_whole:
         if veiled:
             text = f"tissue was put before {face.ahead:.0%} of a face that is unaltered behind it"

@@ -15,7 +15,7 @@ from reid_audit.verdict.rules.words import join_names
 BLIND = "canary"
 """Name of the check that tells whether an attacker sees at all."""
 NAN = float("nan")
-_COPY = 0.01
+_COPY = 0.002
 """Distance of two visits, as a share of that between two people, below which both are one acquisition."""
 _TOO_MANY = 0.10
 """Share of people that may be copies, or whom an attacker may miss on a canary."""
@@ -59,7 +59,7 @@ def check_control(originals: Originals, policy: Policy, calibration: Calibration
         copies = int((mated < _COPY * np.nanmedian(originals.non_mated)).sum())
     if copies > _TOO_MANY * mated.size:
         text = (
-            f"{copies} of {mated.size} pairs of visits are one acquisition (distances below {_COPY:.0%} of those "
+            f"{copies} of {mated.size} pairs of visits are one acquisition (distances below {_COPY:.1%} of those "
             "between people): recognising them shows nothing. Give visits that were scanned twice."
         )
         checks.append(tell("control_copies", Decision.INCOMPLETE, text, copies / mated.size, NAN, _TOO_MANY))
