@@ -12,12 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reid_audit.attack import BASELINE
+from reid_audit.records import CANARY
 from reid_audit.stats.residuals import Floats, alike, percentiles, residuals
 
 _MOST = 0.8
 """Share of people whose sex must be known for comparisons within one's own sex."""
-CANARY = "canary"
-"""What the name of a condition begins with that is a weak defacing made to test the attackers."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from reid_audit.accuracy.panels import CANARY, Panels, to_panels
-from reid_audit.records import ORIGINAL, Group, InputError
+from reid_audit.accuracy.panels import Panels, to_panels
+from reid_audit.records import CANARY, ORIGINAL, Group, InputError
 
 Vectors = NDArray[np.float64]
 
