@@ -75,8 +75,8 @@ def residuals(blocks: Floats, group: NDArray[np.intp] | None = None) -> Floats:
         for columns in (member, ~member):
             rest = _take_out_means(rest, known & member[:, None] & columns[None, :])
     spread = np.where(fitted > _LEAST, np.sqrt(fitted / (fitted - 2)), 1.0)  # without a mean taken out, nothing shrank
-    rest = np.round(np.where(diagonal, rest / spread, rest), 12)  # equal distances stay equal
-    return np.where(np.isfinite(blocks), rest, np.nan)
+    scaled = np.where(diagonal, rest / spread, rest)
+    return np.where(np.isfinite(blocks), np.round(scaled, 12), np.nan)  # equal distances stay equal
 
 
 def _take_out_means(rest: Floats, inside: NDArray[np.bool_]) -> Floats:
