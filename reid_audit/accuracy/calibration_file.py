@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from reid_audit.attack import BASELINE
-from reid_audit.records import Calibration, CalibrationError, Fingerprint, InputError, read_json, to_json
+from reid_audit.records import Calibration, CalibrationError, Fingerprint, InputError, read_json, to_json, write_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def write_calibrations(calibrations: Calibration | Iterable[Calibration], path: 
     if not names or len(set(names)) < len(names):
         raise InputError(f"a calibration file holds one calibration per encoder; got {names}")
     try:
-        path.write_text(to_json(_CalibrationFile(held)), encoding="utf-8")
+        write_private(path, to_json(_CalibrationFile(held)))
     except OSError as error:
         raise InputError(f"{path.name} cannot be written: {error.strerror}") from error
 

@@ -38,6 +38,7 @@ from reid_audit.records import (
     prepare_folder,
     read_json,
     to_json,
+    write_private,
 )
 from reid_audit.stats import auc_of_pairs, kruskal, subject_rate
 
@@ -265,8 +266,8 @@ def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False
     """
     prepare_folder(folder, CHOICE_FILE, overwrite=overwrite)
     try:
-        (folder / TABLE_FILE).write_text(_tabulate(choice), encoding="utf-8")
-        (folder / CHOICE_FILE).write_text(to_json(choice), encoding="utf-8")
+        write_private(folder / TABLE_FILE, _tabulate(choice))
+        write_private(folder / CHOICE_FILE, to_json(choice))
     except OSError as error:
         raise InputError(f"{folder.name} cannot be written to: {error.strerror}") from error
     return folder / CHOICE_FILE

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from reid_audit.audit.settings import Settings, context_of
 from reid_audit.records import EngineError, FaceRecord, InputError, RenderError, write_private
-from reid_audit.render import save_png
+from reid_audit.render import save_picture
 from reid_audit.work import Progress, SerialExecutor, run_all
 
 INDEX_FILE = "portraits.csv"
@@ -49,7 +49,7 @@ def _draw(record: FaceRecord, number: int, folder: Path, settings: Settings) -> 
     except (InputError, RenderError, EngineError):  # said already in the scan's own status, or the file is gone
         return number, ""
     name = f"portrait{number:05d}.png"
-    save_png(portrait, folder / name)
+    save_picture(portrait, folder / name)
     return number, name
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import PurePath
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +15,17 @@ from typer.core import TyperGroup
 import reid_audit
 
 EXIT_USAGE = 2
+EXIT_INTERNAL = 70
+"""As sysexits.h has it: a fault of this program must not read as FAIL."""
+EXIT_BROKEN_PIPE = 141
+_MENDS = {
+    errno.ENOSPC: "free some space, or give another place",
+    errno.EDQUOT: "free some space, or give another place",
+    errno.EACCES: "mend its permissions, or give another place",
+    errno.EPERM: "mend its permissions, or give another place",
+    errno.EROFS: "it lies on a disk that may only be read; give another place",
+    errno.ENOENT: "make it, or correct the path",
+}
 
 _PLACES = {
     "demo": "synthetic",
@@ -55,12 +69,25 @@ class Commands(TyperGroup):
         command.name = name
         return command
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; what the system refuses becomes an error with its mend before Typer makes it exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise typer.Exit(EXIT_BROKEN_PIPE) from error
+            name = PurePath(str(error.filename)).name if error.filename else "a file"
+            mend = _MENDS.get(error.errno or 0, "check the path and its folder")
+            raise reid_audit.ReidAuditError(f"{name}: {error.strerror or error}; {mend}") from error
+        except EOFError as error:
+            raise RuntimeError("a file ended too early") from error
+
 
 app = typer.Typer(
     name="reid-audit",
     cls=Commands,
     help="Can a face-recognition attacker still link your head CT and MRI scans to people?",
-    epilog="Exit codes: 0 PASS, 1 FAIL, 2 wrong use or input, 3 REVIEW, 4 INCOMPLETE, 130 stopped by Ctrl-C.",
+    epilog="Exit codes: 0 PASS, 1 FAIL, 2 wrong use or input, 3 REVIEW, 4 INCOMPLETE, 70 a fault, 130 stopped.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -102,4 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         err.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
         return EXIT_USAGE
+    except Exception:  # noqa: BLE001  Python would end with 1, which reads as FAIL
+        traceback.print_exc()
+        return EXIT_INTERNAL
     return 0

@@ -31,7 +31,7 @@ from reid_audit.cli.words import err, out, say_calibration, say_plan, say_result
 from reid_audit.dataset import read_gallery
 from reid_audit.face import check_encoders
 from reid_audit.match import read_score_strata
-from reid_audit.records import prepare_folder
+from reid_audit.records import prepare_file, prepare_folder
 from reid_audit.report import RESULT_FILE
 from reid_audit.verdict import read_policy
 
@@ -59,6 +59,7 @@ def calibrate(
         cohort = replace(cohort, scans=cohort.originals)
         say_plan(plan_run(cohort, settings=settings, attacks=(), store=store, limit=running.limit, canaries=0), store)
         return
+    prepare_file(output, mark=b'"calibrations"')
     with running.start(store) as run:
         calibrations, records, _ = reid_audit.calibrate(
             cohort,

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from reid_audit import local_executor
-from reid_audit.accuracy.choose import EncoderChoice, write_choice
+from reid_audit.accuracy.choose import CHOICE_FILE, EncoderChoice, write_choice
 from reid_audit.audit.choose import choose_model as choose
 from reid_audit.cli.options import (
     ManifestArgument,
@@ -24,6 +24,7 @@ from reid_audit.cli.options import (
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest
 from reid_audit.face import check_encoders
+from reid_audit.records import prepare_folder
 from reid_audit.report.words import estimate_text, rate_text
 
 
@@ -54,6 +55,8 @@ def choose_model(
     cohort = read_manifest(manifest, allow_outside=allow_outside)
     settings = portraits.settings_with(encoders)
     check_encoders(settings.encoders, detector=settings.detector)
+    if output is not None:
+        prepare_folder(output, CHOICE_FILE, overwrite=overwrite)
     with local_executor(workers) as executor, show_progress() as progress:
         choice = choose(
             cohort,

@@ -15,7 +15,7 @@ from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import expand, show_progress
 from reid_audit.cli.words import out
 from reid_audit.dataset import Aside, salt_home, take_inventory, write_manifest
-from reid_audit.records import ORIGINAL, Group, InputError
+from reid_audit.records import ORIGINAL, Group, prepare_file
 
 EXIT_ASKED = 2
 LAYOUTS = {"manifest": "a manifest", "BIDS": "a BIDS dataset", "DICOM": "a tree of DICOM files"}
@@ -41,8 +41,8 @@ def inventory(
 
     Example: [bold]reid-audit inventory bids -o manifest.csv[/]
     """
-    if output is not None and output.exists() and not overwrite:
-        raise InputError(f"{output.name} is there already; give another file or --overwrite")
+    if output is not None:
+        prepare_file(output, mark=b"condition", overwrite=overwrite)
     with show_progress() as progress:
         found = take_inventory(path, **images.reading, progress=progress)
     out.print(f"{escape(found.source)}: read as {LAYOUTS[found.layout]}")

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from reid_audit.cli.options import OverwriteOption
 from reid_audit.cli.words import out
-from reid_audit.records import InputError, prepare_folder, write_private
+from reid_audit.records import InputError, prepare_file, prepare_folder, write_private
 from reid_audit.report import (
     RESULT_FILE,
     SCORES_FILE,
@@ -43,14 +43,14 @@ class Form(StrEnum):
     SCHEMA = "schema"
 
 
+_MARKS = {Form.HTML: b"<!doctype html>", Form.MARKDOWN: b"#", Form.JSON: b'"cohort"'}
 _ONE_FILE = {Form.HTML: "report.html", Form.MARKDOWN: "summary.md", Form.JSON: "result.json", Form.SCHEMA: ""}
 
 
 def _write_file(form: Form, result: Path, output: Path, *, overwrite: bool) -> None:
     if output.is_dir():
         raise InputError(f"--output {output.name} is a folder; --format {form.value} writes one file")
-    if output.exists() and not overwrite:
-        raise InputError(f"{output.name} is there already; give another name or --overwrite")
+    prepare_file(output, mark=_MARKS[form], overwrite=overwrite)
     read = read_result(result)
     texts = {Form.HTML: result_to_html, Form.MARKDOWN: result_to_markdown, Form.JSON: result_to_json}
     try:

@@ -12,8 +12,9 @@ import reid_audit
 from reid_audit.audit import render_scan
 from reid_audit.cli.options import EncoderOptions, LevelOption, expand
 from reid_audit.cli.words import err, out
-from reid_audit.render import save_png
-from reid_audit.surface import write_mesh
+from reid_audit.records import prepare_file
+from reid_audit.render import picture_format, save_picture
+from reid_audit.surface import check_mesh_name, write_mesh
 
 
 @expand
@@ -23,7 +24,7 @@ def render(
         Path, typer.Argument(help="A scan: a file, or a folder with one DICOM series.", show_default=False)
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="PNG to write (readable by you alone).", show_default=False)
+        Path, typer.Option("--output", "-o", help="PNG or JPEG to write (readable by you alone).", show_default=False)
     ],
     azimuth: Annotated[float, typer.Option("--azimuth", help="Degrees towards the subject's left; 0 = front.")] = 0.0,
     elevation: Annotated[float, typer.Option("--elevation", help="Degrees upwards.")] = 0.0,
@@ -33,6 +34,7 @@ def render(
 
     Example: [bold]reid-audit render scan.nii.gz -o portrait.png --azimuth 20[/]
     """
+    prepare_file(output, mark=picture_format(output)[1])
     with err.status("drawing"):
         portrait, face, findings = render_scan(
             volume,
@@ -40,7 +42,7 @@ def render(
             elevation_deg=elevation,
             settings=encoding.settings,
         )
-        save_png(portrait, output)
+        save_picture(portrait, output)
     found = face.reason or "found"
     score = "" if face.confidence != face.confidence else f", detector score {face.confidence:.2f}"
     out.print(
@@ -61,6 +63,8 @@ def mesh(
 
     Example: [bold]reid-audit mesh scan.nii.gz -o head.stl[/]
     """
+    check_mesh_name(output)
+    prepare_file(output)
     with err.status("meshing"):
         skin = reid_audit.extract_skin(reid_audit.read_volume(volume), level=level)
         write_mesh(skin, output)

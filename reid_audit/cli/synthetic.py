@@ -24,7 +24,8 @@ from reid_audit.cli.words import out, say_result
 from reid_audit.demo import run_demo
 from reid_audit.face import check_encoders
 from reid_audit.phantom import write_bids_cohort, write_cohort, write_rt_cohort
-from reid_audit.records import InputError, Modality
+from reid_audit.records import InputError, Modality, prepare_folder
+from reid_audit.report import RESULT_FILE
 
 
 @expand
@@ -48,6 +49,7 @@ def demo(
     Example: [bold]reid-audit demo --subjects 30[/]
     """
     settings = encoding.settings
+    prepare_folder(output, RESULT_FILE, overwrite=True)
     check_encoders(settings.encoders, detector=settings.detector)
     with start_run(workers=workers) as run:
         result = run_demo(

@@ -61,7 +61,15 @@ from reid_audit.records.evidence import (
     WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
-from reid_audit.records.files import adapter_of, parse_json, prepare_folder, read_json, to_json, write_private
+from reid_audit.records.files import (
+    adapter_of,
+    parse_json,
+    prepare_file,
+    prepare_folder,
+    read_json,
+    to_json,
+    write_private,
+)
 from reid_audit.records.head_box import HeadBox, measure_head_box
 from reid_audit.records.measures import GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
@@ -153,6 +161,7 @@ __all__ = [
     "name_series",
     "natural_key",
     "parse_json",
+    "prepare_file",
     "prepare_folder",
     "read_json",
     "summarise_defacing",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from dataclasses import fields
 from functools import cache
@@ -81,8 +82,10 @@ def write_private(path: Path, content: str | bytes) -> None:
     """Write a file that only its owner may read (mode 0600), by way of a temporary neighbour.
 
     Whoever reads ``path`` meanwhile, or after a run that was stopped, finds the old content or the new one whole. Text
-    becomes UTF-8, its line ends as they are. OSError where it cannot be written.
+    becomes UTF-8, its line ends as they are. OSError where it cannot be written, InputError where ``path`` is a link, a
+    device or a folder.
     """
+    _check_replaceable(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -91,6 +94,52 @@ def write_private(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _check_replaceable(path: Path) -> bool:
+    """Tell whether a regular file is there; refuse whatever else is: what is not a file of ours is never replaced."""
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a link" if stat.S_ISLNK(mode) else "a device, pipe or socket"
+        raise InputError(f"{path.name}: is {kind}, which is never replaced; give another name")
+    return True
+
+
+def _check_folder(folder: Path, name: str) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{name}: there is no such folder to write it to; make it, or give another place")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"{name}: its folder may not be written to; mend its permissions, or give another place")
+
+
+def prepare_file(path: Path, *, mark: bytes = b"", overwrite: bool = True) -> None:
+    """Check before the work that a file can be written where it is to be.
+
+    Parameters
+    ----------
+    path : Path
+    mark : bytes
+        What every file of this kind has in its first 4 kB; a file without it is not ours and is not replaced.
+    overwrite : bool
+
+    Raises
+    ------
+    InputError
+        Where the folder is missing or may not be written to, or ``path`` is no regular file, one of another kind, or
+        there already and ``overwrite`` is False.
+    """
+    _check_folder(path.absolute().parent, path.name)
+    if not _check_replaceable(path):
+        return
+    if not overwrite:
+        raise InputError(f"{path.name} is there already; give another file or --overwrite")
+    with path.open("rb") as stream:
+        start = stream.read(4096)
+    if start and mark not in start:
+        raise InputError(f"{path.name}: is no file of this kind, which is never replaced; give another name")
 
 
 def prepare_folder(folder: Path, marker: str, *, overwrite: bool = False) -> None:
@@ -106,11 +155,12 @@ def prepare_folder(folder: Path, marker: str, *, overwrite: bool = False) -> Non
     Raises
     ------
     InputError
-        Where ``folder`` is a file, cannot be made, or holds ``marker`` and ``overwrite`` is False.
+        Where ``folder`` is a file, cannot be made or written to, or holds ``marker`` and ``overwrite`` is False.
     """
-    if (folder / marker).exists() and not overwrite:
+    if _check_replaceable(folder / marker) and not overwrite:
         raise InputError(f"{folder.name} holds a result already ({marker}); give another folder or --overwrite")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder.name} cannot be made into a folder for the result: {error.strerror}") from error
+    _check_folder(folder, folder.name)

@@ -12,6 +12,7 @@ portrait
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 from reid_audit.records import EngineError, InputError, Portrait, Skin, View, write_private
@@ -90,12 +91,27 @@ def render_portrait(
         return engine.render(skin, view or find_frontal_view(skin), lighting=lighting)
 
 
-def save_png(portrait: Portrait, path: Path) -> None:
-    """Write a portrait for its owner's eyes only (mode 0600): it is biometric data."""
+PICTURES: Mapping[str, tuple[str, bytes]] = {
+    ".png": ("png", b"\x89PNG"),
+    ".jpg": ("jpeg", b"\xff\xd8"),
+    ".jpeg": ("jpeg", b"\xff\xd8"),
+}
+"""Endings of the pictures that are written: their format, and what such a file begins with."""
+
+
+def picture_format(path: Path) -> tuple[str, bytes]:
+    """Return the format of a picture and what it begins with, by its ending. InputError for others."""
+    if path.suffix.lower() not in PICTURES:
+        raise InputError(f"{path.name}: a portrait is written as one of {', '.join(PICTURES)}; give such a name")
+    return PICTURES[path.suffix.lower()]
+
+
+def save_picture(portrait: Portrait, path: Path) -> None:
+    """Write a portrait as `PICTURES`, for its owner's eyes only (mode 0600): it is biometric data."""
     from PIL import Image
 
     content = io.BytesIO()
-    Image.fromarray(portrait.pixels).save(content, format="png")
+    Image.fromarray(portrait.pixels).save(content, format=picture_format(path)[0])
     write_private(path, content.getvalue())
 
 
@@ -103,6 +119,7 @@ STAGE_VERSION = 1
 """Raise when the same skin gives another camera or portrait; kept faces are then made anew."""
 
 __all__ = [
+    "PICTURES",
     "RENDERERS",
     "STAGE_VERSION",
     "HeadPose",
@@ -117,8 +134,9 @@ __all__ = [
     "frontal_view",
     "make_renderer",
     "pick_on_skin",
+    "picture_format",
     "render_portrait",
-    "save_png",
+    "save_picture",
     "turn_view",
     "views_around",
 ]

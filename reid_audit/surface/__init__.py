@@ -18,7 +18,7 @@ from reid_audit.surface.added import check_added_surface, measure_relief
 from reid_audit.surface.extract import extract_skin
 from reid_audit.surface.facial import FacialSkin, depths_of_change_mm, find_facial_skin
 from reid_audit.surface.level import CT_LEVEL_HU, air_of, candidate_levels, find_level, refine_level
-from reid_audit.surface.mesh_file import MESH_ENDINGS, write_mesh
+from reid_audit.surface.mesh_file import MESH_ENDINGS, check_mesh_name, write_mesh
 from reid_audit.surface.settings import SurfaceSettings
 
 STAGE_VERSION = 1
@@ -33,6 +33,7 @@ __all__ = [
     "air_of",
     "candidate_levels",
     "check_added_surface",
+    "check_mesh_name",
     "depths_of_change_mm",
     "extract_skin",
     "find_facial_skin",

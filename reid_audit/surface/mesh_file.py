@@ -9,6 +9,13 @@ from reid_audit.records import InputError, Skin, write_private
 MESH_ENDINGS = (".stl", ".ply", ".glb")
 
 
+def check_mesh_name(path: Path) -> None:
+    """Refuse an ending that no mesh is written with. InputError names those that are."""
+    if path.suffix.lower() not in MESH_ENDINGS:
+        endings = ", ".join(MESH_ENDINGS)
+        raise InputError(f"{path.name}: a mesh is written as one of {endings}, not as {path.suffix.lower()!r}")
+
+
 def write_mesh(skin: Skin, path: Path) -> None:
     """Write a skin as a mesh, for its owner's eyes only (mode 0600): the shape of a face is biometric data.
 
@@ -29,8 +36,7 @@ def write_mesh(skin: Skin, path: Path) -> None:
 
     path = Path(path)
     ending = path.suffix.lower()
-    if ending not in MESH_ENDINGS:
-        raise InputError(f"{path.name}: a mesh is written as one of {', '.join(MESH_ENDINGS)}, not as {ending!r}")
+    check_mesh_name(path)
     if not len(skin.faces):
         raise InputError(f"{path.name}: the skin has no faces, there is nothing to write")
     if not path.absolute().parent.is_dir():

@@ -12,7 +12,7 @@ import trimesh
 from PIL import Image
 
 from reid_audit.records import EngineError, InputError, RenderError, Skin, View
-from reid_audit.render import Light, Lighting, _gl, camera_matrix, frontal_view, make_renderer, save_png
+from reid_audit.render import Light, Lighting, _gl, camera_matrix, frontal_view, make_renderer, save_picture
 
 ENGINES = ("vtk", "pyrender", "raycast")
 
@@ -321,7 +321,7 @@ def test_png_is_private_and_exact(tmp_path):
         portrait = renderer.render(flat_plate(), View(size_px=64))
     path = tmp_path / "portrait.png"
     path.touch(mode=0o644)
-    save_png(portrait, path)
+    save_picture(portrait, path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     np.testing.assert_array_equal(np.asarray(Image.open(path)), portrait.pixels)
 
