@@ -29,7 +29,11 @@ from reid_audit.alteration.restore import restore
 from reid_audit.alteration.summary import summarise_original
 from reid_audit.records import OriginalSummary
 
+STAGE_VERSION = 1
+"""Raised where the same two scans would give other findings."""
+
 __all__ = [
+    "STAGE_VERSION",
     "Alteration",
     "FaceChange",
     "Fit",

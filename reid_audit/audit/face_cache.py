@@ -15,7 +15,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
-from reid_audit import face, portrait, render, surface, volume
+from reid_audit import alteration, face, portrait, render, surface, volume
 from reid_audit.attack import Attack, canaries
 from reid_audit.audit.scan import Knowledge
 from reid_audit.audit.settings import Engines, Recogniser, look_again, software_versions
@@ -23,6 +23,7 @@ from reid_audit.records import EngineError, FaceRecord, ScanRef, Status
 from reid_audit.work import Store, digest_files, digest_of, digest_of_state, pack, run_all, unpack
 
 STAGE_VERSIONS = {
+    "alteration": alteration.STAGE_VERSION,
     "volume": volume.STAGE_VERSION,
     "surface": surface.STAGE_VERSION,
     "render": render.STAGE_VERSION,

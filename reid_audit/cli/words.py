@@ -145,7 +145,8 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     subjects = max((row.subjects for row in rows.list_rows(result)), default=0)
     scans = len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans})
     what = [result.cohort, counted(subjects, "subject"), counted(scans, "scan") if scans else "", *result.encoders]
-    out.print(f"{_word(result.verdict.decision)}  {escape(', '.join(filter(None, what)))}")
+    head = f"[{COLOURS[result.verdict.decision]}]{escape(rows.headline(result))}[/]"
+    out.print(f"{head}  {escape(', '.join(filter(None, what)))}")
     for notice in rows.list_notices(result):
         out.print(f"[yellow]Note:[/] {escape(notice if verbosity else _first_sentence(notice))}")
     out.print()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reid_audit.records import AuditResult, natural_key, write_private
-from reid_audit.report.rows import list_risks
+from reid_audit.report.rows import headline, list_risks
 from reid_audit.report.tables import Table, cell, tabulate_rates, tabulate_scans, tabulate_subjects
 
 BIDS_VERSION = "1.10.0"
@@ -90,7 +90,7 @@ def format_bids(result: AuditResult) -> dict[str, str]:
         "dataset_description.json": json.dumps(description, indent=2) + "\n",
         "README": (
             f"Verdict of reid-audit {result.tool_version} on {_clean(result.cohort)}: "
-            f"{result.verdict.decision.value}.\n"
+            f"{headline(result)}.\n"
             "The tables are personal: for the data steward, not for publication.\n"
         ),
         ".bidsignore": "reid_*\n",

@@ -148,6 +148,7 @@ def _numbers(result: AuditResult) -> dict[str, Any]:
     every = rows.list_rows(result)
     return {
         "result": result,
+        "headline": rows.headline(result),
         "reason": rows.explain_verdict(result),
         "notices": rows.list_notices(result),
         "rows": every,

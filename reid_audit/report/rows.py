@@ -194,6 +194,12 @@ def list_blocks(result: AuditResult) -> dict[str, list[Check]]:
     return blocks
 
 
+def headline(result: AuditResult) -> str:
+    """Return the decision, and behind it that the policy asks for less than the default where it does."""
+    looser = any(check.name == "policy_looser" for check in result.verdict.checks)
+    return result.verdict.decision.value + (" under a policy looser than the default" if looser else "")
+
+
 def explain_verdict(result: AuditResult) -> str:
     """Give the reason of the verdict in one sentence: the rule that decided, or what held where all were met."""
     verdict = result.verdict

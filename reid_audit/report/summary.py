@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reid_audit.records import AuditResult
 from reid_audit.report.page import read_templates
-from reid_audit.report.rows import distance_at, explain_verdict, list_rows
+from reid_audit.report.rows import distance_at, explain_verdict, headline, list_rows
 from reid_audit.report.words import join_words
 
 _SPECIAL = set("\\`*_{}[]<>#+!|&~$")
@@ -26,6 +26,7 @@ def result_to_markdown(result: AuditResult) -> str:
     rows = list_rows(result)
     return environment.get_template("summary.md").render(
         result=result,
+        headline=headline(result),
         reason=explain_verdict(result),
         rows=rows,
         threshold=result.verdict.policy.threshold,

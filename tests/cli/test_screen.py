@@ -67,6 +67,19 @@ def test_a_result_of_three_defacers_fits_one_screen(table: Path, tmp_path: Path,
     assert ("30 of 30, 100.0 % (88.4 to 100.0 %)" in text) == (width == 140)
 
 
+def test_the_headline_says_that_a_policy_is_looser(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "policy.toml"
+    for limit, said in ((0.6, False), (0.9, True)):
+        policy.write_text(f"max_linkability = {limit}\n", encoding="utf-8")
+        out = tmp_path / f"out{limit}"
+        assert main(["stats", str(table), "--policy", str(policy), "-o", str(out)]) == 1
+        assert capsys.readouterr().out.startswith("FAIL under a policy looser than the default  ") == said
+        page = (out / "report.html").read_text(encoding="utf-8")
+        assert ("<strong>FAIL under a policy looser than the default</strong>" in page) == said
+
+
 def test_more_is_told_when_it_is_asked_for(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = []
     for more in ([], ["-v"], ["-vv"]):
