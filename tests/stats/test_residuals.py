@@ -1,5 +1,7 @@
 """Mated against non-mated comparisons in squares that a reader can check by hand, and what chance does to them."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -91,9 +93,19 @@ def test_a_list_off_by_one_line_stands_out_among_random_orders():
     order = np.roll(np.arange(20), 1)
     block[0, np.arange(20), order] -= 3
     percentile = percentiles(block)
-    assert order_score(percentile, order, rng) > 6
-    assert abs(order_score(percentile, np.arange(20), rng)) < 4
+    assert order_score(percentile, order) > 6
+    assert abs(order_score(percentile, np.arange(20))) < 4
     assert (best_assignment(block) == order).mean() > 0.7
+
+
+def test_the_score_of_an_order_is_that_of_all_orders_counted_out():
+    percentile = np.random.default_rng(1).random((2, 4, 4))
+    mean, rows = percentile.mean(axis=0), np.arange(4)
+    every = np.array([mean[rows, list(order)].mean() for order in permutations(rows)])
+    order = np.array([1, 2, 3, 0])
+    expected = (mean[rows, order].mean() - every.mean()) / every.std()
+    assert order_score(percentile, order) == pytest.approx(expected)
+    assert order_score(np.full((1, 4, 4), 0.5), order) == 0
 
 
 def test_independent_blocks_do_not_agree():

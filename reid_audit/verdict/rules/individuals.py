@@ -74,7 +74,7 @@ def check_labels(panel: Panel, near: float, rng: np.random.Generator) -> list[Ch
     if not panel.pairs or n < 6:
         return []
     orders = _orders(n)
-    scores = {name: order_score(panel.percentile, order, rng) for name, order in orders.items()}
+    scores = {name: order_score(panel.percentile, order) for name, order in orders.items()}
     likely = max(scores, key=lambda name: scores[name])
     order = orders[likely] if scores[likely] > _ORDERS else None
     pairs = [] if order is not None else _near_somebody_else(panel, near)
