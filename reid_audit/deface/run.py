@@ -23,6 +23,7 @@ from reid_audit.deface.watch import end_family, watch
 from reid_audit.records import DefaceStatus, InputError, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from reid_audit.volume.air import air_to_write
+from reid_audit.volume.change import find_changed
 
 TIME_LIMIT_S = 3600.0
 
@@ -77,11 +78,6 @@ def _read_output(installed: FoundTool, path: Path, volume: Volume) -> Volume:
     return read_volume(path, modality=volume.modality)
 
 
-def tolerance_of(volume: Volume) -> float:
-    """Return the difference that storing a scan may make: 1 HU in CT, 0.5 % of the bright end in MR."""
-    return 1.0 if volume.is_hu else 0.005 * float(np.percentile(volume.intensity, 99.5))
-
-
 def check_output(
     volume: Volume, defaced: Volume, *, brain: NDArray[np.bool_] | None = None, max_brain_cut: float = 0.0
 ) -> tuple[DefaceStatus, str]:
@@ -104,7 +100,7 @@ def check_output(
         check_same_grid(volume, defaced)
     except InputError as error:
         return DefaceStatus.OTHER_GRID, str(error)
-    changed = np.abs(defaced.intensity - volume.intensity) > tolerance_of(volume)
+    changed = find_changed(volume, defaced)
     if not changed.any():
         return DefaceStatus.UNCHANGED, "no voxel differs from the input"
     if brain is not None and brain.any():

@@ -25,11 +25,14 @@ class FacialSkin:
     spacing_mm : tuple of three float
     skin_level : float
         The intensity that separates head from air.
+    middle : int
+        The first row of the front half.
     """
 
     front: NDArray[np.int32]
     spacing_mm: tuple[float, float, float]
     skin_level: float
+    middle: int
 
     @property
     def points_mm(self) -> NDArray[np.float64]:
@@ -65,11 +68,11 @@ def find_facial_skin(volume: Volume, *, skin_level: float | None = None) -> Faci
     crown = int(np.flatnonzero(above.any(axis=(0, 1)))[-1])
     above[:, :, : max(0, crown - round(_HEAD_MM / volume.spacing_mm[2]))] = False
     rows = np.flatnonzero(above.any(axis=(0, 2)))
-    middle = (rows[0] + rows[-1]) / 2
+    middle = int(rows[0] + rows[-1]) // 2 + 1
     last = above.shape[1] - 1
     front = (last - np.argmax(above[:, ::-1, :], axis=1)).astype(np.int32)
-    front[~above.any(axis=1) | (front <= middle)] = -1
-    return FacialSkin(front, volume.spacing_mm, level)
+    front[~above.any(axis=1) | (front < middle)] = -1
+    return FacialSkin(front, volume.spacing_mm, level, middle)
 
 
 def depths_of_change_mm(changed: NDArray[np.bool_], skin: FacialSkin) -> NDArray[np.float64]:

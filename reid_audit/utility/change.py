@@ -2,12 +2,8 @@
 
 Words
 -----
-changed
-    A voxel whose intensity differs from the original's by more than the tolerance: 1 HU in CT (what rounding leaves),
-    a thousandth of the original's 99.5th percentile in MR.
-removed
-    A changed voxel that is air or fill now. Air: below -500 HU where it was not before. Fill: the one value that at
-    least a fifth of the changed voxels were set to (0 of a multiplied mask, -1000, ...).
+changed, removed
+    See `reid_audit.volume.change`.
 component
     Changed voxels that touch by a face. ``constant``: almost all have one value now. ``blurred``: the coarse picture
     is the same and its gradients are weaker. ``replaced``: anything else, e.g. another face.
@@ -25,13 +21,12 @@ from numpy.typing import NDArray
 from reid_audit.records import Real, Volume
 from reid_audit.surface import find_level
 from reid_audit.utility.structures import Box, Structure, crop_mask
+from reid_audit.volume.change import AIR_BELOW_HU, find_changed, find_removed, tolerance_of
 
-AIR_BELOW_HU = -500.0
 BONE_ABOVE_HU = 300.0
+UNMEASURED_BELOW_HU = -1500.0
+"""Padding whose header does not say so: nothing that a scanner measures lies so far below air."""
 
-_TOLERANCE_HU = 1.0
-_TOLERANCE_MR = 1e-3
-_FILL_SHARE = 0.2
 _SMALLEST_CM3 = 0.05
 _MOST_COMPONENTS = 20
 _CONSTANT_SHARE = 0.95
@@ -114,25 +109,6 @@ class TissueChange:
     changed: Real
 
 
-def _tolerance_of(original: Volume) -> float:
-    if original.is_hu:
-        return _TOLERANCE_HU
-    sample = original.intensity[::2, ::2, ::2]
-    return _TOLERANCE_MR * float(np.percentile(sample, 99.5) - sample.min())
-
-
-def _find_removed(
-    original: NDArray[np.float32], defaced: NDArray[np.float32], changed: NDArray[np.bool_], *, is_hu: bool
-) -> NDArray[np.bool_]:
-    values, counts = np.unique(defaced[changed], return_counts=True)
-    removed = np.zeros(changed.shape, dtype=bool)
-    if counts.size and counts.max() >= _FILL_SHARE * counts.sum():
-        removed = changed & (defaced == values[int(counts.argmax())])
-    if is_hu:
-        removed |= changed & (defaced < AIR_BELOW_HU) & (original >= AIR_BELOW_HU)
-    return removed
-
-
 def _kind_of(
     before: NDArray[np.float32], after: NDArray[np.float32], mask: NDArray[np.bool_], spacing_mm: tuple[float, ...]
 ) -> ChangeKind:
@@ -185,17 +161,17 @@ def find_change(original: Volume, defaced: Volume, *, tolerance: float | None = 
     original, defaced : Volume
         On one grid; see `reid_audit.volume.check_same_grid`.
     tolerance : float, optional
-        In the scan's own units; see the module for the default.
+        In the scan's own units; `reid_audit.volume.change.tolerance_of` the original by default.
     """
-    limit = _tolerance_of(original) if tolerance is None else tolerance
-    changed = np.abs(defaced.intensity - original.intensity) > limit
+    limit = tolerance_of(original) if tolerance is None else tolerance
+    changed = find_changed(original, defaced, tolerance=limit)
     whole = crop_mask("change", changed)
     if whole is None:
         nothing = np.zeros_like(changed)
         return ChangeMap(changed, nothing, nothing, None, limit, (), 0)
     box = whole.box
     removed = np.zeros_like(changed)
-    removed[box] = _find_removed(original.intensity[box], defaced.intensity[box], changed[box], is_hu=original.is_hu)
+    removed[box] = find_removed(original.intensity[box], defaced.intensity[box], changed[box], is_hu=original.is_hu)
     components, small = _components_of(original, defaced, changed, box)
     cut = removed & (original.intensity > find_level(original))
     return ChangeMap(changed, removed, cut, box, limit, components, small)
@@ -212,40 +188,45 @@ def map_difference(original: Volume, defaced: Volume) -> Volume:
 def summarize_tissues(original: Volume, defaced: Volume, change: ChangeMap) -> tuple[TissueChange, ...]:
     """Summarise the differences by tissue: air, soft tissue, bone and all in CT, all alone in MR.
 
-    The mean of the differences of air is its shift; mri_reface moved it by -90 HU in Ammar 2025.
+    The median of the differences of air is the headline of Ammar 2025: 0 HU for DeIdentifier, -90 HU for mri_reface.
+
+    Parameters
+    ----------
+    original, defaced : Volume
+        Read with ``clip_hu=False``: air that was set to -1090 HU is -1090 HU.
+    change : ChangeMap
+        Of the same scans. Padding, in the original or left as it was, is no tissue: see `UNMEASURED_BELOW_HU`.
     """
     before, after = original.intensity, defaced.intensity
-    tissues = [("all", np.ones(1, dtype=bool))]
+    tissues = {"all": np.ones(before.shape, dtype=bool)}
     if original.is_hu:
-        air, bone = before < AIR_BELOW_HU, before > BONE_ABOVE_HU
-        tissues = [("air", air), ("soft_tissue", ~(air | bone)), ("bone", bone), *tissues]
-    changes = []
-    for tissue, mask in tissues:
-        inside = slice(None) if tissue == "all" else mask
-        was, now, hit = (each[inside].ravel() for each in (before, after, change.changed))
-        if not was.size:
-            nan = math.nan
-            changes.append(TissueChange(tissue, 0, nan, nan, nan, nan, nan, nan))
-            continue
-        difference = now - was
-        mean = float(was.mean(dtype=np.float64))
-        shift = float(difference.mean(dtype=np.float64))
-        # Where fewer than half differ by anything, the median is 0 without sorting a whole head.
-        moved = np.count_nonzero(difference)
-        median = 0.0 if 2 * moved < was.size else float(np.median(difference))
-        changes.append(
-            TissueChange(
-                tissue=tissue,
-                voxels=int(was.size),
-                mean_before=mean,
-                mean_after=mean + shift,
-                mean=shift,
-                median=median,
-                mean_absolute=float(np.abs(difference).mean(dtype=np.float64)),
-                changed=float(hit.mean()),
-            )
-        )
-    return tuple(changes)
+        measured = (before >= UNMEASURED_BELOW_HU) & ((after >= UNMEASURED_BELOW_HU) | change.changed)
+        air, bone = measured & (before < AIR_BELOW_HU), before > BONE_ABOVE_HU
+        tissues = {"air": air, "soft_tissue": measured & ~(air | bone), "bone": bone, "all": measured}
+    return tuple(
+        _summarize_tissue(name, before[mask], after[mask], change.changed[mask]) for name, mask in tissues.items()
+    )
+
+
+def _summarize_tissue(
+    tissue: str, before: NDArray[np.float32], after: NDArray[np.float32], changed: NDArray[np.bool_]
+) -> TissueChange:
+    if not before.size:
+        return TissueChange(tissue, 0, *[math.nan] * 6)
+    difference = after - before
+    mean, shift = (float(values.mean(dtype=np.float64)) for values in (before, difference))
+    # Where fewer than half differ by anything, the median is 0 without sorting a whole head.
+    moved = np.count_nonzero(difference)
+    return TissueChange(
+        tissue=tissue,
+        voxels=int(before.size),
+        mean_before=mean,
+        mean_after=mean + shift,
+        mean=shift,
+        median=0.0 if 2 * moved < before.size else float(np.median(difference)),
+        mean_absolute=float(np.abs(difference).mean(dtype=np.float64)),
+        changed=float(changed.mean()),
+    )
 
 
 # --- structures against the change ---

@@ -11,7 +11,8 @@ padding
     Voxels that the scanner never measured. They become air before anything else looks at the values: the smallest
     measured value in MR, and -1024 HU in CT, where everything below -1024 HU counts as padding.
 HU
-    Hounsfield units. A CT keeps [-1024, 3071]; metal is clipped at the upper end.
+    Hounsfield units. A CT keeps [-1024, 3071]; metal is clipped at the upper end. Whoever measures what was done to
+    the intensities asks for the values as they stand (``clip_hu=False``).
 
 What is refused, with an `InputError` that names the file and the rule: no file; an empty, damaged or unknown file; more
 than one volume; colour or complex values; one slice; a constant image; half or more of the values not finite; spacings
@@ -24,6 +25,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -118,7 +120,7 @@ def _choose_modality(
     return modality, []
 
 
-def _finish(stored: Stored, name: str, modality: Modality | None) -> Volume:
+def _finish(stored: Stored, name: str, modality: Modality | None, *, clipped: bool = True) -> Volume:
     notes = list(stored.notes) + check_affine(name, stored.voxel_to_ras_mm)
     view, affine = _to_ras(name, stored)
     values = _as_float32(view)
@@ -138,7 +140,7 @@ def _finish(stored: Stored, name: str, modality: Modality | None) -> Volume:
         values[~finite] = PADDING_HU if modality is Modality.CT else values[finite].min()
         notes.append(f"{missing:.2%} of the values are not finite (NaN or infinite) and became air")
         low, high = _span(values)
-    if modality is Modality.CT and (low < PADDING_HU or high > MAX_HU):
+    if clipped and modality is Modality.CT and (low < PADDING_HU or high > MAX_HU):
         np.clip(values, PADDING_HU, MAX_HU, out=values)
         notes += [f"padding below {PADDING_HU:g} HU (down to {low:g}) became air"] if low < PADDING_HU else []
         low, high = max(low, PADDING_HU), min(high, MAX_HU)
@@ -168,7 +170,16 @@ def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
     return READERS[kind](path)
 
 
-def read_volume(path: Path, *, modality: Modality | None = None, series: str = "", name: str = "") -> Volume:
+def clip_volume(volume: Volume) -> Volume:
+    """Return a CT within [-1024, 3071] HU, as `read_volume` gives it; an MR as it is."""
+    if not volume.is_hu:
+        return volume
+    return replace(volume, intensity=np.clip(volume.intensity, np.float32(PADDING_HU), np.float32(MAX_HU)))
+
+
+def read_volume(
+    path: Path, *, modality: Modality | None = None, series: str = "", name: str = "", clip_hu: bool = True
+) -> Volume:
     """Read a head CT or MR into RAS+ mm.
 
     Parameters
@@ -182,6 +193,8 @@ def read_volume(path: Path, *, modality: Modality | None = None, series: str = "
         Which DICOM series of a folder, by `reid_audit.records.name_series`; needed where it holds several.
     name : str
         What messages call the scan; its name without folders by default.
+    clip_hu : bool
+        False leaves the HU of a CT as the file has them; what its header declares as padding is air all the same.
 
     Returns
     -------
@@ -197,7 +210,7 @@ def read_volume(path: Path, *, modality: Modality | None = None, series: str = "
     """
     path = Path(path) if Path(path).name else Path(path).resolve()  # Path(".") has no name
     with quiet():
-        return _finish(_read_stored(path, series, name), name or path.name, modality)
+        return _finish(_read_stored(path, series, name), name or path.name, modality, clipped=clip_hu)
 
 
 def read_labels(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
@@ -255,6 +268,7 @@ __all__ = [
     "STAGE_VERSION",
     "Stored",
     "check_same_grid",
+    "clip_volume",
     "read_labels",
     "read_volume",
     "write_labels",

@@ -16,10 +16,10 @@ from places import TESTS
 from reid_audit import read_volume
 from reid_audit.cli import main
 from reid_audit.deface import find_named_tool, find_tool, read_defacing, run_tool
-from reid_audit.deface.run import tolerance_of
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom
 from reid_audit.records import DefaceStatus, Modality
 from reid_audit.volume import write_labels, write_volume
+from reid_audit.volume.change import find_changed
 
 S = DefaceStatus
 # What the tool imports, which is less than it asks for: `sklearn` of that name cannot be installed any more. Made by
@@ -167,7 +167,7 @@ def test_deepdefacer_itself_runs(executables: Path, tmp_path: Path, monkeypatch:
     np.testing.assert_allclose(defaced.voxel_to_ras_mm, scan.volume.voxel_to_ras_mm, atol=1e-4)
     before, after = scan.volume.intensity, defaced.intensity
     assert after.shape == before.shape
-    cut = np.abs(after - before) > tolerance_of(scan.volume)
+    cut = find_changed(scan.volume, defaced)
     assert cut[brain].mean() < 0.01
 
     head = before > 0.2 * np.percentile(before, 99.5)

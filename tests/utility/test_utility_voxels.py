@@ -27,6 +27,8 @@ from reid_audit.utility import (
 from reid_audit.utility.change import place_structure
 from reid_audit.utility.names import pair_names, rename_structures
 from reid_audit.utility.structures import StructureSet
+from reid_audit.volume import clip_volume
+from reid_audit.volume.change import find_changed, tolerance_of
 from reid_audit.volume.names import plain_name
 
 SCAN = ScanRef("p1", "1", "cut", Path("p1_cut.nii.gz"))
@@ -102,7 +104,19 @@ def test_fill_by_any_value_counts_as_removed() -> None:
     mr, _ = _head(Modality.MR)
     change = find_change(mr, _cut(mr, fill=0.0))
     assert change.removed[5:35, 30:35, 22:35].all()
-    assert 0.1 < change.tolerance < 1
+    assert change.tolerance == pytest.approx(0.005 * np.ptp(np.percentile(mr.intensity[::2, ::2, ::2], [0, 99.5])))
+
+
+def test_storing_in_eight_bits_is_no_change() -> None:
+    """Half of the voxels are 250, half 0: the range is 250, half a percent of it 1.25, a step of 8 bits 0.98."""
+    intensity = np.zeros((4, 4, 4), dtype=np.float32)
+    intensity[:, :, 2:] = 250
+    scan = Volume(intensity, np.eye(4), Modality.MR)
+    assert tolerance_of(scan) == pytest.approx(1.25)
+    stored = replace(scan, intensity=intensity + np.float32(0.98))
+    assert not find_changed(scan, stored).any()
+    assert find_changed(scan, replace(scan, intensity=intensity + np.float32(1.3))).all()
+    assert tolerance_of(replace(scan, modality=Modality.CT)) == 1
 
 
 def test_tissues_by_the_original() -> None:
@@ -115,6 +129,12 @@ def test_tissues_by_the_original() -> None:
     assert found["air"].changed == 1
     assert (found["soft_tissue"].mean, found["bone"].mean) == (0, 0)
     assert sum(found[t].voxels for t in ("air", "soft_tissue", "bone")) == found["all"].voxels == 40**3
+    padded = volume.intensity.copy()
+    padded[:, :2] = -3024  # no header says so, and the defacer left it
+    was, now = (replace(volume, intensity=np.where(padded < -2000, padded, v.intensity)) for v in (volume, moved))
+    air = summarize_tissues(was, now, find_change(clip_volume(was), clip_volume(now)))[0]
+    assert (air.median, air.mean_before) == (-90, pytest.approx(-1000, abs=0.1))
+    assert air.voxels == found["air"].voxels - 40 * 2 * 40
     mr, _ = _head(Modality.MR)
     assert [t.tissue for t in summarize_tissues(mr, mr, find_change(mr, mr))] == ["all"]
 
@@ -197,6 +217,8 @@ def test_a_case_with_the_original_labels_alone() -> None:
     assert numbers["lost", "eye"] == 0
     assert (numbers["brain_intact", "all"], numbers["brain_changed", "all"]) == (1, 0)
     assert numbers["depth_max", "all"] == 4
+    # The front half of the head begins at j = 20: 30 x 15 x 30 voxels, of which 30 x 5 x 13 were cut.
+    assert numbers["front_changed", "all"] == pytest.approx(30 * 5 * 13 / (30 * 15 * 30))
     assert not any(metric == "dice" for metric, _ in numbers)
     positions = {p.structure: p.position for p in case.places}
     assert positions == {

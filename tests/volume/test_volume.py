@@ -17,7 +17,7 @@ from places import SHARED
 from small_heads import AFFINE, head, nifti, volume
 
 from reid_audit.records import InputError, Modality, Volume
-from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
+from reid_audit.volume import check_same_grid, clip_volume, read_labels, read_volume, write_labels, write_volume
 
 DATA = SHARED / "data"
 
@@ -126,6 +126,9 @@ def test_ct_padding_and_metal_are_clipped(tmp_path):
     assert (got.intensity[0] == -1024).all()
     assert got.intensity[-1, -1, -1] == 3071
     assert got.notes == ("padding below -1024 HU (down to -3024) became air",)
+    whole = read_volume(tmp_path / "a.nii", modality=Modality.CT, clip_hu=False)
+    assert ((whole.intensity[0] == -3024).all(), whole.intensity[-1, -1, -1], whole.notes) == (True, 9000, ())
+    np.testing.assert_array_equal(clip_volume(whole).intensity, got.intensity)
 
 
 @pytest.mark.parametrize(("modality", "air"), [(Modality.CT, -1024), (Modality.MR, -1000)])

@@ -92,8 +92,9 @@ def test_dicom_padding_becomes_air_even_where_its_value_looks_like_tissue(tmp_pa
     assert (got.intensity[:, -1] == -1024).all()
     assert "padding set to air" in got.notes[0]
     stored[:, 0] = -2000
-    got = read_volume(dicom_series(tmp_path / "ge", stored, PixelPaddingValue=-2000))
-    assert (got.intensity[:, -1] == -1024).all()
+    for clip_hu in (True, False):
+        got = read_volume(dicom_series(tmp_path / f"ge{clip_hu}", stored, PixelPaddingValue=-2000), clip_hu=clip_hu)
+        assert (got.intensity[:, -1] == -1024).all()
 
 
 @pytest.mark.parametrize(
