@@ -110,6 +110,7 @@ def deface_many(
     _say_failures(runs)
     _say_summary(summarise_defacing(runs))
     if quality:
+        deface.write_quality(examined, folder / deface.QUALITY_FILE)
         _say_quality(deface.summarise_quality(examined))
         for note in notes:
             out.print(f"[yellow]Not examined:[/] {escape(note)}", soft_wrap=True)
@@ -170,4 +171,7 @@ def _say_quality(summaries: Sequence[QualitySummary]) -> None:
         depth = f"altered {_number(each.depth_median_mm)}, impacted {_number(each.impacted_depth_mm)} mm deep"
         table.add_row("", depth, "", "", end_section=True)
     out.print(table)
-    out.print("A face that was replaced or covered is not removed. Only `reid-audit score` says who can be found.")
+    out.print(f"Scan by scan, for `utility --qc`: {deface.QUALITY_FILE}")
+    out.print(
+        "A face that was replaced, blurred or covered is not removed. Only `reid-audit score` says who can be found."
+    )

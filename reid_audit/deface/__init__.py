@@ -28,7 +28,7 @@ from .frame import FaceFrame, find_face_frame
 from .label_map import DefacedLabels, deface_files, deface_labels
 from .names import list_defacers, make_defacer, reference_defacers
 from .protocol import Defaced, Defacer, apply_defacer
-from .quality import DefacingQuality, QualitySummary, examine_defacing, summarise_quality
+from .quality import QUALITY_FILE, DefacingQuality, QualitySummary, examine_defacing, summarise_quality, write_quality
 from .reface import AverageReface, DrawnReface
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval
 from .run import ToolRun, check_output, run_tool
@@ -40,6 +40,7 @@ from .tools import TOOLS, Tool, find_named_tool, make_command_tool
 
 __all__ = [
     "DEFACING_FILE",
+    "QUALITY_FILE",
     "TOOLS",
     "AverageReface",
     "Companions",
@@ -86,4 +87,5 @@ __all__ = [
     "run_tool",
     "summarise_quality",
     "write_defacing",
+    "write_quality",
 ]

@@ -8,10 +8,11 @@ shift
     How far a point of the original's skin lies from the defaced scan's skin, in mm: negative where the skin receded,
     positive where something was put before it.
 removed
-    At least `REMOVED_SHARE` of a part's skin receded by `REMOVED_MM` or more. A scan succeeds when both eyes, the nose
-    and the mouth are removed (Sahlsten 2023, doi:10.3389/fonc.2023.1120392; there a human looked). What was covered
-    may lie below the cover still, and what was replaced has another face: neither counts as removed, and whether a
-    person can still be found is asked by `reid-audit score` alone.
+    At least `REMOVED_SHARE` of a part's skin receded by `REMOVED_MM` or more, and as much of the head below it, so far
+    down, is air now: a strong blur moves the skin of a nose back, and the nose is there still. A scan succeeds when
+    both eyes, the nose and the mouth are removed (Sahlsten 2023, doi:10.3389/fonc.2023.1120392; there a human looked).
+    What was covered may lie below the cover still, and what was replaced has another face: neither counts as removed,
+    and whether a person can still be found is asked by `reid-audit score` alone.
 covered
     As much of a part's skin lies so far below what was put before it.
 impacted depth
@@ -21,17 +22,20 @@ impacted depth
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.frame import depth_mm
-from reid_audit.deface.run import tolerance_of
-from reid_audit.records import InputError, Real, Skin, Volume
+from reid_audit.records import InputError, Real, Skin, Volume, write_private
 from reid_audit.surface import SurfaceSettings, depths_of_change_mm, extract_skin, find_facial_skin
 from reid_audit.volume import check_same_grid
+from reid_audit.volume.change import find_changed
 
 REMOVED_MM = 4.0
 REMOVED_SHARE = 0.75
@@ -44,6 +48,7 @@ QUALITY_SURFACE = SurfaceSettings(voxel_mm=2.0)
 _RADIUS_MM = {"nose": 12.0, "mouth": 14.0}
 _USUAL_RADIUS_MM = 12.0
 _LEAST_POINTS = 12
+_AIR_SHARE = 0.25  # of the way from air to the skin level: what a blur of flesh and air does not get below
 _DEPTH_STEP_MM = 2.0  # depths are right to about that
 
 
@@ -112,9 +117,32 @@ def _shifts(points: NDArray[np.float64], defaced: Volume, skin: Skin | None) -> 
     return signed
 
 
-def _judge(part: str, points: NDArray[np.float64], defaced: Volume, skin: Skin | None) -> PartQuality:
+def _share_emptied(points: NDArray[np.float64], original: Volume, defaced: Volume, level: float) -> float:
+    """Return the share of the outer `REMOVED_MM` of the original's head at some skin that is air now."""
+    from scipy.spatial import cKDTree
+
+    to_voxel = np.linalg.inv(original.voxel_to_ras_mm)
+    near = points @ to_voxel[:3, :3].T + to_voxel[:3, 3]
+    reach = REMOVED_MM / np.asarray(original.spacing_mm)
+    low = np.maximum(np.floor(near.min(axis=0) - reach), 0).astype(int)
+    high = np.ceil(near.max(axis=0) + reach).astype(int) + 1
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    head = np.argwhere(original.intensity[box] > level) + low
+    centres = head @ original.voxel_to_ras_mm[:3, :3].T + original.voxel_to_ras_mm[:3, 3]
+    outer = head[cKDTree(points).query(centres, distance_upper_bound=REMOVED_MM)[0] <= REMOVED_MM]
+    if not len(outer):
+        return 0.0
+    sample = original.intensity[::2, ::2, ::2]
+    air = float(np.median(sample[sample <= level])) if (sample <= level).any() else level
+    return float((defaced.intensity[tuple(outer.T)] <= air + _AIR_SHARE * (level - air)).mean())
+
+
+def _judge(
+    part: str, points: NDArray[np.float64], original: Volume, defaced: Volume, skin: Skin | None, level: float
+) -> PartQuality:
     shifts = _shifts(points, defaced, skin)
-    removed = float((shifts <= -REMOVED_MM).mean()) >= REMOVED_SHARE
+    receded = float((shifts <= -REMOVED_MM).mean()) >= REMOVED_SHARE
+    removed = receded and _share_emptied(points, original, defaced, level) >= REMOVED_SHARE
     covered = float((shifts >= REMOVED_MM).mean()) >= REMOVED_SHARE
     return PartQuality(part, removed, covered, float("nan") if skin is None else float(np.median(shifts)))
 
@@ -167,7 +195,7 @@ def examine_defacing(
         near = away < max(_RADIUS_MM.get(name, _USUAL_RADIUS_MM), float(away.min()) + 8.0)
         if away.min() > 25.0 or near.sum() < _LEAST_POINTS:
             raise InputError(f"landmarks: {name} lies {away.min():.0f} mm from the skin; is it of this scan?")
-        parts.append(_judge(name, vertices[near], defaced, after))
+        parts.append(_judge(name, vertices[near], original, defaced, after, skin.level))
     depth, behind, altered = _altered(original, defaced, skin)
     removed = not face_found and all(part.removed for part in parts if part.part in JUDGED)
     return DefacingQuality(
@@ -186,7 +214,7 @@ def examine_defacing(
 
 def _altered(original: Volume, defaced: Volume, skin: Skin) -> tuple[NDArray[np.float32], float, float]:
     """Return the depths of altered voxels of the head, how deep behind the face they reach, and their volume in cm3."""
-    changed = np.abs(defaced.intensity - original.intensity) > tolerance_of(original)
+    changed = find_changed(original, defaced)
     if not changed.any():
         return np.zeros(0, np.float32), float("nan"), 0.0
     # On every second or third voxel: distances over a whole scan would take most of the time.
@@ -196,7 +224,7 @@ def _altered(original: Volume, defaced: Volume, skin: Skin) -> tuple[NDArray[np.
     inside = changed[step] & (depth > 0)
     if not inside.any():
         return np.zeros(0, np.float32), float("nan"), 0.0
-    reached_mm = depths_of_change_mm(changed, find_facial_skin(original, skin_level=skin.level))
+    reached_mm = depths_of_change_mm(changed, find_facial_skin(original))
     cm3 = float(inside.sum()) * float(np.prod(spacing_mm)) / 1000
     return depth[inside], float(reached_mm.max()) if reached_mm.size else float("nan"), cm3
 
@@ -216,8 +244,10 @@ class QualitySummary:
         In how many it is covered.
     shifts_mm : tuple of (str, float)
         Median over scans of each part's shift.
-    depth_median_mm, impacted_depth_mm : float
-        Medians over scans; NaN where nothing was altered.
+    depth_median_mm : float
+        Median over scans; NaN where nothing was altered.
+    impacted_depth_mm : float
+        Mean over scans, as Ammar 2025 and `reid_audit.utility` have it.
     """
 
     condition: str
@@ -233,6 +263,11 @@ class QualitySummary:
 def _nanmedian(values: Iterable[float]) -> float:
     numbers = [value for value in values if value == value]
     return float(np.median(numbers)) if numbers else float("nan")
+
+
+def _known_mean(values: Iterable[float]) -> float:
+    numbers = [value for value in values if value == value]
+    return float(np.mean(numbers)) if numbers else float("nan")
 
 
 def summarise_quality(examined: Iterable[DefacingQuality]) -> tuple[QualitySummary, ...]:
@@ -253,7 +288,28 @@ def summarise_quality(examined: Iterable[DefacingQuality]) -> tuple[QualitySumma
                 covered=tuple((name, sum(part.covered for part in parts)) for name, parts in of.items()),
                 shifts_mm=tuple((name, _nanmedian(part.shift_mm for part in parts)) for name, parts in of.items()),
                 depth_median_mm=_nanmedian(row.depth_median_mm for row in rows),
-                impacted_depth_mm=_nanmedian(row.impacted_depth_mm for row in rows),
+                impacted_depth_mm=_known_mean(row.impacted_depth_mm for row in rows),
             )
         )
     return tuple(summaries)
+
+
+QUALITY_FILE = "quality.csv"
+
+
+def write_quality(examined: Iterable[DefacingQuality], path: Path) -> None:
+    """Write a row per scan, which ``utility --qc`` reads and a human may correct: 1 where a part is removed.
+
+    The files are for their owner alone (mode 0600).
+    """
+    rows = list(examined)
+    parts = list(dict.fromkeys(part.part for row in rows for part in row.parts))
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["subject", "session", "condition", "removed", *parts, "impacted_depth_mm", "altered_cm3"])
+    for row in rows:
+        removed = {part.part: int(part.removed) for part in row.parts}
+        numbers = ("" if x != x else f"{x:.3f}" for x in (row.impacted_depth_mm, row.altered_cm3))
+        judged = [int(row.removed), *(removed.get(part, "") for part in parts)]
+        writer.writerow([row.subject, row.session, row.condition, *judged, *numbers])
+    write_private(path, stream.getvalue())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import isnan
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from reid_audit import InputError, Volume
+from reid_audit import InputError, ScanRef, Volume
 from reid_audit.deface import (
     AverageReface,
     Defacer,
@@ -22,12 +23,13 @@ from reid_audit.deface import (
     examine_defacing,
     find_face_frame,
     summarise_quality,
+    write_quality,
 )
 from reid_audit.deface.quality import QUALITY_SURFACE
 from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks, make_phantom
-from reid_audit.records import Skin
+from reid_audit.records import Modality, Skin
 from reid_audit.surface import depths_of_change_mm, extract_skin, find_facial_skin
-from reid_audit.utility import find_change
+from reid_audit.utility import find_change, measure_scan, read_quality
 
 
 @pytest.fixture(scope="module")
@@ -79,13 +81,44 @@ def test_depth_is_that_of_the_box(scan: PhantomScan, skin: Skin) -> None:
     assert quality.impacted_depth_mm == pytest.approx(nose[1] - eye[1] + 24.0, abs=12.0)
     original, defaced = scan.volume, apply_defacer(FaceBox(), scan.volume).volume
     depths = depths_of_change_mm(find_change(original, defaced).changed, find_facial_skin(original))
-    assert quality.impacted_depth_mm == depths.max()  # what `utility` prints of the same scan
+    assert quality.impacted_depth_mm == depths.max()
     assert 5 < quality.depth_median_mm < quality.depth_p95_mm < quality.impacted_depth_mm
     assert 200 < quality.altered_cm3 < 600
     untouched = _examine(scan, skin, NoDefacing())
     assert isnan(untouched.depth_median_mm)
     assert isnan(untouched.impacted_depth_mm)
     assert untouched.altered_cm3 == 0
+
+
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
+@pytest.mark.parametrize("defacer", [FaceBox(), AverageReface(), ShellBlur(5.0)], ids=lambda d: d.name)
+def test_both_commands_measure_one_depth(modality: Modality, defacer: Defacer) -> None:
+    scan = make_phantom(2, modality=modality, spacing_mm=4.0)
+    defaced = apply_defacer(defacer, scan.volume).volume
+    quality = examine_defacing(scan.volume, defaced, locate_landmarks(2, modality=modality))
+    ref = ScanRef("p", "1", defacer.name, Path("p.nii.gz"))
+    measured = {m.metric: m.value for m in measure_scan(ref, scan.volume, defaced).measures if m.structure == "all"}
+    assert quality.impacted_depth_mm == measured["depth_max"] > 10
+
+
+def test_the_summary_of_depths_is_their_mean(scan: PhantomScan, skin: Skin) -> None:
+    rows = [replace(_examine(scan, skin, FaceBox()), impacted_depth_mm=depth) for depth in (40.0, 50.0, 90.0)]
+    assert summarise_quality(rows)[0].impacted_depth_mm == 60
+
+
+@pytest.mark.parametrize("sigma_mm", [2.0, 5.0, 10.0, 20.0])
+def test_a_blur_removes_nothing_however_strong(scan: PhantomScan, skin: Skin, sigma_mm: float) -> None:
+    quality = _examine(scan, skin, ShellBlur(sigma_mm))
+    assert not any(part.removed for part in quality.parts)
+
+
+def test_quality_is_written_scan_by_scan(scan: PhantomScan, skin: Skin, tmp_path: Path) -> None:
+    rows = [_examine(scan, skin, d, condition=d.name, subject="01", session="1") for d in (FaceBox(), EyePlaneCut())]
+    write_quality(rows, tmp_path / "quality.csv")
+    assert read_quality(tmp_path / "quality.csv") == {("01", "1", "face-box"): True, ("01", "1", "eye-plane"): False}
+    header, box, plane = (line.split(",") for line in (tmp_path / "quality.csv").read_text().splitlines())
+    assert header[3:9] == ["removed", "eye_right", "eye_left", "nose", "mouth", "chin"]
+    assert (box[3:9], plane[3:9]) == (["1"] * 6, ["0", "1", "1", "0", "0", "0"])
 
 
 def test_what_is_covered_is_not_removed(scan: PhantomScan, skin: Skin) -> None:
