@@ -19,6 +19,7 @@ from reid_audit.records import Modality, Volume
 
 _DEEP_MM = 16.0  # below both skins: eyes and lips, and no brain
 _FADE_MM = 6.0
+_BRAIN_MM = 5.0  # how much farther out a brain may reach than the average one, laid on by the skin
 _VOXEL_MM = 1.5
 _POPULATION = 20_000  # seed of the synthetic people whose faces are laid on; no phantom of a test or demo has it
 
@@ -35,6 +36,17 @@ class _Donor(NamedTuple):
 def _average(modality: Modality) -> _Donor:
     head = make_average_head(modality, spacing_mm=_VOXEL_MM)
     return _Donor(head.intensity, head.skin_mm, np.linalg.inv(head.voxel_to_head_mm))
+
+
+@lru_cache(maxsize=1)
+def _average_brain() -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:
+    """Return the distance to the brain of the average head, 0 inside, and the way into its voxels."""
+    from scipy.ndimage import distance_transform_edt
+
+    head = make_average_head()
+    spacing_mm = np.linalg.norm(head.voxel_to_head_mm[:3, :3], axis=0)
+    away: NDArray[np.float32] = distance_transform_edt(~head.brain, sampling=spacing_mm).astype(np.float32)
+    return away, np.linalg.inv(head.voxel_to_head_mm)
 
 
 @lru_cache(maxsize=2)
@@ -62,8 +74,15 @@ def _lay(volume: Volume, donor: _Donor, brain: NDArray[np.bool_]) -> Volume:
     depth = depth_mm(part, volume.spacing_mm, frame.level)
     if not volume.is_hu:
         other = _as_bright(other, part, (other_depth < -2) & (depth < -2) & (share > 0.5), air=part[depth > 5])
-    # Both skins are left behind: what lies deep below either stays.
+    # Both skins are left behind: what lies deep below either stays, and so does what may be brain.
     share *= np.clip((np.maximum(depth, other_depth) + _DEEP_MM + _FADE_MM) / _FADE_MM, 0.0, 1.0)
+    brain_mm, head_to_voxel = _average_brain()
+    index = [
+        head_to_voxel[a, 0] * x + head_to_voxel[a, 1] * y + head_to_voxel[a, 2] * z + head_to_voxel[a, 3]
+        for a in range(3)
+    ]
+    away_mm = map_coordinates(brain_mm, index, order=1, mode="nearest")
+    share *= np.clip((away_mm - _BRAIN_MM) / _FADE_MM, 0.0, 1.0)
     share[brain[box]] = 0.0
     return blend(volume, box, share, other)
 

@@ -21,7 +21,7 @@ from reid_audit.phantom.field import WARP_SIGMA_MM, Grid
 from reid_audit.phantom.person import Person, Visit, draw_person, draw_visit
 from reid_audit.phantom.scan import head_to_ras
 from reid_audit.phantom.skin import skin_distance
-from reid_audit.phantom.tissue import CT_HU, T1, paint_head
+from reid_audit.phantom.tissue import CT_HU, LABELS, T1, paint_head
 from reid_audit.records import Modality
 
 PARTS = ("eye_right", "eye_left", "nose", "mouth", "chin")
@@ -40,6 +40,8 @@ class AverageHead:
         HU, or T1-like units (white matter = 1000, air = 0).
     skin_mm : (i, j, k) float32
         Signed distance to the skin, negative inside.
+    brain : (i, j, k) bool
+        Brain and brainstem.
     voxel_to_head_mm : (4, 4) float64
         To the frame in which x grows to the right, y to the front, z to the top; z = 0 is the height of the eyes and
         y = 0 that of the ear canals.
@@ -49,6 +51,7 @@ class AverageHead:
 
     intensity: NDArray[np.float32]
     skin_mm: NDArray[np.float32]
+    brain: NDArray[np.bool_]
     voxel_to_head_mm: NDArray[np.float64]
     landmarks_mm: Mapping[str, NDArray[np.float64]]
 
@@ -89,10 +92,11 @@ def make_average_head(modality: Modality = Modality.CT, *, spacing_mm: float = 2
     i, j, k = (int(n) for n in np.ceil((_HIGH_MM - _LOW_MM) / spacing_mm) + 1)
     grid = Grid((i, j, k), voxel_to_head, person.warp_centres_mm, person.warp_shifts_mm)
     skin = skin_distance(person, visit, anchors, grid)
-    image, _ = paint_head(person, anchors, grid, skin, CT_HU if modality is Modality.CT else T1)
-    for array in (image, skin, voxel_to_head):
+    image, labels = paint_head(person, anchors, grid, skin, CT_HU if modality is Modality.CT else T1)
+    brain = np.isin(labels, [LABELS["brain"], LABELS["brainstem"]])
+    for array in (image, skin, brain, voxel_to_head):
         array.flags.writeable = False  # it is shared
-    return AverageHead(image, skin, voxel_to_head, _in_head_frame(person, anchors))
+    return AverageHead(image, skin, brain, voxel_to_head, _in_head_frame(person, anchors))
 
 
 def locate_landmarks(

@@ -168,3 +168,11 @@ def test_every_name_makes_its_defacer() -> None:
     for word in ("blur:strong", "blur:0mm", "skin-noise:x"):
         with pytest.raises(InputError, match=r"blur|skin-noise"):
             make_defacer(word)
+
+
+@pytest.mark.parametrize(("identity", "modality"), [(21, Modality.CT), (22, Modality.MR), (25, Modality.MR)])
+def test_the_average_face_leaves_the_brain_without_a_label_map(identity: int, modality: Modality) -> None:
+    scan = make_phantom(identity, modality=modality, spacing_mm=3.5)
+    changed = apply_defacer(AverageReface(), scan.volume).changed
+    assert changed.sum() > 20_000
+    assert not changed[np.isin(scan.labels, [LABELS["brain"], LABELS["brainstem"]])].any()
