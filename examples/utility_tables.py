@@ -31,16 +31,18 @@ from scipy import ndimage
 import reid_audit
 from reid_audit import InputError, ScanRef, Settings, Volume, local_executor, read_volume
 from reid_audit.cli.options import show_progress
-from reid_audit.cli.utility_words import say_trade_off, say_utility
+from reid_audit.cli.utility import say_listings
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.deface import apply_defacer, reference_defacers
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import ORIGINAL, Modality
+from reid_audit.report.utility_tables import list_risks, list_tables, list_trade_off
 from reid_audit.utility import (
     UtilitySettings,
     compare_masks,
     cross_conditions,
+    measure_same_scan,
     measure_utility,
     trade_offs,
     with_utility,
@@ -206,21 +208,22 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
             executor=executor,
             progress=progress,
         )
-    say_utility(found, "findings")
+    say_listings(list_tables(found, "findings"))
     heading("Sahlsten 2023: voxels that are left, structures lost, train x test")
-    say_utility(found, "voxels", "matrix")
+    say_listings(list_tables(found, "voxels", "matrix"))
     heading("O'Sullivan-Steben 2025: Dice by position against the cut, places of target volumes")
-    say_utility(found, "places", "targets")
+    say_listings(list_tables(found, "places", "targets"))
     heading("Ammar 2025: segmentations, intensities, depth, dose, defacers compared")
-    say_utility(found, "segmentation", "tissue", "scan", "changes", "dose", "comparisons")
+    say_listings(list_tables(found, "segmentation", "tissue", "scan", "changes", "dose", "comparisons"))
     heading("Molchanova 2023: repeatability of volumes, trade-off")
-    say_utility(found, "volumes")
+    say_listings(list_tables(found, "volumes"))
     if not options.without_risk:
         with local_executor(options.workers) as executor, show_progress() as progress:
             result = reid_audit.audit(
                 cohort, settings=Settings(encoders=("dlib",)), attacks=["naive"], executor=executor, progress=progress
             )
-        say_trade_off(trade_offs(with_utility(result, found.values)))
+        points = trade_offs(with_utility(result, found.values))
+        say_listings([list_risks(measure_same_scan(result)), list_trade_off(points)])
     if options.output is not None:
         out.print(f"Result: {write_utility(found, options.output, overwrite=True)}")
 
@@ -315,7 +318,7 @@ def print_integrity(folder: Path, options: argparse.Namespace) -> None:
     lost = [name for _, each in made for name in each]
     for name in dict.fromkeys(lost):
         out.print(f"{name}: not applied to {lost.count(name)} of {len(files)} heads, whose field of view ends too high")
-    say_utility(found, "findings", "voxels", "scan")
+    say_listings(list_tables(found, "findings", "voxels", "scan"))
 
 
 def main() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 import reid_audit
 from reid_audit.cli.options import (
@@ -18,18 +19,21 @@ from reid_audit.cli.options import (
     show_progress,
     words_of,
 )
-from reid_audit.cli.utility_words import say_trade_off, say_utility
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest
-from reid_audit.records import AuditResult, InputError, prepare_folder, write_private
-from reid_audit.report import RESULT_FILE, result_from_json, result_to_json
+from reid_audit.records import InputError, prepare_folder, write_private
+from reid_audit.report import RESULT_FILE, read_result, result_to_json
+from reid_audit.report.utility_tables import Listing, list_risks, list_tables, list_trade_off
 from reid_audit.utility import (
     UTILITY_FILE,
+    Criterion,
     UtilitySettings,
     cross_conditions,
+    measure_same_scan,
     measure_utility,
     read_label_names,
     read_model_scores,
+    read_quality,
     trade_offs,
     with_utility,
     write_utility,
@@ -46,12 +50,27 @@ def _aliases_of(given: Sequence[str]) -> dict[str, str]:
     return aliases
 
 
-def _read_audit(path: Path) -> AuditResult:
-    path = path / RESULT_FILE if path.is_dir() else path
-    try:
-        return result_from_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: cannot be read; --audit takes the {RESULT_FILE} of an audit") from error
+def _criteria_of(given: str) -> tuple[Criterion, ...]:
+    known = {criterion.lower(): criterion for criterion in Criterion}
+    unknown = [word for word in words_of(given) if word.lower() not in known]
+    if unknown:
+        raise InputError(f"--exclude takes {', '.join(Criterion)}; got {unknown[0]!r}")
+    return tuple(known[word.lower()] for word in words_of(given))
+
+
+def say_listings(listings: Iterable[Listing]) -> None:
+    """Print tables, and sentences where there is no header."""
+    for listing in listings:
+        if not listing.header:
+            out.print(escape(listing.title), soft_wrap=True)
+            continue
+        table = Table(*map(escape, listing.header), title=escape(listing.title), title_justify="left")
+        for column in table.columns[1:]:
+            column.overflow = "fold"
+        for row in listing.rows:
+            table.add_row(*map(escape, row))
+        out.print(table)
+        out.print()
 
 
 def utility(
@@ -94,8 +113,8 @@ def utility(
         Path | None,
         typer.Option(
             "--audit",
-            help="The result.json of an audit of these defacers: prints the trade-off of risk and cost, and writes "
-            "the audit's result with the cost in it.",
+            help="The folder of an audit of these defacers: prints the trade-off of risk and cost, and writes the "
+            "audit's result with the cost in it.",
             show_default=False,
         ),
     ] = None,
@@ -105,6 +124,29 @@ def utility(
             "--maps", help="Private folder for difference maps and change masks, which show faces.", show_default=False
         ),
     ] = None,
+    qc: Annotated[
+        Path | None,
+        typer.Option(
+            "--qc",
+            help="Whether each face is removed: the quality.csv of `deface --quality`, or a human's table with the "
+            "columns subject, session, condition, removed.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        str,
+        typer.Option(
+            "--exclude",
+            help="Leave scans out that fail, with commas: C1 (brain changed), C2 (wrong place), C3 (original segmented "
+            "badly), QC.",
+        ),
+    ] = "",
+    common: Annotated[
+        bool, typer.Option("--common", help="Summarise the visits alone that every defacer passes.")
+    ] = False,
+    over_defacers: Annotated[
+        bool, typer.Option("--correct-over-defacers", help="Correct tests over all defacers, not within each.")
+    ] = False,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     allow_outside: OutsideOption = False,
@@ -121,7 +163,8 @@ def utility(
         names=None if names is None else read_label_names(names),
         dose_unit=dose_unit,
     )
-    audited = None if audit is None else _read_audit(audit)
+    audited = None if audit is None else read_result(audit, scores=True)
+    criteria, quality = _criteria_of(exclude), None if qc is None else read_quality(qc)
     matrix = None if models is None else cross_conditions(read_model_scores(models))
     prepare_folder(output, UTILITY_FILE, overwrite=overwrite)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
@@ -131,15 +174,19 @@ def utility(
             doses=doses,
             settings=settings,
             matrix=matrix,
+            quality=quality,
+            exclude=criteria,
+            common=common,
+            over_defacers=over_defacers,
             maps=maps,
             executor=executor,
             progress=progress,
         )
     written = write_utility(found, output, overwrite=overwrite)
-    say_utility(found)
+    say_listings(list_tables(found))
     if audited is not None:
         joined = with_utility(audited, found.values)
-        say_trade_off(trade_offs(joined))
+        say_listings([list_risks(measure_same_scan(joined)), list_trade_off(trade_offs(joined))])
         write_private(output / RESULT_FILE, result_to_json(joined))
         out.print(f"Audit with its cost: {escape(str(output / RESULT_FILE))}", soft_wrap=True)
     out.print(f"Result: {escape(str(written))}", soft_wrap=True)

@@ -1,16 +1,21 @@
-"""What the protection cost, in tables. Computes nothing."""
+"""What the protection cost, as tables that the command prints and the page shows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rich.markup import escape
-from rich.table import Table
-
-from reid_audit.cli.words import out
-from reid_audit.records import TradeOff, UtilityValue
-from reid_audit.utility import ChangeKind, Place, Utility, count_targets, metric_of, pareto_front
+from reid_audit.records import ORIGINAL, TradeOff, UtilityValue
+from reid_audit.utility import (
+    ChangeKind,
+    Criterion,
+    Place,
+    SameScanRisk,
+    Utility,
+    count_targets,
+    metric_of,
+    pareto_front,
+)
 
 _ALPHA = 0.05
 _POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere": "elsewhere", "all": "all"}
@@ -155,6 +160,36 @@ def _list_comparisons(utility: Utility) -> Iterator[Listing]:
     yield Listing("Defacers that differ", header, rows)
 
 
+def _list_exclusions(utility: Utility) -> Iterator[Listing]:
+    """List how many scans fail each criterion (Molchanova 2023, Table 2; Sahlsten 2023)."""
+    rows = []
+    for condition in _conditions(utility):
+        cases = [case for case in utility.cases if case.condition == condition and not case.reason]
+        failed = [row.criterion for row in utility.exclusions if row.condition == condition]
+        kept = sum(case.condition == condition and not case.reason for case in utility.kept)
+        rows.append([condition, str(len(cases)), *(str(failed.count(c)) for c in Criterion), str(kept)])
+    used = ", ".join(utility.excluded_by) or "none"
+    common = "; visits that every defacer passes alone" if utility.common else ""
+    header = ("defacer", "scans", *(f"fail {c}" for c in Criterion), f"summarised (left out by: {used}{common})")
+    yield Listing("Scans that fail a criterion", header, rows)
+
+
+def _list_available(utility: Utility) -> Iterator[Listing]:
+    """List which structures were lost, and which cannot be used (Sahlsten 2023, Table 1)."""
+    rows = [
+        [
+            row.structure,
+            row.condition,
+            *(f"{n} ({n / row.total:.0%})" for n in (row.lost, row.unavailable)),
+            str(row.total),
+        ]
+        for row in utility.available
+        if row.unavailable
+    ]
+    header = ("structure", "defacer", "lost after successful defacing", "unavailable: lost, or defacing failed", "of")
+    yield Listing("Structures that cannot be used", header, rows)
+
+
 def _list_matrix(utility: Utility) -> Iterator[Listing]:
     """List the train x test matrix with its tests (Sahlsten 2023)."""
     matrix = utility.matrix
@@ -194,6 +229,8 @@ def _list_findings(utility: Utility) -> Iterator[Listing]:
 _PLACED = ("structure", "position")
 _TABLES: dict[str, tuple[Any, ...]] = {
     "findings": (_list_findings,),
+    "exclusions": (_list_exclusions,),
+    "available": (_list_available,),
     "segmentation": (
         *(_pivot, "Segmentations before and after", _PLACED),
         *("dice", "surface_dice", "hd95", "mean_hd95", "msd"),
@@ -205,7 +242,7 @@ _TABLES: dict[str, tuple[Any, ...]] = {
     ),
     "scan": (
         *(_pivot, "The scan as a whole", ("defacer",)),
-        *("brain_intact", "brain_changed", "changed_volume", "depth_max", "depth_p95"),
+        *("brain_intact", "brain_changed", "changed_volume", "front_changed", "depth_max", "depth_p95"),
     ),
     "changes": (_list_changes,),
     "dose": (
@@ -221,34 +258,42 @@ _TABLES: dict[str, tuple[Any, ...]] = {
 """What lists each table, with its arguments."""
 
 
-def _say(listing: Listing) -> None:
-    if not listing.header:
-        out.print(escape(listing.title), soft_wrap=True)
-    elif listing.rows:
-        table = Table(*map(escape, listing.header), title=escape(listing.title), title_justify="left")
-        for column in table.columns[1:]:
-            column.overflow = "fold"
-        for row in listing.rows:
-            table.add_row(*map(escape, row))
-        out.print(table)
-        out.print()
-
-
-def say_utility(utility: Utility, *names: str) -> None:
-    """Print the tables of those names, or every table of a utility result."""
+def list_tables(utility: Utility, *names: str) -> Iterator[Listing]:
+    """Yield the tables of those names, or every table, of a utility result; those without rows are left out."""
     for name in names or _TABLES:
         make, *arguments = _TABLES[name]
-        for listing in make(utility, *arguments):
-            _say(listing)
+        yield from (listing for listing in make(utility, *arguments) if listing.rows or not listing.header)
 
 
-def say_trade_off(points: Sequence[TradeOff]) -> None:
-    """Print risk and cost of each defacer, and which no other one beats in both (Molchanova 2023)."""
+def list_risks(risks: Sequence[SameScanRisk]) -> Listing:
+    """List the distances of defaced scans to their own originals (Molchanova 2023, Table 5)."""
+    rows = [
+        [
+            f"{row.condition}{' (two sessions)' if row.condition == ORIGINAL else ''}",
+            row.encoder,
+            f"{row.comparisons}{_undefined(row.undefined)}",
+            f"{number(row.mean)} ({number(row.sd)})",
+            f"{number(row.inverse_mean, 2)} ({number(row.inverse_sd, 2)})",
+            "-" if row.identifiable != row.identifiable else f"{row.identifiable:.1%}",
+        ]
+        for row in risks
+        if row.comparisons
+    ]
+    header = ("defacer", "encoder", "comparisons", "cosine distance (SD)", "inverse distance (SD)", "identifiable")
+    return Listing("Distance of defaced scans to their own originals", header, rows)
+
+
+def list_trade_off(points: Sequence[TradeOff]) -> Listing:
+    """List risk and cost of each defacer, and which no other one beats in both (Molchanova 2023, Figure 5)."""
     front = pareto_front(points)
-    rows = []
-    for point in points:
-        risk = f"{number(point.risk)} ({number(point.risk_sd)})"
-        cost = f"{number(point.cost)} ({number(point.cost_sd)})"
-        rows.append([point.condition, risk, cost, "yes" if point in front else "no"])
+    rows = [
+        [
+            point.condition,
+            f"{number(point.risk, 2)} ({number(point.risk_sd, 2)})",
+            f"{number(point.cost)} ({number(point.cost_sd)})",
+            "yes" if point in front else "no",
+        ]
+        for point in points
+    ]
     header = ("defacer", "risk: mean inverse distance (SD)", "cost: nCR (SD over structures)", "beaten by none")
-    _say(Listing("Trade-off of risk and cost: smaller is better in both", header, rows))
+    return Listing("Trade-off of risk and cost: smaller is better in both", header, rows)

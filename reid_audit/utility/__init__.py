@@ -25,6 +25,7 @@ from reid_audit.utility.change import (
 from reid_audit.utility.compare import compare_defacers
 from reid_audit.utility.contours import read_rtstruct
 from reid_audit.utility.dose import Dose, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
+from reid_audit.utility.exclusion import Availability, Criterion, Exclusion, find_exclusions, keep_cases, read_quality
 from reid_audit.utility.matrix import TrainTestMatrix, cross_conditions, read_model_scores
 from reid_audit.utility.measures import CaseUtility, Measure, Position, UtilitySettings
 from reid_audit.utility.metrics import Metric, metric_of
@@ -36,20 +37,24 @@ from reid_audit.utility.segmentation import Agreement, compare_masks, compare_st
 from reid_audit.utility.store import UTILITY_FILE, read_utility, write_utility
 from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
-from reid_audit.utility.tradeoff import pareto_front, trade_offs, with_utility
+from reid_audit.utility.tradeoff import SameScanRisk, measure_same_scan, pareto_front, trade_offs, with_utility
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 from reid_audit.volume.names import read_label_names
 
 __all__ = [
     "UTILITY_FILE",
     "Agreement",
+    "Availability",
     "CaseUtility",
     "ChangeKind",
+    "Criterion",
     "Dose",
+    "Exclusion",
     "Measure",
     "Metric",
     "Place",
     "Position",
+    "SameScanRisk",
     "Structure",
     "StructureSet",
     "TrainTestMatrix",
@@ -65,7 +70,10 @@ __all__ = [
     "dose_at_volume",
     "dvh",
     "find_change",
+    "find_exclusions",
+    "keep_cases",
     "measure_dose",
+    "measure_same_scan",
     "measure_scan",
     "measure_utility",
     "metric_of",
@@ -74,6 +82,7 @@ __all__ = [
     "read_dose",
     "read_label_names",
     "read_model_scores",
+    "read_quality",
     "read_rtstruct",
     "read_structures",
     "read_utility",

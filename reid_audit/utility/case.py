@@ -24,7 +24,7 @@ from reid_audit.utility.names import pair_names
 from reid_audit.utility.near_face import distance_to_face_mm
 from reid_audit.utility.segmentation import compare_structures
 from reid_audit.utility.structures import Structure, StructureSet, check_on_grid
-from reid_audit.volume import check_same_grid
+from reid_audit.volume import check_same_grid, clip_volume
 from reid_audit.volume.names import plain_name
 
 
@@ -38,6 +38,9 @@ class _Case:
     after: StructureSet | None
     pairs: tuple[tuple[str, Structure | None, Structure | None], ...]
     positions: Mapping[str, str]
+
+    def is_brain(self, structure: str) -> bool:
+        return plain_name(structure) in {plain_name(name) for name in self.settings.brain}
 
     def measure(
         self,
@@ -102,9 +105,12 @@ def _measure_segmentations(case: _Case) -> Iterator[Measure]:
     if case.before is None or case.after is None:
         return
     tolerance = case.settings.tolerance_mm
+    brain = []
     for name, before, after in case.pairs:
         agreement = compare_structures(before, after, spacing_mm=case.before.spacing_mm, tolerance_mm=tolerance)
         yield case.measure("dice", agreement.dice, structure=name)
+        if case.is_brain(name) and not math.isnan(agreement.dice):
+            brain.append(agreement.dice)
         yield case.measure(f"surface_dice_{tolerance:g}mm", agreement.surface_dice, structure=name)
         yield case.measure("hd95", agreement.hd95_mm, structure=name)
         yield case.measure("mean_hd95", agreement.mean_hd95_mm, structure=name)
@@ -115,6 +121,8 @@ def _measure_segmentations(case: _Case) -> Iterator[Measure]:
         yield case.measure(
             "volume_difference", volumes[1] - volumes[0], structure=name, before=volumes[0], after=volumes[1]
         )
+    if brain:
+        yield case.measure("brain_dice", sum(brain) / len(brain))
 
 
 def _measure_voxels(case: _Case, change: ChangeMap) -> Iterator[Measure]:
@@ -124,8 +132,7 @@ def _measure_voxels(case: _Case, change: ChangeMap) -> Iterator[Measure]:
         yield case.measure("unchanged", 1 - share_within(structure, change.changed), structure=name)
         yield case.measure("preserved", preserved, structure=name)
         yield case.measure("lost", float(preserved == 0), structure=name)
-    wanted = {plain_name(name) for name in case.settings.brain}
-    brain = [structure for name, structure in structures.items() if plain_name(name) in wanted]
+    brain = [structure for name, structure in structures.items() if case.is_brain(name)]
     if brain:
         voxels = sum(each.voxels for each in brain)
         hit = sum(share_within(each, change.changed) * each.voxels for each in brain)
@@ -148,6 +155,9 @@ def _measure_change(
     voxel_cm3 = math.prod(original.spacing_mm) / 1000
     yield case.measure("changed_volume", float(np.count_nonzero(change.changed)) * voxel_cm3)
     yield case.measure("change_components", float(len(change.components) + change.small))
+    front = original.intensity[:, skin.middle :] > skin.skin_level
+    hit = int(np.count_nonzero(front & change.changed[:, skin.middle :]))
+    yield case.measure("front_changed", hit / max(int(np.count_nonzero(front)), 1))
     depths = depths_of_change_mm(change.changed, skin)
     yield case.measure("depth_max", float(depths.max()) if len(depths) else math.nan)
     yield case.measure("depth_p95", float(np.percentile(depths, 95)) if len(depths) else math.nan)
@@ -196,7 +206,7 @@ def measure_scan(
     scan : ScanRef
         The defaced one: whose the numbers are.
     original, defaced : Volume
-        On one grid.
+        On one grid; read with ``clip_hu=False``, lest a shift of air below -1024 HU be lost.
     before, after : StructureSet, optional
         Segmentations of the original and of the defaced scan, on the scan's grid. With ``before`` alone only the
         integrity of its voxels (and of its dose) is measured; without it the scan as a whole.
@@ -214,8 +224,9 @@ def measure_scan(
     for each in (before, after):
         if each is not None:
             check_on_grid(each, original)
-    skin = find_facial_skin(original)
-    change = find_change(original, defaced)
+    clipped = clip_volume(original)
+    skin = find_facial_skin(clipped)
+    change = find_change(clipped, clip_volume(defaced))
     pairs, findings = _pair_structures(before, after)
     if change.box is None:
         findings.append(Finding("unchanged", "warning", "no voxel differs from the original's: was it defaced?"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,9 +24,18 @@ from reid_audit.records import (
     Volume,
 )
 from reid_audit.utility.case import measure_scan
-from reid_audit.utility.change import find_change, map_difference
+from reid_audit.utility.change import map_difference
 from reid_audit.utility.compare import DefacerComparison, compare_defacers
 from reid_audit.utility.dose import read_dose
+from reid_audit.utility.exclusion import (
+    Availability,
+    Criterion,
+    Exclusion,
+    Quality,
+    count_available,
+    find_exclusions,
+    keep_cases,
+)
 from reid_audit.utility.matrix import TrainTestMatrix
 from reid_audit.utility.measures import CaseUtility, UtilitySettings
 from reid_audit.utility.names import rename_structures
@@ -34,10 +43,9 @@ from reid_audit.utility.places import PlaceSummary, summarize_places
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.structures import StructureSet
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
-from reid_audit.volume import check_same_grid, read_volume, write_labels, write_volume
+from reid_audit.volume import check_same_grid, clip_volume, read_volume, write_labels, write_volume
+from reid_audit.volume.change import find_changed
 from reid_audit.work import Progress, SerialExecutor, run_all
-
-"""Told what is being done, how many of it are done, and how many there are."""
 
 T = TypeVar("T")
 
@@ -61,6 +69,13 @@ class Utility:
         Dice by where the structures lie against the change.
     matrix : TrainTestMatrix or None
         From a table of model scores, where one was given.
+    exclusions : tuple of Exclusion
+        Every scan that fails a criterion, whether that was used or not.
+    excluded_by : tuple of Criterion
+        Criteria whose scans are in no summary.
+    common : bool
+        Whether the summaries are of the visits alone that every defacer passes.
+    available : tuple of Availability
     """
 
     cohort: str
@@ -72,7 +87,16 @@ class Utility:
     comparisons: tuple[DefacerComparison, ...]
     places: tuple[PlaceSummary, ...] = ()
     matrix: TrainTestMatrix | None = None
-    schema_version: int = 1
+    exclusions: tuple[Exclusion, ...] = ()
+    excluded_by: tuple[Criterion, ...] = ()
+    common: bool = False
+    available: tuple[Availability, ...] = ()
+    schema_version: int = 2
+
+    @property
+    def kept(self) -> tuple[CaseUtility, ...]:
+        """The cases behind the summaries."""
+        return keep_cases(self.cases, self.exclusions, self.excluded_by, common=self.common)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +120,7 @@ def _write_maps(folder: Path, scan: ScanRef, original: Volume, defaced: Volume) 
     check_same_grid(original, defaced)
     stem = f"{scan.subject}_{scan.session}_{scan.condition}"
     write_volume(map_difference(original, defaced), folder / f"{stem}_difference.nii.gz")
-    changed = find_change(original, defaced).changed.astype(np.uint8)
+    changed = find_changed(clip_volume(original), clip_volume(defaced)).astype(np.uint8)
     write_labels(changed, original.voxel_to_ras_mm, folder / f"{stem}_changed.nii.gz")
 
 
@@ -113,8 +137,8 @@ def _measure_task(task: _Task, settings: UtilitySettings, maps: Path | None) -> 
             return None
 
     try:
-        original = read_volume(task.original.path, modality=task.original.modality)
-        defaced = read_volume(task.scan.path, modality=task.scan.modality or original.modality)
+        original = read_volume(task.original.path, modality=task.original.modality, clip_hu=False)
+        defaced = read_volume(task.scan.path, modality=task.scan.modality or original.modality, clip_hu=False)
 
         def read_set(path: Path) -> StructureSet:
             return rename_structures(read_structures(path, original, names=settings.names), settings.aliases)
@@ -171,6 +195,10 @@ def measure_utility(
     doses: Path | None = None,
     settings: UtilitySettings = UtilitySettings(),
     matrix: TrainTestMatrix | None = None,
+    quality: Quality | None = None,
+    exclude: Sequence[Criterion] = (),
+    common: bool = False,
+    over_defacers: bool = False,
     maps: Path | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -187,6 +215,14 @@ def measure_utility(
     settings : UtilitySettings
     matrix : TrainTestMatrix, optional
         To be kept with the result: see `cross_conditions`.
+    quality : mapping of (subject, session, condition) to bool, optional
+        Whether eyes, nose and mouth are removed: see `read_quality`.
+    exclude : sequence of Criterion
+        Scans that fail one of them are in no summary; every criterion is looked at and counted all the same.
+    common : bool
+        Summarise the visits alone that every defacer passes.
+    over_defacers : bool
+        See `summarize_cases`.
     maps : Path, optional
         Folder for a map of differences and a mask of the changed voxels of each scan, both NIfTI. They show faces: the
         folder is made for its owner alone (mode 0700).
@@ -224,14 +260,20 @@ def measure_utility(
     measured = run_all(executor or SerialExecutor(), _measure_task, calls, progress=progress, stage="scans")
     by_key = {task.scan.key: case for task, case in zip(ready, measured, strict=True)}
     cases = tuple(task if isinstance(task, CaseUtility) else by_key[key] for key, task in tasks.items())
+    exclusions = find_exclusions(cases, quality)
+    kept = keep_cases(cases, exclusions, exclude, common=common)
     return Utility(
         cohort=cohort.source,
         tolerance_mm=settings.tolerance_mm,
         near_face_mm=settings.near_face_mm,
         cases=cases,
-        values=summarize_cases(cases),
-        volumes=summarize_volumes(cases),
-        comparisons=compare_defacers(cases),
-        places=summarize_places(cases),
+        values=summarize_cases(kept, over_defacers=over_defacers),
+        volumes=summarize_volumes(kept),
+        comparisons=compare_defacers(kept),
+        places=summarize_places(kept),
         matrix=matrix,
+        exclusions=exclusions,
+        excluded_by=tuple(exclude),
+        common=common,
+        available=count_available(cases, exclusions),
     )

@@ -88,8 +88,14 @@ def count_undefined(rows: pd.DataFrame) -> int:
     return int(rows["value"].isna().sum())
 
 
-def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
+def summarize_cases(cases: Sequence[CaseUtility], *, over_defacers: bool = False) -> tuple[UtilityValue, ...]:
     """Summarise the measures over cases.
+
+    Parameters
+    ----------
+    cases : sequence of CaseUtility
+    over_defacers : bool
+        Correct the tests over the structures of all defacers together, and not within each as Molchanova 2023 does.
 
     Returns
     -------
@@ -100,17 +106,18 @@ def summarize_cases(cases: Sequence[CaseUtility]) -> tuple[UtilityValue, ...]:
         were averaged first.
 
         ``p_value`` is Wilcoxon's before against after, one number per person, ``p_adjusted`` Benjamini-Hochberg over
-        the structures and defacers of a metric.
+        the structures of a metric.
     """
     table = tabulate(cases)
     rows: list[UtilityValue] = []
-    tests: dict[str, list[tuple[int, TestResult]]] = {}
-    for (_, name), of_metric in table.groupby(["condition", "metric"], sort=False):
+    tests: dict[tuple[str, str], list[tuple[int, TestResult]]] = {}
+    for (condition, name), of_metric in table.groupby(["condition", "metric"], sort=False):
         for structure, of_structure in of_metric.groupby("structure", sort=False):
             position = _majority(of_structure["position"])
             row, test = _value_of(of_structure, str(structure), position, count_undefined(of_structure))
             if metric_of(str(name)).is_difference:
-                tests.setdefault(str(name), []).append((len(rows), test))
+                family_of = (str(name), "" if over_defacers else str(condition))
+                tests.setdefault(family_of, []).append((len(rows), test))
             rows.append(row)
         base = "surface_dice" if str(name).startswith("surface_dice") else str(name)
         if base not in _TOGETHER:

@@ -1,14 +1,15 @@
-"""Risk against cost: the trade-off plot of Molchanova 2023 and its Pareto front."""
+"""Risk against cost: Table 5 and the trade-off plot of Molchanova 2023, and its Pareto front."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from reid_audit.records import AuditResult, TradeOff, UtilityValue
+from reid_audit.records import ORIGINAL, AuditResult, Group, InputError, Real, TradeOff, UtilityValue
 
 
 def with_utility(result: AuditResult, values: Iterable[UtilityValue]) -> AuditResult:
@@ -31,29 +32,80 @@ def pareto_front(points: Sequence[TradeOff]) -> tuple[TradeOff, ...]:
     return tuple(sorted(front, key=lambda p: (p.cost, p.risk, p.condition)))
 
 
-def mean_inverse_distance(result: AuditResult, condition: str, attack: str = "naive") -> tuple[float, float]:
-    """Risk as Molchanova 2023 has it: mean and standard deviation over people of 1 / distance to the own original.
+@dataclass(frozen=True, slots=True)
+class SameScanRisk:
+    """Distances of defaced scans to the originals that they were made from: Table 5 of Molchanova 2023.
 
-    A person without a distance counts 1 / 2, the inverse of the largest cosine distance: the attacker learned nothing.
-    A distance of 0 makes the risk infinite. NaN where the result lists nobody for this defacer and attacker.
+    Attributes
+    ----------
+    condition, encoder : str
+        ``"original"``: originals of one person in two sessions, what an attacker meets before defacing.
+    comparisons, undefined : int
+        All comparisons, and those without a distance, because no face was found: in no mean, and not identifiable.
+    mean, sd : float
+        Of the cosine distances.
+    inverse_mean, inverse_sd : float
+        Of 1 / distance, over all comparisons: the paper's single measure of the risk. Infinite where a distance is 0.
+    identifiable : float
+        Share of all comparisons below the threshold.
     """
-    people = [p for p in result.subjects if (p.condition, p.attack) == (condition, attack)]
-    if not people:
-        return math.nan, math.nan
-    distances = np.array([2.0 if math.isnan(p.distance_after) else p.distance_after for p in people])
-    if (distances <= 0).any():
-        return math.inf, math.nan
-    inverse = 1 / distances
-    return float(inverse.mean()), float(inverse.std(ddof=1)) if len(inverse) > 1 else math.nan
+
+    condition: str
+    encoder: str
+    comparisons: int
+    undefined: int
+    mean: Real
+    sd: Real
+    inverse_mean: Real
+    inverse_sd: Real
+    identifiable: Real
+
+
+def _mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
+    finite = np.isfinite(values).all()
+    return (
+        float(values.mean()) if len(values) else math.nan,
+        float(values.std(ddof=1)) if len(values) > 1 and finite else math.nan,
+    )
+
+
+def measure_same_scan(result: AuditResult, attack: str = "naive") -> tuple[SameScanRisk, ...]:
+    """Measure the risk as Molchanova 2023 does, by encoder: originals first, then the defacers of the verdict.
+
+    Raises
+    ------
+    InputError
+        The result holds no comparisons.
+    """
+    if result.scores is None:
+        raise InputError("the audit's result lacks its comparisons; give --audit the folder that `score` wrote")
+    frame = result.scores.frame
+    frame = frame[frame["attack"] == attack]
+    rows = []
+    for encoder, calibration in zip(result.encoders, result.calibrations, strict=True):
+        name = result.verdict.policy.threshold
+        threshold = next((t.distance for t in calibration.thresholds if t.name == name), math.nan)
+        for condition in (ORIGINAL, *dict.fromkeys(v.condition for v in result.verdict.conditions)):
+            group = Group.SAME if condition == ORIGINAL else Group.DEFACED_SAME_SCAN
+            own = (frame["group"] == group.value) & (frame["condition"] == condition) & (frame["encoder"] == encoder)
+            distances = frame.loc[own, "distance"].to_numpy(np.float64)
+            seen = distances[~np.isnan(distances)]
+            with np.errstate(divide="ignore"):
+                inverse = _mean_sd(1 / np.maximum(seen, 0.0))
+            below = float(np.count_nonzero(seen < threshold)) / len(distances) if len(distances) else math.nan
+            share = math.nan if math.isnan(threshold) else below
+            counts = len(distances), len(distances) - len(seen)
+            rows.append(SameScanRisk(condition, encoder, *counts, *_mean_sd(seen), *inverse, share))
+    return tuple(rows)
 
 
 def trade_offs(result: AuditResult, *, cost: str = "ncr", attack: str = "naive") -> tuple[TradeOff, ...]:
-    """Set the risk of each defacer against one cost.
+    """Set the risk of each defacer, `measure_same_scan` by the first encoder, against one cost.
 
     Parameters
     ----------
     result : AuditResult
-        With ``utility``; see `with_utility`.
+        With ``utility``, see `with_utility`, and ``scores``.
     cost : str
         A metric of which less is better, e.g. ``"ncr"``, ``"hd95"``, or one of which more is better, e.g. ``"dice"``,
         which becomes 1 - value. Of the row of all structures.
@@ -64,19 +116,14 @@ def trade_offs(result: AuditResult, *, cost: str = "ncr", attack: str = "naive")
     tuple of TradeOff
         One per defacer of the verdict, in its order; NaN where risk or cost was not measured.
     """
+    costs = {v.condition: v for v in result.utility if (v.metric, v.structure, v.position) == (cost, "all", "all")}
     points = []
-    for condition in (v.condition for v in result.verdict.conditions):
-        row = next(
-            (
-                v
-                for v in result.utility
-                if (v.condition, v.metric, v.structure, v.position) == (condition, cost, "all", "all")
-            ),
-            None,
-        )
-        mean, sd = (math.nan, math.nan) if row is None else (row.mean, row.sd)
-        if row is not None and row.larger_is_better is not False:
-            mean = 1 - mean if row.larger_is_better else abs(mean)
-        risk, risk_sd = mean_inverse_distance(result, condition, attack)
-        points.append(TradeOff(condition, risk, mean, risk_sd, sd))
+    for row in measure_same_scan(result, attack):
+        if row.condition == ORIGINAL or row.encoder != result.encoders[0]:
+            continue
+        value = costs.get(row.condition)
+        mean, sd = (math.nan, math.nan) if value is None else (value.mean, value.sd)
+        if value is not None and value.larger_is_better is not False:
+            mean = 1 - mean if value.larger_is_better else abs(mean)
+        points.append(TradeOff(row.condition, row.inverse_mean, mean, row.inverse_sd, sd))
     return tuple(points)

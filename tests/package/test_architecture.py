@@ -40,7 +40,8 @@ ARROWS: dict[str, set[str]] = {
     "audit": PIPELINE | {"alteration", "stats", "accuracy", "attack", "portrait", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "plots": {"records"},
-    "report": {"records", "match", "plots", "attack"},  # attack: what each attacker says of itself
+    # attack: what each attacker says of itself; utility: its page beside the audit's.
+    "report": {"records", "match", "plots", "attack", "utility"},
     "testing": {"records", "weights", "dataset", "match", "attack", "audit"},
     "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},

@@ -19,7 +19,7 @@ from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.dataset.companions import find_companions
 from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, Modality
-from reid_audit.report import result_from_json, result_to_json
+from reid_audit.report import result_from_json, write_result
 from reid_audit.utility import (
     UtilitySettings,
     count_targets,
@@ -110,6 +110,23 @@ def test_a_cohort_from_files_to_rows(cohort: Path) -> None:
     places = {(p.condition, p.place, p.structure): p for p in found.places}
     assert places["cut", "below", "PTV_70"].smallest == 1
     assert places["cut", "overlapping", "eye"].mean < 1
+
+
+def test_air_below_what_a_scanner_stores_is_seen(cohort: Path) -> None:
+    """mri_reface sets the air of a CT from -1000 to -1090 HU (Ammar 2025): half of it here, and all of it below."""
+    for person, share in enumerate((1.0, 1.0, 0.4)):
+        volume = replace(_head(person)[0], intensity=np.where(_head(person)[1] == 0, np.float32(-1000), np.float32(40)))
+        shifted = volume.intensity.copy()
+        air = np.argwhere(shifted == -1000)
+        shifted[tuple(air[: round(share * len(air))].T)] = -1090
+        write_volume(volume, cohort / f"p{person}_1_original.nii.gz")
+        write_volume(replace(volume, intensity=shifted), cohort / f"p{person}_1_cover.nii.gz")
+    cases = {c.subject: c for c in _measure(cohort).cases if c.condition == "cover"}
+    numbers = {who: {m.metric: m for m in c.measures if m.structure == "air"} for who, c in cases.items()}
+    assert numbers["p0"]["hu_shift_median"].value == -90
+    assert (numbers["p0"]["hu_shift"].before, numbers["p0"]["hu_shift"].after) == (-1000, -1090)
+    assert numbers["p2"]["hu_shift_median"].value == 0
+    assert numbers["p2"]["hu_shift"].value == pytest.approx(-36, abs=0.01)
 
 
 def test_workers_change_nothing(cohort: Path) -> None:
@@ -356,12 +373,13 @@ def test_the_command_joins_an_audit(
             scan = ScanRef(f"p{i}", visit, condition, Path("p.nii.gz"))
             faces.append(FaceRecord(scan, Face(Status.OK, "random", vector=vector / np.linalg.norm(vector))))
     result = assess_scores(compare_faces(faces), source="cohort.csv", draws=50)
-    (cohort / "result.json").write_text(result_to_json(result))
+    write_result(result, cohort / "audit")
     monkeypatch.chdir(cohort)
     argv = ["utility", "manifest.csv", "--segmentations", "labels", "--names", "names.csv", "--workers", "1"]
-    assert main([*argv, "--audit", "result.json", "-o", "out"]) == 0
+    assert main([*argv, "--audit", "audit", "-o", "out"]) == 0
     text = capsys.readouterr().out
     assert "Trade-off of risk and cost" in text
+    assert "Distance of defaced scans to their own originals" in text
     joined = result_from_json((cohort / "out" / "result.json").read_text())
     assert {v.condition for v in joined.utility} == {"cut", "cover"}
     assert joined.verdict.decision is result.verdict.decision
