@@ -13,6 +13,7 @@ from reid_audit.attack.canaries import CANARIES, SAMPLE, WeakDefacing, choose_ca
 from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import FillIn
+from reid_audit.attack.fusion import Fusion, fuse
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
 from reid_audit.attack.photos import Photos, read_photo
@@ -35,6 +36,7 @@ _TABLE: dict[str, Attack] = {
         MultiViewMean(),
         FillIn(),
         DefacedGallery(),
+        Fusion(),
     )
 }
 _UNASKED: dict[str, Attack] = {attack.name: attack for attack in (PHOTOS, Crossed())}
@@ -99,6 +101,7 @@ __all__ = [
     "Crossed",
     "DefacedGallery",
     "FillIn",
+    "Fusion",
     "Gallery",
     "HeadShape",
     "Hints",
@@ -117,6 +120,7 @@ __all__ = [
     "choose_crossings",
     "fill_head",
     "find_attack",
+    "fuse",
     "lay_head",
     "list_attacks",
     "read_photo",

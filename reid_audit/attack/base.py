@@ -20,6 +20,7 @@ from reid_audit.records import (
     Portrait,
     RenderError,
     ScanRef,
+    ScoreTable,
     Skin,
     Status,
     View,
@@ -131,6 +132,10 @@ class Attack:
         The attacker that does the same without using the person's own original; the gap between both is the leak.
     control : str
         The attacker that shows whether this one reads its own hint; it is run beside it and not scored.
+    encoder : str
+        What its faces name as their encoder, where no encoder of the run takes part: it looks once at a scan.
+    joins : bool
+        Whether it looks at no scan and compares by what other attackers made of all encoders; see `join`.
     caveat : str
         What must be read beside its numbers, one sentence; ``""`` = nothing.
     """
@@ -147,6 +152,8 @@ class Attack:
     stands_in: bool = False
     without_hint: str = ""
     control: str = ""
+    encoder: str = ""
+    joins: bool = False
     caveat: str = ""
 
     def __init__(self, name: str = "") -> None:
@@ -156,6 +163,11 @@ class Attack:
     def own_thresholds(self) -> bool:
         """Whether its comparisons of originals, and so its thresholds, are its own."""
         return self.sees is Side.BOTH or self.gallery is Gallery.PHOTOGRAPHS
+
+    @property
+    def stands_apart(self) -> bool:
+        """Whether it is no encoder's: it stands once in the evidence, under an encoder's name of its own."""
+        return self.joins or bool(self.encoder)
 
     def describe(self) -> str:
         """Say in a few words what it uses."""
@@ -202,6 +214,23 @@ class Attack:
             for a in list_looks([self.looks_of(record) for record in probes])
             for b in list_looks([self.looks_of(record) for record in references])
         )
+
+    def join(self, scores: ScoreTable, records: Sequence[FaceRecord]) -> ScoreTable | None:
+        """Return its comparisons, made from those of the others.
+
+        Parameters
+        ----------
+        scores : ScoreTable
+            Of every other attacker and encoder, canaries among them.
+        records : sequence of FaceRecord
+            Of every encoder; empty where the distances were measured elsewhere.
+
+        Returns
+        -------
+        ScoreTable or None
+            None where there is too little to join.
+        """
+        return None
 
 
 def list_looks(looks: Sequence[Sequence[Face]]) -> list[list[Face | None]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -21,7 +21,7 @@ from reid_audit.accuracy import (
     split_encoders,
     to_panels,
 )
-from reid_audit.attack import BASELINE
+from reid_audit.attack import BASELINE, find_attack
 from reid_audit.audit.settings import software_versions
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.records import (
@@ -74,6 +74,21 @@ def _attacks_with_own_originals(scores: ScoreTable) -> list[str]:
     frame = scores.frame
     originals = frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])
     return [str(name) for name in dict.fromkeys(frame["attack"][originals])]
+
+
+def _stands_apart(scores: ScoreTable) -> bool:
+    """Whether a table is of no encoder of the run."""
+    attacks = scores.frame["attack"].unique()
+    return len(attacks) > 0 and all(find_attack(str(attack)).stands_apart for attack in attacks)
+
+
+def _fingerprint_of(encoder: str, scores: ScoreTable, known: Mapping[str, Fingerprint]) -> Fingerprint:
+    """Return what the distances of an attacker that is no encoder's were measured with; else the encoder's name."""
+    if not (known and _stands_apart(scores)):
+        return Fingerprint(encoder, "", "", "", "", "", "")
+    attacks = (find_attack(str(attack)) for attack in scores.frame["attack"].unique())
+    versions = ", ".join(f"{attack.name} {attack.version}" for attack in attacks)
+    return replace(next(iter(known.values())), encoder=encoder, weights=versions, detector="")
 
 
 def _without_canaries(scores: ScoreTable) -> ScoreTable:
@@ -141,9 +156,10 @@ def assess_scores(
     known = {fingerprint.encoder: fingerprint for fingerprint in fingerprints}
     if len(known) == len(tables) == 1:
         known = dict(zip(tables, known.values(), strict=True))
-    measured = {name: known.get(name, Fingerprint(name, "", "", "", "", "", "")) for name in tables}
+    measured = {name: known.get(name) or _fingerprint_of(name, table, known) for name, table in tables.items()}
     given = tuple(calibrations)
-    external = {name: next(iter(c.values())) for name, c in assign_calibrations(given, tables).items()} if given else {}
+    of_run = [name for name, table in tables.items() if not _stands_apart(table)]
+    external = {name: next(iter(c.values())) for name, c in assign_calibrations(given, of_run).items()} if given else {}
     mismatches = tuple(
         f"{name}: {difference}" if len(tables) > 1 else difference
         for name, calibration in external.items()
@@ -165,12 +181,10 @@ def assess_scores(
                 attack=attack,
             )
 
-        of_encoder[name] = external[name] if name in external else calibrate_by(BASELINE.name)
-        own = [
-            attack
-            for attack in _attacks_with_own_originals(table)
-            if attack not in (BASELINE.name, of_encoder[name].attack)
-        ]
+        own = _attacks_with_own_originals(table)
+        first = own[0] if own and BASELINE.name not in own else BASELINE.name
+        of_encoder[name] = external[name] if name in external else calibrate_by(first)
+        own = [attack for attack in own if attack not in (BASELINE.name, of_encoder[name].attack)]
         with_own |= dict.fromkeys(own)
         for calibration in (of_encoder[name], *(calibrate_by(attack) for attack in own)):
             thresholds.append(replace(calibration, fingerprint=replace(calibration.fingerprint, encoder=name)))

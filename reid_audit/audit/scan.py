@@ -53,7 +53,8 @@ class Knowledge:
 
 def attacks_on(scan: ScanRef, attacks: Sequence[Attack]) -> tuple[Attack, ...]:
     """Return the attackers that look at a scan in a way of their own, each followed by its control."""
-    active = [attack for attack in attacks if scan.condition != ORIGINAL or attack.sees is Side.BOTH]
+    looking = [attack for attack in attacks if not attack.joins]
+    active = [attack for attack in looking if scan.condition != ORIGINAL or attack.sees is Side.BOTH]
     return tuple(each for a in active for each in ((a, find_attack(a.control)) if a.control else (a,)))
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.accuracy import read_calibrations, write_calibrations
+from reid_audit.attack import choose_attacks
 from reid_audit.audit import plan_run
 from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import (
@@ -30,7 +31,7 @@ from reid_audit.cli.running import RunOptions
 from reid_audit.cli.words import err, out, say_calibration, say_plan, say_result, say_unacquired
 from reid_audit.dataset import read_gallery
 from reid_audit.face import check_encoders
-from reid_audit.match import read_score_strata
+from reid_audit.match import join_attacks, read_score_strata
 from reid_audit.records import prepare_file, prepare_folder
 from reid_audit.report import RESULT_FILE
 from reid_audit.verdict import read_policy
@@ -191,7 +192,8 @@ def stats(
     Example: [bold]reid-audit stats distances.csv -o result[/]
     """
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
-    scores, strata = reid_audit.read_scores(distances), read_score_strata(distances)
+    scores = join_attacks(reid_audit.read_scores(distances), choose_attacks())
+    strata = read_score_strata(distances)
     if output is not None:
         prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     with err.status("weighing"):

@@ -28,7 +28,7 @@ defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, o
 """
 
 from reid_audit.face import cosine_distances
-from reid_audit.match.attackers import compare_attacks, compare_photographs
+from reid_audit.match.attackers import compare_attacks, compare_photographs, join_attacks
 from reid_audit.match.gallery import GallerySearch, search_gallery, summarise_pairs
 from reid_audit.match.pairs import compare_faces, merge_scores
 from reid_audit.match.summary import DistanceSummary
@@ -41,6 +41,7 @@ __all__ = [
     "compare_faces",
     "compare_photographs",
     "cosine_distances",
+    "join_attacks",
     "merge_scores",
     "read_score_strata",
     "read_scores",

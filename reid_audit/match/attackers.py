@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side
 from reid_audit.match.pairs import compare_faces, merge_scores
-from reid_audit.records import ORIGINAL, FaceRecord, Group, ScanRef, ScoreTable, natural_key
+from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, ScanRef, ScoreTable, Status, natural_key
 
 _ORIGINALS = (Group.SAME.value, Group.DIFFERENT.value)
 _BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME.value, Group.DEFACED_DEFACED_DIFFERENT.value)
@@ -39,19 +39,49 @@ def compare_attacks(
     """
     baseline = compare_faces(records)
     tables = [baseline]
+    attacks = tuple(attacks)
     for attack in attacks:
+        if attack.joins:
+            continue
         if attack.gallery is Gallery.DEFACED:
             both = baseline.frame[baseline.frame["group"].isin(_BOTH_DEFACED)]
             renamed = both["attack"].cat.rename_categories({BASELINE.name: attack.name})
             tables.append(ScoreTable(both.assign(attack=renamed)))
         elif not attack.baseline:
-            table = compare_faces(records, attack=attack)
+            table = compare_faces(_looked_once(records, attack) if attack.encoder else records, attack=attack)
             if attack.sees is Side.RELEASE:
                 table = ScoreTable(table.frame[~table.frame["group"].isin(_ORIGINALS)])
             tables.append(table)
     if photographs:
         tables.append(compare_photographs(records, photographs))
-    return merge_scores(tables)
+    return join_attacks(merge_scores(tables), attacks, records)
+
+
+def join_attacks(scores: ScoreTable, attacks: Iterable[Attack], records: Sequence[FaceRecord] = ()) -> ScoreTable:
+    """Add the comparisons of the attackers that join what others made.
+
+    Parameters
+    ----------
+    scores : ScoreTable
+        Made here or elsewhere.
+    attacks : iterable of Attack
+        Those that join nothing are passed over.
+    records : sequence of FaceRecord, optional
+        What the distances were made from, where that is known.
+    """
+    joined = [attack.join(scores, records) for attack in attacks if attack.joins]
+    return merge_scores([scores, *(table for table in joined if table is not None)])
+
+
+def _looked_once(records: Sequence[FaceRecord], attack: Attack) -> list[FaceRecord]:
+    """Return a record per scan with what an attacker without an encoder of the run made of it."""
+    once: dict[str, FaceRecord] = {}
+    for record in records:
+        faces = record.looks.get(attack.name, ())
+        if faces or record.scan.key not in once:
+            nothing = Face(Status.NO_SKIN, attack.encoder, reason=record.face.reason)
+            once[record.scan.key] = replace(record, face=nothing, looks={attack.name: faces})
+    return list(once.values())
 
 
 def compare_photographs(records: Sequence[FaceRecord], photographs: Sequence[FaceRecord]) -> ScoreTable:

@@ -22,7 +22,7 @@ from dataclasses import replace
 from reid_audit.accuracy.panels import Panels
 from reid_audit.records import Check, ConditionVerdict, Decision, Evidence, Policy, Verdict, worst
 from reid_audit.verdict.policy import check_policy
-from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, judge
+from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, judge, list_judged
 
 
 def _sign(check: Check) -> Check:
@@ -97,7 +97,7 @@ def decide(
             condition=condition,
         )
         for condition, attackers in panels.conditions()
-        for name in set(encoders) - {panel.encoder for panel in attackers}
+        for name in set(list_judged(panels, policy)) - {panel.encoder for panel in attackers}
     ]
     everything = [_sign(check) if several else replace(check, encoder="") for check in (*findings, *rules)]
     if several:

@@ -116,7 +116,7 @@ def test_names() -> None:
     assert chosen("multiview") == ["naive", "multiview-min", "multiview-mean"]
     everybody = [attack.name for attack in list_attacks()]
     assert chosen(*reversed(everybody)) == everybody
-    assert [attack.name for attack in choose_attacks()] == ["naive", "aligned", "registered"]
+    assert [attack.name for attack in choose_attacks()] == ["naive", "aligned", "registered", "fusion"]
     with pytest.raises(InputError, match="--attack: there is no attacker 'clever'"):
         chosen("clever")
     assert not find_attack("clever").binds_by_default
@@ -313,9 +313,9 @@ def test_attackers_on_synthetic_heads(demo_faces: tuple[Cohort, Engines, list[Fa
         assert record.looks["aligned"][0].acquired
         assert record.looks["registered"][0].acquired
     scores = compare_attacks(records, choose_attacks()).frame
-    assert set(scores["attack"]) == {"naive", "aligned", "registered"}
+    assert set(scores["attack"]) == {"naive", "aligned", "registered", "fusion"}
     of_originals = scores[scores["group"].isin(["same", "different"])]
-    assert set(of_originals["attack"]) == {"naive"}
+    assert set(of_originals["attack"]) == {"naive", "fusion"}
     found = scores[(scores["condition"] == "face-removal") & (scores["attack"] == "aligned")]
     assert found["distance"].notna().all()
 

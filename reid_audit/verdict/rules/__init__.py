@@ -10,3 +10,4 @@ individuals single people: scans that are not altered or stand out, and labels t
 from reid_audit.verdict.rules.beside import check_crossed as check_crossed
 from reid_audit.verdict.rules.beside import check_defaced_gallery as check_defaced_gallery
 from reid_audit.verdict.rules.judge import judge as judge
+from reid_audit.verdict.rules.judge import list_judged as list_judged

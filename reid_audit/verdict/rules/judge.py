@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from reid_audit.accuracy.panels import Panel, Panels
+from reid_audit.attack import find_attack
 from reid_audit.records import Calibration, Check, Decision, Policy
 from reid_audit.verdict.rules import individuals, linkage, sight
 from reid_audit.verdict.rules.thresholds import OperatingPoint, operating_point
@@ -43,18 +44,20 @@ def judge(
     """
     of_others = calibrations or {}
     checks = check_policy_is_loose(policy)
-    for encoder, originals in panels.originals.items():
-        checks += sight.check_control(originals, policy, of_others.get(encoder))
-    for encoder, originals in panels.originals.items():
+    judged = list_judged(panels, policy)
+    for encoder in judged:
+        checks += sight.check_control(panels.originals[encoder], policy, of_others.get(encoder))
+    for encoder in judged:
         canaries = [p for p in panels.panels if p.is_canary and p.encoder == encoder and p.pairs]
-        checks += individuals.check_people(originals, canaries)
+        checks += individuals.check_people(panels.originals[encoder], canaries)
     conditions = list(panels.conditions())
     if not conditions:
         checks.append(Check("conditions", Decision.INCOMPLETE, "There is no defaced scan to judge."))
     for condition, attackers in conditions:
         seeing = {p: sight.check_canary(p, panels, policy) for p in attackers}
         sighted = [p for p in attackers if sight.carries(seeing[p])]
-        for encoder in dict.fromkeys(p.encoder for p in attackers):
+        checks += sight.check_required(condition, attackers, policy)
+        for encoder in dict.fromkeys(p.encoder for p in attackers if p.encoder in judged):
             own = [p for p in attackers if p.encoder == encoder]
             checks += sight.check_cover(condition, own, [p for p in own if p in sighted], policy)
         for panel in attackers:
@@ -63,6 +66,16 @@ def judge(
             found = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
             checks += found if _binds(panel.attack, policy) else _show_beside(found)
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks
+
+
+def list_judged(panels: Panels, policy: Policy) -> tuple[str, ...]:
+    """Return the encoders whose control and coverage count: not the names of attackers that stand apart unbound."""
+    beside = {
+        encoder: all(find_attack(p.attack).stands_apart and not _binds(p.attack, policy) for p in attackers)
+        for encoder in panels.originals
+        if (attackers := [p for p in panels.panels if p.encoder == encoder])
+    }
+    return tuple(encoder for encoder in panels.originals if not beside.get(encoder, False))
 
 
 def _judge_attack(

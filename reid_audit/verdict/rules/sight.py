@@ -175,14 +175,25 @@ def carries(checks: list[Check]) -> bool:
     return not any(check.name == BLIND and check.decision is not Decision.PASS for check in checks)
 
 
+def check_required(condition: str, attackers: list[Panel], policy: Policy) -> list[Check]:
+    """Check that the required attackers were run: with every encoder, or at all where they stand apart."""
+    lacking: dict[str, None] = {}
+    for apart in (False, True):
+        panels = [p for p in attackers if find_attack(p.attack).stands_apart is apart]
+        asked = [name for name in policy.required_attacks if find_attack(name).stands_apart is apart]
+        for encoder in {""} if apart else dict.fromkeys(p.encoder for p in panels) or [""]:
+            names = [p.attack for p in panels if apart or p.encoder == encoder]
+            run = {*names, *(name.partition("-")[0] for name in names)}
+            lacking |= dict.fromkeys(name for name in asked if name not in run)
+    if not lacking:
+        return []
+    text = f"The policy asks for the attackers {', '.join(lacking)}, which were not run: run them for a PASS."
+    return [Check("required_attacks", Decision.INCOMPLETE, text, condition=condition)]
+
+
 def check_cover(condition: str, attackers: list[Panel], sighted: list[Panel], policy: Policy) -> list[Check]:
-    """Check who was judged: all required attackers, everybody's scans, and enough people."""
+    """Check who was judged: everybody's scans, and enough people."""
     checks = []
-    run = {p.attack for p in attackers} | {p.attack.partition("-")[0] for p in attackers}
-    lacking = [name for name in policy.required_attacks if name not in run]
-    if lacking:
-        text = f"The policy asks for the attackers {', '.join(lacking)}, which were not run: run them for a PASS."
-        checks.append(Check("required_attacks", Decision.INCOMPLETE, text, condition=condition))
     for panel in attackers:
         share = float((panel.seen & panel.there).sum() / max(panel.there.sum(), 1))
         bound = panel.attack in policy.required_attacks and not find_attack(panel.attack).baseline
