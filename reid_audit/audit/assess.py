@@ -188,7 +188,7 @@ def assess_scores(
         with_own |= dict.fromkeys(own)
         for calibration in (of_encoder[name], *(calibrate_by(attack) for attack in own)):
             thresholds.append(replace(calibration, fingerprint=replace(calibration.fingerprint, encoder=name)))
-    notices = []
+    notices = list(scores.notes)
     if not given:
         notices.append(
             "Thresholds were chosen on the originals of this cohort, and judged on the same people; "

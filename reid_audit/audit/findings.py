@@ -140,9 +140,23 @@ def _check_condition(
     return checks
 
 
+def _check_copies(records: Sequence[FaceRecord]) -> list[Check]:
+    """Name scans that hold the voxels of another person or visit: at least one label is wrong."""
+    owners: dict[str, list[FaceRecord]] = {}
+    for record in records:
+        if record.digest:
+            owners.setdefault(record.digest, []).append(record)
+    twice = [r for part in owners.values() if len({(r.scan.subject, r.scan.session) for r in part}) > 1 for r in part]
+    if not twice:
+        return []
+    text = _count([record.scan.key for record in twice], len(records), "share their voxels with another label")
+    subjects = tuple(dict.fromkeys(record.scan.subject for record in twice))
+    return [Check("same_voxels", Decision.REVIEW, text, len(twice), subjects=subjects)]
+
+
 def _check_encoder(cohort: Cohort, records: Sequence[FaceRecord]) -> list[Check]:
     digests = {record.scan.key: record.digest for record in records}
-    checks = []
+    checks = _check_copies(records)
     for condition in dict.fromkeys(record.scan.condition for record in records):
         checks += _check_condition(condition, [r for r in records if r.scan.condition == condition], cohort, digests)
     return checks

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -20,6 +22,28 @@ def listed(items: Iterable[str], *, most: int = 5) -> str:
     """Join the first few items, and count the rest."""
     items = list(items)
     return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
+
+
+def _plain(label: str) -> str:
+    """Spell a label as it is compared: no capitals, no invisible characters, no zeros before a number."""
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    visible = "".join(c for c in folded if unicodedata.category(c) not in ("Cf", "Cc"))
+    return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", " ".join(visible.split()))
+
+
+def check_unlike(source: str, what: str, labels: Iterable[str]) -> None:
+    """Refuse labels that read alike: one person under two names makes a non-mated comparison of a mated one.
+
+    Raises
+    ------
+    InputError
+        Two differ only in capitals, in space, in characters that print nothing, or in zeros before a number.
+    """
+    spelled: dict[str, str] = {}
+    for label in dict.fromkeys(labels):
+        other = spelled.setdefault(_plain(label), label)
+        if other != label:
+            raise InputError(f"{source}: {what} {other!r} and {label!r} read alike; spell them alike, or rename one")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,8 +18,9 @@ import numpy as np
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition
 from reid_audit.dataset.pseudonym import pseudonym_of
 from reid_audit.dataset.walk import list_files
-from reid_audit.records import ORIGINAL, InputError, Modality, name_series
-from reid_audit.volume.header import IMAGE_CLASSES, claims_no_face, damaged_header_errors, is_localizer, read_header
+from reid_audit.records import ORIGINAL, InputError, name_series
+from reid_audit.volume.frames import FRAME_TAGS, MODALITIES, Frame, is_scan_image, list_frames, split_stacks
+from reid_audit.volume.header import damaged_header_errors, read_header
 
 LEAST_SLICES = 8
 """A series of fewer slices is no head: a scout, a key image, a few planes through something."""
@@ -38,18 +39,16 @@ _KINDS = {
 
 _DESCRIBING = ("SeriesNumber", "SeriesDescription", "ProtocolName", "ConvolutionKernel", "ContrastBolusAgent")
 _KEYWORDS = (
+    *FRAME_TAGS,
     *_DESCRIBING,
-    *("ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "NumberOfFrames", "Rows", "Columns"),
-    *("StudyDate", "StudyTime", "StudyInstanceUID", "SeriesInstanceUID"),
+    *("SOPInstanceUID", "StudyDate", "StudyTime", "StudyInstanceUID"),
     *("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
-    *("ImageOrientationPatient", "ImagePositionPatient"),
-    *("DeidentificationMethod", "DeidentificationMethodCodeSequence", "RecognizableVisualFeatures"),
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _File:
-    """What the header of one file says."""
+    """What the header of one image says of whose it is, and its frames."""
 
     folder: Path
     modality: str
@@ -58,12 +57,7 @@ class _File:
     study: tuple[str, str, str]
     series: str
     instance: str
-    is_image: bool
-    is_multiframe: bool
-    is_scout: bool
-    claims_no_face: bool
-    orientation: tuple[float, ...]
-    position_mm: tuple[float, ...]
+    frames: tuple[Frame, ...]
     describing: tuple[tuple[str, str], ...]
 
 
@@ -72,31 +66,41 @@ def _text(header: Any, keyword: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _numbers(header: Any, keyword: str) -> tuple[float, ...]:
-    value = header.get(keyword)
-    return () if value is None else tuple(round(float(x), 3) for x in value)
-
-
-def _read(path: Path) -> _File | None:
-    """Read one header; None = no DICOM. Raises what damaged bytes make pydicom raise."""
+def _read(path: Path, ledger: Ledger) -> _File | None:
+    """Read one header; None = it is no image of a scan and was set aside. Raises what damaged bytes make pydicom."""
     header = read_header(path, _KEYWORDS)
     if header is None:
+        ledger.add("file", "no DICOM file")
         return None
-    sop_class = header.file_meta.get("MediaStorageSOPClassUID") or header.get("SOPClassUID")
+    modality = _text(header, "Modality").upper()
+    if modality not in MODALITIES:
+        ledger.add(modality or "DICOM file", _KINDS.get(modality, "no CT or MR"))
+        return None
+    if not is_scan_image(header):
+        ledger.add(modality, "a picture made of images (secondary capture?), no image of the scanner")
+        return None
+    study = (_text(header, "StudyDate"), _text(header, "StudyTime"), _text(header, "StudyInstanceUID"))
+    patient, series = _text(header, "PatientID"), _text(header, "SeriesInstanceUID")
+    if not (patient and study[2] and series):
+        ledger.add(modality, "lacks a PatientID, study or series: whose it is cannot be told")
+        return None
+    try:
+        frames = tuple(list_frames(path, header))
+    except InputError as error:
+        ledger.add(f"{modality} file", str(error))
+        return None
+    except KeyError:
+        ledger.add(f"{modality} image", "an image lacks its position or orientation")
+        return None
     return _File(
         folder=path.parent,
-        modality=_text(header, "Modality").upper(),
-        patient=_text(header, "PatientID"),
+        modality=modality,
+        patient=patient,
         person=(_text(header, "IssuerOfPatientID"), _text(header, "PatientBirthDate"), _text(header, "PatientSex")),
-        study=(_text(header, "StudyDate"), _text(header, "StudyTime"), _text(header, "StudyInstanceUID")),
-        series=_text(header, "SeriesInstanceUID"),
+        study=study,
+        series=series,
         instance=_text(header, "SOPInstanceUID"),
-        is_image=sop_class in IMAGE_CLASSES,
-        is_multiframe=int(header.get("NumberOfFrames") or 1) > 1,
-        is_scout=is_localizer(header),
-        claims_no_face=claims_no_face(header),
-        orientation=_numbers(header, "ImageOrientationPatient"),
-        position_mm=_numbers(header, "ImagePositionPatient"),
+        frames=frames,
         describing=tuple((key, _text(header, key)) for key in _DESCRIBING if _text(header, key)),
     )
 
@@ -104,7 +108,7 @@ def _read(path: Path) -> _File | None:
 def _read_files(
     paths: Sequence[Path], ledger: Ledger, progress: Callable[[str, int, int], None] | None
 ) -> dict[str, list[_File]]:
-    """Read every header once and gather the files by series."""
+    """Read every header once and gather the images by series."""
     damaged = damaged_header_errors()
     series: dict[str, list[_File]] = defaultdict(list)
     for done, path in enumerate(paths, 1):
@@ -114,88 +118,77 @@ def _read_files(
             ledger.add("DICOMDIR", "a table of contents")
             continue
         try:
-            image = _read(path)
+            image = _read(path, ledger)
         except OSError as error:
             ledger.add("file", f"cannot be opened ({error.strerror})")
-            continue
         except damaged:
             ledger.add("DICOM file", "its header is damaged, or packed (deflated)")
-            continue
-        if image is None:
-            ledger.add("file", "no DICOM file")
-        elif image.modality not in list(Modality):
-            ledger.add(image.modality or "DICOM file", _KINDS.get(image.modality, "no CT or MR"))
-        elif not image.is_image:
-            ledger.add(image.modality, "a picture made of images (secondary capture?), no image of the scanner")
-        elif not (image.patient and image.study[2] and image.series):
-            ledger.add(image.modality, "lacks a PatientID, study or series: whose it is cannot be told")
         else:
-            series[image.series].append(image)
+            if image is not None:
+                series[image.series].append(image)
     return series
 
 
-def _series_to_found(
-    files: list[_File], condition: str, salt: bytes, ledger: Ledger
-) -> tuple[Candidate | None, str, list[str]]:
-    """Judge one series. Returns the candidate, or a question about it, and notes in the form of what was noticed."""
-    first, modality, notes = files[0], files[0].modality, []
-    planes = [image for image in files if not image.is_scout]
-    if not planes:
+def _judge_series(files: list[_File], condition: str, salt: bytes, ledger: Ledger) -> tuple[list[Candidate], list[str]]:
+    """Judge one series. Returns its stacks, and what was noticed: ``"copies"`` asks, the rest is told."""
+    modality = files[0].modality
+    frames = [(image, frame) for image in files for frame in image.frames if not frame.is_localizer]
+    scouts = sum(len(image.frames) for image in files) - len(frames)
+    if not frames:
         ledger.add(f"{modality} series", "a scout (localizer), by its image type")
-        return None, "", []
-    if len(planes) < len(files):
-        ledger.add(
-            f"{modality} image", "a scout (localizer) within a series, by its image type", "", len(files) - len(planes)
-        )
-    if any(image.is_multiframe for image in planes):
-        ledger.add(f"{modality} series", "multi-frame DICOM; convert it to NIfTI first, e.g. with dcm2niix")
-        return None, "", []
-    who = {(image.patient, image.study[2], image.modality) for image in planes}
-    if len(who) > 1:
+        return [], []
+    if scouts:
+        ledger.add(f"{modality} image", "a scout (localizer) within a series, by its image type", "", scouts)
+    planes = list(dict.fromkeys(image for image, _ in frames))
+    # A program that gives every slice a study of its own (a recipe of SimpleITK does) still says one date.
+    if len({(image.patient, image.study[:2], image.modality) for image in planes}) > 1:
         ledger.add(f"{modality} series", "its files disagree about patient, study or modality")
-        return None, "", []
-    folders = Counter(image.folder for image in planes)
-    if len(folders) > 1:
+        return [], []
+    if len({image.folder for image in planes}) > 1:
         if len({image.instance for image in planes}) < len(planes):
-            return None, "copies", []
+            return [], ["copies"]
         ledger.add(f"{modality} series", "its slices lie in several folders; put them into one")
-        return None, "", []
-    if any(len(image.orientation) != 6 or len(image.position_mm) != 3 for image in planes):
-        ledger.add(f"{modality} series", "an image lacks its position or orientation")
-        return None, "", []
-    if len({tuple(np.round(image.orientation, 2) + 0.0) for image in planes}) > 1:
-        ledger.add(f"{modality} series", "its slices lie in several orientations (a scout?)")
-        return None, "", []
-    places = Counter(image.position_mm for image in planes)
-    repeated = len(planes) - len(places)
-    if len(places) < LEAST_SLICES:
-        ledger.add(f"{modality} series", f"has fewer than {LEAST_SLICES} slices: a scout or a key image")
-        return None, "", []
-    if repeated > len(places) // 2 and len({image.instance for image in planes}) > len(places):
-        ledger.add(f"{modality} series", "several images at each place: echoes or time points; split it")
-        return None, "", []
-    if repeated:
-        notes.append("duplicates")
-        ledger.add(
-            f"{modality} image",
-            "lies where another of its series does: left out if its pixels are equal too",
-            "",
-            repeated,
+        return [], []
+    instance_of = {frame: (image.instance, frame.index) for image, frame in frames}
+    candidates, notes = [], []
+    for name, stack in split_stacks(list(instance_of)).items():
+        reason, repeated = _why_no_stack(stack, len({instance_of[frame] for frame in stack}))
+        if reason:
+            ledger.add(f"{modality} series", reason)
+            continue
+        if repeated:
+            notes.append("duplicates")
+            why = "lies where another of its series does: left out if its pixels are equal too"
+            ledger.add(f"{modality} image", why, "", repeated)
+        if any(frame.claims_no_face for frame in stack):
+            notes.append("claims")
+        first = min(planes, key=lambda image: image.study)
+        candidate = Candidate(
+            subject=pseudonym_of(first.patient, salt),
+            session="",
+            condition=condition,
+            suffix=modality,
+            modality=MODALITIES[modality],
+            path=first.folder,
+            series=name_series(first.series) + (f"/{name}" if name else ""),
+            entities={**dict(first.describing), **({"stack": name} if name else {})},
+            study=first.study,
         )
-    if any(image.claims_no_face for image in planes):
-        notes.append("claims")
-    candidate = Candidate(
-        subject=pseudonym_of(first.patient, salt),
-        session="",
-        condition=condition,
-        suffix=modality,
-        modality=Modality(modality),
-        path=first.folder,
-        series=name_series(first.series),
-        entities=dict(first.describing),
-        study=first.study,
-    )
-    return candidate, "", notes
+        candidates.append(candidate)
+    return candidates, notes
+
+
+def _why_no_stack(frames: Sequence[Frame], instances: int) -> tuple[str, int]:
+    """Say why frames are no stack that is read, ``""`` where they are, and how many lie where another one does."""
+    if len({tuple(np.round(frame.orientation.ravel(), 2) + 0.0) for frame in frames}) > 1:
+        return "its slices lie in several orientations (a scout?)", 0
+    places = {frame.place for frame in frames}
+    if len(places) < LEAST_SLICES:
+        return f"has fewer than {LEAST_SLICES} slices: a scout or a key image", 0
+    repeated = len(frames) - len(places)
+    if repeated > len(places) // 2 and instances > len(places):
+        return "several images at each place: echoes or time points; split it", 0
+    return "", repeated
 
 
 def read_dicom_tree(
@@ -240,11 +233,11 @@ def read_dicom_tree(
         paths = list_files(path, ledger, allow_outside=allow_outside, without=others)
         copies = 0
         for files in _read_files(paths, ledger, progress).values():
-            image, question, notes = _series_to_found(files, condition, salt, ledger)
-            copies += question == "copies"
+            stacks, notes = _judge_series(files, condition, salt, ledger)
+            copies += "copies" in notes
             counts.update(f"{note} {condition}" for note in notes)
-            if image is not None:
-                candidates.append(image)
+            candidates += stacks
+            for image in stacks:
                 people[image.subject].update(file.person for file in files)
         if copies:
             questions.append(

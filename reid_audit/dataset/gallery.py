@@ -80,7 +80,9 @@ def read_gallery(path: Path, subjects: Iterable[str], *, allow_outside: bool = F
         empty = [str(line) for line, subject, cell in rows if not subject or not cell]
         if empty:
             raise InputError(f"{path.name}: subject or path is empty in line {listed(empty)}; fill it in")
-        placed = ((s, path.parent / _place(path.name, line, cell, allow_outside)) for line, s, cell in rows)
+        placed = (
+            (s, path.parent / _place(path.name, line, path.parent, cell, allow_outside)) for line, s, cell in rows
+        )
         photos = _numbered(placed, known)
     if not {photo.subject for photo in photos} & set(known):
         raise InputError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reid_audit.dataset.bids import looks_like_bids, read_bids, read_participants
 from reid_audit.dataset.candidates import Candidate, Choice, Inventory, Ledger
 from reid_audit.dataset.choose import keep_asked, keep_one_suffix, number_visits, settle
-from reid_audit.dataset.cohort import Cohort, listed
+from reid_audit.dataset.cohort import Cohort, check_unlike, listed
 from reid_audit.dataset.dicom_tree import read_dicom_tree
 from reid_audit.dataset.manifest import read_manifest
 from reid_audit.dataset.pseudonym import read_salt
@@ -133,6 +133,8 @@ def _finish(
         if idle:
             notes = [*notes, f"participants.tsv lists {len(idle)} people without a scan: {listed(map(str, idle))}"]
         table = table.reindex(pd.Index(people, name="subject"), fill_value="")
+        for what in ("subject", "session", "condition"):
+            check_unlike(source, what, (getattr(image, what) for image in chosen))
         cohort = Cohort(tuple(_scan_of(image) for image in chosen), table, source)
         notes = [*notes, *_doubt(cohort)]
     return Inventory(layout, source, cohort, tuple(questions), ledger.close(), tuple(notes))
@@ -145,6 +147,14 @@ def _doubt(cohort: Cohort) -> list[str]:
         notes.append(
             "no defaced scan was found: enough for `calibrate`; declare defaced trees with --condition NAME=PATH"
         )
+    files: dict[tuple[int, int], list[str]] = {}
+    for scan in cohort.scans:
+        if not scan.series and scan.path.is_file():
+            status = scan.path.stat()
+            files.setdefault((status.st_dev, status.st_ino), []).append(scan.key)
+    twice = [" = ".join(keys) for keys in files.values() if len(keys) > 1]
+    if twice:
+        notes.append(f"one file under several labels, which is no evidence of protection: {listed(twice)}")
     alone = [image.key for image in cohort.scans if cohort.partner_of(image) is None]
     if alone:
         notes.append(f"{len(alone)} defaced scans have no original of their visit: {listed(alone)}")

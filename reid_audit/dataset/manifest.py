@@ -3,57 +3,38 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_audit.dataset.cohort import Cohort, listed
-from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef, natural_key, write_private
+from reid_audit.dataset.cohort import Cohort, check_unlike, listed
+from reid_audit.records import (
+    ORIGINAL,
+    InputError,
+    Modality,
+    ScanRef,
+    looks_rounded,
+    natural_key,
+    read_cells,
+    write_private,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _REQUIRED = ("subject", "session", "condition", "path")
 _KNOWN = (*_REQUIRED, "modality", "series")
+_LABELS = ("subject", "session", "condition")
 _HEADER_HINT = "the first line should read: subject,session,condition,path"
 
 
 def _read_table(path: Path) -> tuple[pd.DataFrame, list[int]]:
-    """Read the cells as stripped text, and the line number of each row. Blank lines are left out."""
-    import pandas as pd
-
-    name = path.name
+    """Read the cells as stripped text, and the line number of each row."""
     if not path.is_file():
-        raise InputError(f"{name}: there is no such manifest; give a CSV or TSV file")
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{name}: cannot be opened ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{name}: is not UTF-8 text; save it as CSV UTF-8") from error
-    if "\0" in text:
-        raise InputError(f"{name}: is not a text table; save it as CSV UTF-8")
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    if not header:
-        raise InputError(f"{name}: is empty; {_HEADER_HINT}")
-    tab_first = "\t,;" if path.suffix.lower() == ".tsv" else ",;\t"
-    separator = max(tab_first, key=header.count)  # the first of equals
-    try:
-        cells = pd.read_csv(
-            io.StringIO(text), sep=separator, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False
-        )
-    except pd.errors.ParserError as error:
-        raise InputError(
-            f"{name}: is not a table ({str(error).splitlines()[0]}); quote cells that hold a comma"
-        ) from error
-    cells = cells.fillna("").apply(lambda column: column.str.strip())
-    filled = cells[(cells != "").any(axis=1)]
-    labels = [str(label) for label in filled.iloc[0]]
-    labels = [label.lower() if label.lower() in _KNOWN else label for label in labels]
-    body = filled.iloc[1:].set_axis(labels, axis=1)
-    return body.reset_index(drop=True), [int(i) + 1 for i in filled.index[1:]]
+        raise InputError(f"{path.name}: there is no such manifest; give a CSV or TSV file")
+    return read_cells(path, known=_KNOWN, hint=_HEADER_HINT)
 
 
 def _check_columns(name: str, table: pd.DataFrame) -> None:
@@ -78,10 +59,15 @@ def _check_cells(name: str, table: pd.DataFrame, lines: list[int]) -> None:
         empty = [str(line) for line, cell in zip(lines, table[column], strict=True) if not cell]
         if empty:
             raise InputError(f"{name}: the cell of {column} is empty in line {listed(empty)}; fill it in")
-    for column in ("subject", "session", "condition"):
+    for column in _LABELS:
         for line, cell in zip(lines, table[column], strict=True):
             if "/" in cell or "\\" in cell or not cell.isprintable():
                 raise InputError(f"{name}, line {line}: {column} {cell!r} must not hold slashes or control characters")
+            if looks_rounded(cell):
+                raise InputError(
+                    f"{name}, line {line}: {column} {cell!r} is a number that a spreadsheet rounded, so that two may "
+                    "have become one; write it as text"
+                )
     conditions = sorted(set(table["condition"]))
     alike = [c for c in conditions if c != ORIGINAL and c.lower() == ORIGINAL]
     if alike:
@@ -103,9 +89,15 @@ def _check_unique(name: str, what: str, keys: Sequence[str], lines: list[int]) -
         raise InputError(f"{name}: {what} occurs twice: {listed(twice, most=3)}; keep one line of each")
 
 
-def _place(name: str, line: int, cell: str, allow_outside: bool) -> str:
+def _spell_as_on_disk(folder: Path, cell: str) -> str:
+    """Spell a path as the file is called: with another form of its accents, or with the slashes of Windows."""
+    spellings = [cell, *(unicodedata.normalize(form, cell) for form in ("NFC", "NFD")), cell.replace("\\", "/")]
+    return next((each for each in spellings if os.path.exists(folder / each)), cell)
+
+
+def _place(name: str, line: int, folder: Path, cell: str, allow_outside: bool) -> str:
     """Give the path of a cell in its shortest form, relative to the manifest unless it may lie outside."""
-    path = os.path.normpath(cell)
+    path = os.path.normpath(_spell_as_on_disk(folder, cell))
     if not allow_outside and (os.path.isabs(path) or Path(path).parts[:1] == ("..",)):
         raise InputError(
             f"{name}, line {line}: the path leads out of the manifest's folder; "
@@ -134,8 +126,8 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> Cohort:
     Parameters
     ----------
     path : Path
-        CSV or TSV in UTF-8, with or without a byte-order mark; comma, semicolon or tab. Columns: see the module
-        docstring. Space around a cell is dropped.
+        CSV or TSV as `reid_audit.records.read_cells` takes it. Columns: see the module docstring. Space around a cell
+        is dropped, and accents are composed (NFC).
     allow_outside : bool
         Whether a scan may lie outside the manifest's folder (an absolute path, or one that starts with ``..``).
 
@@ -148,16 +140,22 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> Cohort:
     ------
     InputError
         The manifest is absent, unreadable or empty; a column or cell is missing; a subject, session and condition or
-        a path occurs twice; nothing is ``"original"``; a modality is unknown; a path leads outside; or a stratum
-        differs within a subject. One subject only, or no second visit, is no error here: see `Cohort.pair_accounting`.
+        a path occurs twice; two labels read alike (see `check_unlike`), or a spreadsheet rounded one; nothing is
+        ``"original"``; a modality is unknown; a path leads outside; or a stratum differs within a subject. One subject
+        only, or no second visit, is no error here: see `Cohort.pair_accounting`.
     """
     path = Path(path)
     name = path.name
     table, lines = _read_table(path)
     _check_columns(name, table)
+    for column in _LABELS:
+        table[column] = [unicodedata.normalize("NFC", cell) for cell in table[column]]
     _check_cells(name, table, lines)
+    for column in _LABELS:
+        check_unlike(name, column, table[column])
     _check_unique(name, "a scan", ["/".join(row) for row in table[list(_REQUIRED[:3])].to_numpy()], lines)
-    places = [_place(name, line, cell, allow_outside) for line, cell in zip(lines, table["path"], strict=True)]
+    cells = zip(lines, table["path"], strict=True)
+    places = [_place(name, line, path.parent, cell, allow_outside) for line, cell in cells]
     series = [str(cell) for cell in table.get("series", [""] * len(lines))]
     files = [f"{place}, series {uid}" if uid else place for place, uid in zip(places, series, strict=True)]
     _check_unique(name, "a path", files, lines)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable, natural_key
+from reid_audit.records import ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable, natural_key, read_cells
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def _read_cells(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    try:
-        return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be read as a table of scores: {error.strerror}") from error
-    except ValueError as error:  # pandas' own parser errors are ValueErrors
-        raise InputError(f"{path.name} cannot be read as a table of scores: {error}") from error
+_NAMES = (*SCORE_COLUMNS, "cosine_distance", "subject", "index", "sex")
+_HINT = "it needs the columns group and distance (or cosine_distance)"
+_ROUNDING = 1e-6  # of distances that were computed in single precision
 
 
 def read_scores(path: Path) -> ScoreTable:
@@ -31,8 +26,9 @@ def read_scores(path: Path) -> ScoreTable:
     Parameters
     ----------
     path : Path
-        CSV (or TSV by its ending) with a header. Columns: ``group`` (a `Group` value), ``distance`` or
-        ``cosine_distance`` (empty or NaN = not acquired); optionally ``condition`` ("original" for same and
+        A table as `reid_audit.records.read_cells` takes it, numbers with a point or a comma. Columns: ``group`` (a
+        `Group` value), ``distance`` or ``cosine_distance`` (empty or NaN = not acquired; what lies outside [0, 2] by
+        rounding is clipped, with a note); optionally ``condition`` ("original" for same and
         different, else "defaced"), ``attack`` ("naive"), ``encoder`` ("": one that is not named),
         ``probe_subject`` and ``reference_subject`` or, for mated pairs, ``subject``; ``probe_session``,
         ``reference_session`` ("1" and "2"). Without subject columns an ``index`` names the subject of same and
@@ -52,21 +48,26 @@ def read_scores(path: Path) -> ScoreTable:
     """
     import pandas as pd
 
-    raw = _read_cells(path)
+    raw, lines = read_cells(path, known=_NAMES, hint=_HINT)
     name = next((c for c in ("distance", "cosine_distance") if c in raw), None)
     if name is None or "group" not in raw:
         raise InputError(f"{path.name} needs the columns group and distance (or cosine_distance); has {list(raw)}")
+    raw["group"] = raw["group"].str.lower()
     unknown = sorted(set(raw["group"]) - set(Group))
     if unknown:
         raise InputError(f"{path.name}: unknown group {unknown[0]!r}; use one of {', '.join(Group)}")
-    text = raw[name].str.strip()
-    distance = pd.to_numeric(text, errors="coerce").to_numpy(np.float64)
+    text = raw[name]
+    point = text.str.replace(",", ".", regex=False)  # a decimal comma
+    distance = pd.to_numeric(point, errors="coerce").to_numpy(np.float64)
     absent = text.str.lower().isin(["", "nan", "na", "null", "none"]).to_numpy()
+    rounded = ((distance < 0) & (distance > -_ROUNDING)) | ((distance > 2) & (distance < 2 + _ROUNDING))
+    distance = np.where(rounded, np.clip(distance, 0, 2), distance)
     bad = (np.isnan(distance) & ~absent) | (distance < 0) | (distance > 2)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise InputError(f"{path.name} row {row + 2}: distance must be a number in [0, 2]; got {text.iloc[row]!r}")
-    return _complete(raw, distance)
+        raise InputError(f"{path.name} row {lines[row]}: distance must be a number in [0, 2]; got {text.iloc[row]!r}")
+    notes = (f"{rounded.sum()} distances lay outside [0, 2] by rounding and were clipped.",) if rounded.any() else ()
+    return replace(_complete(raw, distance), notes=notes)
 
 
 _ONE_PERSON = (Group.SAME, Group.DEFACED_SAME, Group.DEFACED_SAME_SCAN, Group.DEFACED_DEFACED_SAME)
@@ -135,7 +136,7 @@ def read_score_strata(path: Path) -> pd.DataFrame:
         See `read_scores`; also where a column has two values for one subject.
     """
     scores = read_scores(path).frame
-    raw = _read_cells(path)
+    raw, _ = read_cells(path, known=_NAMES, hint=_HINT)
     people = scores["probe_subject"].astype(object)
     own = (scores["probe_subject"].astype(object) == scores["reference_subject"].astype(object)) & people.notna()
     cells = raw.loc[own.to_numpy(), [column for column in raw if column not in _NOT_STRATA]]

@@ -85,6 +85,7 @@ from reid_audit.records.scans import (
     natural_key,
 )
 from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
+from reid_audit.records.tables import looks_rounded, read_cells
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict, worst
 
 __all__ = [
@@ -157,12 +158,14 @@ __all__ = [
     "WeightsError",
     "WorstCase",
     "adapter_of",
+    "looks_rounded",
     "measure_head_box",
     "name_series",
     "natural_key",
     "parse_json",
     "prepare_file",
     "prepare_folder",
+    "read_cells",
     "read_json",
     "summarise_defacing",
     "to_json",

@@ -47,9 +47,12 @@ class ScoreTable:
         Columns `SCORE_COLUMNS`: all categorical but ``distance``, float64, cosine distance in [0, 2]; NaN = one of
         the two scans was not acquired. ``condition`` is that of the probe, ``"original"`` for same and different.
         ``encoder`` names the network, ``""`` where nothing is known of it; distances of two encoders are never pooled.
+    notes : tuple of str
+        What was mended on reading them.
     """
 
     frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
 
 
 def _none_to_nan(value: object) -> object:

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from reid_audit.records import Grid, InputError, Modality, Volume
 from reid_audit.volume.air import PADDING_HU
+from reid_audit.volume.cause import name_cause
 from reid_audit.volume.dicom import read_dicom
 from reid_audit.volume.files import read_itk, read_nibabel
 from reid_audit.volume.stored import Stored, check_affine, corner_shift_mm, ending, quiet
@@ -44,6 +45,7 @@ MAX_HU = 3071.0
 """The upper end of what a CT keeps: 12 bits, as scanners store it."""
 
 _MAX_NOT_FINITE = 0.5
+_TISSUE_HU = -400.0  # above the level of the skin begins, with room
 READERS: dict[str, Callable[[Path], Stored]] = {
     **dict.fromkeys((".nii", ".nii.gz", ".mgz", ".mgh"), read_nibabel),
     **dict.fromkeys((".nrrd", ".mha", ".mhd"), read_itk),
@@ -120,6 +122,20 @@ def _choose_modality(
     return modality, []
 
 
+def _unmeasured(values: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Find what lies outside a round field of view, where a program wrote one value that tissue has; None = nothing."""
+    corners = values[:: len(values) - 1, :: values.shape[1] - 1, :: values.shape[2] - 1]
+    value = corners[0, 0, 0]
+    if not (corners == value).all() or value <= _TISSUE_HU:
+        return None
+    from scipy.ndimage import label
+
+    pieces, _ = label(values == value)
+    of_corners = np.unique(pieces[:: len(values) - 1, :: values.shape[1] - 1, :: values.shape[2] - 1])
+    outside: NDArray[np.bool_] = np.isin(pieces, of_corners)
+    return outside
+
+
 def _finish(stored: Stored, name: str, modality: Modality | None, *, clipped: bool = True) -> Volume:
     notes = list(stored.notes) + check_affine(name, stored.voxel_to_ras_mm)
     view, affine = _to_ras(name, stored)
@@ -139,6 +155,10 @@ def _finish(stored: Stored, name: str, modality: Modality | None, *, clipped: bo
     if finite is not None:
         values[~finite] = PADDING_HU if modality is Modality.CT else values[finite].min()
         notes.append(f"{missing:.2%} of the values are not finite (NaN or infinite) and became air")
+        low, high = _span(values)
+    if clipped and modality is Modality.CT and (outside := _unmeasured(values)) is not None:
+        notes.append(f"{values[0, 0, 0]:g} HU outside of the field of view became air ({np.mean(outside):.1%})")
+        values[outside] = PADDING_HU
         low, high = _span(values)
     if clipped and modality is Modality.CT and (low < PADDING_HU or high > MAX_HU):
         np.clip(values, PADDING_HU, MAX_HU, out=values)
@@ -167,7 +187,13 @@ def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
         raise InputError(f"{name}: is neither a file nor a folder")
     if os.path.getsize(path) == 0:
         raise InputError(f"{name}: is an empty file; copy it again")
-    return READERS[kind](path)
+    try:
+        return READERS[kind](path)
+    except InputError as error:
+        cause = name_cause(path)
+        if cause:
+            raise InputError(f"{name}: {cause}") from error
+        raise
 
 
 def clip_volume(volume: Volume) -> Volume:
@@ -259,7 +285,7 @@ def check_same_grid(original: Volume | Grid, defaced: Volume | Grid, *, toleranc
         raise InputError(f"{names}: their grids lie up to {shift_mm:.2f} mm apart (limit {tolerance_mm:g}); {mend}")
 
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raise when the same file gives another volume; kept faces are then made anew."""
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,17 @@ class _BoundedGzip(gzip.GzipFile):
 
 def _nifti_notes(name: str, image: Any, raw: Any) -> list[str]:
     """Judge how a NIfTI header says where the head is; `raw` is the header before nibabel mended it."""
+    from nibabel.spatialimages import HeaderDataError
+
     header, notes = image.header, []
-    qform, q_code = header.get_qform(coded=True)
     sform, s_code = header.get_sform(coded=True)
+    try:
+        qform, q_code = header.get_qform(coded=True)
+    except (HeaderDataError, ValueError):  # a quaternion longer than 1, by rounding or by damage
+        if not s_code:
+            raise InputError(f"{name}: its q-form is damaged, and there is no s-form; write it again") from None
+        qform, q_code = None, 0
+        notes.append("the q-form cannot be read: the s-form is used")
     if s_code == 0 and not np.all(np.abs(raw["pixdim"][1:4]) > 0):
         raise InputError(f"{name}: the spacing in its header is {numbers(raw['pixdim'][1:4])} mm; it must be positive")
     if s_code == 0 and q_code == 0:
@@ -103,6 +112,7 @@ def read_nibabel(path: Path) -> Stored:
 
 def _read_stream(name: str, stream: Any, *, is_mgh: bool) -> Stored:
     import nibabel as nib
+    from nibabel.arrayproxy import ArrayProxy
     from nibabel.fileholders import FileHolder
 
     start = stream.read(4)
@@ -117,9 +127,16 @@ def _read_stream(name: str, stream: Any, *, is_mgh: bool) -> Stored:
     if is_mgh and int(image.header["goodRASFlag"]) != 1:
         notes.append("no orientation in the header: FreeSurfer's default is taken, left and right may be swapped")
     # Unscaled: nibabel would scale in float64, at twice the memory.
-    values = np.asarray(image.dataobj.get_unscaled()).reshape(image.shape[:3], order="F")
+    stored = image.dataobj
+    least = 0 if raw is None else int(image.header.single_vox_offset)
+    if raw is not None and raw["vox_offset"] < least:
+        # Some programs leave the offset out. Voxels cannot begin within the header: they begin where it ends.
+        spec = (image.shape, image.header.get_data_dtype(), least, stored.slope, stored.inter)
+        stored = ArrayProxy(stream, spec)
+        notes.append(f"the header says that voxels begin at byte {int(raw['vox_offset'])}: read from {least}")
+    values = np.asarray(stored.get_unscaled()).reshape(image.shape[:3], order="F")
     stream.read(2**20)  # on to the end of a gzip file, where its checksum is compared
-    slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+    slope, intercept = float(stored.slope), float(stored.inter)
     return Stored(values, np.asarray(image.affine, np.float64), slope, intercept, notes=tuple(notes))
 
 
@@ -147,8 +164,11 @@ def read_itk(path: Path) -> Stored:
             image = reader.Execute()
     except RuntimeError as error:
         raise InputError(f"{name}: breaks off or is damaged; copy or convert it again") from error
-    if ending(path) == ".nrrd" and not (reader.HasMetaDataKey("NRRD_space") and reader.GetMetaData("NRRD_space")):
-        notes.append("no space in the header: LPS is assumed, left and right may be swapped")
+    if ending(path) == ".nrrd":
+        space = reader.GetMetaData("NRRD_space") if reader.HasMetaDataKey("NRRD_space") else ""
+        if not re.fullmatch(r"([lr][ap]s)|((left|right)-(anterior|posterior)-superior)", space.lower()):
+            what = f"the space {space!r} in the header names no side of the head" if space else "no space in the header"
+            notes.append(f"{what}: LPS is assumed, left and right may be swapped")
     direction = np.reshape(image.GetDirection(), (dims, dims))[:3, :3]
     voxel_to_lps_mm = np.eye(4)
     voxel_to_lps_mm[:3, :3] = direction * image.GetSpacing()[:3]

@@ -11,9 +11,6 @@ from typing import Any
 from reid_audit.records import InputError, name_series
 from reid_audit.volume.stored import quiet
 
-IMAGE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.{n}" for n in ("2", "2.1", "4", "4.1"))
-"""SOP classes of CT and MR images, plain and enhanced."""
-
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 
 
@@ -48,7 +45,9 @@ def read_dicom(path: Path, *, modality: str = "", what: str = "", pixels: bool =
 
     try:
         with quiet():
-            ds = pydicom.dcmread(path, stop_before_pixels=not pixels)
+            with path.open("rb") as stream:
+                force = starts_like_dicom(stream.read(132))
+            ds = pydicom.dcmread(path, stop_before_pixels=not pixels, force=force)
             stated = str(ds.get("Modality") or "none")
     except FileNotFoundError as error:
         raise InputError(f"{path.name}: there is no such file") from error
@@ -57,6 +56,20 @@ def read_dicom(path: Path, *, modality: str = "", what: str = "", pixels: bool =
     if modality and stated != modality:
         raise InputError(f"{path.name}: its modality is {stated}; {what} has the modality {modality}")
     return ds
+
+
+def starts_like_dicom(start: bytes) -> bool:
+    """Tell from its first 132 bytes whether a file is DICOM: it has the letters ``DICM`` behind the preamble.
+
+    Old files have neither; they begin with an element of the file meta or identifying group.
+    """
+    if start[128:132] == b"DICM":
+        return True
+    group, element = struct.unpack("<HH", start[:4].ljust(4, b"\0"))
+    if (group, element) not in ((2, 0), (2, 1), (8, 0), (8, 1), (8, 5), (8, 8), (8, 0x12), (8, 0x16)):
+        return False
+    vr, length = start[4:6], int.from_bytes(start[4:8], "little")
+    return (vr.isalpha() and vr.isupper()) or 0 < length < 1024  # explicit or implicit
 
 
 @lru_cache(maxsize=8)
@@ -72,7 +85,7 @@ def read_header(path: Path, keywords: Iterable[str]) -> Any | None:
     Returns
     -------
     pydicom.Dataset or None
-        None where the file is not DICOM (it lacks the letters ``DICM`` behind the preamble), found out without pydicom.
+        None where the file is not DICOM (see `starts_like_dicom`), found out without pydicom.
 
     Raises
     ------
@@ -80,19 +93,20 @@ def read_header(path: Path, keywords: Iterable[str]) -> Any | None:
         One of `damaged_header_errors`. Values are decoded when they are asked for, and may raise then.
     """
     with path.open("rb") as stream:
-        if stream.read(132)[128:] != b"DICM":
+        start = stream.read(132)
+        if not starts_like_dicom(start):
             return None
         from pydicom.errors import InvalidDicomError
         from pydicom.filereader import read_file_meta_info, read_partial
 
-        if read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
+        if start[128:] == b"DICM" and read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
             raise DeflatedError("deflated DICOM is not read; write it out with another transfer syntax")
         wanted = _tags_of(tuple(keywords))
         last = max(wanted)
         stream.seek(0)
         try:
             # Tags stand in order: to stop after the last one skips a vendor's private fields, most of the time spent.
-            return read_partial(stream, lambda tag, vr, length: tag > last, specific_tags=wanted)
+            return read_partial(stream, lambda tag, vr, length: tag > last, force=True, specific_tags=wanted)
         except InvalidDicomError:
             return None
 
