@@ -6,7 +6,8 @@ defacer as O'Sullivan-Steben et al. (2025) describe it, DICOM in and DICOM out; 
     python examples/osullivan_table2.py --subjects 40 --encoder dlib
 
 The three tests of the paper compare distances with those of different patients' originals. The linkability test asks
-what an attacker asks: is a defaced scan nearer to its own patient's other scan than to other patients' scans?
+what an attacker asks: is a defaced scan nearer to its own patient's other scan than to other patients' scans? For any
+result that is there already `reid-audit report RESULT --format papers` prints the same tables.
 
 Conditions
 ----------
@@ -36,17 +37,14 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from reid_audit import ScanRef, Settings, audit, local_executor
 from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.deface import deface_study, find_study
 from reid_audit.phantom import make_phantom, write_rt_set
-from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, Group, Modality, TestResult
-from reid_audit.report.words import estimate_text, rank1_text, rate_text, test_text
+from reid_audit.records import ORIGINAL, Modality
+from reid_audit.report.papers import say_papers
 from reid_audit.work import run_all
 
-ALPHA = 0.005  # O'Sullivan-Steben 2025, II.C.4
 DEFACED = "eye-plane"
 VARIETY = 1.5
 POSITIONS = ("HFS", "HFP", "FFS", "FFP")
@@ -65,60 +63,6 @@ def scan_patient(
         deface_study(find_study(study), defaced, salt=f"{seed}")
         scans.append(ScanRef(subject, "1", DEFACED, defaced, Modality.CT))
     return scans
-
-
-def say_test(test: TestResult, *, expect_different: bool) -> str:
-    """Return one line of the table: the test, and whether it ends as O'Sullivan-Steben 2025 expects."""
-    different = test.p < ALPHA
-    found = "differ" if different else "indistinguishable"
-    expected = "as expected" if different is expect_different else "NOT as expected"
-    if different and not expect_different:
-        side = "farther apart than" if test.effect < 0.5 else "closer to each other than"
-        expected += f" (mated scans lie {side} non-mated ones)"
-    return f"  {test.compared:26} {test.name:21} {found}, {expected}: {test_text(test)}"
-
-
-def say_attack(attack: AttackEvidence) -> list[str]:
-    """Return what one attacker still finds."""
-    permutation = next(test for test in attack.tests if test.name == "identity_permutation")
-    return [
-        f"{attack.attack} attacker",
-        f"  matched at Youden's threshold   {rate_text(attack.match('youden').counted)}",
-        f"  non-mated comparisons matched   {rate_text(attack.match('youden').non_mated)}",
-        f"  rank 1                          {rank1_text(attack.search)}",
-        f"  linkability                     {estimate_text(attack.linkability)}; 0.5 = no link left",
-        f"  identity permutation            {test_text(permutation)}",
-        f"  no face found                   {rate_text(attack.fta)}",
-    ]
-
-
-def say_distances(scores: pd.DataFrame) -> list[str]:
-    """Return how far apart the scans of each group of pairs are."""
-    naive = scores[scores["attack"] == "naive"]
-    lines = ["Cosine distances, naive attacker: mean (5 to 95 %)"]
-    for group in (Group.SAME, Group.DIFFERENT, Group.DEFACED_SAME, Group.DEFACED_DIFFERENT):
-        distances = naive.loc[naive["group"] == group.value, "distance"].dropna()
-        low, high = distances.quantile([0.05, 0.95]) if len(distances) else (float("nan"),) * 2
-        lines.append(f"  {group.value:18} {distances.mean():.3f} ({low:.3f} to {high:.3f}), {len(distances)} pairs")
-    return lines
-
-
-def say_table(result: AuditResult) -> list[str]:
-    """Return Table 2 as O'Sullivan-Steben 2025 has it, and below it what the linkability tests say."""
-    control = next(c for c in result.evidence.controls if c.attack == "naive")
-    naive = result.evidence.attack(DEFACED)
-    tmr, fmr = control.rate("youden")
-    tests = {(test.compared, test.name): test for test in (*control.tests, *naive.tests)}
-    expected = (
-        ("same vs different", "mann_whitney", True),
-        ("same vs defaced_same", "wilcoxon_signed_rank", True),
-        ("defaced_same vs different", "mann_whitney", False),
-    )
-    lines = [f"Before defacing: {rate_text(tmr)} matched, different patients {rate_text(fmr)}.", ""]
-    lines += [f"Table 2 of O'Sullivan-Steben 2025 (different = p < {ALPHA}), naive attacker:"]
-    lines += [say_test(tests[compared, name], expect_different=differ) for compared, name, differ in expected]
-    lines += ["", "What the linkability tests say:"]
-    return lines + [line for attack in result.evidence.attacks for line in say_attack(attack)]
 
 
 def main() -> None:
@@ -141,12 +85,8 @@ def main() -> None:
         settings = Settings(encoders=tuple(wanted.encoder.split(",")))
         result = audit(cohort, settings=settings, seed=wanted.seed, executor=executor)
     print(f"{wanted.subjects} synthetic patients of variety {wanted.variety:g}, two planning CTs each.")
-    for encoder in result.encoders:
-        frame = result.scores.frame
-        print(f"\nEncoder {encoder}")
-        print(
-            "\n".join([*say_distances(frame[frame["encoder"] == encoder]), "", *say_table(result.of_encoder(encoder))])
-        )
+    print()
+    print(say_papers(result), end="")
 
 
 if __name__ == "__main__":

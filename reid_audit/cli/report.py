@@ -27,6 +27,7 @@ from reid_audit.report import (
     write_figures,
     write_tables,
 )
+from reid_audit.report.papers import say_papers
 
 
 class Form(StrEnum):
@@ -40,6 +41,7 @@ class Form(StrEnum):
     BOB = "bob"
     BOB5 = "bob5"
     FIGURES = "figures"
+    PAPERS = "papers"
     SCHEMA = "schema"
 
 
@@ -89,7 +91,8 @@ def report(
         typer.Option(
             "--format",
             help="html: the page. md: a summary for a data paper. json, csv. bids: TSV + JSON. bob, bob5: score files "
-            "of 4 or 5 columns. figures: SVG + PNG. schema: the JSON schema of a result, on standard output.",
+            "of 4 or 5 columns. figures: SVG + PNG. papers: tables of O'Sullivan-Steben 2025 and Molchanova 2023, "
+            "on standard output. schema: the JSON schema of a result, on standard output.",
         ),
     ] = Form.HTML,
     output: Annotated[
@@ -105,7 +108,10 @@ def report(
     if form is Form.SCHEMA:
         out.out(format_schema(), end="")
         return
-    if form in _ONE_FILE:
+    if form is Form.PAPERS:
+        has_scores = ((result if result.is_dir() else result.parent) / SCORES_FILE).is_file()
+        out.out(say_papers(read_result(result, scores=has_scores)), end="")
+    elif form in _ONE_FILE:
         _write_file(form, result, output or Path(_ONE_FILE[form]), overwrite=overwrite)
     else:
         _write_folder(form, result, output or Path(f"{form.value}"), overwrite=overwrite)

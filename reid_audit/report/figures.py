@@ -248,11 +248,13 @@ def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
             shown.append((row, list(groups.values()), subjects))
             totals = [(max(each.counts), sum(each.counts)) for each in groups.values()]
             most_share = max(most_share, *(most / total for most, total in totals if total))
-            most_distance = max([most_distance, *(max(s.distance_before, s.distance_after) for s in subjects)])
+            ends = (edge for each in groups.values() for edge, n in zip(each.edges[1:], each.counts, strict=True) if n)
+            most_distance = max([most_distance, *ends, *(max(s.distance_before, s.distance_after) for s in subjects)])
 
     def draw_groups(axes: Any, groups: Sequence[Distribution]) -> None:
         plots.draw_distributions(axes, groups, threshold=threshold)
         axes.set_ylim(0, 1.05 * most_share)
+        axes.set_xlim(0, 1.05 * most_distance)  # as the other panel's y axis (O'Sullivan-Steben 2025, Figure 4)
 
     def draw_subjects(axes: Any, subjects: Sequence[SubjectEvidence]) -> None:
         plots.draw_pairs(axes, subjects, threshold=threshold)

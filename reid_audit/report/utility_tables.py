@@ -132,13 +132,15 @@ def _list_volumes(utility: Utility) -> Iterator[Listing]:
 
 
 def _list_targets(utility: Utility) -> Iterator[Listing]:
-    """List where the planning target volumes lie against the change (O'Sullivan-Steben 2025)."""
+    """List where the planning target volumes lie against the change, by scan and by volume (O'Sullivan-Steben 2025)."""
     rows = []
     for condition in _conditions(utility):
-        counts = count_targets(utility.cases, condition)
-        if total := sum(counts.values()):
-            rows.append([condition, str(total), *(f"{n} ({100 * n / total:.1f} %)" for n in counts.values())])
-    header = ("defacer", "PTVs", *(place.value.replace("_", " ") for place in Place))
+        count = count_targets(utility.kept, condition)
+        for what, places in (("scans", count.scans), ("PTVs", count.structures)):
+            if total := sum(places.values()):
+                shares = (f"{n} ({100 * n / total:.1f} %)" for n in places.values())
+                rows.append([condition if what == "scans" else "", f"{total} {what}", *shares])
+    header = ("defacer", "of", *(place.value.replace("_", " ") for place in Place))
     yield Listing("Planning target volumes against the changed voxels", header, rows)
 
 
