@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from reid_audit.audit import find_eyes
-from reid_audit.cli.deface_tools import MANIFEST_ENDINGS, deface_many, list_tools
+from reid_audit.cli.deface_tools import deface_every_study, deface_many, holds_many, list_tools
 from reid_audit.cli.options import (
     EncoderOptions,
     OutsideOption,
@@ -19,22 +20,16 @@ from reid_audit.cli.options import (
     words_of,
 )
 from reid_audit.cli.words import out
-from reid_audit.deface import DefacedStudy, StructureNames, deface_files, deface_study, find_study
+from reid_audit.deface import DefacedStudy, StudySettings, deface_files, deface_study, find_study
 from reid_audit.records import InputError
+from reid_audit.volume.roles import StructureNames
 
 EYE_PLANE = "eye-plane"
 
 
-def _names_of(
-    eyes: list[str] | None, removed: list[str] | None, targets: list[str] | None, brain: list[str] | None
-) -> StructureNames:
-    usual = StructureNames()
-    return StructureNames(
-        eyes=tuple(eyes or usual.eyes),
-        removed=tuple(removed or usual.removed),
-        targets=tuple(targets or usual.targets),
-        brain=tuple(brain or usual.brain),
-    )
+def _names_of(table: Path | None, **given: list[str] | None) -> StructureNames:
+    names = StructureNames() if table is None else StructureNames.read(table)
+    return replace(names, **{key: tuple(patterns) for key, patterns in given.items() if patterns})
 
 
 @expand
@@ -43,7 +38,9 @@ def deface(
     scan: Annotated[
         Path,
         typer.Argument(
-            metavar="INPUT", help="A DICOM study (folder), a scan, or a manifest (CSV, TSV).", show_default=False
+            metavar="INPUT",
+            help="A DICOM study (folder), a scan, a manifest (CSV, TSV), a BIDS dataset, or a folder of --studies.",
+            show_default=False,
         ),
     ],
     output: Annotated[
@@ -61,6 +58,9 @@ def deface(
             "--tool", "--with", help="Which defacers, with commas; see --list. Usual: eye-plane", show_default=False
         ),
     ] = None,
+    studies: Annotated[
+        bool, typer.Option("--studies", help="INPUT holds a folder per study. Continues where it was stopped.")
+    ] = False,
     command: Annotated[
         str,
         typer.Option("--command", help="Any program: 'tool {input} {output}'; no shell is used.", show_default=False),
@@ -127,6 +127,14 @@ def deface(
         list[str] | None,
         typer.Option("--brain-names", help="Pattern for the brain, which is kept.", show_default=False),
     ] = None,
+    structure_names: Annotated[
+        Path | None,
+        typer.Option(
+            "--structure-names",
+            help="TOML table of your clinic's names, as roles.toml.",
+            show_default=False,
+        ),
+    ] = None,
     salt: Annotated[
         str | None,
         typer.Option("--salt", help="Word that makes the new UIDs the same each time. Secret.", show_default=False),
@@ -139,17 +147,28 @@ def deface(
     ] = False,
     encoding: EncoderOptions,
 ) -> None:
-    """Deface one scan at the eye plane, or a manifest's originals by any defacers.
+    """Deface one scan at the eye plane, a folder of studies, or a manifest's originals by any defacers.
 
-    A DICOM study is written as DICOM: CT series, RT structure set and RT dose alike. A manifest gives a manifest that
+    A DICOM study is written as DICOM: CT series, RT structure set and RT dose alike. Many scans give a manifest that
     [bold]reid-audit score[/] takes, and defacing.json with seconds, memory and failures. Nothing says that the result
     is safe: judge it with [bold]reid-audit score[/].
 
-    Example: [bold]reid-audit deface study -o defaced[/]
+    Example: [bold]reid-audit deface patient-07 -o defaced[/]
+
+    Example: [bold]reid-audit deface patients --studies -o defaced[/]
 
     Example: [bold]reid-audit deface manifest.csv -o defaced --tool face-box,blur:5mm,pydeface --quality[/]
     """
-    if scan.suffix.lower() in MANIFEST_ENDINGS or command or tool not in (None, EYE_PLANE):
+    names = _names_of(structure_names, eyes=eye_names, removed=removed_names, targets=target_names, brain=brain_names)
+    if studies:
+        one_only = {"--tool": tool not in (None, EYE_PLANE), "--command": command, "--structures": structures,
+                    "--dose": dose, "--labels": labels, "--eyes-from-portrait": eyes_from_portrait}  # fmt: skip
+        if wrong := [option for option, given in one_only.items() if given]:
+            raise InputError(f"{wrong[0]} does not go with --studies, which cuts each at the eyes that are drawn in it")
+        settings = StudySettings(names, salt, keep_private, identity_removed)
+        deface_every_study(scan, output, settings, workers)
+        return
+    if holds_many(scan) or command or tool not in (None, EYE_PLANE):
         deface_many(
             scan,
             output,
@@ -166,7 +185,6 @@ def deface(
             allow_outside=allow_outside,
         )
         return
-    names = _names_of(eye_names, removed_names, target_names, brain_names)
     study = find_study(scan, structures=structures, doses=dose or ()) if scan.is_dir() else None
     eyes = None
     if eyes_from_portrait:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean, stdev
 
 import typer
 from rich.markup import escape
@@ -13,13 +14,18 @@ import reid_audit
 from reid_audit import deface
 from reid_audit.cli.options import show_progress
 from reid_audit.cli.words import err, out
-from reid_audit.dataset import read_manifest, write_manifest
+from reid_audit.dataset import read_cohort, write_manifest
 from reid_audit.deface import QualitySummary
 from reid_audit.phantom import LABEL_NAMES
 from reid_audit.records import ORIGINAL, DefaceRun, DefacingSummary, InputError, ScanRef, summarise_defacing
 from reid_audit.volume.names import read_label_values
 
 MANIFEST_ENDINGS = (".csv", ".tsv")
+
+
+def holds_many(place: Path) -> bool:
+    """Whether a place is a manifest or a BIDS dataset, and not one scan."""
+    return place.suffix.lower() in MANIFEST_ENDINGS or (place / "dataset_description.json").is_file()
 
 
 def list_tools(wanted: bool) -> None:
@@ -50,10 +56,10 @@ def list_tools(wanted: bool) -> None:
 def _read_scans(
     place: Path, sessions: Sequence[str], allow_outside: bool
 ) -> tuple[list[ScanRef], reid_audit.Cohort | None]:
-    if place.suffix.lower() not in MANIFEST_ENDINGS:
+    if not holds_many(place):
         name = place.name.removesuffix(".gz").rsplit(".", 1)[0] if place.is_file() else place.name
         return [ScanRef(name, "1", ORIGINAL, place)], None
-    cohort = read_manifest(place, allow_outside=allow_outside)
+    cohort = read_cohort(place, allow_outside=allow_outside)
     absent = [session for session in sessions if session not in cohort.sessions]
     if absent:
         raise InputError(f"--session: nobody has {absent[0]!r}; there are {', '.join(cohort.sessions)}")
@@ -104,19 +110,42 @@ def deface_many(
             progress=progress,
         )
         examined, notes = deface.examine_scans(found, executor=executor, progress=progress) if quality else ((), ())
-    manifest = folder / "manifest.csv"
-    write_manifest(manifest, found, None if cohort is None else cohort.strata)
-    deface.write_defacing(runs, folder / deface.DEFACING_FILE)
-    _say_failures(runs)
-    _say_summary(summarise_defacing(runs))
+    _write(folder, found, runs, cohort)
     if quality:
         deface.write_quality(examined, folder / deface.QUALITY_FILE)
         _say_quality(deface.summarise_quality(examined))
         for note in notes:
             out.print(f"[yellow]Not examined:[/] {escape(note)}", soft_wrap=True)
-    out.print(f"Manifest: {escape(str(manifest))}", soft_wrap=True)
+    _end(folder, runs)
+
+
+def deface_every_study(folder: Path, out_dir: Path, settings: deface.StudySettings, workers: int | None) -> None:
+    """Deface every study of a folder; print and write how it went."""
+    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+        scans, runs = deface.deface_studies(folder, out_dir, settings=settings, executor=executor, progress=progress)
+    _write(out_dir, scans, runs, None)
+    deface.write_studies(runs, out_dir / deface.STUDIES_FILE)
+    seconds = [run.seconds for run in runs if run.status == "ok"]
+    if seconds:
+        spread = f" (SD {stdev(seconds):.1f})" if len(seconds) > 1 else ""
+        share = f"{len(seconds)} of {len(runs)} studies defaced ({len(seconds) / len(runs):.0%})"
+        out.print(f"{share}, {fmean(seconds):.1f} seconds a study on average{spread}.")
+    out.print(f"Study by study: {deface.STUDIES_FILE}")
+    _end(out_dir, runs)
+
+
+def _write(folder: Path, scans: Sequence[ScanRef], runs: Sequence[DefaceRun], cohort: reid_audit.Cohort | None) -> None:
+    if scans:
+        write_manifest(folder / "manifest.csv", scans, None if cohort is None else cohort.strata)
+    deface.write_defacing(runs, folder / deface.DEFACING_FILE)
+    _say_failures(runs)
+    _say_summary(summarise_defacing(runs))
+
+
+def _end(folder: Path, runs: Sequence[DefaceRun]) -> None:
     if not any(run.status == "ok" for run in runs):
         raise typer.Exit(2)
+    out.print(f"Manifest: {escape(str(folder / 'manifest.csv'))}", soft_wrap=True)
 
 
 def _say_failures(runs: Sequence[DefaceRun]) -> None:

@@ -34,13 +34,14 @@ from .reference import EyePlaneCut, FaceBlur, FaceRemoval
 from .run import ToolRun, check_output, run_tool
 from .runs import DEFACING_FILE, read_defacing, write_defacing
 from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
-from .structures import Role, StructureNames
+from .studies import STUDIES_FILE, StudySettings, deface_studies, write_studies
 from .study import RtStudy, find_study
 from .tools import TOOLS, Tool, find_named_tool, make_command_tool
 
 __all__ = [
     "DEFACING_FILE",
     "QUALITY_FILE",
+    "STUDIES_FILE",
     "TOOLS",
     "AverageReface",
     "Companions",
@@ -59,11 +60,10 @@ __all__ = [
     "NoDefacing",
     "QualitySummary",
     "QuickShear",
-    "Role",
     "RtStudy",
     "ShellBlur",
     "SkinNoise",
-    "StructureNames",
+    "StudySettings",
     "Tool",
     "ToolRun",
     "apply_defacer",
@@ -71,6 +71,7 @@ __all__ = [
     "deface_files",
     "deface_labels",
     "deface_scans",
+    "deface_studies",
     "deface_study",
     "examine_defacing",
     "examine_scans",
@@ -88,4 +89,5 @@ __all__ = [
     "summarise_quality",
     "write_defacing",
     "write_quality",
+    "write_studies",
 ]

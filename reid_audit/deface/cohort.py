@@ -48,7 +48,7 @@ Maker = Defacer | FoundTool
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """What is kept of a run, beside its scan: of which input it is, and how it went."""
 
     fingerprint: str
@@ -143,7 +143,8 @@ def _lost_run(scan: ScanRef, maker: Maker, *_: object) -> DefaceRun:
     return _run_of(scan, maker, ToolRun(DefaceStatus.FAILED, text))
 
 
-def _private(folder: Path) -> Path:
+def private_folder(folder: Path) -> Path:
+    """Make a folder for its owner alone (mode 0700), if absent."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
@@ -157,35 +158,35 @@ def _deface_scan(
         labels, brain, files = read_companions(scan, volume, where)
         settings = f"{sorted((where.label_values or {}).items())}|{max_brain_cut:g}|{_version_of(maker)}"
         fingerprint = _fingerprint(scan, maker, [scan.path, *files], settings)
-        before = _read_kept(kept)
+        before = read_kept(kept)
         if before is not None and before.fingerprint == fingerprint and target.is_file():
             return before.run
         target.unlink(missing_ok=True)
         made = _make(
             maker, volume, labels, brain,
             label_values=where.label_values or {}, time_limit_s=time_limit_s, max_brain_cut=max_brain_cut,
-            log=_private(kept.parent) / f"{kept.stem}.log",
+            log=private_folder(kept.parent) / f"{kept.stem}.log",
         )  # fmt: skip
         if made.status is DefaceStatus.OK and made.volume is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_volume(made.volume, target)
             run = _run_of(scan, maker, made)
-            write_private(kept, to_json(_Kept(fingerprint, run)))
+            write_private(kept, to_json(Kept(fingerprint, run)))
     except (ReidAuditError, OSError, MemoryError) as error:
         text = str(error) if isinstance(error, ReidAuditError) else f"{type(error).__name__} while defacing"
         return _run_of(scan, maker, ToolRun(DefaceStatus.FAILED, text))
     return _run_of(scan, maker, made)
 
 
-def _read_kept(path: Path) -> _Kept | None:
+def read_kept(path: Path) -> Kept | None:
     """Read the record of an earlier run; None where there is none that can be trusted."""
     try:
-        return TypeAdapter(_Kept).validate_json(path.read_bytes())
+        return TypeAdapter(Kept).validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
 
 
-def _place_original(scan: ScanRef, folder: Path) -> ScanRef:
+def place_original(scan: ScanRef, folder: Path) -> ScanRef:
     """Let an original be found within the folder: by a link, or by a copy where links cannot be made."""
     if scan.path.absolute().is_relative_to(folder.absolute()):
         return scan
@@ -265,11 +266,11 @@ def deface_scans(
             name = name_of(maker)
             place = Path(f"sub-{scan.subject}") / f"ses-{scan.session}"
             target = folder / name / place.with_name(f"{place.name}.nii.gz")
-            kept = _private(folder / ".defacing") / name / place.with_name(f"{place.name}.json")
+            kept = private_folder(folder / ".defacing") / name / place.with_name(f"{place.name}.json")
             jobs.append((scan, maker, target, kept))
     calls = [(*job, companions, time_limit_s, max_brain_cut) for job in jobs]
     runs = run_all(executor, _deface_scan, calls, lost=_lost_run, progress=progress, stage="defacing")
-    placed = [_place_original(scan, folder) for scan in (*originals, *others)]
+    placed = [place_original(scan, folder) for scan in (*originals, *others)]
     for (scan, maker, target, _), run in zip(jobs, runs, strict=True):
         if run.status is DefaceStatus.OK:
             placed.append(ScanRef(scan.subject, scan.session, name_of(maker), target, scan.modality))

@@ -24,12 +24,12 @@ from reid_audit.deface.headers import Renamer, claim_defaced, strip
 from reid_audit.deface.pixels import air_value, set_pixels
 from reid_audit.deface.rt_dose import deface_dose
 from reid_audit.deface.rt_structures import StructureChanges, reshape_structures
-from reid_audit.deface.structures import Role, StructureNames
 from reid_audit.deface.study import RtStudy
 from reid_audit.records import InputError, Modality
 from reid_audit.volume.air import AIR_HU
 from reid_audit.volume.dicom import Stack, find_stack
 from reid_audit.volume.header import read_dicom
+from reid_audit.volume.roles import Role, StructureNames
 from reid_audit.volume.rt_structures import Roi, fill_rois, read_rois
 from reid_audit.work import Progress
 

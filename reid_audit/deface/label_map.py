@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.eye_plane import EyeCut, Mask, cut_at_skin, find_cut, removed_by
-from reid_audit.deface.structures import Role, StructureNames
 from reid_audit.records import InputError, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from reid_audit.volume.air import air_to_write
 from reid_audit.volume.names import read_label_values
-
-_BODY = ("body", "external", "skin")
+from reid_audit.volume.roles import Role, StructureNames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,7 +92,7 @@ def deface_labels(
     in_front = np.zeros_like(safe)
     in_front[:, cut.front + 1 :, max(cut.bottom, 0) :] = True
     left = labels.copy()
-    body = next((value for name, value in label_values.items() if name.casefold() in _BODY), 0)
+    body = next((value for name, value in label_values.items() if names.is_body(name)), 0)
     left[mask_of(Role.EYES, Role.REMOVED)] = body
     left[removed] = 0
     intensity = np.where(removed, np.float32(air_to_write(volume)), volume.intensity)

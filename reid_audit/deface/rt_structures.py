@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.eye_plane import EyeCut, Mask
-from reid_audit.deface.structures import Role
 from reid_audit.volume.contours import clip_loop, fill_loops, trace_mask
+from reid_audit.volume.roles import Role
 from reid_audit.volume.rt_structures import CONTOUR_DATA, Contour, Roi
 
 

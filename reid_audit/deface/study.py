@@ -98,7 +98,10 @@ def find_study(folder: Path, *, structures: Path | None = None, doses: Sequence[
         sets, seen[structures] = [structures], _look(structures)
     if len(sets) > 1:
         listed = ", ".join(path.name for path in sets[:4])
-        raise InputError(f"{folder.name}: holds {len(sets)} structure sets ({listed}); choose one with --structures")
+        raise InputError(
+            f"{folder.name}: holds {len(sets)} structure sets ({listed}); choose one with --structures, "
+            "or give --studies where it holds a folder per study"
+        )
     all_doses = tuple(path for path, header in seen.items() if header.modality == "RTDOSE")
     others = [header for header in seen.values() if header.modality not in (*_IMAGES, "RTSTRUCT", "RTDOSE")]
     notes = [f"{len(others)} other files of the folder were left out"] if others else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reid_audit.attack import BASELINE
 from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, Group, TestResult
 from reid_audit.report.utility_tables import list_risks
 from reid_audit.report.words import estimate_text, rank1_text, rate_text, test_text
@@ -47,7 +48,7 @@ def _say_distances(result: AuditResult, encoder: str, condition: str) -> list[st
     if result.scores is None:
         return []
     frame = result.scores.frame
-    frame = frame[(frame["attack"] == "naive") & (frame["encoder"] == encoder)]
+    frame = frame[(frame["attack"] == BASELINE.name) & (frame["encoder"] == encoder)]
     lines = ["Cosine distances, naive attacker: mean (5 to 95 %)"]
     for group in _GROUPS:
         own = (frame["group"] == group.value) & frame["condition"].isin((ORIGINAL, condition))
@@ -58,7 +59,7 @@ def _say_distances(result: AuditResult, encoder: str, condition: str) -> list[st
 
 
 def _say_osullivan(result: AuditResult, condition: str) -> list[str]:
-    control = next((c for c in result.evidence.controls if c.attack == "naive"), None)
+    control = next((c for c in result.evidence.controls if c.attack == BASELINE.name), None)
     if control is None or not any(t.name == "youden" for c in result.calibrations for t in c.thresholds):
         return ["  not possible: there are no comparisons of originals"]
     naive = result.evidence.attack(condition)

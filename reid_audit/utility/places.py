@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from reid_audit.records import Real
 from reid_audit.utility.change import Place
 from reid_audit.utility.measures import CaseUtility
 from reid_audit.utility.summarize import average_structures, count_undefined, tabulate
-from reid_audit.volume.names import plain_name
+from reid_audit.volume.roles import Role, StructureNames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,16 +85,45 @@ def _place_row(rows: pd.DataFrame, per_case: pd.DataFrame, place: str, structure
     )
 
 
-def is_target(name: str) -> bool:
-    """Whether a structure is called a planning target volume."""
-    return plain_name(name).startswith("ptv")
+@dataclass(frozen=True, slots=True)
+class TargetCount:
+    """Where the planning target volumes of one defacer's scans lie against the change.
+
+    Attributes
+    ----------
+    condition : str
+    scans : mapping of str to int
+        By `Place`, scans whose targets lie there; of several targets the first place in the order of `Place` counts,
+        but ``below`` and ``above`` after the others: only a scan whose targets are all below the change is below it.
+    structures : mapping of str to int
+        The targets themselves.
+    """
+
+    condition: str
+    scans: Mapping[str, int]
+    structures: Mapping[str, int]
 
 
-def count_targets(cases: tuple[CaseUtility, ...], condition: str) -> dict[str, int]:
-    """Count the planning target volumes of one defacer by their place against the change (O'Sullivan-Steben 2025)."""
-    counts = dict.fromkeys((place.value for place in Place), 0)
+_WORST_FIRST = (
+    *(Place.OVERLAPPING, Place.KEPT, Place.SAME_SLICES, Place.ELSEWHERE),
+    *(Place.ABOVE, Place.BELOW, Place.NO_CHANGE),
+)
+
+
+def count_targets(
+    cases: Sequence[CaseUtility], condition: str, *, names: StructureNames = StructureNames()
+) -> TargetCount:
+    """Count scans, as O'Sullivan-Steben 2025 does, and targets by their place against the change.
+
+    Targets are planning target volumes; in a scan that has none, whatever else is a target by its name (CTV, GTV).
+    """
+    scans, structures = (dict.fromkeys((place.value for place in Place), 0) for _ in range(2))
     for case in cases:
-        for place in case.places:
-            if case.condition == condition and is_target(place.structure):
-                counts[place.place] += 1
-    return counts
+        targets = [p for p in case.places if names.role_of(p.structure) is Role.TARGET]
+        targets = [p for p in targets if names.is_planning_target(p.structure)] or targets
+        if case.condition != condition or not targets:
+            continue
+        for placement in targets:
+            structures[placement.place] += 1
+        scans[min((p.place for p in targets), key=[place.value for place in _WORST_FIRST].index)] += 1
+    return TargetCount(condition, scans, structures)

@@ -13,9 +13,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 from reid_audit import InputError, read_volume
-from reid_audit.deface import Role, StructureNames, deface_labels, deface_study, find_study
+from reid_audit.deface import deface_labels, deface_study, find_study
 from reid_audit.deface.eye_plane import EyeCut, cut_at_skin
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
+from reid_audit.volume.roles import Role, StructureNames
 
 Change = Callable[[Any], None]
 
@@ -81,21 +82,57 @@ def _rename(old: str, new: str) -> Change:
         ("BODY", "EXTERNAL", Role.OTHER),
         ("OpticNrv_L", "", Role.OTHER),
         ("Keyed", "", Role.OTHER),
+        ("OEIL GAUCHE", "", Role.EYES),
+        ("Œil_D", "", Role.EYES),
+        ("AUGE LI", "", Role.EYES),
+        ("Auge re.", "", Role.EYES),
+        ("OCCHIO SX", "", Role.EYES),
+        ("Ojo izquierdo", "", Role.EYES),
+        ("olho_dir", "", Role.EYES),
+        ("Oog Links", "", Role.EYES),
+        ("Cristallin G", "", Role.REMOVED),
+        ("Cornée_D", "", Role.REMOVED),
+        ("Tränendrüse_li", "", Role.REMOVED),
+        ("zPTV_70", "", Role.TARGET),
+        ("70 PTV", "", Role.TARGET),
+        ("Zielvolumen", "", Role.TARGET),
+        ("Tumour_L", "", Role.TARGET),
+        ("Gehirn", "", Role.BRAIN),
+        ("Globus_Pallidus", "", Role.OTHER),
+        ("Bulbus_Olfactorius", "", Role.OTHER),
+        ("Oculomotorius", "", Role.OTHER),
+        ("Loge_parotide", "", Role.OTHER),
     ],
 )
 def test_names_tell_the_role(name: str, kind: str, role: Role) -> None:
     assert StructureNames().role_of(name, kind) is role
 
 
+def test_names_of_another_clinic(tmp_path: Path) -> None:
+    table = tmp_path / "names.toml"
+    table.write_text('eyes = ["mata"]\n')
+    names = StructureNames.read(table)
+    roles = [names.role_of(name) for name in ("Mata_L", "Kerk mata", "PTV")]
+    assert roles == [Role.EYES, Role.OTHER, Role.TARGET]
+    assert [names.is_body(n) for n in ("BODY", "Körper", "Peau", "Body-PTV")] == [True, True, True, False]
+    targets = {"PTV_70": True, "zPTV": True, "70_PTV": True, "CTV": False, "PTV_ring": False}
+    assert {name: names.is_planning_target(name) for name in targets} == targets
+    wrong = {'eye = ["x"]': "'eye' must be one of", 'eyes = "x"': "list of expressions", "=": "no TOML"}
+    for text, words in wrong.items():
+        table.write_text(text)
+        with pytest.raises(InputError, match=rf"names\.toml.*{words}"):
+            StructureNames.read(table)
+
+
 def test_other_names_can_be_given(study: Path, tmp_path: Path) -> None:
-    _edit(study / "RS.dcm", _rename("Eye_L", "Auge links"))
-    _edit(study / "RS.dcm", _rename("Eye_R", "Auge rechts"))
-    with pytest.raises(InputError, match=r"RS\.dcm: shows no eye .*Auge links.*--eye-names.*--eyes-from-portrait"):
+    _edit(study / "RS.dcm", _rename("Eye_L", "Linker Seher"))
+    _edit(study / "RS.dcm", _rename("Eye_R", "Rechter Seher"))
+    with pytest.raises(InputError, match=r"RS\.dcm: shows no eye .*Linker Seher.*--eye-names.*--eyes-from-portrait"):
         deface_study(find_study(study), tmp_path / "out")
-    done = deface_study(find_study(study), tmp_path / "out", names=StructureNames(eyes=("^auge",)))
+    done = deface_study(find_study(study), tmp_path / "out", names=StructureNames(eyes=("seher",)))
     assert done.removed.any()
     assert done.structures is not None
-    assert {"Auge links", "Auge rechts"} <= set(done.structures.removed)
+    assert {"Linker Seher", "Rechter Seher"} <= set(done.structures.removed)
     with pytest.raises(InputError, match="not a regular expression"):
         StructureNames(eyes=("(",))
 

@@ -105,8 +105,8 @@ def test_a_cohort_from_files_to_rows(cohort: Path) -> None:
     gone = values["cut", "dose_d0.01cc_difference", "eye"]
     assert gone.mean == pytest.approx(-400, abs=60)  # 4 mm at 1 Gy/mm
     assert values["cut", "dose_d0.01cc_difference", "cord"].mean == 0
-    assert count_targets(found.cases, "cut")["below"] == 3
-    assert count_targets(found.cases, "cover")["same_slices"] == 3
+    assert count_targets(found.cases, "cut").scans["below"] == 3
+    assert count_targets(found.cases, "cover").scans["same_slices"] == 3
     places = {(p.condition, p.place, p.structure): p for p in found.places}
     assert places["cut", "below", "PTV_70"].smallest == 1
     assert places["cut", "overlapping", "eye"].mean < 1
@@ -314,7 +314,7 @@ def test_rt_structures_and_doses_from_files_to_rows(cohort: Path) -> None:
     assert values["cut", "dose_mean_difference", "Eye L"].mean == pytest.approx(-200, abs=1)
     codes = {f.code for c in found.cases if c.condition == "cut" for f in c.findings}
     assert codes == {"spelled_otherwise", "missing_after", "empty_structure"}
-    assert count_targets(found.cases, "cut")["below"] == 3
+    assert count_targets(found.cases, "cut").scans["below"] == 3
 
 
 def test_maps_are_private_and_add_up(cohort: Path) -> None:

@@ -24,6 +24,7 @@ from reid_audit.utility import (
     Measure,
     bland_altman,
     compare_defacers,
+    count_targets,
     cross_conditions,
     find_exclusions,
     keep_cases,
@@ -38,6 +39,7 @@ from reid_audit.utility import (
     with_utility,
 )
 from reid_audit.utility.exclusion import count_available
+from reid_audit.utility.measures import Placement
 
 # --- volumetry ---
 
@@ -429,3 +431,28 @@ def test_quality_that_a_human_wrote(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(InputError, match=words):
             read_quality(path)
+
+
+def test_targets_are_counted_by_scan() -> None:
+    """One scan with a PTV below and one across the cut is a scan whose PTVs overlap, as the paper counts it."""
+
+    def case(person: str, **places: str) -> CaseUtility:
+        at = tuple(Placement(person, "1", "cut", n, "elsewhere", place, math.nan, 0.0) for n, place in places.items())
+        return CaseUtility(person, "1", "cut", "f", places=at)
+
+    cases = [
+        case("p0", PTV_70="below", PTV_54="overlapping", eye="overlapping"),
+        case("p1", PTV_70="below", PTV_54="same_slices"),
+        case("p2", PTV_70="below", GTV="overlapping"),  # its GTV lies in the PTV, and is not counted beside it
+        case("p3", CTV="kept"),  # no PTV: its other targets
+        case("p4", eye="overlapping"),  # no target
+    ]
+    count = count_targets(cases, "cut")
+    assert {k: n for k, n in count.scans.items() if n} == {"overlapping": 1, "same_slices": 1, "below": 1, "kept": 1}
+    assert {k: n for k, n in count.structures.items() if n} == {
+        "overlapping": 1,
+        "same_slices": 1,
+        "below": 3,
+        "kept": 1,
+    }
+    assert sum(count_targets(cases, "other").scans.values()) == 0
