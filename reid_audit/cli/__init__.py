@@ -31,6 +31,7 @@ _PLACES = {
     "demo": "synthetic",
     "phantom": "synthetic",
     "inventory": "inventory",
+    "screen": "screen",
     "render": "scan",
     "mesh": "scan",
     "deface": "deface",

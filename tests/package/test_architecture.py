@@ -37,6 +37,7 @@ ARROWS: dict[str, set[str]] = {
     "phantom": {"records", "volume", "dataset"},
     # A defacer that needs no label map finds the face by laying the average synthetic head on the skin.
     "deface": {"records", "volume", "surface", "dataset", "phantom", "work"},
+    "screen": {"records", "volume", "dataset", "surface", "render", "face", "portrait", "phantom", "attack", "work"},
     "audit": PIPELINE | {"alteration", "stats", "accuracy", "attack", "portrait", "verdict", "work"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "plots": {"records"},

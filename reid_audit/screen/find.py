@@ -1,0 +1,155 @@
+"""The images of a file, a folder, a BIDS dataset, a tree of DICOM files or a manifest; every other file in a ledger."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid_audit.dataset import Aside, read_manifest
+from reid_audit.dataset.candidates import Ledger, show_name
+from reid_audit.dataset.walk import list_files
+from reid_audit.records import InputError, Modality, name_series
+from reid_audit.screen.claims import claims_of_header, claims_of_name, claims_of_sidecar
+from reid_audit.volume import READERS
+from reid_audit.volume.header import damaged_header_errors, read_header
+from reid_audit.volume.stored import ending
+
+_TABLES = (".csv", ".tsv")
+_HEADER = (
+    "SeriesInstanceUID",
+    "Modality",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "RecognizableVisualFeatures",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenImage:
+    """An image to look at.
+
+    Attributes
+    ----------
+    name : str
+        For people and reports: a file relative to what is screened, a scan of a manifest, or a DICOM series by its
+        short name; never a folder of a DICOM tree, which may be called after a patient.
+    path : Path
+    series : str
+        Of a DICOM folder; see `reid_audit.records.name_series`.
+    modality : Modality or None
+    claims : tuple of str
+    """
+
+    name: str
+    path: Path
+    series: str = ""
+    modality: Modality | None = None
+    claims: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What there is to screen, and what else lies there."""
+
+    source: str
+    images: tuple[ScreenImage, ...]
+    aside: tuple[Aside, ...]
+
+
+def list_images(
+    path: Path, *, allow_outside: bool = False, progress: Callable[[str, int, int], None] | None = None
+) -> Images:
+    """List every image that can be read as a volume, whatever the layout says of it. No pixel is opened.
+
+    Parameters
+    ----------
+    path : Path
+        A volume, a DICOM file (its series is meant), a manifest, or a folder: of NIfTI and other volumes, of DICOM
+        files, or of both, as a BIDS dataset or without any order.
+    allow_outside : bool
+        Whether links and manifest rows may lead out of the folder.
+    progress : callable, optional
+
+    Returns
+    -------
+    Images
+        Each file of a folder is an image, one of the files of an image, or counted in ``aside``.
+
+    Raises
+    ------
+    InputError
+        Where there is no such file or folder, or a file is neither volume, DICOM nor manifest.
+    """
+    path = Path(path)
+    ledger = Ledger()
+    if not path.exists():
+        raise InputError(f"{path.name}: there is no such file or folder; give a scan, a folder or a manifest")
+    if path.is_dir():
+        images = _in_folder(path, ledger, allow_outside=allow_outside, progress=progress)
+    elif path.suffix.lower() in _TABLES:
+        cohort = read_manifest(path, allow_outside=allow_outside)
+        images = [
+            ScreenImage(scan.key, scan.path, scan.series, scan.modality, _claims(scan.path)) for scan in cohort.scans
+        ]
+    elif ending(path) in READERS:
+        images = [ScreenImage(path.name, path, claims=_claims(path))]
+    else:
+        images = [image for image in _series([path], ledger, None) if image.path == path.parent]
+        if not images:
+            raise InputError(f"{path.name}: is no scan that can be read, nor a manifest (.csv, .tsv)")
+    return Images(path.resolve().name, tuple(images), ledger.close())
+
+
+def _claims(path: Path) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*claims_of_name(path.name), *claims_of_sidecar(path))))
+
+
+def _in_folder(
+    root: Path, ledger: Ledger, *, allow_outside: bool, progress: Callable[[str, int, int], None] | None
+) -> list[ScreenImage]:
+    volumes, others = [], []
+    for path in list_files(root, ledger, allow_outside=allow_outside):
+        (volumes if ending(path) in READERS else others).append(path)
+    images = [ScreenImage(show_name(path, root), path, claims=_claims(path)) for path in volumes]
+    return images + _series(others, ledger, progress, root=root)
+
+
+def _series(
+    paths: list[Path],
+    ledger: Ledger,
+    progress: Callable[[str, int, int], None] | None,
+    root: Path | None = None,
+) -> list[ScreenImage]:
+    """Gather DICOM files by folder and series; what is none, or no image of CT or MR, goes to the ledger."""
+    damaged = damaged_header_errors()
+    found: dict[tuple[Path, str, str], list[str]] = defaultdict(list)
+    for done, path in enumerate(paths, 1):
+        if progress is not None and (done % 100 == 0 or done == len(paths)):
+            progress("headers", done, len(paths))
+        try:
+            header = read_header(path, _HEADER)
+        except OSError as error:
+            ledger.add("file", f"cannot be opened ({error.strerror})")
+            continue
+        except damaged:
+            ledger.add("DICOM file", "its header is damaged, or packed (deflated)")
+            continue
+        if header is None:
+            kind = path.suffix.lower() or "file"
+            ledger.add(kind, "no volume and no DICOM file", show_name(path, root) if root else path.name)
+            continue
+        modality, uid = str(header.get("Modality") or "").upper(), str(header.get("SeriesInstanceUID") or "")
+        if modality not in list(Modality):
+            ledger.add(f"DICOM {modality or 'file'}", "no image of CT or MR")
+        elif not uid:
+            ledger.add(f"DICOM {modality}", "lacks a SeriesInstanceUID: which series it belongs to cannot be told")
+        else:
+            found[path.parent, name_series(uid), modality].append(" | ".join(claims_of_header(header)))
+    images = []
+    for (folder, series, modality), claims in found.items():
+        told = tuple(dict.fromkeys(text for text in claims if text))
+        name = f"DICOM series {series} ({modality}, {len(claims)} files)"
+        images.append(ScreenImage(name, folder, series, Modality(modality), told))
+    return images

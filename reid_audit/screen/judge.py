@@ -1,0 +1,184 @@
+"""One scan: is there a face, was it altered, where and how."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.face import Encoder
+from reid_audit.portrait import ScanContext
+from reid_audit.records import EngineError, InputError, RenderError, Skin, Status, View, Volume
+from reid_audit.screen.area import find_altered, find_missing
+from reid_audit.screen.head import PartPlace, in_face, lay_average_head, place_parts, to_index
+from reid_audit.screen.records import IDENTIFYING, NAN, ImageScreening, Part, PartState, ScreenState
+from reid_audit.screen.texture import Mask, Texture, measure_texture
+
+STAGE_VERSION = 1
+"""Raise when the same scan may be judged otherwise; kept judgements are then made anew."""
+
+_LEAST_FITTING = 0.35  # share of the skin near the average head; whole heads reach 0.55, of real people 0.57 to 0.82
+_LEAST_INSIDE = 0.3  # share of a part inside the field of view
+_GONE_MM: Mapping[str, float] = {"eyes": -8.0, "nose": -9.0, "mouth": -9.0, "chin": -14.0, "ears": -16.0}
+"""A skin that lies further behind the average head's was cut away where flat values stand before it, or..."""
+_FAR_GONE_MM = -20.0
+"""... in any case from here on."""
+_FLAT_BEFORE = 0.5
+_ROUGH_SHARE = 0.35
+_QUIET_SHARE = 0.5
+_DEPTHS_MM = (3.0, 5.0, 7.0)  # below the skin, where noise is looked at
+_BEFORE_MM = 4.0
+_SOFT = 0.85  # of the steepness of the skin beside the face: blurred below it
+_PROFILE_MM = np.arange(-8.0, 9.0)
+_DETECTED = "a detector is sure of a face in its portrait"
+_NOT_HEAD = ("not_a_head", "small_surface", "bone_only", "not_hu")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """A screening and the mask of the altered area, (i, j, k) bool; None where no head was found."""
+
+    screening: ImageScreening
+    mask: Mask | None
+
+
+def screen_context(context: ScanContext, encoder: Encoder, *, name: str, claims: tuple[str, ...] = ()) -> Judged:
+    """Judge one scan. What goes wrong with it is its state.
+
+    Parameters
+    ----------
+    context : ScanContext
+    encoder : Encoder
+        Whose detector looks at the portrait.
+    name : str
+    claims : tuple of str
+
+    Returns
+    -------
+    Judged
+
+    Raises
+    ------
+    EngineError
+        Where no scan could be done, because a package or a model file is gone.
+    """
+    began = time.monotonic()
+    try:
+        volume = context.read()
+    except InputError as error:
+        unread = ImageScreening(name, ScreenState.UNKNOWN, str(error), claims=claims)
+        return Judged(replace(unread, seconds=time.monotonic() - began), None)
+    told = ImageScreening(name, ScreenState.UNKNOWN, "", str(volume.modality), claims=claims, notes=volume.notes)
+    try:
+        judged = _judge(context, encoder, volume, told)
+    except (InputError, RenderError) as error:
+        judged = Judged(replace(told, reason=str(error)), None)
+    return Judged(replace(judged.screening, seconds=time.monotonic() - began), judged.mask)
+
+
+def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageScreening) -> Judged:
+    skin = context.extract()
+    view = context.find_view(skin)
+    notes = (*told.notes, *(finding.text for finding in skin.checks if finding.severity != "info"))
+    confidence, is_sure = _detect(context, encoder, skin, view)
+    told = replace(told, notes=notes, confidence=confidence, detector=encoder.detector)
+    unfit = {finding.code: finding.text for finding in skin.checks if finding.severity == "unfit"}
+    laid = lay_average_head(skin, view)
+    told = replace(told, fitting=laid.fitting)
+    if "skull_stripped" in unfit and not is_sure:
+        return Judged(replace(told, state=ScreenState.NO_FACE, reason=unfit["skull_stripped"]), None)
+    not_head = next((unfit[code] for code in _NOT_HEAD if code in unfit), "")
+    if not not_head and laid.fitting < _LEAST_FITTING:
+        not_head = f"no head fits its skin: {laid.fitting:.0%} of it lies near the average head's"
+    if not_head:
+        if is_sure:
+            return Judged(replace(told, state=ScreenState.FACE, reason=_DETECTED), None)
+        return Judged(replace(told, reason=not_head), None)
+    face = in_face(volume, laid)
+    texture = measure_texture(volume, skin.level, ~face)
+    places = place_parts(volume, skin.level, laid)
+    altered = find_altered(volume, texture, face)
+    soft = _is_soft(volume, skin, texture.quiet, face)
+    parts = tuple(_judge_part(part, place, volume, texture, altered, soft) for part, place in places.items())
+    told = _settle(replace(told, parts=parts), is_sure=is_sure)
+    if told.state is not ScreenState.ALTERED:
+        altered = np.zeros_like(altered)
+    elif not texture.air_speaks:
+        altered |= find_missing(volume, texture, laid)
+    return Judged(replace(told, altered_cm3=float(altered.sum() * np.prod(volume.spacing_mm)) / 1000), altered)
+
+
+def _detect(context: ScanContext, encoder: Encoder, skin: Skin, view: View) -> tuple[float, bool]:
+    """Return the detector's confidence in the portrait, NaN where it sees no face, and whether it is sure."""
+    face = encoder.encode(context.draw(skin, view))
+    if face.status is Status.BACKEND_ERROR:
+        raise EngineError(face.reason)
+    return face.confidence if face.acquired else NAN, face.status in (Status.OK, Status.MANY_FACES)
+
+
+def _share(mask: Mask, volume: Volume, points_ras_mm: NDArray[np.float64]) -> float:
+    """Share of points that lie in a mask; 0 where there are none."""
+    if not len(points_ras_mm):
+        return 0.0
+    index = np.rint(to_index(volume, points_ras_mm)).astype(int)
+    inside = np.clip(index, 0, np.asarray(mask.shape)[:, None] - 1)
+    return float(mask[tuple(inside)].mean())
+
+
+def _judge_part(name: str, place: PartPlace, volume: Volume, texture: Texture, altered: Mask, soft: bool) -> Part:
+    if place.inside < _LEAST_INSIDE:
+        return Part(name, PartState.OUTSIDE)
+    offset = place.offset_mm
+    behind = -np.inf if offset != offset else offset
+    before = np.concatenate([place.skin_ras_mm + _BEFORE_MM * place.outward_ras, place.missed_ras_mm])
+    is_flat = _share(texture.flat, volume, before) > _FLAT_BEFORE
+    if behind < (_GONE_MM[name] if is_flat else _FAR_GONE_MM):
+        return Part(name, PartState.REMOVED, offset)
+    below = [place.skin_ras_mm - depth * place.outward_ras for depth in _DEPTHS_MM]
+    if texture.tissue_speaks and max(_share(texture.rough, volume, points) for points in below) > _ROUGH_SHARE:
+        return Part(name, PartState.VEILED, offset)
+    if max(_share(altered, volume, points) for points in below) > _QUIET_SHARE:
+        return Part(name, PartState.BLURRED if soft else PartState.REPLACED, offset)
+    return Part(name, PartState.SEEN, offset)
+
+
+def _is_soft(volume: Volume, skin: Skin, quiet: Mask, face: Mask) -> bool:
+    """Whether the skin rises less steeply where noise is missing than it does beside the face."""
+    from scipy.ndimage import map_coordinates
+
+    few = slice(None, None, 1 + len(skin.vertices_ras_mm) // 20_000)
+    points, normals = skin.vertices_ras_mm[few].astype(float), skin.normals[few].astype(float)
+    along = points[:, None] + _PROFILE_MM[:, None] * normals[:, None]
+    index = to_index(volume, along.reshape(-1, 3))
+    profile = map_coordinates(volume.intensity, index, order=1, mode="nearest").reshape(len(points), -1)
+    height = profile[:, _PROFILE_MM < -2].max(axis=1) - np.median(profile[:, -3:])
+    usual = height > 0.3 * np.median(height)
+    steepness = (profile[:, :-2] - profile[:, 2:])[usual].max(axis=1) / height[usual]
+    below = to_index(volume, (points - 4 * normals)[usual])
+    at = tuple(np.clip(np.rint(below).astype(int), 0, np.array(face.shape)[:, None] - 1))
+    there, beside = quiet[at] & face[at], ~face[at]
+    if not there.any() or not beside.any():
+        return False
+    return bool(np.median(steepness[there]) < _SOFT * np.median(steepness[beside]))
+
+
+def _settle(told: ImageScreening, *, is_sure: bool) -> ImageScreening:
+    """Conclude from the parts. Chin and ears are told and not judged: they lie at the edge of many fields of view."""
+    by_state = {state: [part.name for part in told.parts if part.state is state] for state in PartState}
+    seen, outside = by_state.pop(PartState.SEEN), by_state.pop(PartState.OUTSIDE)
+    changed = {state: names for state, names in by_state.items() if not set(names).isdisjoint(IDENTIFYING)}
+    if changed:
+        what = "; ".join(f"{', '.join(names)} {state.value}" for state, names in changed.items())
+        left = f"; {', '.join(seen)} left" if seen else ""
+        return replace(told, state=ScreenState.ALTERED, reason=what + left)
+    front = [name for name in seen if name != "ears"]
+    if "nose" in front and len(front) > 1:
+        return replace(told, state=ScreenState.FACE, reason=f"{', '.join(seen)} seen")
+    if is_sure:
+        return replace(told, state=ScreenState.FACE, reason=_DETECTED)
+    if not front:
+        return replace(told, state=ScreenState.NO_FACE, reason="the face lies outside the field of view")
+    return replace(told, reason=f"of the face only {', '.join(front)} inside the field of view, not {', '.join(outside)}")
