@@ -12,7 +12,7 @@ from rich.markup import escape
 from reid_audit.cli.options import OutsideOption, WorkersOption
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import err, out
-from reid_audit.records import InputError, to_json, write_private
+from reid_audit.records import InputError, prepare_file, to_json, write_private
 from reid_audit.report.page import render_page
 from reid_audit.report.tables import Table, to_csv
 from reid_audit.report.words import counted
@@ -38,6 +38,8 @@ _COLUMNS = {
     "claims": "What name, sidecar or tags say",
     "mask": "Name of the mask that was written",
 }
+
+_MARKS = {".html": b"<!doctype html>", ".csv": b"file,state,", ".json": b'"images"'}
 
 
 class ScreenFormat(StrEnum):
@@ -101,19 +103,16 @@ def screen(
     else:
         typer.echo(_write(screening, f".{form.value}"), nl=False)
     if output is not None:
-        try:
-            write_private(output, _write(screening, output.suffix.lower()))
-        except OSError as error:
-            raise InputError(f"--output {output.name} cannot be written: {error.strerror}") from error
+        write_private(output, _write(screening, output.suffix.lower()))
         err.print(f"Screening: {escape(str(output))}", soft_wrap=True)
     raise typer.Exit(screening.exit_code)
 
 
 def _check_output(output: Path) -> None:
-    if output.suffix.lower() not in (".html", ".csv", ".json"):
-        raise InputError(f"--output {output.name}: give a name that ends with .html, .csv or .json")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise InputError(f"--output {output.name}: its folder is not there, or it is one itself; make the folder first")
+    mark = _MARKS.get(output.suffix.lower())
+    if mark is None:
+        raise InputError(f"--output {output.name}: give a name that ends with {', '.join(_MARKS)}")
+    prepare_file(output, mark=mark)
 
 
 def _parts_text(image: ImageScreening) -> str:

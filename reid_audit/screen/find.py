@@ -102,18 +102,29 @@ def list_images(
     return Images(path.resolve().name, tuple(images), ledger.close())
 
 
-def _claims(path: Path) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*claims_of_name(path.name), *claims_of_sidecar(path))))
+def _claims(path: Path, name: str = "") -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*claims_of_name(name or path.name), *claims_of_sidecar(path))))
 
 
 def _in_folder(
     root: Path, ledger: Ledger, *, allow_outside: bool, progress: Callable[[str, int, int], None] | None
 ) -> list[ScreenImage]:
-    volumes, others = [], []
+    volumes: list[Path] = []
+    others: list[Path] = []
     for path in list_files(root, ledger, allow_outside=allow_outside):
         (volumes if ending(path) in READERS else others).append(path)
-    images = [ScreenImage(show_name(path, root), path, claims=_claims(path)) for path in volumes]
+    names = [show_name(path, root) for path in volumes]  # a folder may claim too: derivatives/pydeface
+    images = [ScreenImage(name, path, claims=_claims(path, name)) for name, path in zip(names, volumes, strict=True)]
     return images + _series(others, ledger, progress, root=root)
+
+
+def _read(path: Path) -> tuple[str, str, tuple[str, ...]] | None:
+    """Return modality, series and claims of a DICOM file; None = it is none. Raises what damaged bytes raise."""
+    header = read_header(path, _HEADER)
+    if header is None:
+        return None
+    modality, uid = str(header.get("Modality") or "").upper(), str(header.get("SeriesInstanceUID") or "")
+    return modality, uid, claims_of_header(header)
 
 
 def _series(
@@ -124,32 +135,32 @@ def _series(
 ) -> list[ScreenImage]:
     """Gather DICOM files by folder and series; what is none, or no image of CT or MR, goes to the ledger."""
     damaged = damaged_header_errors()
-    found: dict[tuple[Path, str, str], list[str]] = defaultdict(list)
+    found: dict[tuple[Path, str, str], list[tuple[str, ...]]] = defaultdict(list)
     for done, path in enumerate(paths, 1):
         if progress is not None and (done % 100 == 0 or done == len(paths)):
             progress("headers", done, len(paths))
         try:
-            header = read_header(path, _HEADER)
+            told = _read(path)
         except OSError as error:
             ledger.add("file", f"cannot be opened ({error.strerror})")
             continue
         except damaged:
             ledger.add("DICOM file", "its header is damaged, or packed (deflated)")
             continue
-        if header is None:
+        if told is None:
             kind = path.suffix.lower() or "file"
             ledger.add(kind, "no volume and no DICOM file", show_name(path, root) if root else path.name)
             continue
-        modality, uid = str(header.get("Modality") or "").upper(), str(header.get("SeriesInstanceUID") or "")
+        modality, uid, claims_told = told
         if modality not in list(Modality):
             ledger.add(f"DICOM {modality or 'file'}", "no image of CT or MR")
         elif not uid:
             ledger.add(f"DICOM {modality}", "lacks a SeriesInstanceUID: which series it belongs to cannot be told")
         else:
-            found[path.parent, name_series(uid), modality].append(" | ".join(claims_of_header(header)))
+            found[path.parent, name_series(uid), modality].append(claims_told)
     images = []
     for (folder, series, modality), claims in found.items():
-        told = tuple(dict.fromkeys(text for text in claims if text))
+        distinct = tuple(dict.fromkeys(text for texts in claims for text in texts))
         name = f"DICOM series {series} ({modality}, {len(claims)} files)"
-        images.append(ScreenImage(name, folder, series, Modality(modality), told))
+        images.append(ScreenImage(name, folder, series, Modality(modality), distinct))
     return images

@@ -59,24 +59,23 @@ def screen_context(context: ScanContext, encoder: Encoder, *, name: str, claims:
     Returns
     -------
     Judged
-
-    Raises
-    ------
-    EngineError
-        Where no scan could be done, because a package or a model file is gone.
     """
     began = time.monotonic()
     try:
         volume = context.read()
     except InputError as error:
-        unread = ImageScreening(name, ScreenState.UNKNOWN, str(error), claims=claims)
+        unread = ImageScreening(name, ScreenState.UNKNOWN, _tell(error, context), claims=claims)
         return Judged(replace(unread, seconds=time.monotonic() - began), None)
     told = ImageScreening(name, ScreenState.UNKNOWN, "", str(volume.modality), claims=claims, notes=volume.notes)
     try:
         judged = _judge(context, encoder, volume, told)
-    except (InputError, RenderError) as error:
-        judged = Judged(replace(told, reason=str(error)), None)
+    except (EngineError, InputError, RenderError) as error:
+        judged = Judged(replace(told, reason=_tell(error, context)), None)
     return Judged(replace(judged.screening, seconds=time.monotonic() - began), judged.mask)
+
+
+def _tell(error: Exception, context: ScanContext) -> str:
+    return str(error).removeprefix(f"{context.scan.label}: ")  # the line begins with the name
 
 
 def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageScreening) -> Judged:
@@ -181,4 +180,6 @@ def _settle(told: ImageScreening, *, is_sure: bool) -> ImageScreening:
         return replace(told, state=ScreenState.FACE, reason=_DETECTED)
     if not front:
         return replace(told, state=ScreenState.NO_FACE, reason="the face lies outside the field of view")
-    return replace(told, reason=f"of the face only {', '.join(front)} inside the field of view, not {', '.join(outside)}")
+    return replace(
+        told, reason=f"of the face only {', '.join(front)} inside the field of view, not {', '.join(outside)}"
+    )

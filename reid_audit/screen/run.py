@@ -8,6 +8,8 @@ from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from reid_audit import portrait, surface
 from reid_audit.face import Encoder, make_encoder
 from reid_audit.portrait import ScanContext
@@ -36,7 +38,7 @@ def _screen_image(image: ScreenImage, detector: str, mask: Path | None) -> Image
     judged = screen_context(context, encoder, name=image.name, claims=image.claims)
     if mask is None or judged.mask is None or not judged.mask.any():
         return judged.screening
-    write_labels(judged.mask, context.read().voxel_to_ras_mm, mask)
+    write_labels(judged.mask.astype(np.uint8), context.read().voxel_to_ras_mm, mask)
     return replace(judged.screening, mask=mask.name)
 
 
@@ -96,7 +98,8 @@ def screen(
         except OSError as error:
             raise InputError(f"--masks {masks.name} cannot be made: {error.strerror}") from error
     done: dict[int, ImageScreening] = {}
-    calls, places = [], {}
+    calls: list[tuple[ScreenImage, str, Path | None]] = []
+    places: dict[int, int] = {}
     keys: dict[str, str] = {}
     for place, image in enumerate(images.images):
         mask = None if masks is None else _name_mask(image, masks)
@@ -115,12 +118,12 @@ def screen(
 
     def keep(told: ImageScreening) -> None:
         key = keys.get(told.name)
-        if store is not None and key is not None and told.modality:  # a file that could not be read may be mended
+        if store is not None and key is not None and told.state is not ScreenState.UNKNOWN:  # that may be mended
             store.put(key, pack(replace(told, name="", claims=(), mask="")))
 
     results = run_all(
         executor or SerialExecutor(), _screen_image, calls, done=keep, lost=_lost, progress=progress, stage="screening"
     )
     done |= {places[number]: told for number, told in enumerate(results)}
-    told = tuple(done[place] for place in range(len(images.images)))
-    return Screening(images.source, told, images.aside, expect_defaced, version("reid-audit"))
+    in_order = tuple(done[place] for place in range(len(images.images)))
+    return Screening(images.source, in_order, images.aside, expect_defaced, version("reid-audit"))

@@ -122,7 +122,7 @@ def measure_texture(volume: Volume, level: float, beside: Mask) -> Texture:
     known = beside & ~flat
     voxel_cm3 = float(np.prod(volume.spacing_mm)) / 1000
     (small, large), (small_air, large_air) = (_quantiles(residual[known & which]) for which in (tissue, ~tissue))
-    size = [max(_LEAST_WINDOW, int(round(_WINDOW_MM / s)) // 2 * 2 + 1) for s in volume.spacing_mm]
+    size = [max(_LEAST_WINDOW, round(_WINDOW_MM / s) // 2 * 2 + 1) for s in volume.spacing_mm]
 
     # Constant values have no residual and lend their neighbours none: only the others are counted.
     counted = np.maximum(uniform_filter((~flat).astype(np.float32), size), np.float32(_LEAST_COUNTED))

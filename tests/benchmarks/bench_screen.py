@@ -1,7 +1,7 @@
 """Whether `screen` finds faces and alterations in synthetic heads whose truth is known, and how well it draws them.
 
-Run: ``python tests/benchmarks/bench_screen.py [--scans 100] [--first 0] [--workers 2]``. Half of the scans are undefaced,
-half defaced by the modes of `MODES` in turn; CT and MR, of several spacings, turned, cropped, noisy and with an empty
+Run: ``python tests/benchmarks/bench_screen.py [--scans 100] [--seed 5000] [--workers 2]``. As many scans are undefaced
+as defaced by the modes of `MODES` in turn; CT and MR, of several spacings, turned, cropped, noisy and with an empty
 background. The truth of a mask is where voxels changed by more than storing may change them, holes of chance (a new
 value that happens to be the old one) closed by a majority of their neighbours.
 """
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from reid_audit.deface import Defacer, apply_defacer
 from reid_audit.deface.reface import AverageReface, DrawnReface
 from reid_audit.deface.reference import EyePlaneCut, FaceBlur, FaceRemoval
-from reid_audit.deface.run import tolerance_of
 from reid_audit.deface.simple import FaceBox, QuickShear, ShellBlur, SkinNoise
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import Modality, Volume
+from reid_audit.volume.change import tolerance_of
 
 SEED = 5000
+KINDS = ("plain", "turned", "crown cut", "neck cut", "noisy", "oblique", "empty background", "plain")
 MODES: Mapping[str, Defacer] = {
     "face removal": FaceRemoval(),
     "average reface": AverageReface(),
@@ -61,7 +62,9 @@ def make_head(number: int, *, seed: int = SEED) -> tuple[str, Volume, Any]:
     rng = np.random.default_rng((seed, number))
     modality = Modality.CT if number % 2 else Modality.MR
     spacing = float(rng.choice([1.5, 1.8, 2.1, 2.4]))
-    kind = ("plain", "turned", "crown cut", "neck cut", "noisy", "oblique", "empty background", "plain")[number // 2 % 8]
+    kind = ("plain", "turned", "crown cut", "neck cut", "noisy", "oblique", "empty background", "plain")[
+        number // 2 % 8
+    ]
     made = make_phantom(
         number,
         seed=seed,
@@ -130,7 +133,8 @@ def _hd95_mm(a: NDArray[np.bool_], b: NDArray[np.bool_], spacing_mm: tuple[float
         return float("nan")
     edges = [mask & ~binary_erosion(mask, border_value=1) for mask in (a, b)]
     away = [
-        distance_transform_edt(~other, sampling=spacing_mm)[edge] for edge, other in zip(edges, edges[::-1], strict=True)
+        distance_transform_edt(~other, sampling=spacing_mm)[edge]
+        for edge, other in zip(edges, edges[::-1], strict=True)
     ]
     return float(np.percentile(np.concatenate(away), 95))
 
@@ -194,7 +198,11 @@ def tell(rows: list[Row]) -> None:
         for name in ("dice", "dice_head", "hd95_mm") if mode else ():
             values = np.array([getattr(row, name) for row in some])
             values = values[np.isfinite(values)]
-            text += f" {values.mean():.3f} +- {values.std():.3f} (median {np.median(values):.3f}) |" if len(values) else " |"
+            text += (
+                f" {values.mean():.3f} +- {values.std():.3f} (median {np.median(values):.3f}) |"
+                if len(values)
+                else " |"
+            )
         print(text if mode else text + " | | |")
     print(f"median {np.median([row.seconds for row in made]):.1f} s a scan")
 
