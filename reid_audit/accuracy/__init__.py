@@ -40,7 +40,7 @@ from reid_audit.accuracy.curves import (
 )
 from reid_audit.accuracy.evidence import assess
 from reid_audit.accuracy.pairs import split_encoders
-from reid_audit.accuracy.panels import Panels, to_panels
+from reid_audit.accuracy.panels import Panels, check_within, to_panels
 from reid_audit.accuracy.ranking import rank_defacers
 from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
 from reid_audit.accuracy.subjects import list_subjects
@@ -54,6 +54,7 @@ __all__ = [
     "assign_calibrations",
     "calibrate_scores",
     "check_fingerprint",
+    "check_within",
     "choose_calibration",
     "compare_pairwise",
     "extrapolate_fmr",

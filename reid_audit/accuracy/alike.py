@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
@@ -10,11 +9,6 @@ from reid_audit.records import AuditResult, CalibrationError, Fingerprint, Input
 
 _SAME = 1e-9
 """Two distances that differ less are one: JSON keeps every digit."""
-
-
-def threshold_of(result: AuditResult, name: str, place: int = 0) -> float:
-    """Return the distance of a threshold of one encoder; NaN where the cohort offers none."""
-    return next((t.distance for t in result.calibrations[place].thresholds if t.name == name), math.nan)
 
 
 def _equal(a: float, b: float) -> bool:
@@ -35,7 +29,7 @@ def _differ(first: AuditResult, other: AuditResult, place: int) -> list[str]:
     if other.verdict.policy.threshold != wanted:
         differences.append(f"the policy's threshold is {wanted!r} and {other.verdict.policy.threshold!r}")
     for point in dict.fromkeys((wanted, "youden")):
-        ours, theirs = threshold_of(first, point, place), threshold_of(other, point, place)
+        ours, theirs = (each.calibrations[place].distance_at(point) for each in (first, other))
         if not _equal(ours, theirs):
             differences.append(f"the {point} threshold is {ours:.6g} and {theirs:.6g}: score with one --calibration")
     return differences

@@ -280,7 +280,7 @@ def assess_control(
         ),
         search=measure_search(
             originals.searches,
-            threshold=next((t.distance for t in thresholds if t.name == "youden"), math.nan),
+            threshold=calibration.distance_at("youden"),
             fmr=next((fmr.value for name, _, fmr in rates if name == "youden"), math.nan),
             confidence=confidence,
         ),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from reid_audit.accuracy.attempts import assess_attempt, assess_control
 from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
 from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores, split_encoders
 from reid_audit.accuracy.rivals import find_leak, find_worst
-from reid_audit.accuracy.strata import assess_strata
+from reid_audit.accuracy.strata import assess_original_strata, assess_strata
 from reid_audit.attack import BASELINE, find_attack
 from reid_audit.records import (
     AttackEvidence,
@@ -107,6 +107,14 @@ def assess(
 _JOINED = ("controls", "attacks", "strata", "family", "leaks", "worst")
 
 
+class _InCells(TypedDict):
+    """What strata are measured with."""
+
+    threshold: str
+    minimum: int
+    confidence: float
+
+
 class _Options(NamedTuple):
     """The arguments of `assess` that every encoder shares."""
 
@@ -129,11 +137,14 @@ def _assess_encoder(
     attempts: dict[str, list[Attempt]] = {}
     names = list(dict.fromkeys(attack for _, attack in evaluated)) or [BASELINE.name]
     confidence = options.confidence
+    in_cells = _InCells(threshold=options.threshold, minimum=options.min_cell, confidence=confidence)
     for attack in names:
         calibration = choose_calibration(thresholds, attack)
         originals = find_originals(table, attack)
         if find_attack(attack).baseline or BASELINE.name not in names or table.has_originals(attack):
             controls.append(assess_control(originals, calibration, attack, confidence=confidence))
+            if strata is not None:
+                cells += assess_original_strata(originals, calibration, strata, table.subjects, attack, **in_cells)
         mated = {}
         for condition in (c for c, by in evaluated if by == attack):
             attempt = find_attempt(table, originals, condition, attack)
@@ -152,9 +163,7 @@ def _assess_encoder(
                 )
             )
             if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
-                cells += assess_strata(
-                    attempt, calibration, strata, table.subjects, minimum=options.min_cell, confidence=confidence
-                )
+                cells += assess_strata(attempt, calibration, strata, table.subjects, **in_cells)
         if len(mated) > 1:
             subjects = max(evidence.subjects for evidence in attacks if evidence.attack == attack)
             test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)

@@ -12,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reid_audit.attack import BASELINE
-from reid_audit.records import CANARY
+from reid_audit.records import CANARY, InputError
 from reid_audit.stats.residuals import Floats, alike, percentiles, residuals
 
+AUTO, ALL = "auto", "all"
 _MOST = 0.8
 """Share of people whose sex must be known for comparisons within one's own sex."""
 
@@ -231,7 +232,7 @@ def _number_visits(who: NDArray[np.intp], session: NDArray[np.intp], n: int, ses
     return np.asarray(np.maximum(there.cumsum(axis=1) - 1, 0), dtype=np.intp)
 
 
-def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels:
+def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within: str = AUTO) -> Panels:
     """Arrange the rows of a ScoreTable.
 
     Parameters
@@ -239,7 +240,15 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels
     frame : pandas.DataFrame
         Columns of `reid_audit.records.SCORE_COLUMNS`; without ``encoder`` there is one.
     strata : pandas.DataFrame, optional
-        Indexed by subject. With a column ``sex`` people are compared within their own sex.
+        Indexed by subject.
+    within : str
+        Column of ``strata`` within whose values people are compared; ``"auto"`` is sex where it is known of most,
+        ``"all"`` compares with everybody.
+
+    Raises
+    ------
+    InputError
+        There is no such column.
     """
     table = frame.assign(encoder=frame["encoder"]) if "encoder" in frame else frame.assign(encoder="")
     named = table["probe_subject"].notna() & table["reference_subject"].notna()
@@ -264,7 +273,7 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None) -> Panels
     i, j = ends["probe"][0], ends["reference"][0]
     a, b = number[ends["probe"]], number[ends["reference"]]
     known = _by_subject(strata, subjects)
-    group = _group_by_sex(known)
+    group = _group_people(known, within)
     table = table.assign(i=i, a=a, j=j, b=b)
     panels, originals = [], {}
     own: dict[tuple[str, str], Originals] = {}
@@ -296,13 +305,21 @@ def _by_subject(strata: pd.DataFrame | None, subjects: tuple[str, ...]) -> pd.Da
     return known.mask(known.isin(["", "nan"]))
 
 
-def _group_by_sex(strata: pd.DataFrame) -> NDArray[np.intp] | None:
-    """Return a number per sex, -1 where it is not known; None where there is one sex or most are not known."""
-    for column in strata:
-        values = strata[column]
-        if str(column).lower() in ("sex", "gender") and values.nunique() > 1 and values.notna().mean() > _MOST:
-            return np.asarray(pd.factorize(values.astype(object))[0], dtype=np.intp)
-    return None
+def check_within(strata: pd.DataFrame, within: str) -> None:
+    """Check that there is a column of that name, if it names one; see `to_panels`. InputError lists those there are."""
+    if within not in (AUTO, ALL, *strata):
+        known = ", ".join(map(str, strata)) or "none"
+        raise InputError(f"non-mated comparisons within {within!r}: there is no such column; there are: {known}")
+
+
+def _group_people(strata: pd.DataFrame, within: str) -> NDArray[np.intp] | None:
+    """Return a number per value of a column, -1 where it is not known; None without a column or with one value."""
+    check_within(strata, within)
+    sexes = [c for c in strata if str(c).lower() in ("sex", "gender") and strata[c].notna().mean() > _MOST]
+    wanted = {AUTO: sexes[:1], ALL: []}.get(within, [within])
+    if not wanted or strata[wanted[0]].nunique() < 2:
+        return None
+    return np.asarray(pd.factorize(strata[wanted[0]].astype(object))[0], dtype=np.intp)
 
 
 def _originals(encoder: str, subjects: tuple[str, ...], rows: pd.DataFrame, v: int, more: Floats) -> Originals:

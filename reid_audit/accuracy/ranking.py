@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from reid_audit.accuracy.alike import merge_subjects, require_alike, threshold_of
+from reid_audit.accuracy.alike import merge_subjects, require_alike
 from reid_audit.accuracy.between import compare_pairwise
 from reid_audit.accuracy.cost import choose_cost, mark_best
 from reid_audit.records import (
@@ -151,7 +151,7 @@ def rank_defacers(
         rows=mark_best(rows),
         tests=compare_pairwise(subjects),
         threshold=threshold,
-        distance=threshold_of(results[0], threshold),
+        distance=results[0].calibrations[0].distance_at(threshold),
         cost_metric=cost,
         notes=_note(results, others),
     )

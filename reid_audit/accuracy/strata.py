@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reid_audit.accuracy.attempts import measure_matches, offered
-from reid_audit.accuracy.compared import Attempt
-from reid_audit.accuracy.pairs import find_subjects
-from reid_audit.records import Calibration, StratumEvidence
-from reid_audit.stats import subject_rate
+from reid_audit.accuracy.compared import Attempt, Originals
+from reid_audit.accuracy.pairs import Pairs, arrange_blocks, find_subjects
+from reid_audit.records import ORIGINAL, Calibration, Differential, StratumEvidence
+from reid_audit.stats import measure_differentials, subject_rate, suppress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,13 +45,46 @@ def _band(values: pd.Series) -> pd.Series:
     return pd.Series(band, index=values.index, name=values.name).where(known.notna())
 
 
-def suppress(sizes: Mapping[str, int], minimum: int) -> frozenset[str]:
-    """Name the cells to hide: those under the minimum, and a second one where one could be had by subtraction."""
-    hidden = {value for value, size in sizes.items() if size < minimum}
-    rest = sorted((size, value) for value, size in sizes.items() if value not in hidden)
-    if len(hidden) == 1 and rest:
-        hidden.add(rest[0][1])
-    return frozenset(hidden)
+def _label_subjects(strata: pd.DataFrame, subjects: list[str]) -> Iterator[tuple[str, NDArray[np.object_]]]:
+    """Yield each column with the stratum of every subject; the last, for the code -1, and unknown values are empty."""
+    for column, values in band_ages(strata).items():
+        known = values.dropna()
+        label = dict(zip(known.index.astype(str), known.astype(str).str.strip(), strict=True))
+        yield str(column), np.array([label.get(s, "") for s in subjects] + [""], dtype=object)
+
+
+def _find_differentials(
+    mated: Pairs, non_mated: Pairs, kind: NDArray[np.object_], distance: float, *, minimum: int, confidence: float
+) -> dict[str, Differential]:
+    everybody = find_subjects(mated.probe)
+    blocks = arrange_blocks(mated, non_mated, everybody)
+    if not blocks or math.isnan(distance):
+        return {}
+    labels = [str(label) for label in kind[everybody]]
+    cells = measure_differentials(blocks, labels, distance, minimum=minimum, confidence=confidence)
+    return {cell.stratum: cell for cell in cells if not cell.suppressed}
+
+
+def assess_original_strata(
+    originals: Originals,
+    calibration: Calibration,
+    strata: pd.DataFrame,
+    subjects: list[str],
+    attack: str,
+    *,
+    threshold: str,
+    minimum: int,
+    confidence: float,
+) -> list[StratumEvidence]:
+    """Measure the differentials of the control: whether the recogniser sees one kind of subjects better than others."""
+    distance, both = calibration.distance_at(threshold), originals.different.joined(originals.different.flipped())
+    return [
+        StratumEvidence(column, value, ORIGINAL, attack, False, cell.subjects, None, (), None, originals.encoder, cell)
+        for column, kind in _label_subjects(strata, subjects)
+        for value, cell in _find_differentials(
+            originals.same, both, kind, distance, minimum=minimum, confidence=confidence
+        ).items()
+    ]
 
 
 def assess_strata(
@@ -58,27 +93,27 @@ def assess_strata(
     strata: pd.DataFrame,
     subjects: list[str],
     *,
+    threshold: str,
     minimum: int,
     confidence: float,
 ) -> list[StratumEvidence]:
     """Measure each value of each column; a stratum's searches run against everybody's references.
 
-    Ages in years are banded. Subjects without a value form no stratum, and then the others cannot be had by subtraction
-    either.
+    Ages in years are banded. Differentials are at ``threshold``.
     """
     cells = []
-    strata = band_ages(strata)
     there = find_subjects(attempt.mated.probe)
-    for column in strata.columns:
-        known = strata[column].dropna()
-        label = dict(zip(known.index.astype(str), known.astype(str).str.strip(), strict=True))
-        kind = np.array([label.get(s, "") for s in subjects] + [""], dtype=object)  # the last is code -1: unknown
+    distance = calibration.distance_at(threshold)
+    for column, kind in _label_subjects(strata, subjects):
+        differentials = _find_differentials(
+            attempt.mated, attempt.non_mated, kind, distance, minimum=minimum, confidence=confidence
+        )
         sizes = {value: int((kind[there] == value).sum()) for value in sorted(set(kind[there]) - {""})}
         hidden = suppress(sizes, minimum)
         for value, size in sizes.items():
-            where = (str(column), value, attempt.condition, attempt.attack)
+            where = (column, value, attempt.condition, attempt.attack)
             if value in hidden:
-                cells.append(StratumEvidence(*where, True, None, None, (), None))
+                cells.append(StratumEvidence(*where, True, None, None, (), None, attempt.encoder))
                 continue
             inside = kind == value
             rows, scans = inside[attempt.mated.probe], inside[attempt.acquired.key // attempt.sessions]
@@ -104,6 +139,8 @@ def assess_strata(
                     rank1=subject_rate(
                         attempt.searches.rank[searched] <= 1, attempt.searches.subject[searched], confidence=confidence
                     )[0],
+                    encoder=attempt.encoder,
+                    differential=differentials.get(value),
                 )
             )
     return cells

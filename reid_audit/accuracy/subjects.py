@@ -57,8 +57,7 @@ def _list_subjects(table: Scores, thresholds: Mapping[str, Calibration]) -> list
             controls[attack] = find_originals(table, attack)
         originals = controls[attack]
         attempt = find_attempt(table, originals, condition, attack)
-        points = choose_calibration(thresholds, attack).thresholds
-        youden = next((t.distance for t in points if t.name == "youden"), math.nan)
+        youden = choose_calibration(thresholds, attack).distance_at("youden")
         after_below = math.nan if attempt.group is Group.DEFACED_DEFACED_SAME else youden
         before = _best(originals.same.distance, originals.same.probe, n)
         after = _best(attempt.mated.distance, attempt.mated.probe, n)

@@ -112,6 +112,7 @@ def assess_scores(
     findings: Iterable[Check] = (),
     crossed: Sequence[CrossedEvidence] = (),
     strata: pd.DataFrame | None = None,
+    non_mated_within: str = "auto",
     seed: int = 0,
     draws: int = 2000,
 ) -> AuditResult:
@@ -137,6 +138,9 @@ def assess_scores(
         The aligned attacker's control.
     strata : pandas.DataFrame, optional
         Index = subjects, one column per stratum.
+    non_mated_within : str
+        Column of ``strata`` within whose values the rules compare people; ``"auto"`` is sex where it is known,
+        ``"all"`` is everybody. The numbers of ``evidence`` are of everybody.
     seed, draws : int
         Of the resampling.
 
@@ -148,7 +152,7 @@ def assess_scores(
     Raises
     ------
     InputError
-        The table is not a score table.
+        The table is not a score table, or ``strata`` lack the column.
     CalibrationError
         An encoder has no calibration among those that are given, or one that was made under other settings.
     """
@@ -199,7 +203,7 @@ def assess_scores(
             f"Thresholds of {', '.join(with_own)} come from this cohort's originals, compared in the same way as its "
             "defaced scans: those of the naive attacker would not fit their distances."
         )
-    panels = to_panels(scores.frame, strata)
+    panels = to_panels(scores.frame, strata, within=non_mated_within)
     released = _without_canaries(scores)
     evidence = assess(
         released,
@@ -225,7 +229,9 @@ def assess_scores(
         cohort=source,
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         tool_version=metadata.version("reid-audit"),
-        verdict=decide(panels, policy, evidence=evidence, findings=[*findings, *mismatched], seed=seed),
+        verdict=decide(
+            panels, policy, evidence=evidence, findings=[*findings, *mismatched], calibrations=external, seed=seed
+        ),
         evidence=evidence,
         calibrations=tuple(of_encoder.values()),
         fingerprints=tuple(measured.values()),

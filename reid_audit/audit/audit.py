@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
-from reid_audit.accuracy import measure_crossings
+from reid_audit.accuracy import check_within, measure_crossings
 from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks
 from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores
@@ -39,6 +39,7 @@ def audit(
     calibrations: Calibration | Iterable[Calibration] = (),
     allow_mismatch: bool = False,
     policy: Policy = Policy(),
+    non_mated_within: str = "auto",
     settings: Settings = Settings(),
     attacks: Iterable[str] | None = None,
     gallery: Sequence[ScanRef] = (),
@@ -64,6 +65,8 @@ def audit(
         Use calibrations made under other settings, and write each difference into the result.
     policy : Policy
         What the steward accepts.
+    non_mated_within : str
+        Whom the rules compare people with; see `assess_scores`.
     settings : Settings
         Each scan is drawn once for all encoders; each is judged by its own thresholds, and the worst verdict counts.
     attacks : iterable of str, optional
@@ -103,6 +106,7 @@ def audit(
     # 1. What would end the run is found before the first scan is opened.
     whole = cohort if isinstance(cohort, Cohort) else read_manifest(Path(cohort))
     cohort = take_subjects(whole, limit)
+    check_within(cohort.strata, non_mated_within)
     calibrations = (calibrations,) if isinstance(calibrations, Calibration) else tuple(calibrations)
     if cohort.conditions == (ORIGINAL,):
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
@@ -142,6 +146,7 @@ def audit(
         findings=findings,
         crossed=measure_crossings(released, confidence=policy.confidence),
         strata=cohort.strata,
+        non_mated_within=non_mated_within,
         seed=seed,
         draws=draws,
     )

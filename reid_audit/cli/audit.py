@@ -19,11 +19,13 @@ from reid_audit.cli.options import (
     AttackOption,
     EncoderOptions,
     FormatOption,
+    NonMatedOption,
     OutputFormat,
     OverwriteOption,
     PolicyOption,
     SeedOption,
     VerboseOption,
+    column_of,
     expand,
     words_of,
 )
@@ -103,6 +105,7 @@ def score(
         bool, typer.Option("--allow-mismatch", help="Use a calibration of other settings; the report will say so.")
     ] = False,
     policy: PolicyOption = None,
+    non_mated: NonMatedOption = "auto",
     encoding: EncoderOptions,
     attack: AttackOption = DEFAULT_ATTACKS,
     with_portraits: Annotated[
@@ -139,6 +142,7 @@ def score(
     photos = () if gallery is None else read_gallery(gallery, cohort.subjects, allow_outside=images.allow_outside)
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
     thresholds = () if calibration is None else read_calibrations(calibration)
+    within = column_of(non_mated)
     settings, store = encoding.settings, running.open_store()
     attacks = words_of(attack)
     if running.dry_run:
@@ -153,6 +157,7 @@ def score(
             calibrations=thresholds,
             allow_mismatch=allow_mismatch,
             policy=limits,
+            non_mated_within=within,
             attacks=attacks,
             gallery=photos,
             settings=settings,
@@ -180,6 +185,7 @@ def stats(
         Path | None, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)
     ] = None,
     policy: PolicyOption = None,
+    non_mated: NonMatedOption = "auto",
     verbose: VerboseOption = 0,
     form: FormatOption = OutputFormat.TEXT,
     seed: SeedOption = 0,
@@ -192,12 +198,15 @@ def stats(
     Example: [bold]reid-audit stats distances.csv -o result[/]
     """
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
+    within = column_of(non_mated)
     scores = join_attacks(reid_audit.read_scores(distances), choose_attacks())
     strata = read_score_strata(distances)
     if output is not None:
         prepare_folder(output, RESULT_FILE, overwrite=overwrite)
     with err.status("weighing"):
-        result = reid_audit.assess_scores(scores, source=distances.name, policy=limits, strata=strata, seed=seed)
+        result = reid_audit.assess_scores(
+            scores, source=distances.name, policy=limits, strata=strata, non_mated_within=within, seed=seed
+        )
     page = None if output is None else reid_audit.write_result(result, output, overwrite=overwrite)
     say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
     raise typer.Exit(result.verdict.exit_code)

@@ -67,6 +67,14 @@ VerboseOption = Annotated[
 FormatOption = Annotated[
     OutputFormat, typer.Option("--format", help="What is printed: text for people, or the result as JSON.")
 ]
+NonMatedOption = Annotated[
+    str,
+    typer.Option(
+        "--non-mated",
+        help="Whom the rules compare people with: all; within:COLUMN, only people of one value of a column of the "
+        "manifest or table; auto = within:sex where the sex of most is known.",
+    ),
+]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)]
 OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
@@ -133,6 +141,14 @@ def expand(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def column_of(non_mated: str) -> str:
+    """Return the column behind ``within:``, or the word ``auto`` or ``all``. InputError where it is none of these."""
+    kind, _, column = non_mated.partition(":")
+    if (kind == "within" and column) or non_mated in ("auto", "all"):
+        return column or kind
+    raise reid_audit.InputError(f"--non-mated must be auto, all or within:COLUMN; got {non_mated!r}")
 
 
 def words_of(text: str) -> list[str]:

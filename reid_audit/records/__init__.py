@@ -37,6 +37,7 @@ from reid_audit.records.cost import (
     UtilityValue,
     summarise_defacing,
 )
+from reid_audit.records.differential import Differential
 from reid_audit.records.errors import (
     CalibrationError,
     EngineError,
@@ -48,7 +49,6 @@ from reid_audit.records.errors import (
 )
 from reid_audit.records.evidence import (
     AttackEvidence,
-    Canary,
     ControlEvidence,
     CrossedEvidence,
     Evidence,
@@ -71,7 +71,7 @@ from reid_audit.records.files import (
     write_private,
 )
 from reid_audit.records.head_box import HeadBox, measure_head_box
-from reid_audit.records.measures import GalleryRates, Measures, MissRate
+from reid_audit.records.measures import Canary, GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.scans import (
     CANARY,
@@ -108,6 +108,7 @@ __all__ = [
     "DefaceStatus",
     "DefacerRow",
     "DefacingSummary",
+    "Differential",
     "Distribution",
     "EngineError",
     "Estimate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from reid_audit.records.scores import Rate, Real
@@ -150,3 +151,7 @@ class Calibration:
                 return threshold
         known = ", ".join(t.name for t in self.thresholds)
         raise KeyError(f"no threshold {name!r}; there are: {known}")
+
+    def distance_at(self, name: str) -> float:
+        """Return the distance of the operating point of that name; NaN where it is not offered."""
+        return next((threshold.distance for threshold in self.thresholds if threshold.name == name), math.nan)

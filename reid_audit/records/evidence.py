@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from reid_audit.records.calibration import Estimate
-from reid_audit.records.measures import Measures
+from reid_audit.records.differential import Differential
+from reid_audit.records.measures import Canary, Measures
 from reid_audit.records.scores import Group, Rate, Real
 
 
@@ -222,7 +223,10 @@ class AttackEvidence:
 
 @dataclass(frozen=True, slots=True)
 class StratumEvidence:
-    """Match rates of one kind of subjects, e.g. column ``"sex"``, value ``"F"``. Suppressed cells hold no number."""
+    """Match rates of one kind of subjects, e.g. column ``"sex"``, value ``"F"``. Suppressed cells hold no number.
+
+    ``differential`` is at the policy's threshold. Where ``condition`` is ``"original"``, of the control: nothing else.
+    """
 
     column: str
     value: str
@@ -234,6 +238,7 @@ class StratumEvidence:
     matches: tuple[MatchRates, ...]
     rank1: Rate | None
     encoder: str = ""
+    differential: Differential | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,28 +327,6 @@ class WorstCase:
     linkability_attack: str
     linkability: Estimate
     encoder: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Canary:
-    """How one attacker links a weak defacing of the cohort's own originals: one that links none of them is blind.
-
-    Attributes
-    ----------
-    condition : str
-        The weak defacing; begins with ``canary``.
-    attack, encoder : str
-    subjects : int
-        People whose weakly defaced scan was compared.
-    linkability : Estimate
-        Probability that a mated comparison is nearer than a non-mated one of the same search; one-sided bounds.
-    """
-
-    condition: str
-    attack: str
-    encoder: str
-    subjects: int
-    linkability: Estimate
 
 
 @dataclass(frozen=True, slots=True)

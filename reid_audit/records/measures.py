@@ -66,3 +66,25 @@ class Measures:
     misses: tuple[MissRate, ...] = ()
     galleries: tuple[GalleryRates, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """How one attacker links a weak defacing of the cohort's own originals: one that links none of them is blind.
+
+    Attributes
+    ----------
+    condition : str
+        The weak defacing; begins with ``canary``.
+    attack, encoder : str
+    subjects : int
+        People whose weakly defaced scan was compared.
+    linkability : Estimate
+        Probability that a mated comparison is nearer than a non-mated one of the same search; one-sided bounds.
+    """
+
+    condition: str
+    attack: str
+    encoder: str
+    subjects: int
+    linkability: Estimate

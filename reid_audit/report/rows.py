@@ -152,8 +152,7 @@ def chance_of(rows: Iterable[Row]) -> float:
 
 def distance_at(result: AuditResult) -> float:
     """Return the distance of the policy's threshold for the first encoder; NaN where the cohort offers none."""
-    name = result.verdict.policy.threshold
-    return next((t.distance for t in result.calibrations[0].thresholds if t.name == name), math.nan)
+    return result.calibrations[0].distance_at(result.verdict.policy.threshold)
 
 
 def compare_attackers(evidence: Evidence) -> Iterator[tuple[str, str, str]]:

@@ -41,7 +41,7 @@ bound of 0 in n people (AUC) or of 0 in n // 2 disjoint and so independent pairs
 """
 
 from reid_audit.stats.auc import auc_of_pairs
-from reid_audit.stats.differentials import Differential, measure_differentials
+from reid_audit.stats.differentials import measure_differentials, suppress
 from reid_audit.stats.gallery_size import GalleryRate, extrapolate_fpir, extrapolate_rank1
 from reid_audit.stats.gaps import Compared, gap_of_auc, gap_of_rates
 from reid_audit.stats.information import Information, measure_information
@@ -78,7 +78,6 @@ from reid_audit.stats.tradeoff import (
 __all__ = [
     "Compared",
     "DetPoint",
-    "Differential",
     "GalleryRate",
     "Information",
     "LikelihoodRatioCost",
@@ -112,5 +111,6 @@ __all__ = [
     "redraw_curves",
     "subject_rate",
     "subjects_needed",
+    "suppress",
     "wilcoxon",
 ]

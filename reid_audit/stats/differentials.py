@@ -3,45 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Estimate, InputError
+from reid_audit.records import Differential, InputError
 from reid_audit.stats.jackknife import Blocks, check_blocks, jackknife
 
 
-@dataclass(frozen=True, slots=True)
-class Differential:
-    """One stratum: its rates, and how far they lie from those of the other subjects.
-
-    Attributes
-    ----------
-    stratum : str
-    subjects : int
-        0 where the cell is suppressed; all estimates are then None.
-    tmr : Estimate
-        Share of mated comparisons below the threshold; a probe that was not acquired does not match.
-    fmr : Estimate
-        Share of non-mated comparisons below the threshold, both subjects in the stratum: acquired ones.
-    tmr_gap, fmr_gap : Estimate
-        Rate of the stratum minus that of all subjects outside it (both ends outside, for FMR), in [-1, 1]. Their
-        confidence is raised for the number of strata (Bonferroni), so that all hold jointly.
-    """
-
-    stratum: str
-    subjects: int
-    tmr: Estimate | None = None
-    fmr: Estimate | None = None
-    tmr_gap: Estimate | None = None
-    fmr_gap: Estimate | None = None
-
-    @property
-    def suppressed(self) -> bool:
-        """Whether the cell is too small to be shown."""
-        return self.tmr is None
+def suppress(sizes: Mapping[str, int], minimum: int) -> frozenset[str]:
+    """Name the cells to hide: those under the minimum, and a second one where one could be had by subtraction."""
+    hidden = {value for value, size in sizes.items() if size < minimum}
+    rest = sorted((size, value) for value, size in sizes.items() if value not in hidden)
+    if len(hidden) == 1 and rest:
+        hidden.add(rest[0][1])
+    return frozenset(hidden)
 
 
 def measure_differentials(
@@ -78,10 +55,7 @@ def measure_differentials(
         raise InputError(f"labels must name a stratum for each of the {subjects} subjects; got {len(labels)}")
     label = np.asarray(labels, dtype=object)
     sizes = {str(name): int((label == name).sum()) for name in sorted(set(labels) - {""})}
-    hidden = {name for name, size in sizes.items() if size < minimum}
-    shown = sorted((size, name) for name, size in sizes.items() if name not in hidden)
-    if len(hidden) == 1 and shown and "" not in labels:
-        hidden.add(shown[0][1])
+    hidden = suppress(sizes, minimum)
     joint = 1 - (1 - confidence) / max(len(sizes) - len(hidden), 1)
     return tuple(
         Differential(name, 0)

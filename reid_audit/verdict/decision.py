@@ -16,11 +16,11 @@ encoder can therefore make a verdict worse and never better.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reid_audit.accuracy.panels import Panels
-from reid_audit.records import Check, ConditionVerdict, Decision, Evidence, Policy, Verdict, worst
+from reid_audit.records import Calibration, Check, ConditionVerdict, Decision, Evidence, Policy, Verdict, worst
 from reid_audit.verdict.policy import check_policy
 from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, judge, list_judged
 
@@ -50,6 +50,7 @@ def decide(
     *,
     evidence: Evidence | None = None,
     findings: Iterable[Check] = (),
+    calibrations: Mapping[str, Calibration] | None = None,
     seed: int = 0,
 ) -> Verdict:
     """Apply a policy.
@@ -65,6 +66,8 @@ def decide(
     findings : iterable of Check
         What other rooms noticed: an unaltered file in the release (FAIL), unread scans (INCOMPLETE), a calibration used
         under other settings (REVIEW). One with a ``condition`` is that defacer's, and no other's; the rest concern all.
+    calibrations : mapping of str to Calibration, optional
+        By encoder, of other people: they stand for the control where nobody here has two visits.
     seed : int
         Of the random assignments that labels are compared with.
 
@@ -84,7 +87,7 @@ def decide(
     encoders = tuple(panels.originals) or ("",)
     several = len(encoders) > 1
     conditions = tuple(name for name, _ in panels.conditions())
-    _, rules = judge(panels, policy, seed=seed)
+    _, rules = judge(panels, policy, seed=seed, calibrations=calibrations)
     if evidence is not None:
         rules += [check_crossed(crossed, policy) for crossed in evidence.crossed]
         rules += [check for attack in evidence.attacks for check in check_defaced_gallery(attack, policy)]

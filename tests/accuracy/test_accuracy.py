@@ -20,8 +20,8 @@ from reid_audit.accuracy import (
     assess,
     calibrate_scores,
     list_subjects,
+    to_panels,
 )
-from reid_audit.accuracy.strata import suppress
 from reid_audit.attack import find_attack
 from reid_audit.match import compare_faces, merge_scores, read_scores, write_scores
 from reid_audit.records import (
@@ -33,7 +33,7 @@ from reid_audit.records import (
     ScoreTable,
     Status,
 )
-from reid_audit.stats import mann_whitney, wilcoxon
+from reid_audit.stats import mann_whitney, suppress, wilcoxon
 
 nan = math.nan
 
@@ -345,6 +345,11 @@ def test_small_strata_are_suppressed() -> None:
     assert cells["sex", "F"].subjects == 12
     assert cells["sex", "M"].matches[0].subjects.trials == 12
     assert cells["sex", "M"].rank1 is not None
+    for condition in ("original", "cut"):
+        women, men = [c.differential for c in evidence.strata if (c.column, c.condition) == ("sex", condition)]
+        assert women is not None
+        assert men is not None
+        assert women.tmr_gap.value == -men.tmr_gap.value  # two strata: each is the others of the other
     for hidden in ("x", "y"):  # y is small, and x would give it away
         assert cells["site", hidden].suppressed
         assert cells["site", hidden].subjects is None
@@ -357,6 +362,19 @@ def test_small_strata_are_suppressed() -> None:
 )
 def test_suppression_cannot_be_undone_by_subtraction(sizes: dict[str, int], hidden: str) -> None:
     assert suppress(sizes, 10) == frozenset(hidden)
+
+
+def test_people_are_compared_within_a_column_that_is_named() -> None:
+    frame = compare_faces(make_faces(12, {"cut": 1.0})).frame
+    strata = pd.DataFrame({"sex": ["F", "M"] * 6, "site": ["a"] * 4 + ["b"] * 8}, [f"p{i}" for i in range(12)])
+    rivals = {within: to_panels(frame, strata, within=within).panels[0].rivals.sum() for within in _WITHIN}
+    assert rivals == _WITHIN
+    with pytest.raises(InputError, match="within 'age': there is no such column; there are: sex, site"):
+        to_panels(frame, strata, within="age")
+
+
+_WITHIN = {"auto": 60, "sex": 60, "site": 4 * 3 + 8 * 7, "all": 12 * 11}
+"""Ordered pairs of two of twelve people: both of one sex, of one site, any."""
 
 
 def test_who_is_easiest_to_find() -> None:

@@ -204,6 +204,18 @@ def test_stats_sees_through_a_shift_of_every_distance(tmp_path: Path, capsys: py
     assert {cell.value for cell in result.evidence.strata} == {"F", "M"}
 
 
+@pytest.mark.parametrize(
+    ("within", "error"),
+    [("within:site", "there is no such column; there are: sex"), ("sex", "must be auto, all or within:COLUMN")],
+)
+def test_non_mated_comparisons_need_a_column(
+    within: str, error: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_distances(tmp_path / "d.csv", 10, shift=0.6)
+    assert main(["stats", str(tmp_path / "d.csv"), "--non-mated", within]) == 2
+    assert error in " ".join(capsys.readouterr().err.split())
+
+
 def test_ten_people_without_a_match_are_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _write_distances(tmp_path / "d.csv", 10, shift=0.6)
     assert main(["stats", "-v", str(tmp_path / "d.csv")]) in (1, 4)

@@ -30,7 +30,7 @@ def test_small_cells_are_hidden_and_cannot_be_had_by_subtraction() -> None:
     assert [cell.suppressed for cell in cells] == [True, True, False]
     assert [cell.subjects for cell in cells] == [0, 0, 25]
     unknown = measure_differentials([block], ["A"] * 3 + ["B"] * 12 + [""] * 25, 0.5)
-    assert [(cell.stratum, cell.suppressed) for cell in unknown] == [("A", True), ("B", False)]
+    assert [(cell.stratum, cell.suppressed) for cell in unknown] == [("A", True), ("B", True)]
 
 
 def test_a_probe_without_a_face_does_not_match() -> None:
