@@ -18,7 +18,7 @@ from reid_audit import Portrait, extract_skin
 from reid_audit.deface import apply_defacer, reference_defacers
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import Modality
-from reid_audit.render import frontal_view, make_renderer, save_png
+from reid_audit.render import frontal_view, make_renderer, save_picture
 
 SEED = 0
 
@@ -54,7 +54,7 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     for name, portrait in draw_gallery():
-        save_png(portrait, folder / f"{name}.png")
+        save_picture(portrait, folder / f"{name}.png")
         (folder / f"{name}.png").chmod(0o644)  # nobody's face: these may be seen
         print(folder / f"{name}.png")
 

@@ -43,6 +43,8 @@ def _dlib() -> Any:
     try:
         import dlib
     except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # Ctrl-C while the extension starts
+            raise error.__cause__ from None
         raise EngineError(f"dlib cannot be imported ({error}): pip install dlib-bin") from error
     return dlib
 

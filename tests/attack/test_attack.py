@@ -289,12 +289,13 @@ def test_what_is_found_on_a_scan_concerns_its_defacer_and_on_an_original_all() -
     cohort = Cohort(tuple(record.scan for record in records), pd.DataFrame(index=["a", "b"]))
     found = check_scans(cohort, records)
     assert [(check.name, check.condition, check.decision) for check in found] == [
+        ("same_voxels", "", Decision.REVIEW),  # a's original, its copy, and what is called b
         ("unfit_scans", "", Decision.REVIEW),
         ("original_in_release", "copy", Decision.FAIL),
         ("unseen_scans", "cut", Decision.INCOMPLETE),
     ]
-    assert found[1].text == "1 of 2 scans under a defacer's name equal their original, voxel by voxel: a/1/copy."
-    assert "1 of 2 scans were not seen: a/1/cut" in found[2].text
+    assert found[2].text == "1 of 2 scans under a defacer's name equal their original, voxel by voxel: a/1/copy."
+    assert "1 of 2 scans were not seen: a/1/cut" in found[3].text
 
 
 def test_originals_and_scans_without_a_portrait_stay_as_they_are() -> None:

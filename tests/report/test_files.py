@@ -25,7 +25,7 @@ def test_a_file_is_its_owners_whatever_lay_there(tmp_path: Path, before: str | N
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "result.json").mkdir()  # no file can take its place
-    with pytest.raises(OSError, match=r"result\.json"):
+    with pytest.raises(InputError, match=r"result\.json: is a folder, which is never replaced"):
         write_private(tmp_path / "result.json", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
