@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+# Two processes keep two cores busy: threads in each would only wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 LP_NUM_THREADS=1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
@@ -24,13 +26,13 @@ demo: setup  ## Run the main job on synthetic heads: 30 people, 2 visits, 3 defa
 	$(BIN)/reid-audit demo
 
 test: check  ## Run the linters, the type checker and every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: setup  ## Run the tests that are not marked slow
 	$(BIN)/python -m pytest -m "not slow"
 
 coverage: setup  ## Run every test and list the lines that none of them runs; fails below 92 %
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing
 
 check: setup  ## Run ruff and mypy
 	$(BIN)/ruff check .

@@ -83,7 +83,7 @@ def main() -> None:
         write_manifest(folder / "manifest.csv", scans)
         cohort = read_manifest(folder / "manifest.csv")
         settings = Settings(encoders=tuple(wanted.encoder.split(",")))
-        result = audit(cohort, settings=settings, seed=wanted.seed, executor=executor)
+        result = audit(cohort, settings=settings, seed=wanted.seed, canaries=0, executor=executor)
     print(f"{wanted.subjects} synthetic patients of variety {wanted.variety:g}, two planning CTs each.")
     print()
     print(say_papers(result), end="")

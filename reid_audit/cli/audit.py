@@ -11,7 +11,7 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.accuracy import read_calibrations, write_calibrations
-from reid_audit.attack import choose_attacks
+from reid_audit.attack import SAMPLE, choose_attacks
 from reid_audit.audit import plan_run
 from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import (
@@ -106,6 +106,15 @@ def score(
     ] = False,
     policy: PolicyOption = None,
     non_mated: NonMatedOption = "auto",
+    canaries: Annotated[
+        int,
+        typer.Option(
+            "--canaries",
+            min=0,
+            help="Subjects whose originals are weakly defaced in memory, to show that the attackers see. 0 = none: "
+            "quicker, and nothing passes.",
+        ),
+    ] = SAMPLE,
     encoding: EncoderOptions,
     attack: AttackOption = DEFAULT_ATTACKS,
     with_portraits: Annotated[
@@ -146,7 +155,7 @@ def score(
     settings, store = encoding.settings, running.open_store()
     attacks = words_of(attack)
     if running.dry_run:
-        plan = plan_run(cohort, settings=settings, attacks=attacks, store=store, limit=running.limit)
+        plan = plan_run(cohort, settings=settings, attacks=attacks, store=store, limit=running.limit, canaries=canaries)
         say_plan(plan, store)
         return
     prepare_folder(output, RESULT_FILE, overwrite=overwrite)
@@ -158,6 +167,7 @@ def score(
             allow_mismatch=allow_mismatch,
             policy=limits,
             non_mated_within=within,
+            canaries=canaries,
             attacks=attacks,
             gallery=photos,
             settings=settings,

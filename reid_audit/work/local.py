@@ -22,7 +22,10 @@ WORKER_BYTES = 3 * 2**29
 """What one worker is taken to need: 1.5 GB, the peak for a head of 256 voxels a side with its models loaded."""
 
 # One scan keeps one core busy; a library that spreads over all of them only makes its neighbours wait.
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS")
+_THREAD_LIMITS = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    *("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "LP_NUM_THREADS"),  # the last is Mesa's software renderer
+)
 
 # Where Linux says how much memory a container or batch job may have: cgroup v2, then v1.
 _CGROUP_FILES = (
