@@ -45,8 +45,7 @@ def test_the_eye_plane_cut_looks_safe_the_published_way_and_does_not_pass(
 ) -> None:
     attack = result.evidence.attack("eye-plane")
     assert attack.match("youden").counted.value <= 0.10  # what O'Sullivan-Steben 2025 looks at
-    assert attack.search.rank1.low > attack.search.chance1
-    assert attack.linkability.low > 0.5
+    assert attack.linkability.low > 0.5  # all ranks: 12 people are too few for a bound on rank 1 alone
     decisions = {each.condition: each.decision for each in result.verdict.conditions}
     assert decisions["eye-plane"] is not Decision.PASS
     verdict = next(each for each in result.verdict.conditions if each.condition == "eye-plane")
