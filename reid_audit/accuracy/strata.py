@@ -31,7 +31,7 @@ def band_ages(strata: pd.DataFrame) -> pd.DataFrame:
     A column is taken for ages if ``age`` is a word of its name (``age``, ``age_years``, ``Age-at-scan``) and all that
     it holds are numbers. An empty text is a missing value.
     """
-    return strata.apply(_band)
+    return strata.apply(_band) if len(strata.columns) else strata
 
 
 def _band(values: pd.Series) -> pd.Series:

@@ -183,7 +183,8 @@ def tabulate_world(
     sizes = [len(part.distance) for part in parts]
 
     def repeat(values: Sequence[str]) -> pd.Categorical:
-        return pd.Categorical(np.repeat(np.array(values, dtype=object), sizes))
+        categories, codes = np.unique(values, return_inverse=True)
+        return pd.Categorical.from_codes(np.repeat(codes, sizes), pd.Index(categories, dtype=object))
 
     def name(codes: Sequence[NDArray[np.intp]]) -> pd.Categorical:
         return pd.Categorical.from_codes(np.concatenate(codes), pd.Index(cohort.names))
