@@ -2,12 +2,13 @@
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
+SCHEMA := $(BIN)/check-jsonschema --builtin-schema
 # Two processes keep two cores busy: threads in each would only wait for each other.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS=1 LP_NUM_THREADS=1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help setup demo test quick coverage check lock gallery clean
+.PHONY: help setup demo test quick coverage check published lock gallery clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -20,6 +21,10 @@ setup: .venv/.ready  ## Make .venv with every dependency, pinned and hash-checke
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.docs: .venv/.ready docs/requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r docs/requirements.lock
 	@touch $@
 
 demo: setup  ## Run the main job on synthetic heads: 30 people, 2 visits, 3 defacers
@@ -39,9 +44,19 @@ check: setup  ## Run ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+published: .venv/.docs  ## Check workflows, issue forms and citation against their published schemas
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/ci.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/[0-9]-*.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.citation-file-format --default-filetype yaml CITATION.cff
+
 lock: setup  ## Resolve the dependencies into requirements.lock (needs uv); UPGRADE=--upgrade takes newer versions
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--group dev --extra all $(UPGRADE) pyproject.toml --output-file requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--group docs --constraint requirements.lock $(UPGRADE) --output-file docs/requirements.lock
 
 gallery: setup  ## Draw the portraits in renders/ again
 	$(BIN)/python examples/make_gallery.py
