@@ -6,13 +6,10 @@ Everybody who needs a portrait asks a `ScanContext`: the audit and its attackers
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
-
-import numpy as np
 
 from reid_audit.face import Encoder
 from reid_audit.records import (
@@ -32,7 +29,7 @@ from reid_audit.records import (
 )
 from reid_audit.render import Lighting, Renderer, find_frontal_view
 from reid_audit.surface import SurfaceSettings, extract_skin, refine_level
-from reid_audit.volume import read_volume
+from reid_audit.volume import digest_voxels, read_volume
 
 STAGE_VERSION = 1
 """Raise when the search for a face, or the order of the steps, gives another face; kept faces are then made anew."""
@@ -128,7 +125,7 @@ class ScanContext:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the voxels."""
-        return hashlib.sha256(np.ascontiguousarray(self.read().intensity.T).data).hexdigest()
+        return digest_voxels(self.read())
 
     def extract(self, skin_level: float | None = None) -> Skin:
         """Extract the skin at a level; None = that of the settings, or found on the scan. InputError without a skin."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from reid_audit.attack import PHOTOS
 from reid_audit.dataset import Cohort
 from reid_audit.records import ORIGINAL, Check, Decision, FaceRecord, ScanRow, Status
+from reid_audit.volume import digest_image
 
 
 def describe_scans(records: Iterable[FaceRecord]) -> tuple[ScanRow, ...]:
@@ -25,9 +26,17 @@ def describe_scans(records: Iterable[FaceRecord]) -> tuple[ScanRow, ...]:
             findings=record.findings,
             seconds=sum(record.seconds.values()),
             encoder=record.face.encoder,
+            image_sha256=_digest_released(record),
         )
         for record in records
     )
+
+
+def _digest_released(record: FaceRecord) -> str:
+    """Return the digest of an image that may be released: never of an original, which it would name."""
+    if record.scan.condition == ORIGINAL or record.scan.is_canary or record.grid is None:
+        return ""
+    return digest_image(record.digest, record.grid)
 
 
 def _count(keys: Sequence[str], total: int, what: str) -> str:

@@ -178,7 +178,8 @@ class FaceRecord:
     summary : OriginalSummary or None
         Of an original: what was done to a defaced scan is told from it.
     digest : str
-        SHA-256 of the voxels: tells a defaced scan that is its original. Names a scan, so it goes into no report.
+        SHA-256 of the voxels: tells a defaced scan that is its original. Names a scan, so that of an original goes into
+        no report.
     findings : tuple of Finding
     seconds : mapping of str to float
         Wall time of each stage that was reached: ``read``, ``skin``, ``portrait``, ``face``, ``search``,

@@ -57,7 +57,8 @@ class ScanRow:
     """How far one scan came with one encoder.
 
     ``file`` is a name without folders; ``confidence`` is the detector's own score; ``skin_level`` is in the scan's own
-    units.
+    units. ``image_sha256`` is what `reid_audit.volume.digest_image` gives of a defaced scan, by which a certificate
+    knows it again in a release; empty for an original, which it would name, and for what could not be read.
     """
 
     subject: str
@@ -71,6 +72,7 @@ class ScanRow:
     findings: tuple[Finding, ...]
     seconds: float
     encoder: str = ""
+    image_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,11 @@ class Decision(StrEnum):
     INCOMPLETE = "INCOMPLETE"
     FAIL = "FAIL"
 
+    @property
+    def exit_code(self) -> int:
+        """0 PASS, 1 FAIL, 3 REVIEW, 4 INCOMPLETE; 2 is left to usage and input errors."""
+        return {Decision.PASS: 0, Decision.FAIL: 1, Decision.REVIEW: 3, Decision.INCOMPLETE: 4}[self]
+
 
 _SEVERITY = {decision: place for place, decision in enumerate(Decision)}
 
@@ -121,8 +126,8 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """0 PASS, 1 FAIL, 3 REVIEW, 4 INCOMPLETE; 2 is left to usage and input errors."""
-        return {Decision.PASS: 0, Decision.FAIL: 1, Decision.REVIEW: 3, Decision.INCOMPLETE: 4}[self.decision]
+        """That of the decision."""
+        return self.decision.exit_code
 
     def of_encoder(self, encoder: str) -> Verdict:
         """Return what is decided by the checks of one encoder and those that concern all."""

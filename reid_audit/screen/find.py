@@ -40,6 +40,8 @@ class ScreenImage:
         Of a DICOM folder; see `reid_audit.records.name_series`.
     modality : Modality or None
     claims : tuple of str
+    files : tuple of Path
+        Of a DICOM series.
     """
 
     name: str
@@ -47,6 +49,7 @@ class ScreenImage:
     series: str = ""
     modality: Modality | None = None
     claims: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def _series(
 ) -> list[ScreenImage]:
     """Gather DICOM files by folder and series; what is none, or no image of CT or MR, goes to the ledger."""
     damaged = damaged_header_errors()
-    found: dict[tuple[Path, str, str], list[tuple[str, ...]]] = defaultdict(list)
+    found: dict[tuple[Path, str, str], list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
     for done, path in enumerate(paths, 1):
         if progress is not None and (done % 100 == 0 or done == len(paths)):
             progress("headers", done, len(paths))
@@ -157,10 +160,11 @@ def _series(
         elif not uid:
             ledger.add(f"DICOM {modality}", "lacks a SeriesInstanceUID: which series it belongs to cannot be told")
         else:
-            found[path.parent, name_series(uid), modality].append(claims_told)
+            found[path.parent, name_series(uid), modality].append((path, claims_told))
     images = []
-    for (folder, series, modality), claims in found.items():
-        distinct = tuple(dict.fromkeys(text for texts in claims for text in texts))
-        name = f"DICOM series {series} ({modality}, {len(claims)} files)"
-        images.append(ScreenImage(name, folder, series, Modality(modality), distinct))
+    for (folder, series, modality), members in found.items():
+        distinct = tuple(dict.fromkeys(text for _, texts in members for text in texts))
+        name = f"DICOM series {series} ({modality}, {len(members)} files)"
+        files = tuple(path for path, _ in members)
+        images.append(ScreenImage(name, folder, series, Modality(modality), distinct, files))
     return images

@@ -38,6 +38,7 @@ from reid_audit.volume.air import PADDING_HU
 from reid_audit.volume.cause import name_cause
 from reid_audit.volume.dicom import read_dicom
 from reid_audit.volume.files import read_itk, read_nibabel
+from reid_audit.volume.identity import digest_image, digest_voxels
 from reid_audit.volume.stored import Stored, check_affine, corner_shift_mm, ending, quiet
 from reid_audit.volume.write import write_labels, write_volume
 
@@ -295,6 +296,8 @@ __all__ = [
     "Stored",
     "check_same_grid",
     "clip_volume",
+    "digest_image",
+    "digest_voxels",
     "read_labels",
     "read_volume",
     "write_labels",

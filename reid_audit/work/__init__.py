@@ -13,7 +13,7 @@ store
 """
 
 from reid_audit.work.cluster import cluster_executor
-from reid_audit.work.digests import digest_files, digest_of, digest_of_state
+from reid_audit.work.digests import digest_files, digest_of, digest_of_state, files_of
 from reid_audit.work.local import WorkerPlan, default_workers, free_memory_bytes, local_executor, plan_workers
 from reid_audit.work.packing import pack, unpack
 from reid_audit.work.store import Store, StoreInfo, default_folder
@@ -31,6 +31,7 @@ __all__ = [
     "digest_files",
     "digest_of",
     "digest_of_state",
+    "files_of",
     "free_memory_bytes",
     "local_executor",
     "pack",

@@ -35,8 +35,11 @@ def digest_of(*values: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _files_of(path: Path) -> list[Path] | None:
-    """List what makes up a scan: the file, what its header points at, or the files of a DICOM folder. None = unsure."""
+def files_of(path: Path) -> list[Path] | None:
+    """List what makes up a scan: the file, what its header points at, or the files of a DICOM folder. None = unsure.
+
+    OSError where it cannot be looked at.
+    """
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.is_file())
     if path.suffix.lower() not in (".mhd", ".mha", ".nrrd"):
@@ -63,7 +66,7 @@ def digest_files(path: Path) -> str | None:
         None where it cannot be read, or does not say plainly which files belong to it.
     """
     try:
-        files = _files_of(path)
+        files = files_of(path)
         if not files:
             return None
         parts = []
@@ -94,7 +97,7 @@ class FileState:
 def digest_of_state(path: Path) -> FileState | None:
     """Return what the file system says of a scan; None where it cannot be seen from here."""
     try:
-        files = _files_of(path)
+        files = files_of(path)
         if not files:
             return None
         rows = [(str(file.absolute()), file.stat()) for file in files]

@@ -28,6 +28,7 @@ from reid_audit import (
     assess_scores,
     audit,
     calibrate,
+    read_volume,
     write_result,
 )
 from reid_audit import portrait as portrait_room
@@ -42,7 +43,7 @@ from reid_audit.records import FaceRecord, Modality, ScoreTable
 from reid_audit.report import result_from_json, result_to_html, result_to_json
 from reid_audit.surface import SurfaceSettings
 from reid_audit.testing import FakeEncoder, make_tiny_head
-from reid_audit.volume import write_volume
+from reid_audit.volume import digest_image, digest_voxels, write_volume
 
 
 @pytest.fixture(autouse=True)
@@ -264,6 +265,11 @@ def test_scans_that_were_not_seen_make_the_audit_incomplete(tmp_path: Path) -> N
     assert "1 of 3 scans were not seen: s1/1/dent" in unseen.text
     assert result.verdict.decision in (Decision.INCOMPLETE, Decision.FAIL)
     assert [row.status for row in result.scans].count(Status.UNREADABLE) == 1
+    # By their voxels a certificate knows the images again that were judged.
+    volume = read_volume(tmp_path / "s0_1_dent.nii.gz")
+    known = {row.file: row.image_sha256 for row in result.scans if row.image_sha256}
+    assert known["s0_1_dent.nii.gz"] == digest_image(digest_voxels(volume), volume.grid)
+    assert set(known) == {"s0_1_dent.nii.gz", "s2_1_dent.nii.gz"}
 
 
 def test_an_original_under_a_defacers_name_fails(tmp_path: Path) -> None:
