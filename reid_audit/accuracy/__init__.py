@@ -17,6 +17,7 @@ held out
 """
 
 from reid_audit.accuracy.between import compare_pairwise
+from reid_audit.accuracy.by_image import measure_images
 from reid_audit.accuracy.calibration import calibrate_scores
 from reid_audit.accuracy.calibration_file import (
     assign_calibrations,
@@ -39,6 +40,7 @@ from reid_audit.accuracy.curves import (
     thin,
 )
 from reid_audit.accuracy.evidence import assess
+from reid_audit.accuracy.images import pool_images
 from reid_audit.accuracy.pairs import split_encoders
 from reid_audit.accuracy.panels import Panels, check_within, to_panels
 from reid_audit.accuracy.ranking import rank_defacers
@@ -66,7 +68,9 @@ __all__ = [
     "measure_canaries",
     "measure_crossings",
     "measure_d_prime",
+    "measure_images",
     "measure_roc",
+    "pool_images",
     "probit",
     "rank_defacers",
     "read_calibrations",

@@ -64,7 +64,7 @@ def _measure(encoder: str, records: Sequence[FaceRecord], confidence: float) -> 
     code = {name: k for k, name in enumerate(sorted({r.scan.subject for r in records}, key=natural_key))}
     gallery = _Gallery(
         np.array([code[r.scan.subject] for r in seen], dtype=np.intp),
-        np.array([r.scan.session for r in seen], dtype=object),
+        np.array([r.scan.visit for r in seen], dtype=object),
         np.stack([np.asarray(r.face.vector, dtype=np.float64) for r in seen]),
     )
     owners = choose_crossings([r.scan for r in defaced], originals)
@@ -80,7 +80,7 @@ def _measure(encoder: str, records: Sequence[FaceRecord], confidence: float) -> 
             for session in sorted(set(gallery.session), key=natural_key):
                 crossing = _search(gallery, vector, both, gallery.session == session)
                 if crossing is not None:
-                    (within if session == record.scan.session else across).append(crossing)
+                    (within if session == record.scan.visit else across).append(crossing)
         group = Group.DEFACED_SAME if across else Group.DEFACED_SAME_SCAN
         evidence.append(
             assess_crossings(condition, across or within, group=group, encoder=encoder, confidence=confidence)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.accuracy.images import pool_images
 from reid_audit.attack import BASELINE
 from reid_audit.records import ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable
 
@@ -99,7 +100,7 @@ class Scores:
     def __init__(self, table: ScoreTable) -> None:
         import pandas as pd
 
-        frame = table.frame
+        frame = pool_images(table).frame
         missing = [c for c in SCORE_COLUMNS if c not in frame and c != "encoder"]
         if missing:
             raise InputError(f"a score table needs the column {missing[0]!r}; it has {list(frame.columns)}")

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from reid_audit.accuracy.images import pool_images
 from reid_audit.attack import BASELINE
-from reid_audit.records import CANARY, InputError
+from reid_audit.records import CANARY, InputError, ScoreTable
 from reid_audit.stats.residuals import Floats, alike, percentiles, residuals
 
 AUTO, ALL = "auto", "all"
@@ -30,6 +31,8 @@ class Panel:
         [a, b, i, j]: defaced scan of person i, visit a, to original of person j, visit b. NaN = none.
     there : (v, n) bool
         The table has rows of that defaced scan, with or without a distance.
+    same_scan : (v, n) float64
+        Distances of defaced scans to the very original that they were made from; NaN = none.
     group : (n,) int, optional
         A group per person (sex) within which people are compared; -1 where it is not known.
     """
@@ -40,6 +43,7 @@ class Panel:
     subjects: tuple[str, ...]
     distance: Floats
     there: NDArray[np.bool_]
+    same_scan: Floats
     group: NDArray[np.intp] | None = None
 
     @property
@@ -132,12 +136,6 @@ class Panel:
     def chance_first(self) -> float:
         """Share of searches that guessing puts first: 1 / n."""
         return 1 / max(len(self.subjects), 1)
-
-    @cached_property
-    def same_scan(self) -> Floats:
-        """(v, n) distances of defaced scans to the very original that they were made from."""
-        v = len(self.distance)
-        return np.array([np.diagonal(self.distance[a, a]) for a in range(v)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,6 +248,7 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within
     InputError
         There is no such column.
     """
+    frame = pool_images(ScoreTable(frame)).frame
     table = frame.assign(encoder=frame["encoder"]) if "encoder" in frame else frame.assign(encoder="")
     named = table["probe_subject"].notna() & table["reference_subject"].notna()
     nameless = table[~named & (table["group"] == "different").to_numpy()]
@@ -289,11 +288,15 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within
         own |= {(str(encoder), attack): part for attack, part in parts.items()}
         attacked = rows[rows["group"].isin(["defaced_same", "defaced_different", "defaced_same_scan"])]
         for (condition, attack), part in attacked.groupby(["condition", "attack"], observed=True, sort=False):
-            distance, there = np.full((v, v, n, n), np.nan), np.zeros((v, n), dtype=bool)
-            where = tuple(part[c].to_numpy() for c in "abij")
-            distance[where] = part["distance"].to_numpy()
-            there[where[0], where[2]] = True
-            panels.append(Panel(str(encoder), str(condition), str(attack), subjects, distance, there, group))
+            distance, same_scan = np.full((v, v, n, n), np.nan), np.full((v, n), np.nan)
+            there = np.zeros((v, n), dtype=bool)
+            of_same_scan = part["group"] == "defaced_same_scan"
+            # Where two images of one session are compared, they stand for visits: the very scan does not.
+            for rows_of in (part[of_same_scan], part[~of_same_scan]):
+                distance[tuple(rows_of[c].to_numpy() for c in "abij")] = rows_of["distance"].to_numpy()
+            same_scan[part["a"][of_same_scan], part["i"][of_same_scan]] = part["distance"][of_same_scan]
+            there[part["a"], part["i"]] = True
+            panels.append(Panel(str(encoder), str(condition), str(attack), subjects, distance, there, same_scan, group))
     return Panels(tuple(panels), originals, known, own)
 
 

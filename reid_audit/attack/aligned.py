@@ -64,12 +64,12 @@ def choose_crossings(scans: Iterable[ScanRef], originals: Iterable[FaceRecord]) 
     Returns
     -------
     mapping of str to FaceRecord
-        By the key of the scan: the next subject's original in natural order, round the end; of the same session where
-        there is one, else of the first. Scans of the only person who was acquired are left out.
+        By the key of the scan: the next subject's original in natural order, round the end; of the same session and
+        image where there is one, else of the first. Scans of the only person who was acquired are left out.
     """
     owners: dict[str, dict[str, FaceRecord]] = {}
-    for record in sorted(placed_originals(originals), key=lambda r: natural_key(r.scan.session)):
-        owners.setdefault(record.scan.subject, {})[record.scan.session] = record
+    for record in sorted(placed_originals(originals), key=lambda r: natural_key(r.scan.visit)):
+        owners.setdefault(record.scan.subject, {})[record.scan.visit] = record
     order = sorted(owners, key=natural_key)
     crossings = {}
     for scan in scans:
@@ -77,5 +77,5 @@ def choose_crossings(scans: Iterable[ScanRef], originals: Iterable[FaceRecord]) 
         others = [name for name in (*later, *order) if name != scan.subject]
         if others:
             visits = owners[others[0]]
-            crossings[scan.key] = visits.get(scan.session) or next(iter(visits.values()))
+            crossings[scan.key] = visits.get(scan.visit) or next(iter(visits.values()))
     return crossings

@@ -97,7 +97,7 @@ def choose_canaries(originals: Sequence[ScanRef], *, order: Mapping[str, object]
         One per subject and canary, each named by its condition.
     """
     visits: dict[str, list[ScanRef]] = {}
-    for scan in sorted(originals, key=lambda scan: natural_key(scan.session)):
+    for scan in sorted(originals, key=lambda scan: natural_key(scan.visit)):
         visits.setdefault(scan.subject, []).append(scan)
     repeated = [subject for subject, scans in visits.items() if len(scans) > 1] or list(visits)
     spread = sorted(repeated, key=lambda subject: (str(order.get(subject, "")), natural_key(subject)))

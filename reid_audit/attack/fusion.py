@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.base import Attack, Gallery, Side
-from reid_audit.records import ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, ScoreTable
+from reid_audit.records import IMAGE_COLUMNS, ORIGINAL, SCORE_COLUMNS, FaceRecord, Group, ScoreTable
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _GROUPS = (Group.SAME, Group.DIFFERENT, Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 _NON_MATED = (Group.DIFFERENT, Group.DEFACED_DIFFERENT)
-_SCANS = tuple(column for column in SCORE_COLUMNS if column not in ("attack", "encoder", "distance"))
+_SCANS = tuple(column for column in (*SCORE_COLUMNS, *IMAGE_COLUMNS) if column not in ("attack", "encoder", "distance"))
 
 
 class Fusion(Attack):
@@ -71,7 +71,7 @@ class Columns(NamedTuple):
         """Return a table of other distances of these pairs."""
         frame = self.rows.assign(attack=attack, encoder=encoder, distance=distance)
         frame = frame.astype({"attack": "category", "encoder": "category"})
-        return ScoreTable(frame.loc[:, list(SCORE_COLUMNS)])
+        return ScoreTable(frame.loc[:, [name for name in (*SCORE_COLUMNS, *IMAGE_COLUMNS) if name in frame]])
 
 
 def arrange_columns(scores: ScoreTable) -> Columns | None:
@@ -95,7 +95,7 @@ def arrange_columns(scores: ScoreTable) -> Columns | None:
     if frame.empty:
         return None
     key = np.zeros(len(frame), np.int64)
-    for column in _SCANS:
+    for column in (name for name in _SCANS if name in frame):
         codes, values = pd.factorize(frame[column])
         key = key * len(values) + codes
     _, first, place = np.unique(key, return_index=True, return_inverse=True)

@@ -18,6 +18,8 @@ from reid_audit.accuracy import (
     compare_pairwise,
     list_subjects,
     measure_canaries,
+    measure_images,
+    pool_images,
     split_encoders,
     to_panels,
 )
@@ -26,6 +28,7 @@ from reid_audit.audit.settings import software_versions
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.records import (
     CANARY,
+    IMAGE_COLUMNS,
     AuditResult,
     Calibration,
     Check,
@@ -34,10 +37,11 @@ from reid_audit.records import (
     Distribution,
     Fingerprint,
     Group,
+    ImageEvidence,
     Policy,
     ScoreTable,
 )
-from reid_audit.verdict import decide
+from reid_audit.verdict import adjust_confidence, decide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +104,12 @@ def _without_canaries(scores: ScoreTable) -> ScoreTable:
     return ScoreTable(rows.assign(condition=rows["condition"].astype("category").cat.remove_unused_categories()))
 
 
+def _measure_images(scores: ScoreTable, policy: Policy) -> tuple[ImageEvidence, ...]:
+    frame = scores.frame
+    pairs = len(frame.groupby(list(IMAGE_COLUMNS), observed=True)) if set(IMAGE_COLUMNS) <= set(frame) else 0
+    return measure_images(scores, confidence=adjust_confidence(policy.confidence, pairs))
+
+
 @contain_side_effects()
 def assess_scores(
     scores: ScoreTable,
@@ -156,7 +166,8 @@ def assess_scores(
     CalibrationError
         An encoder has no calibration among those that are given, or one that was made under other settings.
     """
-    tables = split_encoders(scores)
+    pooled = pool_images(scores)
+    tables = split_encoders(pooled)
     known = {fingerprint.encoder: fingerprint for fingerprint in fingerprints}
     if len(known) == len(tables) == 1:
         known = dict(zip(tables, known.values(), strict=True))
@@ -203,8 +214,8 @@ def assess_scores(
             f"Thresholds of {', '.join(with_own)} come from this cohort's originals, compared in the same way as its "
             "defaced scans: those of the naive attacker would not fit their distances."
         )
-    panels = to_panels(scores.frame, strata, within=non_mated_within)
-    released = _without_canaries(scores)
+    panels = to_panels(pooled.frame, strata, within=non_mated_within)
+    released = _without_canaries(pooled)
     evidence = assess(
         released,
         thresholds,
@@ -221,6 +232,7 @@ def assess_scores(
         family=(*evidence.family, *tests),
         crossed=tuple(crossed),
         canaries=measure_canaries(panels, confidence=policy.confidence),
+        images=_measure_images(scores, policy),
     )
     mismatched = [
         Check("calibration_mismatch", Decision.REVIEW, f"Calibration of other settings: {m}") for m in mismatches

@@ -16,7 +16,7 @@ def describe_scans(records: Iterable[FaceRecord]) -> tuple[ScanRow, ...]:
     return tuple(
         ScanRow(
             subject=record.scan.subject,
-            session=record.scan.session,
+            session=record.scan.visit,
             condition=record.scan.condition,
             file=record.scan.label,
             status=record.face.status,
@@ -155,7 +155,7 @@ def _check_copies(records: Sequence[FaceRecord]) -> list[Check]:
     for record in records:
         if record.digest:
             owners.setdefault(record.digest, []).append(record)
-    twice = [r for part in owners.values() if len({(r.scan.subject, r.scan.session) for r in part}) > 1 for r in part]
+    twice = [r for part in owners.values() if len({(r.scan.subject, r.scan.visit) for r in part}) > 1 for r in part]
     if not twice:
         return []
     text = _count([record.scan.key for record in twice], len(records), "share their voxels with another label")

@@ -239,4 +239,4 @@ def read_participants(root: Path) -> tuple[pd.DataFrame, list[str]]:
     return table.drop(columns=clash).set_axis(pd.Index(labels, name="subject")), notes
 
 
-_TAKEN = ("subject", "session", "condition", "path", "modality", "series")
+_TAKEN = ("subject", "session", "condition", "path", "modality", "series", "image")

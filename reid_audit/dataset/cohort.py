@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -53,7 +54,7 @@ class Cohort:
     Attributes
     ----------
     scans : tuple of ScanRef
-        In the order of the manifest; each subject, session and condition at most once.
+        In the order of the manifest; each subject, session, image and condition at most once.
     strata : pandas.DataFrame
         Index ``subject``, one column of text per stratum (``""`` = unknown), one row per subject. No columns where the
         manifest has none.
@@ -64,13 +65,16 @@ class Cohort:
     scans: tuple[ScanRef, ...]
     strata: pd.DataFrame
     source: str = ""
-    _by_key: dict[tuple[str, str, str], ScanRef] = field(init=False, repr=False)
+    _by_key: dict[tuple[str, str, str, str], ScanRef] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a scan that is there twice."""
-        by_key = {(scan.subject, scan.session, scan.condition): scan for scan in self.scans}
+        by_key = {(scan.subject, scan.session, scan.image, scan.condition): scan for scan in self.scans}
         if len(by_key) < len(self.scans):
-            raise InputError(f"{self.source or 'cohort'}: a subject, session and condition occurs twice")
+            raise InputError(
+                f"{self.source or 'cohort'}: a subject, session and condition occurs twice; tell images of one session "
+                "apart by the column image"
+            )
         object.__setattr__(self, "_by_key", by_key)
 
     @property
@@ -82,6 +86,11 @@ class Cohort:
     def sessions(self) -> tuple[str, ...]:
         """Every session label, in natural order."""
         return tuple(sorted({scan.session for scan in self.scans}, key=natural_key))
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Every name of an image, in natural order; ``("",)`` where sessions have one each."""
+        return tuple(sorted({scan.image for scan in self.scans}, key=natural_key))
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -108,8 +117,11 @@ class Cohort:
         return tuple(scan for scan in self.scans if scan.condition == condition)
 
     def partner_of(self, scan: ScanRef) -> ScanRef | None:
-        """Give the original of the same subject and session; None where there is none. An original is its own."""
-        return self._by_key.get((scan.subject, scan.session, ORIGINAL))
+        """Give the original of the same subject, session and image; None where there is none.
+
+        An original is its own.
+        """
+        return self._by_key.get((scan.subject, scan.session, scan.image, ORIGINAL))
 
     def find_absent_files(self) -> tuple[ScanRef, ...]:
         """Look which scans have no file or folder on disk now. They will be counted as unreadable, not dropped."""
@@ -137,6 +149,11 @@ _NO_BLOCK = {
 }
 
 
+_IMAGES_INSTEAD = (
+    "nobody has a second visit: two images of one session are used instead, which are alike in more than face"
+)
+
+
 def _count(group: Group, blocks: _Blocks) -> int:
     own = sum(len(probe & reference) for probe, reference in blocks)
     if group in _WITHIN_PERSON:
@@ -150,10 +167,12 @@ def _account(cohort: Cohort) -> tuple[PairCount, ...]:
     scanned: dict[str, dict[str, set[str]]] = {condition: {} for condition in (ORIGINAL, *cohort.conditions)}
     for session in cohort.sessions:
         for condition in scanned:
-            have = {who for who in everybody if (who, session, condition) in cohort._by_key}
+            have = {scan.subject for scan in cohort.scans if (scan.session, scan.condition) == (session, condition)}
             if have:
                 scanned[condition][session] = have
     visits = scanned[ORIGINAL]
+    images = Counter((scan.subject, scan.session) for scan in cohort.originals)
+    several = {session: {who for who in have if images[who, session] > 1} for session, have in visits.items()}
 
     def tally(group: Group, condition: str, blocks: _Blocks, *, uses: Sequence[str], note: str = "") -> PairCount:
         possible, whole = _count(group, blocks), _count(group, [(everybody, everybody)] * len(blocks))
@@ -170,8 +189,15 @@ def _account(cohort: Cohort) -> tuple[PairCount, ...]:
                     reasons += [f"no {used} in session {session}: {listed(lacking)}"] if lacking else []
         return PairCount(group, condition, possible, whole - possible, tuple(reasons))
 
+    def or_images(blocks: _Blocks, condition: str) -> tuple[_Blocks, str]:
+        """Take two images of one session where nobody has two sessions."""
+        own = scanned[condition]
+        instead = [(own[at] & several[at], several[at]) for at in own if several.get(at)]
+        return (blocks, "") if _count(Group.SAME, blocks) or not instead else (instead, _IMAGES_INSTEAD)
+
+    mated, note = or_images(list(combinations(visits.values(), 2)), ORIGINAL)
     counts = [
-        tally(Group.SAME, ORIGINAL, list(combinations(visits.values(), 2)), uses=[ORIGINAL]),
+        tally(Group.SAME, ORIGINAL, mated, uses=[ORIGINAL], note=note),
         tally(Group.DIFFERENT, ORIGINAL, [(first, first) for first in list(visits.values())[:1]], uses=[ORIGINAL]),
     ]
     for condition in (c for c in scanned if c != ORIGINAL):
@@ -179,16 +205,17 @@ def _account(cohort: Cohort) -> tuple[PairCount, ...]:
         across = [
             (probe, reference) for a, probe in scans_by_session.items() for b, reference in visits.items() if a != b
         ]
+        across, across_images = or_images(across, condition)
         within = [(probe, visits[a]) for a, probe in scans_by_session.items() if a in visits]
-        twice = list(combinations(scans_by_session.values(), 2))
+        twice, twice_images = or_images(list(combinations(scans_by_session.values(), 2)), condition)
         linked = _count(Group.DEFACED_SAME, across) > 0
-        note = "" if linked or not within else "nobody has a second visit: the same session is used instead"
+        note = across_images if linked or not within else "nobody has a second visit: the same session is used instead"
         counts += [
-            tally(Group.DEFACED_SAME, condition, across, uses=uses),
+            tally(Group.DEFACED_SAME, condition, across, uses=uses, note=across_images),
             tally(Group.DEFACED_DIFFERENT, condition, across if linked else within, uses=uses, note=note),
             tally(Group.DEFACED_SAME_SCAN, condition, within, uses=uses),
-            tally(Group.DEFACED_DEFACED_SAME, condition, twice, uses=[condition]),
-            tally(Group.DEFACED_DEFACED_DIFFERENT, condition, twice, uses=[condition]),
+            tally(Group.DEFACED_DEFACED_SAME, condition, twice, uses=[condition], note=twice_images),
+            tally(Group.DEFACED_DEFACED_DIFFERENT, condition, twice, uses=[condition], note=twice_images),
         ]
     return tuple(counts)
 

@@ -17,10 +17,10 @@ _TABLES = ("manifest.csv", "manifest.tsv")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompanionFiles:
-    """Files that belong to scans: by (subject, session, condition), or by name in a folder."""
+    """Files that belong to scans: by the key of the scan, or by name in a folder."""
 
     source: str
-    listed: Mapping[tuple[str, str, str], Path] | None = None
+    listed: Mapping[str, Path] | None = None
     named: Mapping[str, tuple[Path, ...]] | None = None
 
     def of(self, scan: ScanRef, *, any_suffix: bool = False) -> Path | None:
@@ -38,7 +38,7 @@ class CompanionFiles:
             Several files could be meant.
         """
         if self.listed is not None:
-            return self.listed.get((scan.subject, scan.session, scan.condition))
+            return self.listed.get(scan.key)
         named = self.named or {}
         for stem in _stems_of(scan):
             if any_suffix:
@@ -61,11 +61,12 @@ def _without_ending(name: str) -> str:
 def _stems_of(scan: ScanRef) -> list[str]:
     """Give the names that a companion may have, the surest first."""
     own = _without_ending(scan.path.name)
-    stems = [own, f"{scan.subject}_{scan.session}_{scan.condition}"]
-    bids = f"sub-{scan.subject}_ses-{scan.session}"
+    visit = scan.visit_stem
+    stems = [own, f"{scan.subject}_{visit}_{scan.condition}"]
+    bids = f"sub-{scan.subject}_ses-{visit}"
     stems.append(f"{bids}_{scan.condition}")
     if scan.condition == ORIGINAL:
-        stems += [f"{scan.subject}_{scan.session}", bids]
+        stems += [f"{scan.subject}_{visit}", bids]
     return list(dict.fromkeys(stems))
 
 
@@ -94,7 +95,7 @@ def find_companions(place: Path, *, option: str) -> CompanionFiles:
     table = place if place.is_file() else next((place / t for t in _TABLES if (place / t).is_file()), None)
     if table is not None:
         scans = read_manifest(table, allow_outside=True).scans
-        return CompanionFiles(table.name, listed={(s.subject, s.session, s.condition): s.path for s in scans})
+        return CompanionFiles(table.name, listed={s.key: s.path for s in scans})
     named: dict[str, tuple[Path, ...]] = {}
     for path in sorted(place.iterdir()):
         if path.is_dir() or _without_ending(path.name) != path.name:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _REQUIRED = ("subject", "session", "condition", "path")
-_KNOWN = (*_REQUIRED, "modality", "series")
-_LABELS = ("subject", "session", "condition")
+_KNOWN = (*_REQUIRED, "modality", "series", "image")
+_LABELS = ("subject", "session", "condition", "image")
 _HEADER_HINT = "the first line should read: subject,session,condition,path"
 
 
@@ -59,7 +59,7 @@ def _check_cells(name: str, table: pd.DataFrame, lines: list[int]) -> None:
         empty = [str(line) for line, cell in zip(lines, table[column], strict=True) if not cell]
         if empty:
             raise InputError(f"{name}: the cell of {column} is empty in line {listed(empty)}; fill it in")
-    for column in _LABELS:
+    for column in (column for column in _LABELS if column in table):
         for line, cell in zip(lines, table[column], strict=True):
             if "/" in cell or "\\" in cell or not cell.isprintable():
                 raise InputError(f"{name}, line {line}: {column} {cell!r} must not hold slashes or control characters")
@@ -127,7 +127,8 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> Cohort:
     ----------
     path : Path
         CSV or TSV as `reid_audit.records.read_cells` takes it. Columns: see the module docstring. Space around a cell
-        is dropped, and accents are composed (NFC).
+        is dropped, and accents are composed (NFC). ``image`` names the images of a session where it has several; a
+        defaced scan is compared with the original of the same image as the scan that it was made from.
     allow_outside : bool
         Whether a scan may lie outside the manifest's folder (an absolute path, or one that starts with ``..``).
 
@@ -139,30 +140,32 @@ def read_manifest(path: Path, *, allow_outside: bool = False) -> Cohort:
     Raises
     ------
     InputError
-        The manifest is absent, unreadable or empty; a column or cell is missing; a subject, session and condition or
-        a path occurs twice; two labels read alike (see `check_unlike`), or a spreadsheet rounded one; nothing is
-        ``"original"``; a modality is unknown; a path leads outside; or a stratum differs within a subject. One subject
-        only, or no second visit, is no error here: see `Cohort.pair_accounting`.
+        The manifest is absent, unreadable or empty; a column or cell is missing; a subject, session, image and
+        condition or a path occurs twice; two labels read alike (see `check_unlike`), or a spreadsheet rounded one;
+        nothing is ``"original"``; a modality is unknown; a path leads outside; or a stratum differs within a subject.
+        One subject only, or no second visit, is no error here: see `Cohort.pair_accounting`.
     """
     path = Path(path)
     name = path.name
     table, lines = _read_table(path)
     _check_columns(name, table)
-    for column in _LABELS:
+    labels = [column for column in _LABELS if column in table]
+    for column in labels:
         table[column] = [unicodedata.normalize("NFC", cell) for cell in table[column]]
     _check_cells(name, table, lines)
-    for column in _LABELS:
+    for column in labels:
         check_unlike(name, column, table[column])
-    _check_unique(name, "a scan", ["/".join(row) for row in table[list(_REQUIRED[:3])].to_numpy()], lines)
+    _check_unique(name, "a scan", ["/".join(row) for row in table[labels].to_numpy()], lines)
     cells = zip(lines, table["path"], strict=True)
     places = [_place(name, line, path.parent, cell, allow_outside) for line, cell in cells]
     series = [str(cell) for cell in table.get("series", [""] * len(lines))]
     files = [f"{place}, series {uid}" if uid else place for place, uid in zip(places, series, strict=True)]
     _check_unique(name, "a path", files, lines)
     modalities = [Modality(cell.upper()) if cell else None for cell in table.get("modality", [""] * len(lines))]
+    images = [str(cell) for cell in table.get("image", [""] * len(lines))]
     scans = tuple(
-        ScanRef(str(row.subject), str(row.session), str(row.condition), path.parent / place, modality, uid)
-        for row, place, modality, uid in zip(table.itertuples(), places, modalities, series, strict=True)
+        ScanRef(str(row.subject), str(row.session), str(row.condition), path.parent / place, modality, uid, image)
+        for row, place, modality, uid, image in zip(table.itertuples(), places, modalities, series, images, strict=True)
     )
     return Cohort(scans, _gather_strata(name, table), name)
 
@@ -197,7 +200,10 @@ def write_manifest(path: Path, scans: Iterable[ScanRef], strata: pd.DataFrame | 
     path = Path(path)
     folder = path.parent.absolute()
     rows = [
-        (scan.subject, scan.session, scan.condition, _cell_of(scan.path, folder), str(scan.modality or ""), scan.series)
+        (
+            *(scan.subject, scan.session, scan.condition, _cell_of(scan.path, folder)),
+            *(str(scan.modality or ""), scan.series, scan.image),
+        )
         for scan in scans
     ]
     table = pd.DataFrame(rows, columns=list(_KNOWN), dtype=str)

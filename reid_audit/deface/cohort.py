@@ -13,7 +13,7 @@ import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -133,7 +133,7 @@ def _version_of(maker: Maker) -> str:
 
 def _run_of(scan: ScanRef, maker: Maker, made: ToolRun) -> DefaceRun:
     return DefaceRun(
-        name_of(maker), _version_of(maker), scan.subject, scan.session,
+        name_of(maker), _version_of(maker), scan.subject, scan.visit,
         made.status, made.reason, made.seconds, made.peak_memory_mb,
     )  # fmt: skip
 
@@ -194,7 +194,7 @@ def place_original(scan: ScanRef, folder: Path) -> ScanRef:
         folder
         / ORIGINAL
         / f"sub-{scan.subject}"
-        / f"ses-{scan.session}{'' if scan.path.is_dir() else ending(scan.path)}"
+        / f"ses-{scan.visit_stem}{'' if scan.path.is_dir() else ending(scan.path)}"
     )
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.is_symlink() or link.is_file():
@@ -206,7 +206,7 @@ def place_original(scan: ScanRef, folder: Path) -> ScanRef:
             shutil.copytree(scan.path, link, dirs_exist_ok=True)
         else:
             shutil.copyfile(scan.path, link)
-    return ScanRef(scan.subject, scan.session, ORIGINAL, link, scan.modality)
+    return replace(scan, path=link)
 
 
 def deface_scans(
@@ -264,7 +264,7 @@ def deface_scans(
     for maker in makers:
         for scan in originals:
             name = name_of(maker)
-            place = Path(f"sub-{scan.subject}") / f"ses-{scan.session}"
+            place = Path(f"sub-{scan.subject}") / f"ses-{scan.visit_stem}"
             target = folder / name / place.with_name(f"{place.name}.nii.gz")
             kept = private_folder(folder / ".defacing") / name / place.with_name(f"{place.name}.json")
             jobs.append((scan, maker, target, kept))
@@ -273,5 +273,5 @@ def deface_scans(
     placed = [place_original(scan, folder) for scan in (*originals, *others)]
     for (scan, maker, target, _), run in zip(jobs, runs, strict=True):
         if run.status is DefaceStatus.OK:
-            placed.append(ScanRef(scan.subject, scan.session, name_of(maker), target, scan.modality))
+            placed.append(replace(scan, condition=name_of(maker), path=target, series=""))
     return tuple(placed), tuple(runs)

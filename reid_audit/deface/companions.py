@@ -46,8 +46,8 @@ def find_companion(place: Path, scan: ScanRef, what: str) -> Path:
     path = find_companions(place, option="--labels and --brain-masks").of(scan, any_suffix=True)
     if path is None:
         raise InputError(
-            f"{what} of {scan.key}: no file in {place.name} begins with sub-{scan.subject}_ses-{scan.session} or the "
-            "scan's name"
+            f"{what} of {scan.key}: no file in {place.name} begins with sub-{scan.subject}_ses-{scan.visit_stem} or "
+            "the scan's name"
         )
     return path
 

@@ -34,11 +34,11 @@ def examine_scans(
     notes : tuple of str
         One sentence for each that could not.
     """
-    originals = {(scan.subject, scan.session): scan for scan in scans if scan.condition == ORIGINAL}
+    originals = {(scan.subject, scan.visit): scan for scan in scans if scan.condition == ORIGINAL}
     defaced: dict[tuple[str, str], list[ScanRef]] = {}
     for scan in scans:
-        if scan.condition != ORIGINAL and (scan.subject, scan.session) in originals:
-            defaced.setdefault((scan.subject, scan.session), []).append(scan)
+        if scan.condition != ORIGINAL and (scan.subject, scan.visit) in originals:
+            defaced.setdefault((scan.subject, scan.visit), []).append(scan)
     calls = [(originals[key], defaced_scans) for key, defaced_scans in defaced.items()]
     results = run_all(executor, _examine, calls, progress=progress, stage="examining")
     order = list(dict.fromkeys(scan.condition for scan in scans))
@@ -60,7 +60,7 @@ def _examine(original: ScanRef, defaced_scans: Sequence[ScanRef]) -> tuple[list[
             qualities.append(
                 examine_defacing(
                     volume, defaced, landmarks, skin=skin,
-                    condition=scan.condition, subject=scan.subject, session=scan.session,
+                    condition=scan.condition, subject=scan.subject, session=scan.visit,
                 )
             )  # fmt: skip
         except ReidAuditError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from reid_audit.attack import BASELINE, Attack
 from reid_audit.records import (
+    IMAGE_COLUMNS,
     ORIGINAL,
     SCORE_COLUMNS,
     FaceRecord,
@@ -27,76 +27,113 @@ _ROW_BYTES = 48
 """What a comparison takes while the table is made."""
 
 
+class _Visit(NamedTuple):
+    """A session and, where it has several, one of its images."""
+
+    session: str
+    image: str
+
+
 class _Scans(NamedTuple):
-    """The scans of one condition in one session: one per subject code."""
+    """The scans of one condition in one visit: one per subject code."""
 
     subject: NDArray[np.intp]
     records: list[FaceRecord]
 
 
 class _Block(NamedTuple):
-    """A run of rows that share group, condition and sessions."""
+    """A run of rows that share group, condition and visits."""
 
     group: Group
     condition: str
-    probe_session: str
-    reference_session: str
+    probe_visit: _Visit
+    reference_visit: _Visit
     probe: NDArray[np.intp]
     reference: NDArray[np.intp]
     distance: NDArray[np.float64]
 
 
+_ByVisit = dict[tuple[str, _Visit], _Scans]
+"""By condition and visit."""
+_VisitPairs = list[tuple[_Visit, _Visit]]
+
+
 def _cross(
-    attack: Attack,
-    groups: tuple[Group | None, Group | None],
-    condition: str,
-    sessions: tuple[str, str],
-    probe: _Scans,
-    ref: _Scans,
+    attack: Attack, groups: tuple[Group | None, Group | None], condition: str, scans: _ByVisit, visits: _VisitPairs
 ) -> Iterator[_Block]:
     """Yield the pairs of one subject under groups[0] and those of two subjects under groups[1]."""
-    distance = attack.score(probe.records, ref.records)
-    own = probe.subject[:, None] == ref.subject[None, :]
-    for group, wanted in zip(groups, (own, ~own), strict=True):
-        if group is not None:
-            p, r = np.nonzero(wanted)
-            yield _Block(group, condition, *sessions, probe.subject[p], ref.subject[r], distance[p, r])
+    of_reference = condition if groups[0] in (Group.SAME, Group.DEFACED_DEFACED_SAME) else ORIGINAL
+    for a, b in visits:
+        probe, reference = scans[condition, a], scans[of_reference, b]
+        distance = attack.score(probe.records, reference.records)
+        own = probe.subject[:, None] == reference.subject[None, :]
+        for group, wanted in zip(groups, (own, ~own), strict=True):
+            if group is not None:
+                p, r = np.nonzero(wanted)
+                yield _Block(group, condition, a, b, probe.subject[p], reference.subject[r], distance[p, r])
 
 
-def _pair_up(scans: dict[tuple[str, str], _Scans], sessions: Sequence[str], attack: Attack) -> Iterator[_Block]:
+def _apart(scans: _ByVisit, condition: str, other: str, *, ordered: bool) -> _VisitPairs:
+    """Return the pairs of visits of two sessions; where nobody has both, those of two images of one session.
+
+    With ``ordered`` each two visits make one pair, the earlier session (or image) first.
+    """
+    probes, references = (_visits_of(scans, name) for name in (condition, other))
+    for place in range(len(_Visit._fields)):
+        pairs = [
+            (a, b)
+            for a in probes
+            for b in references
+            if a[place] != b[place] and a[:place] == b[:place] and (not ordered or _before(a[place], b[place]))
+        ]
+        if any(np.intersect1d(scans[condition, a].subject, scans[other, b].subject).size for a, b in pairs):
+            return pairs
+    return [(a, b) for a in probes for b in references if ordered and _before(a.session, b.session)]
+
+
+def _before(a: str, b: str) -> bool:
+    return natural_key(a) < natural_key(b)
+
+
+def _visits_of(scans: _ByVisit, condition: str) -> list[_Visit]:
+    return sorted((visit for name, visit in scans if name == condition), key=lambda v: tuple(map(natural_key, v)))
+
+
+def _pair_up(scans: _ByVisit, attack: Attack) -> Iterator[_Block]:
     conditions = sorted({condition for condition, _ in scans} - {ORIGINAL}, key=natural_key)
-    visits = [s for s in sessions if (ORIGINAL, s) in scans]
-    for a, b in combinations(visits, 2):
-        yield from _cross(attack, (Group.SAME, None), ORIGINAL, (a, b), scans[ORIGINAL, a], scans[ORIGINAL, b])
-    for first in visits[:1]:
-        one = scans[ORIGINAL, first]
-        distance = attack.score(one.records, one.records)
-        i, j = np.triu_indices(len(one.subject), 1)
-        yield _Block(Group.DIFFERENT, ORIGINAL, first, first, one.subject[i], one.subject[j], distance[i, j])
+    visits = _visits_of(scans, ORIGINAL)
+    yield from _cross(attack, (Group.SAME, None), ORIGINAL, scans, _apart(scans, ORIGINAL, ORIGINAL, ordered=True))
+    for a, b in _first_visits(scans):
+        probe, reference = scans[ORIGINAL, a], scans[ORIGINAL, b]
+        p, r = np.nonzero(probe.subject[:, None] < reference.subject[None, :])
+        distance = attack.score(probe.records, reference.records)[p, r]
+        yield _Block(Group.DIFFERENT, ORIGINAL, a, b, probe.subject[p], reference.subject[r], distance)
     for condition in conditions:
-        mine = [s for s in sessions if (condition, s) in scans]
-        across = [(a, b) for a in mine for b in visits if a != b]
-        paired = [np.intersect1d(scans[condition, a].subject, scans[ORIGINAL, b].subject).size for a, b in across]
-        for a, b in across if any(paired) else ():
-            groups = Group.DEFACED_SAME, Group.DEFACED_DIFFERENT
-            yield from _cross(attack, groups, condition, (a, b), scans[condition, a], scans[ORIGINAL, b])
-        for a in (a for a in mine if a in visits):
-            within = Group.DEFACED_SAME_SCAN, None if any(paired) else Group.DEFACED_DIFFERENT
-            yield from _cross(attack, within, condition, (a, a), scans[condition, a], scans[ORIGINAL, a])
-        for a, b in combinations(mine, 2):
-            both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
-            yield from _cross(attack, both, condition, (a, b), scans[condition, a], scans[condition, b])
+        across = _apart(scans, condition, ORIGINAL, ordered=False)
+        within = [(visit, visit) for visit in _visits_of(scans, condition) if visit in visits]
+        yield from _cross(attack, (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT), condition, scans, across)
+        same_scan = Group.DEFACED_SAME_SCAN, None if across else Group.DEFACED_DIFFERENT
+        yield from _cross(attack, same_scan, condition, scans, within)
+        both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
+        yield from _cross(attack, both, condition, scans, _apart(scans, condition, condition, ordered=True))
 
 
-def _count_rows(scans: dict[tuple[str, str], _Scans]) -> int:
+def _first_visits(scans: _ByVisit) -> _VisitPairs:
+    """Return every pair of images of the first session with originals."""
+    visits = _visits_of(scans, ORIGINAL)
+    images = [visit for visit in visits if visit.session == visits[0].session]
+    return [(a, b) for a in images for b in images]
+
+
+def _count_rows(scans: _ByVisit) -> int:
     """Count the comparisons that `_pair_up` can give at most."""
     people = {where: len(part.subject) for where, part in scans.items()}
-    originals = {session: n for (condition, session), n in people.items() if condition == ORIGINAL}
-    rows = max(originals.values(), default=0) ** 2 // 2
-    for (condition, session), n in people.items():
+    originals = {visit: n for (condition, visit), n in people.items() if condition == ORIGINAL}
+    rows = sum(people[ORIGINAL, a] * people[ORIGINAL, b] for a, b in _first_visits(scans)) // 2
+    for (condition, visit), n in people.items():
         if condition != ORIGINAL:
-            others = [m for (other, at), m in people.items() if other == condition and at != session]
-            rows += n * sum(m for at, m in originals.items() if at != session) + n * sum(others) // 2
+            others = [m for (other, at), m in people.items() if other == condition and at != visit]
+            rows += n * sum(m for at, m in originals.items() if at != visit) + n * sum(others) // 2
     return rows
 
 
@@ -117,8 +154,7 @@ class _Cohort(NamedTuple):
     """The faces of one encoder."""
 
     subjects: list[str]
-    sessions: list[str]
-    scans: dict[tuple[str, str], _Scans]
+    scans: _ByVisit
 
 
 def _gather(faces: Iterable[FaceRecord], attack: Attack) -> _Cohort:
@@ -127,7 +163,7 @@ def _gather(faces: Iterable[FaceRecord], attack: Attack) -> _Cohort:
         key = record.scan.key
         if key in records:
             raise InputError(
-                f"scan {key} occurs twice; each subject/session/condition must be there once for an encoder"
+                f"scan {key} occurs twice; each subject, session, image and condition must be there once for an encoder"
             )
         records[key] = record
     for record in records.values():
@@ -138,23 +174,26 @@ def _gather(faces: Iterable[FaceRecord], attack: Attack) -> _Cohort:
     if len(lengths) > 1:
         raise InputError(f"vectors must be equally long; got {lengths} numbers")
     subjects = sorted({r.scan.subject for r in records.values()}, key=natural_key)
-    sessions = sorted({r.scan.session for r in records.values()}, key=natural_key)
     code = {subject: i for i, subject in enumerate(subjects)}
-    grouped: dict[tuple[str, str], list[FaceRecord]] = {}
+    grouped: dict[tuple[str, _Visit], list[FaceRecord]] = {}
     for record in records.values():
-        grouped.setdefault((record.scan.condition, record.scan.session), []).append(record)
+        visit = _Visit(record.scan.session, record.scan.image)
+        grouped.setdefault((record.scan.condition, visit), []).append(record)
     scans = {}
     for where, part in grouped.items():
         part.sort(key=lambda record: code[record.scan.subject])
         scans[where] = _Scans(np.array([code[record.scan.subject] for record in part]), part)
-    return _Cohort(subjects, sessions, scans)
+    return _Cohort(subjects, scans)
 
 
 def _tabulate(cohort: _Cohort, attack: Attack, encoder: str) -> ScoreTable:
     import pandas as pd
 
-    subjects, sessions, scans = cohort
-    blocks = [block for block in _pair_up(scans, sessions, attack) if len(block.distance)]
+    subjects, scans = cohort
+    blocks = [block for block in _pair_up(scans, attack) if len(block.distance)]
+    sessions, images = (
+        sorted({visit[place] for _, visit in scans}, key=natural_key) for place in range(len(_Visit._fields))
+    )
     length = [len(b.distance) for b in blocks]
 
     def repeat(labels: list[str], categories: Sequence[str]) -> pd.Categorical:
@@ -175,12 +214,17 @@ def _tabulate(cohort: _Cohort, attack: Attack, encoder: str) -> ScoreTable:
         "attack": repeat([attack.name] * len(blocks), [attack.name]),
         "encoder": repeat([encoder] * len(blocks), [encoder]),
         "probe_subject": people([b.probe for b in blocks]),
-        "probe_session": repeat([b.probe_session for b in blocks], sessions),
+        "probe_session": repeat([b.probe_visit.session for b in blocks], sessions),
         "reference_subject": people([b.reference for b in blocks]),
-        "reference_session": repeat([b.reference_session for b in blocks], sessions),
+        "reference_session": repeat([b.reference_visit.session for b in blocks], sessions),
         "distance": np.concatenate([b.distance for b in blocks]) if blocks else np.zeros(0),
     }
-    return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS), copy=False))
+    frame = pd.DataFrame(columns, columns=list(SCORE_COLUMNS), copy=False)
+    if any(images):
+        visits = [[b.probe_visit for b in blocks], [b.reference_visit for b in blocks]]
+        for name, side in zip(IMAGE_COLUMNS, visits, strict=True):
+            frame[name] = repeat([visit.image for visit in side], images)
+    return ScoreTable(frame)
 
 
 def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> ScoreTable:
@@ -189,7 +233,7 @@ def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> 
     Parameters
     ----------
     faces : iterable of FaceRecord
-        One per subject, session, condition and encoder, in any order; unacquired ones too.
+        One per subject, session, image, condition and encoder, in any order; unacquired ones too.
     attack : Attack
         Whose looks are compared, by its own measure; its name is written into every row.
 
@@ -213,6 +257,13 @@ def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> 
     return merge_scores([_tabulate(cohort, attack, encoder) for encoder, cohort in cohorts.items()])
 
 
+def _no_image(frame: pd.DataFrame) -> pd.Series:
+    """Return the column of a table whose sessions have one image each."""
+    import pandas as pd
+
+    return pd.Series("", index=frame.index, dtype=object)
+
+
 def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
     """Join the tables of several attackers, defacers or encoders into one. No row is dropped or made one with another.
 
@@ -226,11 +277,11 @@ def merge_scores(tables: Iterable[ScoreTable]) -> ScoreTable:
     if len(frames) == 1:
         return ScoreTable(frames[0])
     if not frames:
-        return _tabulate(_Cohort([], [], {}), BASELINE, "")
+        return _tabulate(_Cohort([], {}), BASELINE, "")
     joined = {
         column: np.concatenate([f[column].to_numpy(np.float64) for f in frames])
         if column == "distance"
-        else union_categoricals([f[column].astype("category") for f in frames])
-        for column in SCORE_COLUMNS
+        else union_categoricals([f.get(column, _no_image(f)).astype("category") for f in frames])
+        for column in (*SCORE_COLUMNS, *(name for name in IMAGE_COLUMNS if any(name in f for f in frames)))
     }
     return ScoreTable(pd.DataFrame(joined, copy=False))

@@ -9,13 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import ORIGINAL, SCORE_COLUMNS, Group, InputError, ScoreTable, natural_key, read_cells
+from reid_audit.records import (
+    IMAGE_COLUMNS,
+    ORIGINAL,
+    SCORE_COLUMNS,
+    Group,
+    InputError,
+    ScoreTable,
+    natural_key,
+    read_cells,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-_NAMES = (*SCORE_COLUMNS, "cosine_distance", "subject", "index", "sex")
+_NAMES = (*SCORE_COLUMNS, *IMAGE_COLUMNS, "cosine_distance", "subject", "index", "sex")
 _HINT = "it needs the columns group and distance (or cosine_distance)"
 _ROUNDING = 1e-6  # of distances that were computed in single precision
 
@@ -31,9 +40,9 @@ def read_scores(path: Path) -> ScoreTable:
         rounding is clipped, with a note); optionally ``condition`` ("original" for same and
         different, else "defaced"), ``attack`` ("naive"), ``encoder`` ("": one that is not named),
         ``probe_subject`` and ``reference_subject`` or, for mated pairs, ``subject``; ``probe_session``,
-        ``reference_session`` ("1" and "2"). Without subject columns an ``index`` names the subject of same and
-        defaced_same rows, together with a ``sex`` column if there is one; non-mated pairs then stay without names, and
-        no interval can be given for their rates.
+        ``reference_session`` ("1" and "2"), ``probe_image`` and ``reference_image`` (none).
+        Without subject columns an ``index`` names the subject of same and defaced_same rows, together with a ``sex``
+        column if there is one; non-mated pairs then stay without names, and no interval can be given for their rates.
 
     Returns
     -------
@@ -111,10 +120,11 @@ def _complete(raw: pd.DataFrame, distance: NDArray[np.float64]) -> ScoreTable:
         "reference_session": pd.Categorical(column("reference_session", later)),
         "distance": distance,
     }
-    return ScoreTable(pd.DataFrame(columns, columns=list(SCORE_COLUMNS)))
+    columns |= {name: in_order(column(name, "")) for name in IMAGE_COLUMNS if name in raw}
+    return ScoreTable(pd.DataFrame(columns))
 
 
-_NOT_STRATA = {*SCORE_COLUMNS, "cosine_distance", "subject", "index"}
+_NOT_STRATA = {*SCORE_COLUMNS, *IMAGE_COLUMNS, "cosine_distance", "subject", "index"}
 
 
 def read_score_strata(path: Path) -> pd.DataFrame:
@@ -150,5 +160,9 @@ def read_score_strata(path: Path) -> pd.DataFrame:
 
 
 def write_scores(table: ScoreTable, path: Path) -> None:
-    """Write every comparison as CSV, columns `SCORE_COLUMNS`; NaN distances are empty. `read_scores` reads it back."""
-    table.frame.to_csv(path, index=False, columns=list(SCORE_COLUMNS))
+    """Write every comparison as CSV, columns `SCORE_COLUMNS` and `IMAGE_COLUMNS`, if it has them.
+
+    NaN distances are empty. `read_scores` reads it back.
+    """
+    columns = [name for name in (*SCORE_COLUMNS, *IMAGE_COLUMNS) if name in table.frame]
+    table.frame.to_csv(path, index=False, columns=columns)

@@ -52,6 +52,7 @@ from reid_audit.records.evidence import (
     ControlEvidence,
     CrossedEvidence,
     Evidence,
+    ImageEvidence,
     LeakGap,
     MatchRates,
     SearchRates,
@@ -84,12 +85,13 @@ from reid_audit.records.scans import (
     name_series,
     natural_key,
 )
-from reid_audit.records.scores import SCORE_COLUMNS, Group, Rate, Real, ScoreTable
+from reid_audit.records.scores import IMAGE_COLUMNS, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.tables import looks_rounded, read_cells
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict, worst
 
 __all__ = [
     "CANARY",
+    "IMAGE_COLUMNS",
     "ORIGINAL",
     "SCORE_COLUMNS",
     "AttackEvidence",
@@ -121,6 +123,7 @@ __all__ = [
     "Grid",
     "Group",
     "HeadBox",
+    "ImageEvidence",
     "InputError",
     "Lattice",
     "LeakGap",

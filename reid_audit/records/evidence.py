@@ -330,11 +330,35 @@ class WorstCase:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageEvidence:
+    """What one image of a session gives away against the originals of one image, where sessions hold several.
+
+    Attributes
+    ----------
+    probe_image, reference_image : str
+        Such as ``"T1w"`` and ``"T2w run-2"``: the defaced image, and the original that it is compared with.
+    scans, unseen : int
+        Defaced scans of that image, and those without any distance.
+    linkability : Estimate
+        Over the subjects with such comparisons.
+    """
+
+    condition: str
+    attack: str
+    encoder: str
+    probe_image: str
+    reference_image: str
+    scans: int
+    unseen: int
+    linkability: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """All numbers that a verdict is made of.
 
     ``leaks`` and ``crossed`` are there where the aligned attacker ran; ``worst`` has one entry per defacer.
-    ``canaries`` are no defacers: they show that the attackers see.
+    ``canaries`` are no defacers: they show that the attackers see. ``images`` are there where sessions hold several.
     """
 
     controls: tuple[ControlEvidence, ...]
@@ -349,6 +373,7 @@ class Evidence:
     crossed: tuple[CrossedEvidence, ...] = ()
     worst: tuple[WorstCase, ...] = ()
     canaries: tuple[Canary, ...] = ()
+    images: tuple[ImageEvidence, ...] = ()
 
     @property
     def encoders(self) -> tuple[str, ...]:
@@ -379,4 +404,5 @@ class Evidence:
             crossed=tuple(row for row in self.crossed if row.encoder == encoder),
             worst=tuple(row for row in self.worst if row.encoder == encoder),
             canaries=tuple(row for row in self.canaries if row.encoder == encoder),
+            images=tuple(row for row in self.images if row.encoder == encoder),
         )

@@ -58,6 +58,8 @@ class ScanRef:
         None = to be told from the file (HU range or DICOM header).
     series : str
         Which DICOM series of the folder, by `name_series`; empty = a file, or a folder that holds one series.
+    image : str
+        Which image of the session, e.g. ``"T2w run-2"``; empty where a session has one image.
     """
 
     subject: str
@@ -66,6 +68,17 @@ class ScanRef:
     path: Path
     modality: Modality | None = None
     series: str = ""
+    image: str = ""
+
+    @property
+    def visit(self) -> str:
+        """Session and image, e.g. ``"1/T2w run-2"``: what tells the scans of one subject and condition apart."""
+        return f"{self.session}/{self.image}" if self.image else self.session
+
+    @property
+    def visit_stem(self) -> str:
+        """The visit as a part of a file's name: ``"1_T2w_run-2"``."""
+        return re.sub(r"[/ ]", "_", self.visit)
 
     @property
     def is_canary(self) -> bool:
@@ -74,8 +87,8 @@ class ScanRef:
 
     @property
     def key(self) -> str:
-        """Label for messages and tables, e.g. ``"p01/1/original"``. Carries no path."""
-        return f"{self.subject}/{self.session}/{self.condition}"
+        """Label for messages and tables, e.g. ``"p01/1/original"``, ``"p01/1/T2w/original"``. Carries no path."""
+        return f"{self.subject}/{self.visit}/{self.condition}"
 
     @property
     def label(self) -> str:

@@ -35,6 +35,8 @@ SCORE_COLUMNS = (
     "reference_session",
     "distance",
 )
+IMAGE_COLUMNS = ("probe_image", "reference_image")
+"""Further columns of a table whose sessions hold several images; see `reid_audit.accuracy.pool_images`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +49,7 @@ class ScoreTable:
         Columns `SCORE_COLUMNS`: all categorical but ``distance``, float64, cosine distance in [0, 2]; NaN = one of
         the two scans was not acquired. ``condition`` is that of the probe, ``"original"`` for same and different.
         ``encoder`` names the network, ``""`` where nothing is known of it; distances of two encoders are never pooled.
+        Where sessions hold several images, also `IMAGE_COLUMNS`, categorical.
     notes : tuple of str
         What was mended on reading them.
     """

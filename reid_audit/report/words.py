@@ -26,6 +26,8 @@ _MENDS = {
     "unseen": "look at the scans that no attacker saw, or add an attacker that sees them",
     "unseen_scans": "mend the files that could not be read",
     "coverage": "add the missing scans",
+    "image": "deface these images more strongly, or hold them back, and score again",
+    "unseen_image": "look at these images, or judge the release without them",
     "subjects": "add subjects",
     "required_attacks": "run the attackers that the policy requires",
     "calibration_mismatch": "calibrate with the settings of this run",

@@ -56,7 +56,7 @@ class _Case:
         position = self.positions.get(structure, Position.ALL.value)
         unit = metric_of(metric).unit if unit is None else unit
         return Measure(
-            scan.subject, scan.session, scan.condition, metric, unit, structure, position, value, before, after
+            scan.subject, scan.visit, scan.condition, metric, unit, structure, position, value, before, after
         )
 
 
@@ -89,7 +89,7 @@ def _place_all(
         placements.append(
             Placement(
                 scan.subject,
-                scan.session,
+                scan.visit,
                 scan.condition,
                 name,
                 _position_of(structure, distance, change, near_mm).value,
@@ -245,7 +245,7 @@ def measure_scan(
         findings += each.findings if each is not None else ()
     return CaseUtility(
         scan.subject,
-        scan.session,
+        scan.visit,
         scan.condition,
         scan.path.name,
         findings=tuple(findings),

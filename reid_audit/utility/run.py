@@ -112,13 +112,13 @@ class _Task:
 
 
 def _failed(scan: ScanRef, reason: str) -> CaseUtility:
-    return CaseUtility(scan.subject, scan.session, scan.condition, scan.path.name, reason=reason)
+    return CaseUtility(scan.subject, scan.visit, scan.condition, scan.path.name, reason=reason)
 
 
 def _write_maps(folder: Path, scan: ScanRef, original: Volume, defaced: Volume) -> None:
     """Write where and by how much a scan differs from its original."""
     check_same_grid(original, defaced)
-    stem = f"{scan.subject}_{scan.session}_{scan.condition}"
+    stem = f"{scan.subject}_{scan.visit_stem}_{scan.condition}"
     write_volume(map_difference(original, defaced), folder / f"{stem}_difference.nii.gz")
     changed = find_changed(clip_volume(original), clip_volume(defaced)).astype(np.uint8)
     write_labels(changed, original.voxel_to_ras_mm, folder / f"{stem}_changed.nii.gz")
@@ -173,7 +173,7 @@ def _tasks_of(
             continue
         original = cohort.partner_of(scan)
         if original is None:
-            tasks[scan.key] = _failed(scan, f"no {ORIGINAL} of this subject and session to compare with")
+            tasks[scan.key] = _failed(scan, f"no {ORIGINAL} of this subject, session and image to compare with")
             continue
         try:
             paths = [

@@ -35,11 +35,13 @@ INCOMPLETE, and the sentence names whose scans these are.
 from reid_audit.verdict.decision import decide
 from reid_audit.verdict.plan import TARGETS, CohortPlan, PassRate, plan_cohort, simulate_passes
 from reid_audit.verdict.policy import check_policy, format_policy, read_policy
+from reid_audit.verdict.rules import adjust_confidence
 
 __all__ = [
     "TARGETS",
     "CohortPlan",
     "PassRate",
+    "adjust_confidence",
     "check_policy",
     "decide",
     "format_policy",

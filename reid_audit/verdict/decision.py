@@ -22,7 +22,7 @@ from dataclasses import replace
 from reid_audit.accuracy.panels import Panels
 from reid_audit.records import Calibration, Check, ConditionVerdict, Decision, Evidence, Policy, Verdict, worst
 from reid_audit.verdict.policy import check_policy
-from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, judge, list_judged
+from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, check_images, judge, list_judged
 
 
 def _sign(check: Check) -> Check:
@@ -91,6 +91,7 @@ def decide(
     if evidence is not None:
         rules += [check_crossed(crossed, policy) for crossed in evidence.crossed]
         rules += [check for attack in evidence.attacks for check in check_defaced_gallery(attack, policy)]
+        rules += check_images(evidence.images, policy)
     rules += [
         Check(
             "conditions",
