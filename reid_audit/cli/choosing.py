@@ -50,14 +50,15 @@ class ImageOptions:
     suffix: Annotated[
         str,
         typer.Option(
-            "--suffix", help="The kind of image: T1w, T2w, FLAIR, PDw, CT; in DICOM CT, MR.", rich_help_panel=_PANEL
+            "--suffix", help="Only this kind of image: T1w, T2w, CT ...; in DICOM CT, MR.", rich_help_panel=_PANEL
         ),
     ] = ""
     which_run: Annotated[
         str,
         typer.Option(
             "--run",
-            help="Of several runs (DICOM: series) of a visit: first, a run (a series number), or all, each as a visit.",
+            help="Of several runs (DICOM: series) of a visit: first, one by its number, or all, each as a visit. By "
+            "default each is an image of its visit.",
             rich_help_panel=_PANEL,
         ),
     ] = ""

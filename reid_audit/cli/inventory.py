@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +17,7 @@ from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import expand, show_progress
 from reid_audit.cli.words import out
 from reid_audit.dataset import Aside, salt_home, take_inventory, write_manifest
-from reid_audit.records import ORIGINAL, Group, prepare_file
+from reid_audit.records import ORIGINAL, Group, ScanRef, natural_key, prepare_file
 
 EXIT_ASKED = 2
 LAYOUTS = {"manifest": "a manifest", "BIDS": "a BIDS dataset", "DICOM": "a tree of DICOM files"}
@@ -73,9 +75,13 @@ def inventory(
 
 def _say_cohort(cohort: reid_audit.Cohort) -> None:
     table = Table("condition", "people", "visits", "scans", "modality", title="Found", title_justify="left")
+    several = len(cohort.images) > 1
+    if several:
+        table.add_column("images", overflow="fold")
     for condition in cohort.conditions:
         scans = [scan for scan in cohort.scans if scan.condition == condition]
-        visits = [str(sum(scan.session == session for scan in scans)) for session in cohort.sessions]
+        people = {(scan.session, scan.subject) for scan in scans}
+        visits = [str(sum(session == at for at, _ in people)) for session in cohort.sessions]
         shown = ", ".join(f"{session}: {n}" for session, n in zip(cohort.sessions, visits, strict=True))
         modalities = sorted({str(scan.modality or "to be told") for scan in scans})
         table.add_row(
@@ -84,6 +90,7 @@ def _say_cohort(cohort: reid_audit.Cohort) -> None:
             escape(shown if len(cohort.sessions) <= 4 else f"{len(cohort.sessions)} kinds"),
             str(len(scans)),
             ", ".join(modalities),
+            *([_count_images(scans)] if several else []),
         )
     out.print(table)
     if len(cohort.strata.columns):
@@ -99,6 +106,11 @@ def _say_cohort(cohort: reid_audit.Cohort) -> None:
                 escape("; ".join(pair.reasons[:2])),
             )
     out.print(pairs)
+
+
+def _count_images(scans: Sequence[ScanRef]) -> str:
+    counts = Counter(scan.image for scan in scans)
+    return escape(", ".join(f"{image} ({counts[image]})" for image in sorted(counts, key=natural_key)))
 
 
 def _say_aside(aside: tuple[Aside, ...]) -> None:

@@ -8,7 +8,8 @@ Words
 manifest
     A CSV or TSV table, UTF-8, one row per scan. Columns ``subject, session, condition, path``, optionally ``modality``
     (CT or MR, empty = told from the file) and ``series`` (which DICOM series of the folder, by
-    `reid_audit.records.name_series`; empty = the only one); every other column is a stratum. Everything is text: ``01``
+    `reid_audit.records.name_series`; empty = the only one) and ``image`` (which image of the session, where it has
+    several; a defaced scan has the image of its original); every other column is a stratum. Everything is text: ``01``
     stays ``01``. Paths are relative to the manifest's folder.
 session
     A visit. The labels are shared by the cohort (``1`` is everybody's first visit) and ordered naturally: 2 before 10.
@@ -31,6 +32,9 @@ defaced_same_scan          defaced(i, a) -> original(i, a)
 defaced_defaced_same       defaced(i, a) -> defaced(i, b), a before b, one condition
 defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, one condition
 ========================== =======================================================================================
+
+Where sessions hold several images, every two of them are compared, and each two sessions count once; a same scan is of
+one image. Where nobody has two sessions, two images of one session stand for them.
 
 "Visit 1 -> visit 2" is what this gives with two visits of which the first alone was defaced. No pixel is opened here.
 """

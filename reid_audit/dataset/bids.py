@@ -27,6 +27,12 @@ SUFFIXES: Mapping[str, tuple[str, Modality]] = {
     "FLAIR": ("FLAIR", Modality.MR),
     "PDw": ("PDw", Modality.MR),
     "PD": ("PDw", Modality.MR),  # as BIDS called it before 1.5
+    "UNIT1": ("UNIT1", Modality.MR),
+    "MP2RAGE": ("MP2RAGE", Modality.MR),
+    "T2starw": ("T2starw", Modality.MR),
+    "MEGRE": ("MEGRE", Modality.MR),
+    "angio": ("angio", Modality.MR),
+    "swi": ("swi", Modality.MR),
     "CT": ("CT", Modality.CT),  # proposed (BEP 24), in small letters
     "ct": ("CT", Modality.CT),
 }

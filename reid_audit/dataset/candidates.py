@@ -26,7 +26,7 @@ class Candidate:
     condition : str
         ``"original"``, or what the tree it lies in was declared to be.
     suffix : str
-        T1w, T2w, FLAIR, PDw or CT in BIDS; CT or MR in DICOM.
+        T1w, T2w, CT ... in BIDS (`reid_audit.dataset.bids.SUFFIXES`); CT or MR in DICOM.
     modality : Modality
     path : Path
     series : str
@@ -34,6 +34,8 @@ class Candidate:
     entities : mapping of str to str
         What else tells images of one visit apart: ``run``, ``acq`` ... of BIDS, ``SeriesNumber``, ``SeriesDescription``
         ... of DICOM. Kept in memory for choosing, never written: descriptions are free text.
+    image : str
+        What it is called among the images of its session; see `reid_audit.dataset.choose.settle`.
     study : tuple of str
         Date, time and identifier of the DICOM study; empty in BIDS. Kept in memory, never written.
     """
@@ -47,6 +49,7 @@ class Candidate:
     series: str = ""
     entities: Mapping[str, str] = field(default_factory=dict)
     study: tuple[str, str, str] = ("", "", "")
+    image: str = ""
 
     @property
     def run(self) -> str:
@@ -100,10 +103,10 @@ class Choice:
     Attributes
     ----------
     suffix : str
-        The one kind of image: T1w, T2w, FLAIR, PDw or CT in BIDS, CT or MR in DICOM.
+        The one kind of image: T1w, T2w, CT ... in BIDS, CT or MR in DICOM; every kind by default.
     run : str
         Which of several runs (BIDS) or series (DICOM) of a visit: ``"first"``, a run's label or a series' number, or
-        ``"all"``, where each counts as a visit of its own.
+        ``"all"``, where each counts as a visit of its own. By default each is an image of its session.
     where : tuple of (str, str)
         Entities and what they must be, ``*`` and ``?`` standing for anything, capitals or not: ``("acq", "mprage")``,
         ``("SeriesDescription", "*mprage*")``. An empty text asks for images without the entity.

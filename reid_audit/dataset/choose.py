@@ -1,11 +1,12 @@
-"""Choose one scan per subject, session and condition. What cannot be decided is asked."""
+"""Choose the scans of each subject, session and condition, and name their images. What cannot be decided is asked."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger
 from reid_audit.dataset.cohort import listed
@@ -28,44 +29,42 @@ def keep_asked(candidates: Iterable[Candidate], choice: Choice, ledger: Ledger) 
     return kept
 
 
-def keep_one_suffix(
-    candidates: Sequence[Candidate], choice: Choice, ledger: Ledger
-) -> tuple[list[Candidate], list[str]]:
-    """Keep one kind of image, or ask which: what is compared must be alike."""
-    counts: dict[str, int] = defaultdict(int)
-    for image in candidates:
-        if image.condition == ORIGINAL:
-            counts[image.suffix] += 1
+def keep_suffix(candidates: Sequence[Candidate], choice: Choice, ledger: Ledger) -> tuple[list[Candidate], list[str]]:
+    """Keep the one kind of image that was asked for, or every kind."""
+    if not choice.suffix:
+        return list(candidates), []
+    counts = Counter(image.suffix for image in candidates if image.condition == ORIGINAL)
     suffix = next((name for name in counts if name.lower() == choice.suffix.lower()), "")
-    if not choice.suffix and len(counts) == 1:
-        suffix = next(iter(counts))
     if not suffix:
         there = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none"
-        if choice.suffix:
-            return [], [f"No original is {choice.suffix}; there are {there}: choose with --suffix."]
-        return [], [f"Which images? The originals are {there}: choose one kind with --suffix."]
+        return [], [f"No original is {choice.suffix}; there are {there}: choose with --suffix."]
     for image in candidates:
         if image.suffix != suffix:
             ledger.add(image.suffix, f"another kind of image than {suffix}", image.path.name)
     return [image for image in candidates if image.suffix == suffix], []
 
 
-Key = tuple[str, str, str]
+class _Key(NamedTuple):
+    """What the images of one kind share."""
+
+    subject: str
+    session: str
+    suffix: str
 
 
 def settle(
     candidates: Sequence[Candidate], choice: Choice, ledger: Ledger, *, run_is: str
 ) -> tuple[list[Candidate], list[str], list[str]]:
-    """Choose one image for each person, visit and condition.
+    """Choose the images of each person, visit and condition, and name them.
 
-    Originals are settled first. A defaced image must be that of the original which was chosen: of the same series, or
-    with entities that do not contradict it; where several originals share a visit, it must repeat what tells them
-    apart. A DICOM series of another number is taken for the original's only where the visit has a single one of each.
+    Originals are settled first: each is an image of its session, unless a run was asked for. A defaced image is that of
+    the original whose series it has, or whose entities it repeats; of several, of the one with the most. A DICOM series
+    of another number is taken for the original's only where the visit has a single one of each.
 
     Parameters
     ----------
-    found : sequence of Candidate
-        Of one suffix, with sessions.
+    candidates : sequence of Candidate
+        With sessions.
     choice : Choice
     ledger : Ledger
     run_is : str
@@ -74,31 +73,69 @@ def settle(
     Returns
     -------
     chosen : list of Candidate
+        Each with the name of its image; empty where every session has one, of one kind.
     questions : list of str
     notes : list of str
     """
     if choice.run.lower() == "all":
         candidates = _runs_as_visits(candidates, ledger)
-    groups: dict[Key, list[Candidate]] = defaultdict(list)
+    groups: dict[_Key, dict[str, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     for image in candidates:
-        groups[image.subject, image.session, image.condition].append(image)
-    chosen: dict[Key, Candidate] = {}
+        groups[_Key(image.subject, image.session, image.suffix)][image.condition].append(image)
     asked = _Asked(run_is)
-    for key, several in sorted(groups.items(), key=lambda item: item[0][2] != ORIGINAL):
-        original = chosen.get((key[0], key[1], ORIGINAL))
-        if key[2] != ORIGINAL:
-            twins = groups.get((key[0], key[1], ORIGINAL), [])
-            if original is None and twins:
-                continue  # its original is asked about
-            several = _keep_own(several, original, len(twins), ledger)
-        picked = _pick(several, choice, ledger, asked) if several else None
-        if picked is not None:
-            chosen[key] = picked
+    originals: dict[_Key, list[Candidate]] = {}
+    for key, by_condition in groups.items():
+        originals[key] = _tell_apart(by_condition.get(ORIGINAL, []), choice, ledger, asked)
+    name_of = _name_images(originals)
+    chosen = [replace(image, image=name_of(image, of)) for of in originals.values() for image in of]
+    for key, by_condition in groups.items():
+        for condition, several in by_condition.items():
+            if condition == ORIGINAL:
+                continue
+            owners = originals[key]
+            if not owners:
+                if not by_condition.get(ORIGINAL):  # the audit counts a defaced scan without an original, and says so
+                    kept = _tell_apart(several, choice, ledger, asked)
+                    chosen += [replace(image, image=name_of(image, kept)) for image in kept]
+                continue  # else its original is asked about
+            twins = len(by_condition[ORIGINAL])
+            for owner, own in _share_out(several, owners, twins, ledger):
+                name = name_of(owner, owners)
+                chosen += [replace(image, image=name) for image in _tell_apart(own, choice, ledger, asked, most=1)]
     notes = []
     if choice.run.lower() == "all":
         notes.append("each run counts as a visit of its own: two runs of one day are easier to match than two visits")
-    order = sorted(chosen, key=lambda key: (natural_key(key[0]), natural_key(key[1]), key[2] != ORIGINAL, key[2]))
-    return [chosen[key] for key in order], asked.close(), notes
+    chosen.sort(
+        key=lambda image: (
+            *(natural_key(image.subject), natural_key(image.session), natural_key(image.image)),
+            *(image.condition != ORIGINAL, image.condition),
+        )
+    )
+    return chosen, asked.close(), notes
+
+
+def _name_images(originals: Mapping[_Key, Sequence[Candidate]]) -> Callable[[Candidate, Sequence[Candidate]], str]:
+    """Return what names an image among those of its session and kind: its suffix, and what tells it apart.
+
+    Entities of BIDS tell images apart by their values (``"T1w run-2"``), series of DICOM by their order (``"CT 2"``).
+    """
+    kinds = {key.suffix for key, images in originals.items() if images}
+    telling: dict[str, list[str]] = defaultdict(list)
+    for key, images in originals.items():
+        for entity in sorted({entity for image in images for entity in image.entities}):
+            if len({image.entities.get(entity, "") for image in images}) > 1 and entity not in telling[key.suffix]:
+                telling[key.suffix].append(entity)
+
+    def name(image: Candidate, among: Sequence[Candidate]) -> str:
+        if len(kinds) < 2 and not telling[image.suffix]:
+            return ""
+        if image.series:
+            place = sorted(among, key=lambda each: (natural_key(each.run), each.series)).index(image)
+            return image.suffix if place == 0 else f"{image.suffix} {place + 1}"
+        values = [f"{key}-{image.entities[key]}" for key in telling[image.suffix] if key in image.entities]
+        return " ".join([image.suffix, *values])
+
+    return name
 
 
 def _runs_as_visits(candidates: Sequence[Candidate], ledger: Ledger) -> list[Candidate]:
@@ -116,25 +153,37 @@ def _runs_as_visits(candidates: Sequence[Candidate], ledger: Ledger) -> list[Can
     return kept
 
 
-def _keep_own(several: Sequence[Candidate], original: Candidate | None, twins: int, ledger: Ledger) -> list[Candidate]:
-    """Keep those images under a condition that were made of the chosen original."""
-    if original is None:
-        return list(several)  # a defaced scan without an original: the audit counts it, and says so
-    same = [image for image in several if image.series and image.series == original.series]
-    if same:
-        return same
-    if original.series and twins == 1 and len(several) == 1:
-        return list(several)  # defacers number their series anew
-    kept = []
+def _share_out(
+    several: Sequence[Candidate], owners: Sequence[Candidate], twins: int, ledger: Ledger
+) -> list[tuple[Candidate, list[Candidate]]]:
+    """Give each original the images under a condition that were made of it.
+
+    ``twins`` are the originals of the visit before one was chosen.
+    """
+    shares: list[tuple[Candidate, list[Candidate]]] = [(owner, []) for owner in owners]
     for image in several:
-        # A defacer may add entities (desc-defaced); its original's it must keep, where these tell originals apart.
-        if all(
-            image.entities.get(key, "" if twins > 1 else value) == value for key, value in _telling(original).items()
-        ):
-            kept.append(image)
+        fits = [share for share in shares if _is_made_of(image, share[0], twins, alone=len(several) == 1)]
+        fits.sort(key=lambda share: (share[0].series == image.series, len(_telling(share[0]))), reverse=True)
+        if fits:
+            fits[0][1].append(image)
         else:
             ledger.add(image.suffix, "its original was not chosen", image.path.name if not image.series else "")
-    return kept
+    for owner, own in shares:
+        same = [image for image in own if owner.series and image.series == owner.series]
+        own[:] = same or own
+    return [(owner, own) for owner, own in shares if own]
+
+
+def _is_made_of(image: Candidate, original: Candidate, twins: int, *, alone: bool) -> bool:
+    """Whether an image can be a defaced one of that original."""
+    if image.series and image.series == original.series:
+        return True
+    if original.series and twins == 1 and alone:
+        return True  # defacers number their series anew
+    # A defacer may add entities (desc-defaced); its original's it must keep, where these tell originals apart.
+    return all(
+        image.entities.get(key, "" if twins > 1 else value) == value for key, value in _telling(original).items()
+    )
 
 
 def _telling(image: Candidate) -> Mapping[str, str]:
@@ -142,8 +191,10 @@ def _telling(image: Candidate) -> Mapping[str, str]:
     return {"SeriesNumber": image.run} if image.series else image.entities
 
 
-def _pick(several: Sequence[Candidate], choice: Choice, ledger: Ledger, asked: _Asked) -> Candidate | None:
-    """Choose by run; None = it must be asked."""
+def _tell_apart(
+    several: Sequence[Candidate], choice: Choice, ledger: Ledger, asked: _Asked, *, most: int = 0
+) -> list[Candidate]:
+    """Choose by run, where one was asked for; ask about images that nothing tells apart, and more than ``most``."""
     if len(several) > 1 and choice.run and choice.run.lower() != "all":
         runs = sorted({image.run for image in several}, key=natural_key)
         wanted = runs[0] if choice.run.lower() == "first" else choice.run
@@ -157,14 +208,18 @@ def _pick(several: Sequence[Candidate], choice: Choice, ledger: Ledger, asked: _
                 ledger.add(
                     image.suffix, f"another run than --run {choice.run}", image.path.name if not image.series else ""
                 )
-        several = same_run
-    if len(several) == 1:
-        return several[0]
-    if several:
-        asked.about(several)
-    else:
-        ledger.add(choice.suffix or "image", f"the visit has no run {choice.run}")
-    return None
+        if not same_run:
+            ledger.add(choice.suffix or "image", f"the visit has no run {choice.run}")
+        several, most = same_run, 1
+    alike: dict[tuple[object, ...], list[Candidate]] = defaultdict(list)
+    for image in several:
+        alike[image.series, *sorted(image.entities.items())].append(image)
+    doubled = [same for same in alike.values() if len(same) > 1]
+    if (most and len(several) > most) or doubled:
+        for same in doubled or [several]:
+            asked.about(same)
+        return []
+    return list(several)
 
 
 class _Asked:

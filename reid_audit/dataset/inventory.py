@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from reid_audit.dataset.bids import looks_like_bids, read_bids, read_participants
 from reid_audit.dataset.candidates import Candidate, Choice, Inventory, Ledger
-from reid_audit.dataset.choose import keep_asked, keep_one_suffix, number_visits, settle
+from reid_audit.dataset.choose import keep_asked, keep_suffix, number_visits, settle
 from reid_audit.dataset.cohort import Cohort, check_unlike, listed
 from reid_audit.dataset.dicom_tree import read_dicom_tree
 from reid_audit.dataset.manifest import read_manifest
@@ -105,7 +105,7 @@ def _of_manifest(path: Path, choice: Choice, *, layout: str, allow_outside: bool
 
 
 def _scan_of(image: Candidate) -> ScanRef:
-    return ScanRef(image.subject, image.session, image.condition, image.path, image.modality, image.series)
+    return ScanRef(image.subject, image.session, image.condition, image.path, image.modality, image.series, image.image)
 
 
 def _finish(
@@ -133,7 +133,7 @@ def _finish(
         if idle:
             notes = [*notes, f"participants.tsv lists {len(idle)} people without a scan: {listed(map(str, idle))}"]
         table = table.reindex(pd.Index(people, name="subject"), fill_value="")
-        for what in ("subject", "session", "condition"):
+        for what in ("subject", "session", "condition", "image"):
             check_unlike(source, what, (getattr(image, what) for image in chosen))
         cohort = Cohort(tuple(_scan_of(image) for image in chosen), table, source)
         notes = [*notes, *_doubt(cohort)]
@@ -167,7 +167,7 @@ def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
     candidates, notes = read_bids(root, choice, ledger, allow_outside=allow_outside)
     strata, more = read_participants(root)
     kept = keep_asked(candidates, choice, ledger)
-    kept, questions = keep_one_suffix(kept, choice, ledger)
+    kept, questions = keep_suffix(kept, choice, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="run")
     return _finish("BIDS", root.name, ledger, chosen, [*questions, *asked], [*notes, *more, *told], strata)
 
@@ -191,7 +191,7 @@ def _of_dicom(
     if not candidates and not questions:
         return _finish("DICOM", source, ledger, [], questions, notes)
     kept = keep_asked(candidates, choice, ledger)
-    kept, which = keep_one_suffix(kept, choice, ledger)
+    kept, which = keep_suffix(kept, choice, ledger)
     kept, order = number_visits(kept, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber")
     return _finish("DICOM", source, ledger, chosen, [*questions, *which, *asked], [*notes, *order, *told])

@@ -25,6 +25,10 @@ defaced_same_scan          defaced(i, a) -> original(i, a)
 defaced_defaced_same       defaced(i, a) -> defaced(i, b), a before b, one condition
 defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, one condition
 ========================== =============================================================================
+
+Where sessions hold several images, a pair of sessions makes a row for every two images of them, and defaced_same_scan
+joins those of one image. Where nobody has two sessions, ``a`` and ``b`` are two images of one session.
+`reid_audit.accuracy.pool_images` makes one comparison of each two sessions.
 """
 
 from reid_audit.face import cosine_distances

@@ -189,16 +189,15 @@ def test_a_defaced_visit_keeps_its_number_where_only_the_second_was_defaced(tmp_
     assert aside(got)["under 'cut': no original has its PatientID; write a manifest"] == 1
 
 
-def test_several_series_of_a_visit_are_asked_about(tmp_path, salt):
+def test_several_series_of_a_visit_are_images_of_it(tmp_path, salt):
     root = tmp_path / "tree"
     shared = {"patient": "SECRET-1", "study": "1.2.1", "date": "20200101"}
     for number, kernel in ((3, "H31s"), (12, "H70h")):
         write_series(root / str(number), series=f"1.2.1.{number}", number=number, ConvolutionKernel=kernel, **shared)
     got = take_inventory(root, salt_file=salt)
-    assert got.cohort is None
-    assert "SeriesNumber 3, 12. Which one? --run first" in got.questions[0]
-    assert "ConvolutionKernel with --where ConvolutionKernel=PATTERN" in got.questions[0]
-    assert "H70h" not in got.questions[0], "a description is free text, and may name a patient"
+    who = name_of("SECRET-1")
+    assert keys(got) == [f"{who}/1/CT/original", f"{who}/1/CT 2/original"]
+    assert [scan.path.name for scan in got.cohort.scans] == ["3", "12"]
 
     def chosen(**kwargs):
         cohort = take_inventory(root, choice=Choice(**kwargs), salt_file=salt).cohort
@@ -210,12 +209,12 @@ def test_several_series_of_a_visit_are_asked_about(tmp_path, salt):
     assert chosen(run="all") == [("1r3", "3"), ("1r12", "12")]
 
 
-def test_ct_and_mr_are_asked_about(tmp_path, salt):
+def test_ct_and_mr_are_images_unless_one_is_asked_for(tmp_path, salt):
     root = tmp_path / "tree"
     write_series(root / "a", series="1.1", number=1)
     write_series(root / "b", series="1.2", number=2, modality="MR", study="1.2.2", date="20190101")
-    got = take_inventory(root, salt_file=salt)
-    assert got.questions == ("Which images? The originals are CT (1), MR (1): choose one kind with --suffix.",)
+    who = name_of("SECRET-ID")
+    assert keys(take_inventory(root, salt_file=salt)) == [f"{who}/1/MR/original", f"{who}/2/CT/original"]
     assert [scan.session for scan in read_cohort(root, choice=Choice(suffix="ct"), salt_file=salt).scans] == ["1"]
 
 

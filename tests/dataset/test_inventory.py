@@ -11,6 +11,7 @@ from trees import write_bids, write_image
 from reid_audit import InputError, read_cohort
 from reid_audit.cli import main
 from reid_audit.dataset import Choice, Inventory, read_manifest, take_inventory
+from reid_audit.dataset.bids import SUFFIXES
 from reid_audit.records import Modality
 
 
@@ -83,11 +84,12 @@ def test_what_is_no_scan_is_set_aside_with_its_reason(tmp_path):
     for path in (root / "derivatives" / "freesurfer").rglob("*.nii"):
         path.rename(path.with_suffix(".mgz"))
     got = take_inventory(root)
-    assert keys(got) == ["01/1/original", "01/1/tool", "01/2/original", "01/2/tool"]
+    inversion = "01/1/MP2RAGE/original"
+    assert keys(got) == [inversion, *(f"01/{v}/T1w/{c}" for v in "12" for c in ("original", "tool"))]
     assert aside(got) == {
         "no NIfTI image": 2 + 2,
         "phase, real or imaginary part": 1,
-        "not one of the images that are judged (T1w, T2w, FLAIR, PDw, CT)": 2,
+        f"not one of the images that are judged ({', '.join(dict.fromkeys(name for name, _ in SUFFIXES.values()))})": 1,
         "its name is not BIDS": 2,
         "its name and its folder disagree about subject or session": 2,
         "an entity stands twice in its name": 1,
@@ -96,14 +98,16 @@ def test_what_is_no_scan_is_set_aside_with_its_reason(tmp_path):
     }
 
 
-def test_several_suffixes_are_asked_about(tmp_path):
+def test_all_suffixes_are_images_of_their_visits_unless_one_is_asked_for(tmp_path):
     root = write_bids(tmp_path / "raw", suffixes=("T1w", "FLAIR"), derivatives=("tool",))
     got = take_inventory(root)
-    assert got.cohort is None
-    assert got.questions == ("Which images? The originals are FLAIR (6), T1w (6): choose one kind with --suffix.",)
-    with pytest.raises(InputError, match=r"^raw: Which images\?.*--suffix.*reid-audit inventory"):
-        read_cohort(root)
+    assert got.cohort is not None
+    assert keys(got)[:4] == [f"01/1/{image}/{c}" for image in ("FLAIR", "T1w") for c in ("original", "tool")]
+    assert len(keys(got)) == 24
+    assert all(scan.image in scan.path.name for scan in got.cohort.scans)
+    assert got.cohort.partner_of(got.cohort.scans[3]) == got.cohort.scans[2]
     got = take_inventory(root, choice=Choice(suffix="flair"))
+    assert keys(got)[:2] == ["01/1/original", "01/1/tool"]
     assert len(keys(got)) == 12
     assert all("FLAIR" in scan.path.name for scan in got.cohort.scans)
     assert aside(got)["another kind of image than FLAIR"] == 12
@@ -111,12 +115,11 @@ def test_several_suffixes_are_asked_about(tmp_path):
     assert got.questions == ("No original is T2w; there are FLAIR (6), T1w (6): choose with --suffix.",)
 
 
-def test_several_runs_are_asked_about_and_a_derivative_follows_its_original(tmp_path):
+def test_several_runs_are_images_and_a_derivative_follows_its_original(tmp_path):
     root = write_bids(tmp_path / "raw", runs=("1", "2"), derivatives=("tool",))
     got = take_inventory(root)
-    assert len(got.questions) == 1
-    assert "6 visits hold several T1w images under the condition 'original', e.g. 01/1: run 1, 2." in got.questions[0]
-    assert "--run first, --run NUMBER, --run all" in got.questions[0]
+    assert keys(got)[:4] == [f"01/1/T1w run-{n}/{c}" for n in "12" for c in ("original", "tool")]
+    assert len(keys(got)) == 24
     # In one visit only the second run was defaced: with the first one chosen, it must not pass for the first.
     (root / "derivatives/tool/sub-01/ses-1/anat/sub-01_ses-1_run-1_desc-defaced_T1w.nii").unlink()
     got = take_inventory(root, choice=Choice(run="first"))
@@ -152,16 +155,22 @@ def test_all_runs_are_visits_of_their_own(tmp_path):
     assert "each run counts as a visit" in got.notes[0]
 
 
-def test_other_entities_are_asked_about(tmp_path):
-    root = write_bids(tmp_path / "raw", people=1, sessions=1)
-    anat = root / "sub-01" / "ses-1" / "anat"
-    write_image(anat / "sub-01_ses-1_acq-fast_T1w.nii")
+def test_other_entities_tell_images_apart(tmp_path):
+    root = write_bids(tmp_path / "raw", people=2, sessions=1, derivatives=("tool",))
+    for place in (root, root / "derivatives" / "tool"):
+        more = "" if place == root else "_desc-defaced"
+        write_image(place / "sub-01" / "ses-1" / "anat" / f"sub-01_ses-1_acq-fast{more}_T1w.nii")
     got = take_inventory(root)
-    assert "which differ in acq fast, none. Which one? --where acq=PATTERN." in got.questions[0]
+    assert keys(got)[:4] == [f"01/1/{image}/{c}" for image in ("T1w", "T1w acq-fast") for c in ("original", "tool")]
+    assert keys(got)[4:] == ["02/1/T1w/original", "02/1/T1w/tool"]
+    assert ["fast" in scan.path.name for scan in got.cohort.scans] == [False] * 2 + [True] * 2 + [False] * 2
     fast = take_inventory(root, choice=Choice(where=(("acq", "F*"),)))
-    assert [scan.path.name for scan in fast.cohort.scans] == ["sub-01_ses-1_acq-fast_T1w.nii"]
+    assert [scan.path.name for scan in fast.cohort.scans] == [
+        "sub-01_ses-1_acq-fast_T1w.nii",
+        "sub-01_ses-1_acq-fast_desc-defaced_T1w.nii",
+    ]
     plain = take_inventory(root, choice=Choice(where=(("acq", ""),)))
-    assert [scan.path.name for scan in plain.cohort.scans] == ["sub-01_ses-1_T1w.nii"]
+    assert keys(plain) == [f"0{n}/1/{c}" for n in (1, 2) for c in ("original", "tool")]
 
 
 def test_two_files_for_one_scan_are_asked_about(tmp_path):
@@ -236,13 +245,16 @@ def test_the_manifest_that_it_writes_is_private_and_reads_back(tmp_path, capsys)
 
 def test_the_command_asks_and_is_answered(tmp_path, capsys):
     root = write_bids(tmp_path / "raw", runs=("1", "2"), suffixes=("T1w", "T2w"), derivatives=("tool",))
+    twice = write_image(root / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_run-1_T1w.nii.gz")
     assert main(["inventory", str(root), "-o", str(tmp_path / "m.csv")]) == 2
-    assert "To choose: Which images?" in capsys.readouterr().out
+    assert "To choose: One visit holds several T1w images" in " ".join(capsys.readouterr().out.split())
     assert not (tmp_path / "m.csv").exists()
-    assert main(["inventory", str(root), "--suffix", "T1w", "--run", "first", "-o", str(tmp_path / "m.csv")]) == 0
-    assert "original" in capsys.readouterr().out
     assert main(["calibrate", str(root)]) == 2
-    assert "choose one kind with --suffix" in capsys.readouterr().err
+    assert "two files for one scan" in " ".join(capsys.readouterr().err.split())
+    twice.unlink()
+    assert main(["inventory", str(root), "-o", str(tmp_path / "m.csv")]) == 0
+    assert "T1w run-1 (6)" in " ".join(capsys.readouterr().out.split())
+    assert read_manifest(tmp_path / "m.csv").images == tuple(f"{s} run-{n}" for s in ("T1w", "T2w") for n in "12")
     assert main(["inventory", str(root), "--where", "acq"]) == 2
     assert "--where must read NAME=VALUE" in capsys.readouterr().err
 
