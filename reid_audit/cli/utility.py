@@ -23,7 +23,9 @@ from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest
 from reid_audit.records import InputError, prepare_folder, write_private
 from reid_audit.report import RESULT_FILE, read_result, result_to_json
+from reid_audit.report.utility_page import write_utility_page
 from reid_audit.report.utility_tables import Listing, list_risks, list_tables, list_trade_off
+from reid_audit.report.utility_words import say_costs
 from reid_audit.utility import (
     UTILITY_FILE,
     Criterion,
@@ -121,7 +123,9 @@ def utility(
     maps: Annotated[
         Path | None,
         typer.Option(
-            "--maps", help="Private folder for difference maps and change masks, which show faces.", show_default=False
+            "--maps",
+            help="Private folder for what shows faces: difference maps, change masks, and a page with slices.",
+            show_default=False,
         ),
     ] = None,
     qc: Annotated[
@@ -144,6 +148,14 @@ def utility(
     common: Annotated[
         bool, typer.Option("--common", help="Summarise the visits alone that every defacer passes.")
     ] = False,
+    deleted: Annotated[
+        str,
+        typer.Option(
+            "--deleted",
+            help="Structures that the defacer deletes on purpose, with commas, beside eyes and lenses that an RT "
+            "structure set no longer names: in no average of all structures.",
+        ),
+    ] = "",
     over_defacers: Annotated[
         bool, typer.Option("--correct-over-defacers", help="Correct tests over all defacers, not within each.")
     ] = False,
@@ -162,6 +174,7 @@ def utility(
         aliases=_aliases_of(alias or ()),
         names=None if names is None else read_label_names(names),
         dose_unit=dose_unit,
+        deleted=tuple(words_of(deleted)),
     )
     audited = None if audit is None else read_result(audit, scores=True)
     criteria, quality = _criteria_of(exclude), None if qc is None else read_quality(qc)
@@ -182,11 +195,17 @@ def utility(
             executor=executor,
             progress=progress,
         )
-    written = write_utility(found, output, overwrite=overwrite)
+    write_utility(found, output, overwrite=overwrite)
     say_listings(list_tables(found))
-    if audited is not None:
-        joined = with_utility(audited, found.values)
+    joined = None if audited is None else with_utility(audited, found.values)
+    written = write_utility_page(found, output, audited=joined)
+    pictured = None if maps is None else write_utility_page(found, maps, audited=joined, pictures=maps)
+    if joined is not None:
         say_listings([list_risks(measure_same_scan(joined)), list_trade_off(trade_offs(joined))])
         write_private(output / RESULT_FILE, result_to_json(joined))
         out.print(f"Audit with its cost: {escape(str(output / RESULT_FILE))}", soft_wrap=True)
-    out.print(f"Result: {escape(str(written))}", soft_wrap=True)
+    for condition, text in say_costs(found).items():
+        out.print(f"{escape(condition)}: {escape(text)}.", soft_wrap=True)
+    out.print(f"Page: {escape(str(written))}", soft_wrap=True)
+    if pictured is not None:
+        out.print(f"Private page, with slices through heads: {escape(str(pictured))}", soft_wrap=True)

@@ -10,25 +10,35 @@ figure into text for a page or a file. Where there is nothing to draw the Axes s
 `draw_cmc`                          mates among the first r, with chance
 `draw_tradeoff`                     risk against cost
 `draw_bland_altman`                 a measure before and after, case by case
+`draw_boxes`                        a measure by structure
+`draw_dvh`                          dose-volume histograms before and after
+`draw_difference`, `draw_contours`  a slice with what changed, and with contours before and after
 `draw_threshold_by_size`            how much a threshold depends on the number of subjects who set it
 =================================== ====================================================================================
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; each series has a marker or line of its own too.
 """
 
+from reid_audit.plots.agreement import DvhCurve, draw_boxes, draw_dvh
 from reid_audit.plots.canvas import new_figure, say_nothing, shorten, show_common_legend, style, to_png, to_svg
 from reid_audit.plots.cost import draw_bland_altman, draw_tradeoff
 from reid_audit.plots.curves import Leftover, draw_cmc, draw_det, draw_roc, draw_threshold_by_size
 from reid_audit.plots.distances import draw_distributions, draw_pairs
 from reid_audit.plots.intervals import Number, draw_intervals
+from reid_audit.plots.slices import draw_contours, draw_difference
 
 __all__ = [
+    "DvhCurve",
     "Leftover",
     "Number",
     "draw_bland_altman",
+    "draw_boxes",
     "draw_cmc",
+    "draw_contours",
     "draw_det",
+    "draw_difference",
     "draw_distributions",
+    "draw_dvh",
     "draw_intervals",
     "draw_pairs",
     "draw_roc",

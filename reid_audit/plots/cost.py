@@ -66,7 +66,8 @@ def draw_bland_altman(axes: Any, before: Sequence[float], after: Sequence[float]
     spread = (sum((d - bias) ** 2 for d in differences) / (len(pairs) - 1)) ** 0.5
     axes.plot(means, differences, marker="o", linestyle="none", color=colour(0), alpha=0.7, markersize=4)
     suffix = f" {unit}" if unit else ""
-    for name, value in (("bias", bias), ("+1.96 SD", bias + 1.96 * spread), ("-1.96 SD", bias - 1.96 * spread)):
+    lines = (("bias", bias), ("+1.96 SD", bias + 1.96 * spread), ("-1.96 SD", bias - 1.96 * spread))
+    for name, value in lines if spread > 1e-9 * (abs(bias) + abs(max(means))) else lines[:1]:
         axes.axhline(value, color=INK, linestyle="-" if name == "bias" else "--", linewidth=1)
         place = {"ha": "right", "va": "top" if name.startswith("-") else "bottom", "fontsize": "small"}
         axes.annotate(f"{name} {value:.3g}{suffix}", (0.99, value), xycoords=("axes fraction", "data"), **place)

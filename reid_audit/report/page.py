@@ -90,7 +90,8 @@ def read_templates() -> Environment:
     return environment
 
 
-def _draw(figure: Figure) -> dict[str, Any]:
+def draw_figure(figure: Figure) -> dict[str, Any]:
+    """Return what a template shows of a figure."""
     from markupsafe import Markup
 
     return {
@@ -106,7 +107,7 @@ def render_page(template: str, *, figures: Sequence[Figure] = (), **values: Any)
     """Fill a template of the package, with its style sheet and the figures as SVG."""
     from markupsafe import Markup
 
-    drawn = [_draw(figure) for figure in figures]
+    drawn = [draw_figure(figure) for figure in figures]
     return read_templates().get_template(template).render(css=Markup(_read_file("style.css")), figures=drawn, **values)
 
 
@@ -195,7 +196,7 @@ def result_to_html(result: AuditResult) -> str:
     return render_page(
         "report.html",
         figures=list(list_overview(result)),
-        details=[_draw(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
+        details=[draw_figure(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
         canaries=rows.list_canaries(result),
         matrix=_arrange(numbers["rows"]),
         measured=[row for row in numbers["rows"] if row.measures is not None],

@@ -18,12 +18,18 @@ from reid_audit.utility import (
 )
 
 _ALPHA = 0.05
-_POSITIONS = {"on_face": "on the face", "same_slices": "same slices", "elsewhere": "elsewhere", "all": "all"}
+POSITION_TEXT = {
+    "on_face": "on the face",
+    "same_slices": "same slices",
+    "elsewhere": "elsewhere",
+    "deleted": "deleted on purpose",
+    "all": "all",
+}
 _DIGITS = {"": 3, "mm": 2, "cm3": 2, "HU": 1, "cGy": 1}
 _NAMES: dict[str, Callable[[UtilityValue], str]] = {
     "defacer": lambda value: value.condition,
     "structure": lambda value: "all structures" if value.structure == "all" else value.structure,
-    "position": lambda value: _POSITIONS[value.position],
+    "position": lambda value: POSITION_TEXT[value.position],
     "tissue": lambda value: value.structure.replace("_", " "),
 }
 
@@ -37,8 +43,13 @@ class Listing(NamedTuple):
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a number to some digits; a dash for NaN."""
-    return "-" if value != value else f"{value:.{digits}f}"
+    """Write a number to some digits; a dash for NaN. What is not quite 0 or 1 is not rounded to it."""
+    if value != value:
+        return "-"
+    text, least = f"{value:.{digits}f}", 10**-digits
+    if digits > 2 and 0 < value < least / 2:
+        return f"<{least:.{digits}f}"
+    return f">{1 - least:.{digits}f}" if digits > 2 and value < 1 and float(text) == 1 else text
 
 
 def p_text(p: float) -> str:
@@ -75,7 +86,7 @@ def _pivot(utility: Utility, title: str, names: Sequence[str], *metrics: str) ->
     for value in sorted(values, key=lambda v: _conditions(utility).index(v.condition)):
         table = tables.setdefault(title if "defacer" in names else f"{title}: {value.condition}", {})
         row = table.setdefault(tuple(_NAMES[name](value) for name in names), {})
-        row[value.metric] = mean_text(value, _DIGITS[value.unit])
+        row[value.metric] = mean_text(value, _DIGITS.get(value.unit, 1))
     for heading, table in tables.items():
         rows = [[*key, *(row.get(column, "-") for column in columns)] for key, row in table.items()]
         yield Listing(heading, [*names, *headings], rows)

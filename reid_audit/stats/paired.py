@@ -24,7 +24,7 @@ def mean_per_person(values: ArrayLike, subject: ArrayLike) -> NDArray[np.float64
 
 
 def mean_of_people(
-    values: ArrayLike, subject: ArrayLike, *, is_share: bool = False, confidence: float = 0.95
+    values: ArrayLike, subject: ArrayLike, *, is_share: bool = False, is_yes_no: bool = False, confidence: float = 0.95
 ) -> Estimate:
     """Mean over subjects with an interval whose sample is the subjects.
 
@@ -35,32 +35,35 @@ def mean_of_people(
     subject : (n,) int or str
         Whose each is; several numbers of a subject are averaged first.
     is_share : bool
-        Whether the numbers lie in [0, 1]. Then the interval is the jackknife's on the logit scale, and where all
-        subjects agree it is what a share of unseen subjects could change (see the package); else Student's t.
+        Whether the numbers lie in [0, 1]. Then the interval is the jackknife's on the logit scale; else Student's t.
+    is_yes_no : bool
+        Whether each number is 0 or 1. Where all subjects agree the interval is then Clopper-Pearson's: what the
+        subjects who were not seen could change. A Dice of 1 everywhere is no such count and has no interval.
 
     Returns
     -------
     Estimate
-        NaN without numbers. Without an interval, with the reason, for one subject, and for numbers without bounds that
-        do not vary at all.
+        NaN without numbers. Without an interval, with the reason, for one subject, and for measured numbers that do not
+        vary at all.
     """
     check_confidence(confidence)
     people = mean_per_person(values, subject)
     n = len(people)
-    method = "subject jackknife, logit, t" if is_share else "Student's t over people"
+    bounded = is_share or is_yes_no
+    method = "subject jackknife, logit, t" if bounded else "Student's t over people"
     if not n:
         return Estimate(math.nan, confidence=confidence, method=method, reason="nobody has a number")
     mean = float(people.mean())
     if n < 2:
         return Estimate(mean, subjects=n, confidence=confidence, method=method, reason="one person only")
-    if is_share:
-        without = (people.sum() - people) / (n - 1)
-        return Estimate(mean, *jackknife_bounds(mean, without, confidence, independent=n), n, confidence, method)
     error = float(people.std(ddof=1)) / math.sqrt(n)
-    if error <= 1e-12 * max(1.0, abs(mean)):
+    if error <= 1e-12 * max(1.0, abs(mean)) and not is_yes_no:
         return Estimate(
             mean, subjects=n, confidence=confidence, method=method, reason="all people have the same number"
         )
+    if bounded:
+        without = (people.sum() - people) / (n - 1)
+        return Estimate(mean, *jackknife_bounds(mean, without, confidence, independent=n), n, confidence, method)
     from scipy.stats import t as student
 
     two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))

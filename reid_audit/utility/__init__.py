@@ -24,24 +24,35 @@ from reid_audit.utility.change import (
 )
 from reid_audit.utility.compare import compare_defacers
 from reid_audit.utility.contours import read_rtstruct
-from reid_audit.utility.dose import Dose, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
-from reid_audit.utility.exclusion import Availability, Criterion, Exclusion, find_exclusions, keep_cases, read_quality
+from reid_audit.utility.dose import CURVE_PERCENT, Dose, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
+from reid_audit.utility.exclusion import (
+    FEWEST_FOR_FENCES,
+    Availability,
+    Criterion,
+    Exclusion,
+    find_exclusions,
+    keep_cases,
+    read_quality,
+)
 from reid_audit.utility.matrix import TrainTestMatrix, cross_conditions, read_model_scores
-from reid_audit.utility.measures import CaseUtility, Measure, Position, UtilitySettings
+from reid_audit.utility.measures import CaseUtility, DoseCurve, Measure, Position, UtilitySettings
 from reid_audit.utility.metrics import Metric, metric_of
 from reid_audit.utility.near_face import distance_to_face_mm
+from reid_audit.utility.pictures import SlicePicture, read_pictures
 from reid_audit.utility.places import count_targets
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.run import Utility, measure_utility
 from reid_audit.utility.segmentation import Agreement, compare_masks, compare_structures
 from reid_audit.utility.store import UTILITY_FILE, read_utility, write_utility
 from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
-from reid_audit.utility.summarize import summarize_cases, summarize_volumes
+from reid_audit.utility.summarize import average_curves, summarize_cases, summarize_volumes
 from reid_audit.utility.tradeoff import SameScanRisk, measure_same_scan, pareto_front, trade_offs, with_utility
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 from reid_audit.volume.names import read_label_names
 
 __all__ = [
+    "CURVE_PERCENT",
+    "FEWEST_FOR_FENCES",
     "UTILITY_FILE",
     "Agreement",
     "Availability",
@@ -49,17 +60,20 @@ __all__ = [
     "ChangeKind",
     "Criterion",
     "Dose",
+    "DoseCurve",
     "Exclusion",
     "Measure",
     "Metric",
     "Place",
     "Position",
     "SameScanRisk",
+    "SlicePicture",
     "Structure",
     "StructureSet",
     "TrainTestMatrix",
     "Utility",
     "UtilitySettings",
+    "average_curves",
     "bland_altman",
     "compare_defacers",
     "compare_masks",
@@ -82,6 +96,7 @@ __all__ = [
     "read_dose",
     "read_label_names",
     "read_model_scores",
+    "read_pictures",
     "read_quality",
     "read_rtstruct",
     "read_structures",

@@ -18,7 +18,7 @@ from reid_audit.utility.change import (
     summarize_tissues,
 )
 from reid_audit.utility.dose import DVH_PERCENT, Dose, DoseStatistics, measure_dose
-from reid_audit.utility.measures import CaseUtility, Measure, Placement, Position, UtilitySettings
+from reid_audit.utility.measures import CaseUtility, DoseCurve, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import metric_of
 from reid_audit.utility.names import pair_names
 from reid_audit.utility.near_face import distance_to_face_mm
@@ -26,6 +26,7 @@ from reid_audit.utility.segmentation import compare_structures
 from reid_audit.utility.structures import Structure, StructureSet, check_on_grid
 from reid_audit.volume import check_same_grid, clip_volume
 from reid_audit.volume.names import plain_name
+from reid_audit.volume.roles import Role, StructureNames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,16 +62,35 @@ class _Case:
 
 
 def _pair_structures(
-    before: StructureSet | None, after: StructureSet | None
+    before: StructureSet | None, after: StructureSet | None, deleted: frozenset[str]
 ) -> tuple[tuple[tuple[str, Structure | None, Structure | None], ...], list[Finding]]:
     if before is None:
         return (), []
-    names, findings = pair_names(before, after)
+    names, findings = pair_names(before, after, deleted=deleted)
     pairs = []
     for name, other in names:
         now = None if after is None or other is None else after.structures.get(other)
         pairs.append((name, before.structures.get(name), now))
     return tuple(pairs), findings
+
+
+def _find_deleted(before: StructureSet | None, after: StructureSet | None, names: tuple[str, ...]) -> frozenset[str]:
+    """Find the structures that are gone on purpose: see `Position`."""
+    if before is None or after is None:
+        return frozenset()
+    wanted, named, filled = ({plain_name(n) for n in each} for each in (names, after.names, after.structures))
+
+    def is_of_face(name: str) -> bool:
+        return StructureNames().role_of(name) in (Role.EYES, Role.REMOVED)
+
+    known = {plain_name(name) for name in before.names}
+    renamed = any(is_of_face(name) for name in after.names if plain_name(name) not in known)  # then none is gone
+    return frozenset(
+        name
+        for name in before.structures
+        if (plain_name(name) in wanted and plain_name(name) not in filled)
+        or (plain_name(name) not in named and is_of_face(name) and not renamed)
+    )
 
 
 def _position_of(structure: Structure, distance_mm: float, change: ChangeMap, near_mm: float) -> Position:
@@ -81,18 +101,24 @@ def _position_of(structure: Structure, distance_mm: float, change: ChangeMap, ne
 
 
 def _place_all(
-    scan: ScanRef, structures: Mapping[str, Structure], skin: FacialSkin, change: ChangeMap, near_mm: float
+    scan: ScanRef,
+    structures: Mapping[str, Structure],
+    skin: FacialSkin,
+    change: ChangeMap,
+    near_mm: float,
+    deleted: frozenset[str],
 ) -> tuple[Placement, ...]:
     placements = []
     for name, structure in structures.items():
         distance = distance_to_face_mm(structure, skin)
+        position = Position.DELETED if name in deleted else _position_of(structure, distance, change, near_mm)
         placements.append(
             Placement(
                 scan.subject,
                 scan.visit,
                 scan.condition,
                 name,
-                _position_of(structure, distance, change, near_mm).value,
+                position.value,
                 place_structure(structure, change).value,
                 distance if math.isfinite(distance) else math.nan,
                 share_within(structure, change.changed),
@@ -168,7 +194,9 @@ def _dose_points(statistics: DoseStatistics) -> dict[str, float]:
     return points | {f"d{p}": value for p, value in zip(DVH_PERCENT, statistics.percent_gy, strict=True)}
 
 
-def _measure_doses(case: _Case, dose_before: Dose, dose_after: Dose, findings: list[Finding]) -> Iterator[Measure]:
+def _measure_doses(
+    case: _Case, dose_before: Dose, dose_after: Dose, findings: list[Finding], curves: list[DoseCurve]
+) -> Iterator[Measure]:
     """Dose differences in cGy. Without a segmentation after, the structure before is measured in both doses."""
     assert case.before is not None
     affine = case.before.voxel_to_ras_mm
@@ -181,6 +209,7 @@ def _measure_doses(case: _Case, dose_before: Dose, dose_after: Dose, findings: l
             if structure is not None and statistics.covered < 1:
                 text = f"{name!r} {when}: {1 - statistics.covered:.1%} of it lies outside of the dose of {dose.source}"
                 findings.append(Finding("outside_dose", "warning", text, 1 - statistics.covered))
+        curves.append(DoseCurve(name, a.curve_gy, b.curve_gy))
         first, second = _dose_points(a), _dose_points(b)
         for point in first:
             x, y = 100 * first[point], 100 * second[point]
@@ -227,20 +256,22 @@ def measure_scan(
     clipped = clip_volume(original)
     skin = find_facial_skin(clipped)
     change = find_change(clipped, clip_volume(defaced))
-    pairs, findings = _pair_structures(before, after)
+    deleted = _find_deleted(before, after, settings.deleted)
+    pairs, findings = _pair_structures(before, after, deleted)
     if change.box is None:
         findings.append(Finding("unchanged", "warning", "no voxel differs from the original's: was it defaced?"))
     there = {name: structure for name, structure, _ in pairs if structure is not None}
-    places = _place_all(scan, there, skin, change, settings.near_face_mm)
+    places = _place_all(scan, there, skin, change, settings.near_face_mm, deleted)
     case = _Case(scan, settings, before, after, pairs, {p.structure: p.position for p in places})
     measures = [*_measure_segmentations(case), *_measure_voxels(case, change)]
     measures += _measure_change(case, original, defaced, change, skin)
+    curves: list[DoseCurve] = []
     if before is not None and dose_before is not None:
         if dose_after is None and after is None:
             text = "a dose, but neither a dose nor a segmentation of the defaced scan: nothing to compare"
             findings.append(Finding("no_dose_after", "info", text))
         else:
-            measures += _measure_doses(case, dose_before, dose_after or dose_before, findings)
+            measures += _measure_doses(case, dose_before, dose_after or dose_before, findings, curves)
     for each in (before, after):
         findings += each.findings if each is not None else ()
     return CaseUtility(
@@ -252,4 +283,5 @@ def measure_scan(
         measures=tuple(measures),
         places=places,
         components=change.components,
+        curves=tuple(curves),
     )

@@ -34,6 +34,9 @@ HOTTEST_CM3 = 0.01
 DVH_PERCENT = (2, 50, 95, 98)
 """D2% (near maximum), median, D95% and D98% (near minimum) of ICRU report 83."""
 
+CURVE_PERCENT = (0, 1, 2, *range(5, 100, 5), 98, 99, 100)
+"""Where the dose-volume histogram is kept: the smallest dose in the hottest so many percent of the volume."""
+
 _POINT_MM = 0.5
 _MOST_POINTS = 500_000
 
@@ -69,6 +72,8 @@ class DoseStatistics:
         D2%, D50%, D95%, D98%.
     covered : float
         Share of the structure that has a dose, in [0, 1].
+    curve_gy : tuple of float
+        The dose-volume histogram at `CURVE_PERCENT`; empty without a dose.
     """
 
     hottest_gy: Real
@@ -76,6 +81,7 @@ class DoseStatistics:
     mean_gy: Real
     percent_gy: tuple[Real, ...]
     covered: float
+    curve_gy: tuple[Real, ...] = ()
 
 
 def read_rtdose(path: Path) -> Dose:
@@ -200,4 +206,5 @@ def measure_dose(dose: Dose, structure: Structure, voxel_to_ras_mm: NDArray[np.f
         mean_gy=float(seen.mean()),
         percent_gy=tuple(dose_at_volume(seen, point_cm3, whole * p / 100) for p in DVH_PERCENT),
         covered=covered,
+        curve_gy=tuple(dose_at_volume(seen, point_cm3, whole * p / 100) for p in CURVE_PERCENT),
     )

@@ -27,7 +27,9 @@ from reid_audit.records import InputError, Real
 from reid_audit.utility.measures import CaseUtility
 
 _FAR = 3.0
-_FEWEST = 8
+FEWEST_FOR_FENCES = 8
+"""So many scans of a defacer are needed to say which lie far out."""
+
 _YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
 
 Quality = Mapping[tuple[str, str, str], bool]
@@ -82,7 +84,7 @@ def read_quality(path: Path) -> dict[tuple[str, str, str], bool]:
 
 def _fences(values: NDArray[np.float64]) -> tuple[float, float]:
     seen = values[~np.isnan(values)]
-    if len(seen) < _FEWEST:
+    if len(seen) < FEWEST_FOR_FENCES:
         return -math.inf, math.inf
     first, third = np.percentile(seen, [25, 75])
     return float(first - _FAR * (third - first)), float(third + _FAR * (third - first))

@@ -15,11 +15,17 @@ from reid_audit.utility.segmentation import TOLERANCE_MM
 
 
 class Position(StrEnum):
-    """Where a structure lies against the face and the change. ``ALL`` = not sorted, or all together."""
+    """Where a structure lies against the face and the change. ``ALL`` = not sorted, or all together.
+
+    ``DELETED``: nowhere any more, on purpose. It is an eye, a lens or the like, which the structures of the defaced
+    scan no longer name, or one of `UtilitySettings.deleted` without a voxel there. It has its own numbers and is in
+    none of all structures together.
+    """
 
     ON_FACE = "on_face"  # within 5 mm of the facial skin
     SAME_SLICES = "same_slices"
     ELSEWHERE = "elsewhere"
+    DELETED = "deleted"
     ALL = "all"
 
 
@@ -41,6 +47,8 @@ class UtilitySettings:
         Of label values.
     dose_unit : str
         Of dose images: ``"Gy"`` or ``"cGy"``.
+    deleted : tuple of str
+        Further structures that are deleted on purpose: see `Position`.
     """
 
     tolerance_mm: float = TOLERANCE_MM
@@ -49,6 +57,7 @@ class UtilitySettings:
     aliases: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[int, str] | None = None
     dose_unit: str = "Gy"
+    deleted: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would cost every scan its numbers."""
@@ -105,6 +114,18 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
+class DoseCurve:
+    """Dose-volume histogram of one structure of one case, in Gy at `reid_audit.utility.dose.CURVE_PERCENT`.
+
+    ``before`` and ``after`` are of the structure and the dose then; empty where there was none.
+    """
+
+    structure: str
+    before: tuple[Real, ...]
+    after: tuple[Real, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CaseUtility:
     """Everything about one defaced scan; a few kB. ``reason`` says why it could not be measured, else ``""``."""
 
@@ -117,4 +138,5 @@ class CaseUtility:
     measures: tuple[Measure, ...] = ()
     places: tuple[Placement, ...] = ()
     components: tuple[ChangeComponent, ...] = ()
+    curves: tuple[DoseCurve, ...] = ()
     seconds: float = 0.0

@@ -18,6 +18,8 @@ class Metric:
         None where 0 is the ideal.
     is_share : bool
         Whether it lies in [0, 1].
+    is_yes_no : bool
+        Whether it is 0 or 1 for each structure of each case.
     is_difference : bool
         Whether it is a value after minus a value before, which are tested as pairs.
     about : str
@@ -28,6 +30,7 @@ class Metric:
     larger_is_better: bool | None
     about: str
     is_share: bool = False
+    is_yes_no: bool = False
     is_difference: bool = False
 
 
@@ -55,7 +58,7 @@ METRICS = MappingProxyType(
         "volume_difference": Metric("cm3", None, "volume after - before", is_difference=True),
         "unchanged": Metric("", True, "share of the voxels whose intensity is as it was", is_share=True),
         "preserved": Metric("", True, "share of the voxels that were not removed", is_share=True),
-        "lost": Metric("", False, "structures removed completely", is_share=True),
+        "lost": Metric("", False, "structures removed completely", is_share=True, is_yes_no=True),
         "hu_shift": Metric("HU", None, "mean of after - before"),
         "hu_shift_median": Metric("HU", None, "median of after - before"),
         "hu_absolute": Metric("HU", False, "mean absolute difference"),
@@ -65,7 +68,9 @@ METRICS = MappingProxyType(
         "change_components": Metric("", None, "connected regions of change"),
         "depth_max": Metric("mm", False, "deepest change behind the facial skin"),
         "depth_p95": Metric("mm", False, "95th percentile over rows of the deepest change"),
-        "brain_intact": Metric("", True, "scans whose brain voxels are all as they were (C1)", is_share=True),
+        "brain_intact": Metric(
+            "", True, "scans whose brain voxels are all as they were (C1)", is_share=True, is_yes_no=True
+        ),
         "brain_changed": Metric("", False, "share of the brain's voxels that changed", is_share=True),
         "brain_dice": Metric("", True, "mean Dice of the brain's structures (C3)", is_share=True),
         **_DOSE,

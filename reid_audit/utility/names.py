@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from reid_audit.records import Finding, InputError
@@ -33,7 +33,9 @@ def rename_structures(structure_set: StructureSet, aliases: Mapping[str, str]) -
     return replace(structure_set, structures=structures, empty=tuple(new for _, new in renamed(structure_set.empty)))
 
 
-def pair_names(before: StructureSet, after: StructureSet | None) -> tuple[list[tuple[str, str | None]], list[Finding]]:
+def pair_names(
+    before: StructureSet, after: StructureSet | None, *, deleted: Collection[str] = ()
+) -> tuple[list[tuple[str, str | None]], list[Finding]]:
     """Pair the names of two sets, whatever their spelling, and note those that only one of them has.
 
     Returns
@@ -41,7 +43,8 @@ def pair_names(before: StructureSet, after: StructureSet | None) -> tuple[list[t
     pairs : list of (str, str or None)
         Name before and name after; names that are only after stand with themselves. None = no set after.
     findings : list of Finding
-        ``"missing_after"``, ``"missing_before"``, ``"spelled_otherwise"``.
+        ``"missing_after"``, ``"missing_before"``, ``"spelled_otherwise"``, and ``"deleted"`` for those that are
+        among ``deleted``: they are not missed.
     """
     import difflib
 
@@ -53,7 +56,9 @@ def pair_names(before: StructureSet, after: StructureSet | None) -> tuple[list[t
     for name in before.names:
         other = spelled.pop(plain_name(name), None)
         pairs.append((name, name if other is None else other))
-        if other is None:
+        if name in deleted:
+            findings.append(Finding("deleted", "info", f"{name!r} was deleted on purpose"))
+        elif other is None:
             lacking.append(name)
         elif other != name:
             findings.append(Finding("spelled_otherwise", "info", f"{name!r} is spelled {other!r} afterwards"))

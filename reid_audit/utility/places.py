@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from reid_audit.records import Real
 from reid_audit.utility.change import Place
-from reid_audit.utility.measures import CaseUtility
+from reid_audit.utility.measures import CaseUtility, Position
 from reid_audit.utility.summarize import average_structures, count_undefined, tabulate
 from reid_audit.volume.roles import Role, StructureNames
 
@@ -45,13 +45,15 @@ class PlaceSummary:
 def summarize_places(cases: Sequence[CaseUtility], metric: str = "dice") -> tuple[PlaceSummary, ...]:
     """Summarise a metric by where the structures lie against the change, as O'Sullivan-Steben 2025 does for Dice.
 
+    Structures that were deleted on purpose are left out.
+
     Returns
     -------
     tuple of PlaceSummary
         By condition and place in the order of `Place`: the structures together, then each that lies there.
     """
     table = tabulate(cases)
-    table = table[table["metric"] == metric]
+    table = table[(table["metric"] == metric) & (table["position"] != Position.DELETED.value)]
     place_of = {(p.subject, p.session, p.condition, p.structure): p.place for case in cases for p in case.places}
     keys = zip(table["subject"], table["session"], table["condition"], table["structure"], strict=True)
     table = table.assign(place=[place_of.get(key, "") for key in keys])

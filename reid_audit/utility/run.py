@@ -39,6 +39,7 @@ from reid_audit.utility.exclusion import (
 from reid_audit.utility.matrix import TrainTestMatrix
 from reid_audit.utility.measures import CaseUtility, UtilitySettings
 from reid_audit.utility.names import rename_structures
+from reid_audit.utility.pictures import picture_change, picture_contours, write_pictures
 from reid_audit.utility.places import PlaceSummary, summarize_places
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.structures import StructureSet
@@ -76,6 +77,8 @@ class Utility:
     common : bool
         Whether the summaries are of the visits alone that every defacer passes.
     available : tuple of Availability
+    examined : int
+        Scans of which is known whether eyes, nose and mouth are removed.
     """
 
     cohort: str
@@ -91,7 +94,8 @@ class Utility:
     excluded_by: tuple[Criterion, ...] = ()
     common: bool = False
     available: tuple[Availability, ...] = ()
-    schema_version: int = 2
+    examined: int = 0
+    schema_version: int = 3
 
     @property
     def kept(self) -> tuple[CaseUtility, ...]:
@@ -146,16 +150,20 @@ def _measure_task(task: _Task, settings: UtilitySettings, maps: Path | None) -> 
         if maps is not None:
             _write_maps(maps, task.scan, original, defaced)
         dose_of = partial(read_dose, unit=settings.dose_unit)
+        before, after = (read("no_segmentation", path, read_set) for path in (task.before, task.after))
         case = measure_scan(
             task.scan,
             original,
             defaced,
-            before=read("no_segmentation", task.before, read_set),
-            after=read("no_segmentation", task.after, read_set),
+            before=before,
+            after=after,
             dose_before=read("no_dose", task.dose_before, dose_of),
             dose_after=read("no_dose", task.dose_after, dose_of),
             settings=settings,
         )
+        if maps is not None:
+            contours = None if not (before and after) else picture_contours(original, defaced, before, after, case)
+            write_pictures(filter(None, (*picture_change(original, defaced), contours)), maps, task.scan)
     except ReidAuditError as error:
         return replace(_failed(task.scan, str(error)), seconds=time.perf_counter() - start)
     if task.before is None:
@@ -224,8 +232,8 @@ def measure_utility(
     over_defacers : bool
         See `summarize_cases`.
     maps : Path, optional
-        Folder for a map of differences and a mask of the changed voxels of each scan, both NIfTI. They show faces: the
-        folder is made for its owner alone (mode 0700).
+        Folder for a map of differences and a mask of the changed voxels of each scan, both NIfTI, and for slices of
+        them (see `read_pictures`). They show faces: the folder is made for its owner alone (mode 0700).
     executor : concurrent.futures.Executor, optional
         Where the scans are done; in this process by default.
     progress : callable, optional
@@ -276,4 +284,5 @@ def measure_utility(
         excluded_by=tuple(exclude),
         common=common,
         available=count_available(cases, exclusions),
+        examined=sum((case.subject, case.session, case.condition) in (quality or {}) for case in cases),
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from reid_audit.records import Repeatability, TestResult, UtilityValue
 from reid_audit.stats import adjust, mean_of_people, wilcoxon
-from reid_audit.utility.measures import CaseUtility, Measure, Position
+from reid_audit.utility.measures import CaseUtility, DoseCurve, Measure, Position
 from reid_audit.utility.metrics import METRICS, metric_of
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 
@@ -52,7 +52,7 @@ def _value_of(rows: pd.DataFrame, structure: str, position: str, undefined: int)
     people = rows["subject"].to_numpy()
     values = rows["value"].to_numpy(dtype=float)
     seen = values[~np.isnan(values)]
-    estimate = mean_of_people(values, people, is_share=metric.is_share)
+    estimate = mean_of_people(values, people, is_share=metric.is_share, is_yes_no=metric.is_yes_no)
     lowest = 0.0 if metric.larger_is_better is not None else -math.inf  # a distance is not negative
     who = rows.groupby("subject", sort=True)[["before", "after"]].mean()
     test = wilcoxon(who["before"], who["after"], compared=f"{first.metric} of {structure}: before vs after")
@@ -102,8 +102,8 @@ def summarize_cases(cases: Sequence[CaseUtility], *, over_defacers: bool = False
     tuple of UtilityValue
         By condition, metric and structure; a structure's ``position`` is where it lies in most cases. Then, for the
         agreement of segmentations, the voxels and D0.01cc, rows of all structures: each case's mean over its
-        structures, at each position (by case) and over all. Means and intervals are over people, each of whose cases
-        were averaged first.
+        structures, at each position (by case) and over all but those that were deleted on purpose. Means and intervals
+        are over people, each of whose cases were averaged first.
 
         ``p_value`` is Wilcoxon's before against after, one number per person, ``p_adjusted`` Benjamini-Hochberg over
         the structures of a metric.
@@ -123,7 +123,8 @@ def summarize_cases(cases: Sequence[CaseUtility], *, over_defacers: bool = False
         if base not in _TOGETHER:
             continue
         for place in Position:
-            inside = of_metric if place is Position.ALL else of_metric[of_metric["position"] == place.value]
+            at = of_metric["position"]
+            inside = of_metric[at != Position.DELETED.value if place is Position.ALL else at == place.value]
             if len(inside):
                 rows.append(_value_of(average_structures(inside), "all", place.value, count_undefined(inside))[0])
     for family in tests.values():
@@ -132,6 +133,23 @@ def summarize_cases(cases: Sequence[CaseUtility], *, over_defacers: bool = False
             rows[index] = replace(rows[index], p_adjusted=test.p_adjusted)
     rows += [_ncr_value(cases, condition) for condition in _with_volumes(table)]
     return tuple(sorted(rows, key=lambda r: _rank(r.metric)))
+
+
+def average_curves(cases: Iterable[CaseUtility], condition: str) -> dict[str, DoseCurve]:
+    """Average the dose-volume histograms of each structure of a defacer over the cases that have both."""
+    both: dict[str, list[DoseCurve]] = {}
+    for case in cases:
+        for curve in case.curves if case.condition == condition else ():
+            if curve.before and curve.after:
+                both.setdefault(curve.structure, []).append(curve)
+
+    def average(curves: Iterable[Sequence[float]]) -> tuple[float, ...]:
+        return tuple(np.mean(list(curves), axis=0).tolist())
+
+    return {
+        name: DoseCurve(name, average(c.before for c in own), average(c.after for c in own))
+        for name, own in both.items()
+    }
 
 
 # --- volumetry ---
@@ -148,7 +166,8 @@ def _volumes_of(
     people = set()
     for case in cases:
         for m in case.measures:
-            if m.metric == "volume_difference" and case.condition == condition:
+            counts = case.condition == condition and m.position != Position.DELETED.value
+            if m.metric == "volume_difference" and counts:
                 before, after = volumes.setdefault(m.structure, ([], []))
                 before.append(m.before)
                 after.append(m.after)

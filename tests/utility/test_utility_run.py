@@ -23,10 +23,13 @@ from reid_audit.report import result_from_json, write_result
 from reid_audit.utility import (
     UtilitySettings,
     count_targets,
+    measure_scan,
     measure_utility,
     read_label_names,
     read_structures,
     read_utility,
+    structures_from_labels,
+    summarize_cases,
     write_utility,
 )
 from reid_audit.volume import read_labels, write_labels, write_volume
@@ -127,6 +130,42 @@ def test_air_below_what_a_scanner_stores_is_seen(cohort: Path) -> None:
     assert (numbers["p0"]["hu_shift"].before, numbers["p0"]["hu_shift"].after) == (-1000, -1090)
     assert numbers["p2"]["hu_shift_median"].value == 0
     assert numbers["p2"]["hu_shift"].value == pytest.approx(-36, abs=0.01)
+
+
+def test_what_is_deleted_on_purpose_pulls_no_average() -> None:
+    """An RT structure set that deletes the eyes no longer names them; a model that finds none leaves them empty."""
+    volume, labels = _head(0)
+    defaced = volume.intensity.copy()
+    defaced[:, 21:, 13:] = -1000
+    scan = ScanRef("p0", "1", "cut", Path("p0.nii.gz"))
+    before = structures_from_labels(labels, AFFINE, names=NAMES)
+    without = {value: name for value, name in NAMES.items() if name != "eye"}
+
+    def summarize(names: dict[int, str], after: np.ndarray, **options: object):
+        found = structures_from_labels(after, AFFINE, names=names)
+        case = measure_scan(
+            scan,
+            volume,
+            replace(volume, intensity=defaced),
+            before=before,
+            after=found,
+            settings=UtilitySettings(brain=("brain",), **options),
+        )
+        rows = {(v.metric, v.structure, v.position): v.mean for v in summarize_cases([case])}
+        return rows, {finding.code for finding in case.findings}
+
+    blind = np.where(labels == 2, 0, labels).astype(np.uint8)
+    rows, codes = summarize(without, blind)
+    assert rows["dice", "all", "all"] == 1
+    assert rows["dice", "all", "deleted"] == rows["dice", "eye", "deleted"] == 0
+    assert "deleted" in codes
+    assert "missing_after" not in codes
+    missed, _ = summarize(NAMES, blind)
+    assert missed["dice", "all", "all"] == pytest.approx(4 / 5)
+    assert summarize(NAMES, blind, deleted=("Eye",))[0]["dice", "all", "all"] == 1
+    renamed, codes = summarize({**without, 2: "oeil gauche"}, labels)
+    assert renamed["dice", "all", "all"] == pytest.approx(4 / 6)
+    assert "missing_after" in codes
 
 
 def test_workers_change_nothing(cohort: Path) -> None:
@@ -321,7 +360,7 @@ def test_maps_are_private_and_add_up(cohort: Path) -> None:
     _measure(cohort, maps=cohort / "maps")
     assert (cohort / "maps").stat().st_mode & 0o77 == 0
     assert all(p.stat().st_mode & 0o77 == 0 for p in (cohort / "maps").iterdir())
-    assert len(list((cohort / "maps").iterdir())) == 2 * 6
+    assert len(list((cohort / "maps").iterdir())) == 3 * 6
     original, cut = (read_volume(cohort / f"p0_1_{c}.nii.gz").intensity for c in ("original", "cut"))
     difference = read_volume(cohort / "maps" / "p0_1_cut_difference.nii.gz", modality=Modality.MR).intensity
     np.testing.assert_array_equal(original + difference, cut)

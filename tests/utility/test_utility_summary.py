@@ -111,7 +111,8 @@ def test_intervals_of_means() -> None:
     assert same.value == 2
     assert math.isnan(same.low)
     assert same.reason
-    all_one = mean_of_people(np.ones(20), range(20), is_share=True)
+    assert math.isnan(mean_of_people(np.ones(3), range(3), is_share=True).low)  # a Dice of 1 is no count of successes
+    all_one = mean_of_people(np.ones(20), range(20), is_yes_no=True)
     assert all_one.high == 1
     assert all_one.low == pytest.approx(0.832, abs=1e-3)  # Clopper-Pearson of 20 of 20
     assert math.isnan(mean_of_people([], []).value)
