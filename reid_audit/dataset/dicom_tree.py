@@ -244,6 +244,12 @@ def read_dicom_tree(
                 f"{copies} series under the condition {condition!r} are there twice, in folders of their own. Are the "
                 "second ones defaced? Declare their folder with --condition NAME=PATH, or leave one of each."
             )
+    if (claims := counts[f"claims {ORIGINAL}"]) and not choice.trust_originals:
+        questions.append(
+            f"The headers of {claims} original series claim that the face was removed: are they originals? Give the "
+            "tree of the originals, and this one with --condition NAME=PATH; or take them as they are with "
+            "--trust-originals."
+        )
     return candidates, questions + _doubt_people(people), _notes(candidates, counts, trees)
 
 
@@ -270,9 +276,6 @@ def _notes(candidates: Sequence[Candidate], counts: Counter[str], trees: Sequenc
             notes.append(
                 f"{n} series under {condition!r} hold slices twice: one of each is taken if its pixels are equal"
             )
-    if counts[f"claims {ORIGINAL}"]:
-        n = counts[f"claims {ORIGINAL}"]
-        notes.append(f"the headers of {n} original series claim that the face was removed: are they originals?")
     if len(candidates) > 1 and len({image.subject for image in candidates}) == 1:
         notes.append("every series has the same PatientID: was it overwritten when identifiers were removed?")
     return notes

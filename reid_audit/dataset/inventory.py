@@ -116,14 +116,21 @@ def _finish(
     questions: Sequence[str],
     notes: Sequence[str],
     strata: pd.DataFrame | None = None,
+    *,
+    declared: Sequence[str] = (),
 ) -> Inventory:
     import pandas as pd
 
     cohort = None
     if not questions:
         if not any(image.condition == ORIGINAL for image in chosen):
-            aside = listed((f"{entry.what}: {entry.reason} ({entry.count})" for entry in ledger.close()), most=4)
-            raise InputError(f"{source}: no original scan is left. Set aside: {aside or 'nothing'}.")
+            raise InputError(f"{source}: no original scan is left. Set aside: {ledger.describe()}.")
+        for name in declared:
+            if not any(image.condition == name for image in chosen):
+                raise InputError(
+                    f"{source}: the condition {name!r} was declared and holds no image of a head that is judged. Set "
+                    f"aside: {ledger.describe()}. Correct its path, or leave it out"
+                )
         people = sorted({image.subject for image in chosen}, key=natural_key)
         table = pd.DataFrame(index=pd.Index([], name="subject")) if strata is None else strata
         unlisted = [who for who in people if who not in table.index]
@@ -161,6 +168,11 @@ def _doubt(cohort: Cohort) -> list[str]:
     return notes
 
 
+def _declared(choice: Choice) -> tuple[str, ...]:
+    """Return the conditions that were named, each of which must yield something."""
+    return (*choice.derivatives, *(name.strip() for name, _ in choice.conditions))
+
+
 def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
     root = path if path.name else path.resolve()
     ledger = Ledger()
@@ -169,7 +181,16 @@ def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
     kept = keep_asked(candidates, choice, ledger)
     kept, questions = keep_suffix(kept, choice, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="run")
-    return _finish("BIDS", root.name, ledger, chosen, [*questions, *asked], [*notes, *more, *told], strata)
+    return _finish(
+        "BIDS",
+        root.name,
+        ledger,
+        chosen,
+        [*questions, *asked],
+        [*notes, *more, *told],
+        strata,
+        declared=_declared(choice),
+    )
 
 
 def _of_dicom(
@@ -194,4 +215,12 @@ def _of_dicom(
     kept, which = keep_suffix(kept, choice, ledger)
     kept, order = number_visits(kept, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber")
-    return _finish("DICOM", source, ledger, chosen, [*questions, *which, *asked], [*notes, *order, *told])
+    return _finish(
+        "DICOM",
+        source,
+        ledger,
+        chosen,
+        [*questions, *which, *asked],
+        [*notes, *order, *told],
+        declared=_declared(choice),
+    )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from reid_audit.dataset import Aside, read_manifest
 from reid_audit.dataset.candidates import Ledger, show_name
+from reid_audit.dataset.claims import claims_of_header, claims_of_name, claims_of_sidecar
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import InputError, Modality, name_series
-from reid_audit.screen.claims import claims_of_header, claims_of_name, claims_of_sidecar
 from reid_audit.volume import READERS
 from reid_audit.volume.header import damaged_header_errors, read_header
 from reid_audit.volume.stored import ending

@@ -78,7 +78,7 @@ def test_what_is_no_scan_is_set_aside_with_its_reason(tmp_path):
     ):
         write_image(anat / f"{name}.nii")
     write_image(root / "sub-01" / "ses-1" / "func" / "sub-01_ses-1_task-rest_bold.nii.gz")
-    write_image(root / "sourcedata" / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.nii")
+    write_image(root / "sourcedata" / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_run-9_T1w.nii")
     for path in (root / "derivatives" / "fmriprep").rglob("*.nii"):
         path.rename(path.with_name(path.name.replace("desc-defaced", "space-MNI_desc-preproc")))
     for path in (root / "derivatives" / "freesurfer").rglob("*.nii"):
@@ -179,6 +179,48 @@ def test_two_files_for_one_scan_are_asked_about(tmp_path):
     got = take_inventory(root)
     assert got.cohort is None
     assert "two files for one scan (sub-01_ses-1_T1w.nii, sub-01_ses-1_T1w.nii.gz)" in got.questions[0]
+
+
+@pytest.mark.parametrize("sign", ["rec", "name", "sidecar", "mask", "sourcedata"])
+def test_images_that_say_they_were_defaced_are_no_originals(tmp_path, sign):
+    root = write_bids(tmp_path / "raw", people=2, sessions=2)
+    anat = root / "sub-02" / "ses-2" / "anat"
+    image = anat / "sub-02_ses-2_T1w.nii"
+    if sign == "rec":
+        image.rename(anat / "sub-02_ses-2_rec-defaced_T1w.nii")
+    elif sign == "name":
+        image.rename(anat / "sub-02_ses-2_T1w_defaced.nii")
+    elif sign == "sidecar":
+        (anat / "sub-02_ses-2_T1w.json").write_text('{"Defaced": true}')
+        (root / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.json").write_text('{"Defaced": false}')
+    elif sign == "mask":
+        write_image(anat / "sub-02_ses-2_mod-T1w_defacemask.nii")
+    else:
+        write_image(root / "sourcedata" / "sub-02" / "sub-02_ses-2_T1w.nii")
+    got = take_inventory(root)
+    assert keys(got) == [f"{who}/{v}/original" for who, v in (("01", 1), ("01", 2), ("02", 1))] + ["02/2/defaced"]
+    assert any("1 raw images say that they were defaced" in note for note in got.notes)
+    trusted = take_inventory(root, choice=Choice(trust_originals=True))
+    assert trusted.cohort.conditions == ("original",)
+
+
+def test_a_declared_condition_that_yields_nothing_is_an_error(tmp_path):
+    root = write_bids(tmp_path / "raw", derivatives=("tool",))
+    (tmp_path / "elsewhere" / "sub-01").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"condition 'mine' was declared and holds no image"):
+        take_inventory(root, choice=Choice(conditions=(("mine", tmp_path / "elsewhere"),)))
+    for path in (root / "derivatives" / "tool").rglob("*.nii"):
+        path.rename(path.with_suffix(".mgz"))
+    with pytest.raises(InputError, match=r"condition 'tool' was declared.*no NIfTI image \(6"):
+        take_inventory(root, choice=Choice(derivatives=("tool",)))
+    assert take_inventory(root).cohort.conditions == ("original",)
+
+
+def test_pipelines_that_lie_deep_or_add_a_word_to_names_are_conditions(tmp_path):
+    root = write_bids(tmp_path / "raw", people=1, sessions=1, derivatives=("deface/pydeface", "deface/mideface"))
+    for path in (root / "derivatives" / "deface" / "pydeface").rglob("*.nii"):
+        path.rename(path.with_name("sub-01_ses-1_T1w_defaced.NII"))
+    assert keys(take_inventory(root)) == ["01/1/original", "01/1/mideface", "01/1/pydeface"]
 
 
 def test_derivatives_are_chosen_and_trees_elsewhere_declared(tmp_path):

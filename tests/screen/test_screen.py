@@ -11,11 +11,11 @@ import pytest
 from trees import write_series
 
 from reid_audit.cli import main
+from reid_audit.dataset.claims import claims_of_name, claims_of_sidecar
 from reid_audit.deface import apply_defacer, make_defacer
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import InputError, Modality, Volume
 from reid_audit.screen import ImageScreening, Part, PartState, Screening, ScreenState, list_images, screen
-from reid_audit.screen.claims import claims_of_name, claims_of_sidecar
 from reid_audit.screen.texture import find_flat, measure_texture
 from reid_audit.volume import read_labels, write_volume
 from reid_audit.work import Store

@@ -1,4 +1,4 @@
-"""What names, sidecars and DICOM tags claim about a defacing. Nothing here is believed."""
+"""What names, sidecars, masks and DICOM tags claim about a defacing. Nothing here is believed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _KEY = re.compile(r"deface|reface|deidentif|anonymi", re.IGNORECASE)
+_FACE = re.compile(r"\b(\w*(?:(?:de|re)fac|quickshear|mask_?face|faceless)\w*)", re.IGNORECASE)
+_DEFACED = "defaced"
 _LONGEST = 80
 _MOST_BYTES = 2**20
 
@@ -43,9 +45,39 @@ def claims_of_sidecar(path: Path) -> tuple[str, ...]:
     told = [
         f"sidecar: {key} = {value}"
         for key, value in fields
-        if isinstance(value, str | bool | int | float) and (_KEY.search(key) or _NAME.search(str(value)))
+        if isinstance(value, str | bool | int | float)
+        and _affirms(value)
+        and (_KEY.search(key) or _NAME.search(str(value)))
     ]
     return tuple(text[:_LONGEST] for text in told)
+
+
+def _affirms(value: object) -> bool:
+    return str(value).strip().lower() not in ("", "0", "false", "no", "none", "n/a")
+
+
+def signs_of_defacing(path: Path, kept: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """Say what hints that the face of a raw image was removed already, and what it may be called: its condition.
+
+    Parameters
+    ----------
+    path : Path
+        An image of a BIDS dataset.
+    kept : frozenset of str
+        Names of the images in ``sourcedata``: originals that were kept.
+
+    Returns
+    -------
+    sign, condition : str
+        Both empty where nothing hints at it.
+    """
+    for claim in (*claims_of_name(path.name), *claims_of_sidecar(path)):
+        if found := _FACE.search(claim):
+            return claim, claim.removeprefix("name: ").lower() if claim.startswith("name: ") else found[1].lower()
+    head, _, suffix = path.name.partition(".")[0].rpartition("_")
+    if any(path.parent.glob(f"{head}_mod-{suffix}_defacemask.*")):
+        return "a defacemask beside it", _DEFACED
+    return ("an image of its name in sourcedata", _DEFACED) if path.name in kept else ("", "")
 
 
 def claims_of_header(header: Any) -> tuple[str, ...]:
