@@ -18,6 +18,7 @@ from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
 from reid_audit.attack.photos import Photos, read_photo
 from reid_audit.attack.registered import Registered, average_places
+from reid_audit.attack.shape import Shape
 from reid_audit.records import InputError
 
 BASELINE = Naive()
@@ -36,6 +37,7 @@ _TABLE: dict[str, Attack] = {
         MultiViewMean(),
         FillIn(),
         DefacedGallery(),
+        Shape(),
         Fusion(),
     )
 }
@@ -111,6 +113,7 @@ __all__ = [
     "Naive",
     "Photos",
     "Registered",
+    "Shape",
     "Side",
     "Target",
     "WeakDefacing",

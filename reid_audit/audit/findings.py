@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from reid_audit.attack import PHOTOS
+from reid_audit.attack import PHOTOS, find_attack
 from reid_audit.dataset import Cohort
 from reid_audit.records import ORIGINAL, Check, Decision, FaceRecord, ScanRow, Status
 from reid_audit.volume import digest_image
@@ -97,7 +97,9 @@ def _check_alterations(records: Sequence[FaceRecord], condition: str) -> list[Ch
     exchanged, there = [], []
     for record in records:
         codes = {finding.code for finding in record.findings}
-        acquired = record.face.acquired or any(face.acquired for looks in record.looks.values() for face in looks)
+        acquired = record.face.acquired or any(
+            face.acquired for name, looks in record.looks.items() for face in looks if not find_attack(name).encoder
+        )
         if "unaltered" in codes:
             how = ", ".join(text for code, text in _HARMLESS.items() if code in codes) or "only saved anew"
             unaltered.setdefault(how, []).append(record)

@@ -52,10 +52,12 @@ AttackOption = Annotated[
     str,
     typer.Option(
         "--attack",
-        help="Attackers, with commas: naive (always runs), aligned, registered, multiview, fillin, defaced_gallery. "
+        help="Attackers, with commas: naive (always runs), aligned, registered, multiview, fillin, "
+        "defaced_gallery, shape. "
         "multiview draws seven portraits of every scan, also of originals: some three times as long in all. "
         "fillin meshes every defaced scan twice: some one and a half times. "
-        "defaced_gallery costs nothing and needs two defaced visits.",
+        "defaced_gallery costs nothing and needs two defaced visits. "
+        "shape needs no recogniser: the depth of the face's skin, half a second per scan.",
     ),
 ]
 ManifestArgument = Annotated[

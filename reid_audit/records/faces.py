@@ -128,7 +128,7 @@ class Face:
     ----------
     status : Status
     vector : (d,) float32 or None
-        Unit length. None unless acquired.
+        Unit length; in the units of an attacker that compares by a measure of its own. None unless acquired.
     box_px : (left, top, right, bottom) or None
     landmarks_px : (l, 2) float64 or None
         Column, row of each landmark.

@@ -19,6 +19,7 @@ from reid_audit.records import EngineError, InputError, Portrait, Skin, View, wr
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
+from reid_audit.render.depth import measure_depth
 from reid_audit.render.pick import pick_on_skin
 from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, turn_view, views_around
 from reid_audit.render.shading import Light, Lighting
@@ -133,6 +134,7 @@ __all__ = [
     "find_head_pose",
     "frontal_view",
     "make_renderer",
+    "measure_depth",
     "pick_on_skin",
     "picture_format",
     "render_portrait",

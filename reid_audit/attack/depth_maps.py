@@ -1,0 +1,90 @@
+"""How far apart two depth maps are where they agree best: no recogniser, and nothing that a defacer moved as a whole.
+
+Words
+-----
+depth map
+    How far each point of a grid stands out from a plane across the head, seen along the head's own front; mm, NaN where
+    there is no skin.
+residual
+    Half of what the best agreeing `SHARE` of the cells differ by: the narrowest band of differences that holds so many
+    of them is found, and the mean distance from its median taken. Where the plane lies does not matter, nor what most
+    of the face has become. A cell without skin agrees with nothing, so that two scans that end in the same place are
+    not alike by it.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARE = 0.4
+"""Of the cells of a region, how many must agree."""
+
+_REACH = 2  # cells by which two heads may be shifted, across and upwards
+_COARSE = 2  # the shift is sought on every second cell both ways
+_BLOCK_BYTES = 32_000_000
+
+Maps = NDArray[np.float32]
+
+
+def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the residual of every probe and reference, mm, at the shift at which it is least.
+
+    Parameters
+    ----------
+    probes, references : (n, h, w), (m, h, w) float32
+        On one grid.
+    region : (h, w) bool
+        Cells of the probe that count; a margin of two cells around it is needed.
+
+    Returns
+    -------
+    (n, m) float64
+        NaN where fewer than `SHARE` of the region's cells have skin in both.
+    """
+    rows, columns = np.nonzero(region)
+    few = (rows % _COARSE == 0) & (columns % _COARSE == 0)
+    shifts = list(product(range(-_REACH, _REACH + 1), repeat=2))
+    full = np.full((len(probes), len(references)), np.nan)
+    size = max(1, _BLOCK_BYTES // (4 * max(len(rows), 1)))
+    for start in range(0, len(references), size):
+        block = slice(start, start + size)
+        shifted = [references[block, rows[few] + up, columns[few] + left] for up, left in shifts]
+        for n, probe in enumerate(probes):
+            cells = probe[rows[few], columns[few]]
+            best = np.argmin([_narrowest(cells - other)[1] for other in shifted], axis=0)
+            for k in np.unique(best):
+                (at,) = np.nonzero(best == k)
+                up, left = shifts[k]
+                other = references[np.ix_(at + start)][:, rows + up, columns + left]
+                full[n, at + start] = _residual(probe[rows, columns] - other)
+    return full
+
+
+def enough_skin(depth_map: Maps, region: NDArray[np.bool_]) -> bool:
+    """Whether a map has skin in so many cells of a region that it can be compared."""
+    return int(np.isfinite(depth_map[region]).sum()) >= _count(int(region.sum()))
+
+
+def _count(cells: int) -> int:
+    return max(2, round(SHARE * cells))
+
+
+def _narrowest(differences: Maps) -> tuple[Maps, NDArray[np.float32], NDArray[np.intp]]:
+    """Sort each row; return it, the width of its narrowest band, infinite where there is none, and where it begins."""
+    count = _count(differences.shape[1])
+    rising = np.sort(differences, axis=1)  # NaN last
+    width = rising[:, count - 1 :] - rising[:, : rising.shape[1] - count + 1]
+    width = np.where(np.isnan(width), np.float32(np.inf), width)
+    begin = width.argmin(axis=1)
+    return rising, np.take_along_axis(width, begin[:, None], axis=1)[:, 0], begin
+
+
+def _residual(differences: Maps) -> NDArray[np.float64]:
+    """Return the mean distance from the median of each row's narrowest band; NaN where it has none."""
+    rising, width, begin = _narrowest(differences)
+    band = np.take_along_axis(rising, begin[:, None] + np.arange(_count(differences.shape[1])), axis=1)
+    middle = band[:, band.shape[1] // 2, None]
+    return np.where(np.isfinite(width), np.abs(band - middle).mean(axis=1, dtype=np.float64), np.nan)

@@ -1,0 +1,60 @@
+"""How far a head stands out, seen from its front: a map of depths in the frame of a view, without perspective."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reid_audit.records import Skin, View
+from reid_audit.render.camera import place_camera
+
+
+def measure_depth(
+    skin: Skin, view: View, left_mm: NDArray[np.float64], up_mm: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Measure where lines along the view first meet the skin.
+
+    Parameters
+    ----------
+    skin : Skin
+    view : View
+        That faces the head; only its direction, roll and target count.
+    left_mm, up_mm : (n,), (m,) float64
+        Where the lines are, evenly spaced and growing: towards the head's left and its top, from the view's target.
+
+    Returns
+    -------
+    (m, n) float32
+        Millimetres from the plane through the target towards the front; NaN where a line meets no skin.
+    """
+    step = np.array([left_mm[1] - left_mm[0], up_mm[1] - up_mm[0]])
+    axes = place_camera(view).axes
+    points = (skin.vertices_ras_mm.astype(np.float64) - view.target_ras_mm) @ axes.T
+    points[:, :2] = (points[:, :2] - [left_mm[0], up_mm[0]]) / step  # line 0 is at 0
+    corners = points[skin.faces]
+    low, high = np.ceil(corners[..., :2].min(axis=1)).astype(int), np.floor(corners[..., :2].max(axis=1)).astype(int)
+    shape = np.array([len(left_mm), len(up_mm)])
+    low, high = np.maximum(low, 0), np.minimum(high, shape - 1)
+    crossed = (low <= high).all(axis=1)
+    low, high, corners = low[crossed], high[crossed], corners[crossed]
+    depth_mm = np.full((len(up_mm), len(left_mm)), -np.inf)
+    for offset in np.ndindex(*((high - low).max(axis=0, initial=-1) + 1)):
+        line = low + np.array(offset)
+        there = (line <= high).all(axis=1)
+        line, met, at_mm = line[there], *_meet(corners[there], line[there])
+        np.maximum.at(depth_mm, (line[met, 1], line[met, 0]), at_mm[met])
+    return np.where(np.isfinite(depth_mm), depth_mm, np.nan).astype(np.float32)
+
+
+def _meet(corners: NDArray[np.float64], line: NDArray[np.int_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return whether each line meets its triangle, and at which depth."""
+    a, edge, other = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    to = line - a[:, :2]
+    area = edge[:, 0] * other[:, 1] - edge[:, 1] * other[:, 0]
+    edge_on = np.abs(area) < 1e-9
+    area = np.where(edge_on, 1.0, area)
+    u = (to[:, 0] * other[:, 1] - to[:, 1] * other[:, 0]) / area
+    v = (edge[:, 0] * to[:, 1] - edge[:, 1] * to[:, 0]) / area
+    within = 1e-9  # a line through an edge meets one of both triangles
+    met = ~edge_on & (u >= -within) & (v >= -within) & (u + v <= 1 + within)
+    return met, a[:, 2] + u * edge[:, 2] + v * other[:, 2]

@@ -1,0 +1,172 @@
+"""The attacker without a recogniser: what it compares, what it must not see, and how it is judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from reid_audit import ScanRef, Settings, Status, assess_scores
+from reid_audit.accuracy import to_panels
+from reid_audit.attack import Hints, Target, choose_attacks, depth_maps, find_attack, shape
+from reid_audit.attack.depth_maps import compare_depth_maps, enough_skin
+from reid_audit.audit import check_scans
+from reid_audit.audit.settings import context_of
+from reid_audit.dataset import Cohort
+from reid_audit.match import compare_attacks
+from reid_audit.records import ORIGINAL, Face, FaceRecord, Finding, Policy
+from reid_audit.testing import FakeEncoder, make_tiny_head
+from reid_audit.volume import write_volume
+
+REGION = shape._FACE
+SHAPE = find_attack("shape")
+
+
+def _faces(people: int, *, seed: int = 0, rough_mm: float = 2.0) -> np.ndarray:
+    """Depth maps of made-up people: one vault for all, and hills of their own."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.indices(REGION.shape)
+    vault = 90.0 - 0.02 * (columns - REGION.shape[1] / 2) ** 2 - 0.01 * (rows - REGION.shape[0] / 2) ** 2
+    hills = [gaussian_filter(rng.normal(size=REGION.shape), 5.0) for _ in range(people)]
+    return np.array([vault + rough_mm * hill / hill.std() for hill in hills], np.float32)
+
+
+def _noisy(maps: np.ndarray, seed: int, noise_mm: float = 0.3) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, noise_mm, maps.shape)
+    return (maps + noise).astype(np.float32)
+
+
+def _first(distances: np.ndarray) -> np.ndarray:
+    return distances.argmin(axis=1)
+
+
+def test_a_shift_and_a_plane_elsewhere_do_not_matter() -> None:
+    people = _faces(4)
+    moved = np.roll(people, (2, -1), axis=(1, 2)) + np.float32(17.0)
+    distances = compare_depth_maps(people, moved, REGION)
+    np.testing.assert_allclose(np.diag(distances), 0.0, atol=1e-4)
+    assert distances[~np.eye(4, dtype=bool)].min() > 0.3
+
+
+def test_half_a_face_is_enough_and_what_replaced_the_other_half_does_not_count() -> None:
+    people = _faces(12)
+    lower = np.arange(REGION.shape[0])[:, None] < REGION.shape[0] // 2
+    cut = np.where(lower, people, np.float32(20.0))
+    distances = compare_depth_maps(_noisy(cut, 1), _noisy(people, 2), REGION)
+    np.testing.assert_array_equal(_first(distances), np.arange(12))
+    # Where only the cut is looked at, nobody is found beyond chance (1 of 12).
+    above = compare_depth_maps(_noisy(cut, 1), _noisy(people, 2), REGION & ~lower)
+    assert (_first(above) == np.arange(12)).sum() <= 4  # P < 0.02
+
+
+def test_an_exchanged_face_finds_the_owner_of_the_face_and_not_of_the_head() -> None:
+    """All within the region is another's; the rest, and the field of view, are the person's own."""
+    donor, beats = np.roll(np.arange(12), 1), []
+    for seed in range(6):
+        people = _faces(12, seed=seed)
+        people[:, :6] += np.arange(12, dtype=np.float32)[:, None, None]
+        people[::2, :, :3] = np.nan
+        exchanged = np.where(REGION, people[donor], people)
+        distances = compare_depth_maps(_noisy(exchanged, 1), _noisy(people, 2), REGION)
+        np.testing.assert_array_equal(_first(distances), donor)
+        others = ~np.eye(12, dtype=bool) & (donor[:, None] != np.arange(12))
+        beats.append((np.diag(distances)[:, None] < distances[others].reshape(12, 10)).mean())
+    assert np.mean(beats) == pytest.approx(0.5, abs=0.1)  # 72 searches: standard error 0.034
+
+
+def test_two_scans_that_end_in_the_same_place_are_not_alike_by_it() -> None:
+    """The field of view ends at another height in each; fellows in the field of view are other people."""
+    people, rows = _faces(8), np.arange(REGION.shape[0])[:, None]
+    ends = 10 + 4 * np.arange(8)
+    probes = np.where(rows[None] < ends[:, None, None], np.nan, _noisy(people, 1))
+    references = np.where(rows[None] < np.roll(ends, 1)[:, None, None], np.nan, _noisy(people, 2))
+    np.testing.assert_array_equal(_first(compare_depth_maps(probes, references, REGION)), np.arange(8))
+
+
+def test_too_little_skin_is_no_comparison() -> None:
+    people = _faces(2)
+    share = np.cumsum(REGION).reshape(REGION.shape) / REGION.sum()
+    for kept, enough in ((0.41, True), (0.39, False)):
+        little = np.where(REGION & (share > kept), np.float32(np.nan), people)
+        assert enough_skin(little[0], REGION) is enough
+        assert np.isfinite(compare_depth_maps(little, little, REGION)).all() == enough
+    # Each has enough, and both together have not.
+    upper, lower = (np.where(keep, people, np.float32(np.nan)) for keep in (share > 0.55, share < 0.45))
+    assert np.isnan(compare_depth_maps(upper, lower, REGION)).all()
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes, references = _faces(3), _faces(5, seed=1)
+    whole = compare_depth_maps(probes, references, REGION)
+    monkeypatch.setattr(depth_maps, "_BLOCK_BYTES", 2 * 4 * int(REGION.sum()))
+    np.testing.assert_array_equal(compare_depth_maps(probes, references, REGION), whole)
+
+
+def _record(subject: str, session: str, condition: str, *maps: np.ndarray) -> FaceRecord:
+    looks = tuple(Face(Status.OK, "shape", depth_mm.ravel()) for depth_mm in maps)
+    blind = Face(Status.NO_FACE, "e", reason="none")
+    return FaceRecord(ScanRef(subject, session, condition, Path("x.nii")), blind, looks={"shape": looks})
+
+
+def _cohort(people: int = 12) -> list[FaceRecord]:
+    """A canary that hides nothing, a defacer that hides all, and a recogniser that never sees a face."""
+    faces, others = _faces(people), _faces(people, seed=9)
+    records = []
+    for k in range(people):
+        records += [_record(f"p{k}", visit, ORIGINAL, _noisy(faces[k], 10 * k + int(visit))) for visit in "12"]
+        records.append(_record(f"p{k}", "1", "canary-light", _noisy(faces[k], 10 * k + 3, 0.5)))
+        # Wiped: another's face. The second look, in a pose that is off, is worse and does not count.
+        records.append(_record(f"p{k}", "1", "wiped", others[k]))
+        records.append(_record(f"p{k}", "1", "weak", others[k], _noisy(faces[k], 10 * k + 4)))
+    return records
+
+
+@pytest.mark.slow
+def test_it_is_judged_by_thresholds_and_a_canary_of_its_own_where_every_detector_is_blind() -> None:
+    scores = compare_attacks(_cohort(), choose_attacks(["shape"]))
+    seen = scores.frame[scores.frame["distance"].notna()]
+    assert set(zip(seen["attack"], seen["encoder"], strict=True)) == {("shape", "shape")}
+    result = assess_scores(scores, source="made up", policy=Policy(required_attacks=("shape",)), draws=20)
+    (own,) = (c for c in result.calibrations if c.attack == "shape")
+    assert own.threshold("youden").tmr.value > 0.9
+    rows = {row.condition: row for row in result.evidence.attacks if row.attack == "shape"}
+    assert rows["weak"].linkability.value > 0.99
+    assert rows["wiped"].linkability.value < 0.7
+    linked = {p.condition: float(np.nanmean(p.mated)) for p in to_panels(scores.frame).panels if p.attack == "shape"}
+    assert linked["canary-light"] > 0.95  # 1 - 1 / (2 * 12) is the most
+    decided = {c.condition: c for c in result.verdict.conditions}
+    assert [c.decision for c in decided["weak"].checks if c.name == "linkability" and c.attack == "shape"] == ["FAIL"]
+    assert [c.decision for c in decided["wiped"].checks if c.name == "canary" and c.attack == "shape"] == ["PASS"]
+
+
+def test_it_looks_in_both_poses_and_at_what_is_there(tmp_path: Path) -> None:
+    write_volume(make_tiny_head(80.0), tmp_path / "head.nii")
+    context = context_of(ScanRef("a", "1", "cut", tmp_path / "head.nii"), Settings(renderer="raycast"))
+    skin = context.extract()
+    blind = Face(Status.NO_FACE, "pixels")
+    own = context.find_view(skin)
+    for view, looks in ((own, 1), (replace(own, azimuth_deg=own.azimuth_deg + 9.0), 2)):
+        faces = SHAPE.look(Target(context, skin, view, FakeEncoder(), blind), Hints())
+        assert len(faces) == looks
+        middle = faces[0].vector.reshape(REGION.shape)[np.abs(shape._UP_MM).argmin(), REGION.shape[1] // 2]
+        assert middle == pytest.approx(80.0, abs=4.0)  # voxels of 10 mm
+    away = replace(own, target_ras_mm=(0.0, 0.0, 400.0))
+    faces = SHAPE.look(Target(context, skin, away, FakeEncoder(), blind), Hints())
+    assert [face.status for face in faces] == [Status.NO_FACE, Status.OK]
+    assert "too little skin" in faces[0].reason
+
+
+def test_what_has_a_shape_was_not_seen_by_a_recogniser() -> None:
+    """A face that is there and that no recogniser sees stays a finding, whatever its shape tells."""
+    there = (Finding("face_region_there", "info", "there"),)
+    records = [replace(r, findings=there) for r in _cohort(2) if r.scan.condition == "wiped"]
+    cohort = Cohort(tuple(r.scan for r in records), pd.DataFrame(), "made up")
+    with_shape, without = (
+        [check.name for check in check_scans(cohort, each)]
+        for each in (records, [replace(record, looks={}) for record in records])
+    )
+    assert with_shape == without
