@@ -8,7 +8,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help setup demo test quick coverage check published lock gallery clean
+.PHONY: help setup demo test quick coverage check docs published lock gallery clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -44,12 +44,16 @@ check: setup  ## Run ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/.docs  ## Build the site into build/docs; a warning is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+
 published: .venv/.docs  ## Check workflows, issue forms and citation against their published schemas
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/ci.yml
 	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/[0-9]-*.yml
 	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-actions action.yml
 	$(SCHEMA) vendor.citation-file-format --default-filetype yaml CITATION.cff
 
 lock: setup  ## Resolve the dependencies into requirements.lock (needs uv); UPGRADE=--upgrade takes newer versions

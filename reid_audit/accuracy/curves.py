@@ -104,7 +104,7 @@ def find_fmr(different: ArrayLike, rate: float) -> tuple[float, str]:
 
 
 def measure_d_prime(same: ArrayLike, different: ArrayLike) -> float:
-    """Return |mean difference| / root mean square of the two standard deviations; NaN where that is undefined."""
+    """Return the absolute difference of the means over the root mean square of both standard deviations, or NaN."""
     mated, non_mated = _distances(same, "same"), _distances(different, "different")
     if mated.size < 2 or non_mated.size < 2:
         return math.nan

@@ -18,11 +18,11 @@ from reid_audit.cli.options import (
     DEFAULT_ATTACKS,
     AttackOption,
     EncoderOptions,
-    FormatOption,
     NonMatedOption,
-    OutputFormat,
     OverwriteOption,
     PolicyOption,
+    ResultFormat,
+    ResultFormatOption,
     SeedOption,
     VerboseOption,
     column_of,
@@ -35,7 +35,7 @@ from reid_audit.dataset import read_gallery
 from reid_audit.face import check_encoders
 from reid_audit.match import join_attacks, read_score_strata
 from reid_audit.records import prepare_file, prepare_folder
-from reid_audit.report import RESULT_FILE
+from reid_audit.report import RESULT_FILE, result_to_json, result_to_junit
 from reid_audit.verdict import read_policy
 
 
@@ -136,7 +136,7 @@ def score(
     ] = None,
     running: RunOptions,
     verbose: VerboseOption = 0,
-    form: FormatOption = OutputFormat.TEXT,
+    form: ResultFormatOption = ResultFormat.TEXT,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
     images: DatasetOptions,
@@ -179,7 +179,7 @@ def score(
             limit=running.limit,
         )
     page = reid_audit.write_result(result, output, overwrite=overwrite)
-    say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
+    _say(result, form, verbosity=verbose, page=page)
     raise typer.Exit(result.verdict.exit_code)
 
 
@@ -197,7 +197,7 @@ def stats(
     policy: PolicyOption = None,
     non_mated: NonMatedOption = "auto",
     verbose: VerboseOption = 0,
-    form: FormatOption = OutputFormat.TEXT,
+    form: ResultFormatOption = ResultFormat.TEXT,
     seed: SeedOption = 0,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -218,5 +218,12 @@ def stats(
             scores, source=distances.name, policy=limits, strata=strata, non_mated_within=within, seed=seed
         )
     page = None if output is None else reid_audit.write_result(result, output, overwrite=overwrite)
-    say_result(result, verbosity=verbose, report=page, as_json=form is OutputFormat.JSON)
+    _say(result, form, verbosity=verbose, page=page)
     raise typer.Exit(result.verdict.exit_code)
+
+
+def _say(result: reid_audit.AuditResult, form: ResultFormat, *, verbosity: int, page: Path | None) -> None:
+    if form is ResultFormat.TEXT:
+        say_result(result, verbosity=verbosity, report=page)
+    else:
+        out.out(result_to_json(result) if form is ResultFormat.JSON else result_to_junit(result), end="")

@@ -40,6 +40,14 @@ class OutputFormat(StrEnum):
     JSON = "json"
 
 
+class ResultFormat(StrEnum):
+    """What a command prints that ends in a verdict."""
+
+    TEXT = "text"
+    JSON = "json"
+    JUNIT = "junit"
+
+
 LevelOption = Annotated[
     float | None,
     typer.Option("--level", help="Skin level in the scan's own units (HU for CT). Found by itself if left out."),
@@ -68,6 +76,10 @@ VerboseOption = Annotated[
 ]
 FormatOption = Annotated[
     OutputFormat, typer.Option("--format", help="What is printed: text for people, or the result as JSON.")
+]
+ResultFormatOption = Annotated[
+    ResultFormat,
+    typer.Option("--format", help="What is printed: text for people, the result as JSON, or its rules as JUnit XML."),
 ]
 NonMatedOption = Annotated[
     str,

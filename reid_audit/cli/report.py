@@ -21,6 +21,7 @@ from reid_audit.report import (
     read_result_scores,
     result_to_html,
     result_to_json,
+    result_to_junit,
     result_to_markdown,
     write_bids,
     write_bob,
@@ -36,6 +37,7 @@ class Form(StrEnum):
     HTML = "html"
     MARKDOWN = "md"
     JSON = "json"
+    JUNIT = "junit"
     CSV = "csv"
     BIDS = "bids"
     BOB = "bob"
@@ -45,8 +47,14 @@ class Form(StrEnum):
     SCHEMA = "schema"
 
 
-_MARKS = {Form.HTML: b"<!doctype html>", Form.MARKDOWN: b"#", Form.JSON: b'"cohort"'}
-_ONE_FILE = {Form.HTML: "report.html", Form.MARKDOWN: "summary.md", Form.JSON: "result.json", Form.SCHEMA: ""}
+_MARKS = {Form.HTML: b"<!doctype html>", Form.MARKDOWN: b"#", Form.JSON: b'"cohort"', Form.JUNIT: b"<testsuites"}
+_ONE_FILE = {
+    Form.HTML: "report.html",
+    Form.MARKDOWN: "summary.md",
+    Form.JSON: "result.json",
+    Form.JUNIT: "junit.xml",
+    Form.SCHEMA: "",
+}
 
 
 def _write_file(form: Form, result: Path, output: Path, *, overwrite: bool) -> None:
@@ -54,7 +62,12 @@ def _write_file(form: Form, result: Path, output: Path, *, overwrite: bool) -> N
         raise InputError(f"--output {output.name} is a folder; --format {form.value} writes one file")
     prepare_file(output, mark=_MARKS[form], overwrite=overwrite)
     read = read_result(result)
-    texts = {Form.HTML: result_to_html, Form.MARKDOWN: result_to_markdown, Form.JSON: result_to_json}
+    texts = {
+        Form.HTML: result_to_html,
+        Form.MARKDOWN: result_to_markdown,
+        Form.JSON: result_to_json,
+        Form.JUNIT: result_to_junit,
+    }
     try:
         write_private(output, texts[form](read))
     except OSError as error:
@@ -90,14 +103,15 @@ def report(
         Form,
         typer.Option(
             "--format",
-            help="html: the page. md: a summary for a data paper. json, csv. bids: TSV + JSON. bob, bob5: score files "
-            "of 4 or 5 columns. figures: SVG + PNG. papers: tables of O'Sullivan-Steben 2025 and Molchanova 2023, "
-            "on standard output. schema: the JSON schema of a result, on standard output.",
+            help="html: the page. md: a summary for a data paper. json, csv. junit: the rules, for CI servers. "
+            "bids: TSV + JSON. bob, bob5: score files of 4 or 5 columns. figures: SVG + PNG. papers: tables of "
+            "O'Sullivan-Steben 2025 and Molchanova 2023, on standard output. schema: the JSON schema of a result, on "
+            "standard output.",
         ),
     ] = Form.HTML,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File (html, md, json) or folder (the others).", show_default=False),
+        typer.Option("--output", "-o", help="File (html, md, json, junit) or folder (the others).", show_default=False),
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:

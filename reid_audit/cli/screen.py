@@ -12,7 +12,8 @@ from rich.markup import escape
 from reid_audit.cli.options import OutsideOption, WorkersOption
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import err, out
-from reid_audit.records import InputError, prepare_file, to_json, write_private
+from reid_audit.records import Decision, InputError, prepare_file, to_json, write_private
+from reid_audit.report import Case, cases_to_junit
 from reid_audit.report.page import render_page
 from reid_audit.report.tables import Table, to_csv
 from reid_audit.report.words import counted
@@ -39,7 +40,11 @@ _COLUMNS = {
     "mask": "Name of the mask that was written",
 }
 
-_MARKS = {".html": b"<!doctype html>", ".csv": b"file,state,", ".json": b'"images"'}
+_MARKS = {".html": b"<!doctype html>", ".csv": b"file,state,", ".json": b'"images"', ".xml": b"<testsuites"}
+
+
+_DECISIONS = {0: Decision.PASS, 1: Decision.FAIL, 3: Decision.REVIEW}
+"""What a gate's exit codes mean."""
 
 
 class ScreenFormat(StrEnum):
@@ -48,6 +53,10 @@ class ScreenFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
     CSV = "csv"
+    JUNIT = "junit"
+
+
+_ENDINGS = {ScreenFormat.JUNIT: ".xml"}
 
 
 def screen(
@@ -60,7 +69,7 @@ def screen(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Page to write: .html, or .csv or .json.", show_default=False),
+        typer.Option("--output", "-o", help="File to write: .html, .csv, .json or .xml (JUnit).", show_default=False),
     ] = None,
     expect_defaced: Annotated[
         bool, typer.Option("--expect-defaced", help="A face is a fault: exit code 1; 3 where a human must look.")
@@ -101,7 +110,7 @@ def screen(
     if form is ScreenFormat.TEXT:
         say_screening(screening, verbose=verbose)
     else:
-        typer.echo(_write(screening, f".{form.value}"), nl=False)
+        typer.echo(_write(screening, _ENDINGS.get(form, f".{form.value}")), nl=False)
     if output is not None:
         write_private(output, _write(screening, output.suffix.lower()))
         err.print(f"Screening: {escape(str(output))}", soft_wrap=True)
@@ -124,6 +133,8 @@ def _write(screening: Screening, ending: str) -> str:
         return render_page("screening.html", screening=screening, parts_text=_parts_text)
     if ending == ".json":
         return to_json(screening)
+    if ending == ".xml":
+        return _to_junit(screening)
     rows = [
         (
             image.name,
@@ -142,6 +153,19 @@ def _write(screening: Screening, ending: str) -> str:
     return to_csv(Table(_COLUMNS, rows))
 
 
+def _to_junit(screening: Screening) -> str:
+    """Return a case for each image, and one for the gate, whose decision is that of the exit code."""
+    cases = [Case("images", i.name, _decide(screening, i), f"{i.state.value}: {i.reason}") for i in screening.images]
+    gate = Case("gate", "release", _DECISIONS[screening.exit_code], _count_states(screening))
+    return cases_to_junit(screening.source, [*cases, gate])
+
+
+def _decide(screening: Screening, image: ImageScreening) -> Decision:
+    if screening.expect_defaced:
+        return _DECISIONS[image.decision]
+    return Decision.REVIEW if image.state is ScreenState.UNKNOWN else Decision.PASS
+
+
 def say_screening(screening: Screening, *, verbose: int = 0) -> None:
     """Print one line per image, then the counts and what was set aside."""
     for image in screening.images:
@@ -155,8 +179,12 @@ def say_screening(screening: Screening, *, verbose: int = 0) -> None:
     for aside in screening.aside:
         such_as = f", such as {', '.join(aside.examples)}" if aside.examples else ""
         out.print(f"Set aside: {aside.count} {escape(aside.what)}: {escape(aside.reason + such_as)}", soft_wrap=True)
+    out.print(_count_states(screening))
+
+
+def _count_states(screening: Screening) -> str:
     told = ", ".join(f"{count} {state}" for state, count in screening.counts.items())
-    out.print(f"{counted(len(screening.images), 'image')}: {told}")
+    return f"{counted(len(screening.images), 'image')}: {told}"
 
 
 def _say_more(image: ImageScreening) -> None:

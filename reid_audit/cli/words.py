@@ -11,7 +11,7 @@ from rich.table import Table
 
 from reid_audit.audit import RunPlan
 from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, Status
-from reid_audit.report import result_to_json, rows
+from reid_audit.report import rows
 from reid_audit.report.words import counted, estimate_text, mend_text, percent, rate_text, test_text
 from reid_audit.work import Store
 
@@ -125,7 +125,7 @@ def _say_blocks(result: AuditResult, *, every: bool) -> None:
         out.print(f"To mend: {'; '.join(mends)}.")
 
 
-def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None = None, as_json: bool = False) -> None:
+def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None = None) -> None:
     """Print a result on one screen.
 
     Parameters
@@ -136,12 +136,7 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
         the attackers' controls and the tests.
     report : Path, optional
         Where the report is.
-    as_json : bool
-        Print the result as JSON instead.
     """
-    if as_json:
-        out.out(result_to_json(result), end="")
-        return
     subjects = max((row.subjects for row in rows.list_rows(result)), default=0)
     scans = len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans})
     what = [result.cohort, counted(subjects, "subject"), counted(scans, "scan") if scans else "", *result.encoders]

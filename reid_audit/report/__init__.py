@@ -28,6 +28,7 @@ from reid_audit.report.form import (
     result_schema,
     result_to_json,
 )
+from reid_audit.report.junit import Case, cases_to_junit, result_to_junit
 from reid_audit.report.page import result_to_html, result_to_summary_html
 from reid_audit.report.summary import result_to_markdown
 from reid_audit.report.tables import Table, tabulate_measures, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
@@ -38,9 +39,11 @@ __all__ = [
     "REPORT_FILE",
     "RESULT_FILE",
     "SCORES_FILE",
+    "Case",
     "Picture",
     "Plots",
     "Table",
+    "cases_to_junit",
     "comparison_to_html",
     "comparison_to_json",
     "format_bids",
@@ -54,6 +57,7 @@ __all__ = [
     "result_schema",
     "result_to_html",
     "result_to_json",
+    "result_to_junit",
     "result_to_markdown",
     "result_to_summary_html",
     "tabulate_measures",

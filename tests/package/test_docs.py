@@ -1,20 +1,24 @@
-"""What the documents say of the package: the default policy, links, and no word of version 0.1."""
+"""What the documents say of the package: the default policy, links, commands, and no word of version 0.1."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from reid_audit import Policy
+from reid_audit.cli import app
 from reid_audit.verdict import format_policy
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     [
         *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")),
-        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("docs/*.md"),
         *ROOT.glob("examples/*.md"),
     ]
 )
@@ -45,3 +49,41 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
 def test_pages_write_the_words_of_the_standard(page: Path) -> None:
     text = page.read_text(encoding="utf-8").partition("## Words of version 0.1")[0]
     assert _OLD.findall(text) == []
+
+
+def _list_commands(page: Path) -> list[str]:
+    """Return the lines of a page's code blocks that call the program."""
+    blocks = re.findall(r"```(?:\w+)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return [
+        re.split("  #| > ", line.strip())[0] for block in blocks for line in block.splitlines() if "reid-audit " in line
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_on_pages_are_commands_of_the_program(page: Path) -> None:
+    """Each is parsed as the program parses it: its options exist, and nothing that is required is missing."""
+    group: Any = typer.main.get_command(app)
+    for line in _list_commands(page):
+        program, *words = shlex.split(line[line.index("reid-audit ") :])
+        command: Any = group
+        while hasattr(command, "get_command"):
+            name = words.pop(0)
+            command = command.get_command(None, name)
+            assert command is not None, f"{line}: there is no {name}"
+        command.make_context(f"{program} {name}", words)
+
+
+def test_every_command_stands_in_the_table_of_commands() -> None:
+    table = (ROOT / "docs/tasks.md").read_text(encoding="utf-8")
+    group: Any = typer.main.get_command(app)
+    assert [name for name in group.list_commands(None) if not re.search(rf"`{name}[ `]", table)] == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
+
+
+def test_every_page_is_reached_from_the_front_page() -> None:
+    listed = re.findall(r"^([\w/]+)$", (ROOT / "docs/index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    pages = {path.stem for path in ROOT.glob("docs/*.md")} - {"index"}
+    assert sorted(listed) == sorted([*pages, "made/commands"])
