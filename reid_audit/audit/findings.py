@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from reid_audit.attack import PHOTOS, find_attack
 from reid_audit.dataset import Cohort
+from reid_audit.dataset.cohort import listed
 from reid_audit.records import ORIGINAL, Check, Decision, FaceRecord, ScanRow, Status
 from reid_audit.volume import digest_image
 
@@ -123,6 +124,34 @@ def _check_alterations(records: Sequence[FaceRecord], condition: str) -> list[Ch
     return checks
 
 
+_BODIES = {"RTSTRUCT": "structure set", "RTDOSE": "dose"}
+
+
+def _check_left_beside(records: Sequence[FaceRecord], untouched: Sequence[str], condition: str) -> list[Check]:
+    """Name sessions whose structure set or dose was left as it was beside a scan that was defaced."""
+    checks = []
+    defaced = {(r.scan.subject, r.scan.session) for r in records if _body_of(r) is None and r.scan.key not in untouched}
+    for kind, name in _BODIES.items():
+        left = [
+            r
+            for r in records
+            if _body_of(r) == kind and r.scan.key in untouched and (r.scan.subject, r.scan.session) in defaced
+        ]
+        if left:
+            subjects = tuple(dict.fromkeys(record.scan.subject for record in left))
+            text = (
+                f"The {name} of {len(left)} sessions ({listed(record.scan.key for record in left)}) is that of the "
+                "original: it shows the face that was taken out of the scan beside it."
+            )
+            checks.append(Check("left_beside", Decision.FAIL, text, len(left), condition=condition, subjects=subjects))
+    return checks
+
+
+def _body_of(record: FaceRecord) -> str | None:
+    """Return what DICOM calls a structure set or a dose; None for scans."""
+    return next((kind for kind in _BODIES if record.scan.image.startswith(kind)), None)
+
+
 def _check_condition(
     condition: str, records: Sequence[FaceRecord], cohort: Cohort, digests: Mapping[str, str]
 ) -> list[Check]:
@@ -138,6 +167,7 @@ def _check_condition(
     if untouched:
         text = _count(untouched, total, "under a defacer's name equal their original, voxel by voxel")
         checks.append(Check("original_in_release", Decision.FAIL, text, condition=concerns))
+    checks += _check_left_beside(records, untouched, concerns)
     checks += _check_alterations(records, concerns)
     unseen = [record.scan.key for record in records if record.face.status in _NOT_SEEN]
     if unseen:

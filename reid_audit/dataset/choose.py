@@ -11,6 +11,7 @@ from typing import NamedTuple
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger
 from reid_audit.dataset.cohort import listed
 from reid_audit.records import ORIGINAL, natural_key
+from reid_audit.volume.bodies import BODY_MODALITIES
 
 
 def keep_asked(candidates: Iterable[Candidate], choice: Choice, ledger: Ledger) -> list[Candidate]:
@@ -216,7 +217,7 @@ def _tell_apart(
         alike[image.series, *sorted(image.entities.items())].append(image)
     doubled = [same for same in alike.values() if len(same) > 1]
     if (most and len(several) > most) or doubled:
-        for same in doubled or [several]:
+        for same in doubled or [list(several)]:
             asked.about(same)
         return []
     return list(several)
@@ -268,8 +269,10 @@ def number_visits(candidates: Sequence[Candidate], ledger: Ledger) -> tuple[list
     its visit is not known, and it is set aside.
     """
     began: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)  # subject -> study -> its date and time
+    scanned = {image.subject for image in candidates if image.suffix not in BODY_MODALITIES}
     for image in candidates:
-        if image.condition == ORIGINAL:
+        # A structure set or dose belongs to the visit of its scan, and is none of its own.
+        if image.condition == ORIGINAL and (image.suffix not in BODY_MODALITIES or image.subject not in scanned):
             date, time, uid = image.study
             began[image.subject][uid] = min(began[image.subject].get(uid, (date, time)), (date, time))
     studies = {who: sorted(images, key=lambda uid: (*images[uid], uid)) for who, images in began.items()}

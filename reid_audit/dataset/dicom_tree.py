@@ -1,8 +1,9 @@
 """A tree of DICOM files: its series, whose they are, and which of them are heads.
 
-Everything is told from headers, nothing from names. Series of CT and MR images become candidates; contours, dose, plans
-and registrations are known by their Modality and listed; scouts are known by their image type, orientations or number
-of slices. People get pseudonyms, visits get numbers: no identifier, name or date leaves this module but in memory.
+Everything is told from headers, nothing from names. Series of CT and MR images become candidates, and so do structure
+sets with a contour of the body and doses; plans and registrations are known by their Modality and listed; scouts are
+known by their image type, orientations or number of slices. People get pseudonyms, visits get numbers: no identifier,
+name or date leaves this module but in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition
 from reid_audit.dataset.pseudonym import pseudonym_of
 from reid_audit.dataset.walk import list_files
-from reid_audit.records import ORIGINAL, InputError, name_series
+from reid_audit.records import ORIGINAL, InputError, Modality, name_series
+from reid_audit.volume.bodies import BODY_MODALITIES, BODY_TAGS, find_body
 from reid_audit.volume.frames import FRAME_TAGS, MODALITIES, Frame, is_scan_image, list_frames, split_stacks
 from reid_audit.volume.header import damaged_header_errors, read_header
 
@@ -26,8 +28,6 @@ LEAST_SLICES = 8
 """A series of fewer slices is no head: a scout, a key image, a few planes through something."""
 
 _KINDS = {
-    "RTSTRUCT": "contours of a radiotherapy plan",
-    "RTDOSE": "dose of a radiotherapy plan",
     "RTPLAN": "radiotherapy plan",
     "RTIMAGE": "image of a radiotherapy treatment",
     "REG": "registration of other images",
@@ -50,7 +50,7 @@ _KEYWORDS = (
 class _File:
     """What the header of one image says of whose it is, and its frames."""
 
-    folder: Path
+    folder: Path  # of a structure set or dose the file
     modality: str
     patient: str
     person: tuple[str, str, str]  # issuer, date of birth, sex: what one person has one of
@@ -73,6 +73,8 @@ def _read(path: Path, ledger: Ledger) -> _File | None:
         ledger.add("file", "no DICOM file")
         return None
     modality = _text(header, "Modality").upper()
+    if modality in BODY_MODALITIES:
+        return _read_body(path, header, ledger)
     if modality not in MODALITIES:
         ledger.add(modality or "DICOM file", _KINDS.get(modality, "no CT or MR"))
         return None
@@ -105,6 +107,33 @@ def _read(path: Path, ledger: Ledger) -> _File | None:
     )
 
 
+def _read_body(path: Path, header: Any, ledger: Ledger) -> _File | None:
+    """Take a structure set with a contour of the body, or a dose, for an image of its study."""
+    modality = _text(header, "Modality").upper()
+    study = (_text(header, "StudyDate"), _text(header, "StudyTime"), _text(header, "StudyInstanceUID"))
+    patient, instance = _text(header, "PatientID"), _text(header, "SOPInstanceUID")
+    if not (patient and study[2] and instance):
+        ledger.add(modality, "lacks a PatientID, study or instance: whose it is cannot be told")
+        return None
+    if modality == "RTSTRUCT" and find_body(read_header(path, BODY_TAGS)) is None:
+        ledger.add(modality, "has no contour of the body (of type EXTERNAL, or called BODY)")
+        return None
+    if modality == "RTDOSE" and not int(header.get("NumberOfFrames") or 1) > 1:
+        ledger.add(modality, "has fewer than two planes of a dose: no surface")
+        return None
+    return _File(
+        folder=path,
+        modality=modality,
+        patient=patient,
+        person=(_text(header, "IssuerOfPatientID"), _text(header, "PatientBirthDate"), _text(header, "PatientSex")),
+        study=study,
+        series=instance,
+        instance=instance,
+        frames=(),
+        describing=tuple((key, _text(header, key)) for key in _DESCRIBING if _text(header, key)),
+    )
+
+
 def _read_files(
     paths: Sequence[Path], ledger: Ledger, progress: Callable[[str, int, int], None] | None
 ) -> dict[str, list[_File]]:
@@ -132,6 +161,10 @@ def _read_files(
 def _judge_series(files: list[_File], condition: str, salt: bytes, ledger: Ledger) -> tuple[list[Candidate], list[str]]:
     """Judge one series. Returns its stacks, and what was noticed: ``"copies"`` asks, the rest is told."""
     modality = files[0].modality
+    if modality in BODY_MODALITIES:
+        if len({file.folder for file in files}) > 1:
+            return [], ["copies"]
+        return [_make_candidate(files[0], condition, salt, Modality.CT)], []
     frames = [(image, frame) for image in files for frame in image.frames if not frame.is_localizer]
     scouts = sum(len(image.frames) for image in files) - len(frames)
     if not frames:
@@ -163,19 +196,22 @@ def _judge_series(files: list[_File], condition: str, salt: bytes, ledger: Ledge
         if any(frame.claims_no_face for frame in stack):
             notes.append("claims")
         first = min(planes, key=lambda image: image.study)
-        candidate = Candidate(
-            subject=pseudonym_of(first.patient, salt),
-            session="",
-            condition=condition,
-            suffix=modality,
-            modality=MODALITIES[modality],
-            path=first.folder,
-            series=name_series(first.series) + (f"/{name}" if name else ""),
-            entities={**dict(first.describing), **({"stack": name} if name else {})},
-            study=first.study,
-        )
-        candidates.append(candidate)
+        candidates.append(_make_candidate(first, condition, salt, MODALITIES[modality], name))
     return candidates, notes
+
+
+def _make_candidate(file: _File, condition: str, salt: bytes, modality: Modality, stack: str = "") -> Candidate:
+    return Candidate(
+        subject=pseudonym_of(file.patient, salt),
+        session="",
+        condition=condition,
+        suffix=file.modality,
+        modality=modality,
+        path=file.folder,
+        series=name_series(file.series) + (f"/{stack}" if stack else ""),
+        entities={**dict(file.describing), **({"stack": stack} if stack else {})},
+        study=file.study,
+    )
 
 
 def _why_no_stack(frames: Sequence[Frame], instances: int) -> tuple[str, int]:

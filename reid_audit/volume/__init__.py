@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from reid_audit.records import Grid, InputError, Modality, Volume
 from reid_audit.volume.air import PADDING_HU
+from reid_audit.volume.bodies import body_modality, read_body
 from reid_audit.volume.cause import name_cause
 from reid_audit.volume.dicom import read_dicom
 from reid_audit.volume.files import read_itk, read_nibabel
@@ -177,6 +178,8 @@ def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
         return read_dicom(path, series=series, name=name)
     if not os.path.exists(path):
         raise InputError(f"{name}: there is no such file; check the path in the manifest")
+    if kind not in READERS and os.path.isfile(path) and body_modality(path):
+        return read_body(path, name)
     if series:
         raise InputError(f"{name}: a series is taken out of a folder, and this is a file; correct the manifest")
     if kind in _DICOM_ENDINGS:
@@ -212,7 +215,8 @@ def read_volume(
     Parameters
     ----------
     path : Path
-        A file (.nii, .nii.gz, .mgz, .mgh, .nrrd, .mha, .mhd) or a folder that holds one DICOM series.
+        A file (.nii, .nii.gz, .mgz, .mgh, .nrrd, .mha, .mhd) or a folder that holds one DICOM series. A structure set
+        or dose is read as the body that it outlines, see `reid_audit.volume.bodies`.
     modality : Modality, optional
         None takes it from the DICOM header or, for other formats, tells it from the values: CT where at least 2 % of
         them are air (below -850 HU) and 2 % soft tissue (within 200 of 0 HU), else MR. What was told is noted.

@@ -59,8 +59,8 @@ def test_six_people_in_an_export(tmp_path, salt):
     assert later.path == one, "the visit of 2021 is the second, whatever its folder is called"
     assert aside(got) == {
         "a scout (localizer), by its image type": 12,
-        "contours of a radiotherapy plan": 12,
-        "dose of a radiotherapy plan": 12,
+        "has no contour of the body (of type EXTERNAL, or called BODY)": 12,
+        "has fewer than two planes of a dose: no surface": 12,
         "lies where another of its series does: left out if its pixels are equal too": 1,
     }
     assert got.notes[0] == "1 series under 'original' hold slices twice: one of each is taken if its pixels are equal"
@@ -289,8 +289,8 @@ def test_visits_without_a_date(tmp_path, salt):
 
 
 def test_a_tree_without_a_scan(tmp_path, salt):
-    write_series(tmp_path / "plan", modality="RTDOSE")
-    with pytest.raises(InputError, match=r"no original scan is left.*RTDOSE: dose of a radiotherapy plan \(1\)"):
+    write_series(tmp_path / "plan", modality="RTSTRUCT", first_name=1)
+    with pytest.raises(InputError, match=r"no original scan is left.*RTSTRUCT: has no contour of the body"):
         take_inventory(tmp_path / "plan", salt_file=salt)
     with pytest.raises(InputError, match="--derivative is for BIDS"):
         take_inventory(tmp_path / "plan", choice=Choice(derivatives=("x",)), salt_file=salt)
