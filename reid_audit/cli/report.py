@@ -12,9 +12,8 @@ from rich.markup import escape
 
 from reid_audit.cli.options import OverwriteOption
 from reid_audit.cli.words import out
-from reid_audit.records import InputError, prepare_file, prepare_folder, write_private
+from reid_audit.records import InputError, prepare_empty_folder, prepare_file, write_private
 from reid_audit.report import (
-    RESULT_FILE,
     SCORES_FILE,
     format_schema,
     read_result,
@@ -76,9 +75,7 @@ def _write_file(form: Form, result: Path, output: Path, *, overwrite: bool) -> N
 
 
 def _write_folder(form: Form, result: Path, output: Path, *, overwrite: bool) -> None:
-    if output.exists() and any(output.iterdir() if output.is_dir() else (output,)) and not overwrite:
-        raise InputError(f"{output.name} is not an empty folder; give another one or --overwrite")
-    prepare_folder(output, RESULT_FILE, overwrite=True)
+    prepare_empty_folder(output, overwrite=overwrite)
     if form in (Form.BOB, Form.BOB5):
         written = write_bob(read_result_scores(result), output, columns=5 if form is Form.BOB5 else 4)
     elif form is Form.BIDS:

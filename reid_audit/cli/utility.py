@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,14 +22,17 @@ from reid_audit.cli.options import (
 )
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest
-from reid_audit.records import InputError, prepare_folder, write_private
+from reid_audit.records import InputError, prepare_empty_folder, prepare_folder, write_private
 from reid_audit.report import RESULT_FILE, read_result, result_to_json
+from reid_audit.report.figures import save_figures
+from reid_audit.report.utility_figures import list_utility_figures
 from reid_audit.report.utility_page import write_utility_page
-from reid_audit.report.utility_tables import Listing, list_risks, list_tables, list_trade_off
+from reid_audit.report.utility_tables import Listing, list_programs, list_risks, list_tables, list_trade_off
 from reid_audit.report.utility_words import say_costs
 from reid_audit.utility import (
     UTILITY_FILE,
     Criterion,
+    Utility,
     UtilitySettings,
     cross_conditions,
     measure_same_scan,
@@ -36,6 +40,7 @@ from reid_audit.utility import (
     read_label_names,
     read_model_scores,
     read_quality,
+    read_utility,
     trade_offs,
     with_utility,
     write_utility,
@@ -58,6 +63,13 @@ def _criteria_of(given: str) -> tuple[Criterion, ...]:
     if unknown:
         raise InputError(f"--exclude takes {', '.join(Criterion)}; got {unknown[0]!r}")
     return tuple(known[word.lower()] for word in words_of(given))
+
+
+def _read_beside(given: str) -> tuple[str, Utility]:
+    name, sign, folder = given.partition("=")
+    if not sign or not name.strip() or not folder.strip():
+        raise InputError(f"--beside must read NAME=FOLDER; got {given!r}")
+    return name.strip(), read_utility(Path(folder.strip()))
 
 
 def say_listings(listings: Iterable[Listing]) -> None:
@@ -128,6 +140,19 @@ def utility(
             show_default=False,
         ),
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="Folder for every figure, SVG and PNG; no heads.", show_default=False),
+    ] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            "--beside",
+            help="NAME=FOLDER: what this command wrote for the same scans with another segmentation program, to stand "
+            "beside this one.",
+            show_default=False,
+        ),
+    ] = None,
     qc: Annotated[
         Path | None,
         typer.Option(
@@ -177,9 +202,12 @@ def utility(
         deleted=tuple(words_of(deleted)),
     )
     audited = None if audit is None else read_result(audit, scores=True)
+    other = None if beside is None else _read_beside(beside)
     criteria, quality = _criteria_of(exclude), None if qc is None else read_quality(qc)
     matrix = None if models is None else cross_conditions(read_model_scores(models))
     prepare_folder(output, UTILITY_FILE, overwrite=overwrite)
+    if figures is not None:
+        prepare_empty_folder(figures, overwrite=overwrite)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
         found = measure_utility(
             cohort,
@@ -198,8 +226,14 @@ def utility(
     write_utility(found, output, overwrite=overwrite)
     say_listings(list_tables(found))
     joined = None if audited is None else with_utility(audited, found.values)
-    written = write_utility_page(found, output, audited=joined)
-    pictured = None if maps is None else write_utility_page(found, maps, audited=joined, pictures=maps)
+    programs = () if other is None else tuple(list_programs(found, other[1], other[0]))
+    say_listings(programs)
+    tell = partial(write_utility_page, found, audited=joined, programs=programs)
+    written = tell(output)
+    pictured = None if maps is None else tell(maps, pictures=maps)
+    if figures is not None:
+        drawn = save_figures(list_utility_figures(found, joined), figures)
+        out.print(f"Figures: {len(drawn)} files in {escape(str(figures))}", soft_wrap=True)
     if joined is not None:
         say_listings([list_risks(measure_same_scan(joined)), list_trade_off(trade_offs(joined))])
         write_private(output / RESULT_FILE, result_to_json(joined))

@@ -8,8 +8,9 @@ figure into text for a page or a file. Where there is nothing to draw the Axes s
 `draw_distributions`, `draw_pairs`  distances per group; each subject before and after defacing
 `draw_roc`, `draw_det`              what originals allow, with the operating points, and what defaced scans leave
 `draw_cmc`                          mates among the first r, with chance
-`draw_tradeoff`                     risk against cost
+`draw_tradeoff`, `draw_risk`        risk against cost: linkability, or the mean inverse distance
 `draw_bland_altman`                 a measure before and after, case by case
+`draw_bars`                         means with standard deviations and stars, by structure and model
 `draw_boxes`                        a measure by structure
 `draw_dvh`                          dose-volume histograms before and after
 `draw_difference`, `draw_contours`  a slice with what changed, and with contours before and after
@@ -20,17 +21,20 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; each ser
 """
 
 from reid_audit.plots.agreement import DvhCurve, draw_boxes, draw_dvh
+from reid_audit.plots.bars import Bar, draw_bars, stars
 from reid_audit.plots.canvas import new_figure, say_nothing, shorten, show_common_legend, style, to_png, to_svg
-from reid_audit.plots.cost import draw_bland_altman, draw_tradeoff
+from reid_audit.plots.cost import draw_bland_altman, draw_risk, draw_tradeoff
 from reid_audit.plots.curves import Leftover, draw_cmc, draw_det, draw_roc, draw_threshold_by_size
 from reid_audit.plots.distances import draw_distributions, draw_pairs
 from reid_audit.plots.intervals import Number, draw_intervals
 from reid_audit.plots.slices import draw_contours, draw_difference
 
 __all__ = [
+    "Bar",
     "DvhCurve",
     "Leftover",
     "Number",
+    "draw_bars",
     "draw_bland_altman",
     "draw_boxes",
     "draw_cmc",
@@ -41,6 +45,7 @@ __all__ = [
     "draw_dvh",
     "draw_intervals",
     "draw_pairs",
+    "draw_risk",
     "draw_roc",
     "draw_threshold_by_size",
     "draw_tradeoff",
@@ -48,6 +53,7 @@ __all__ = [
     "say_nothing",
     "shorten",
     "show_common_legend",
+    "stars",
     "style",
     "to_png",
     "to_svg",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reid_audit.plots.canvas import INK, QUIET, colour, marker, say_nothing, shorten, show_legend
-from reid_audit.records import Estimate
+from reid_audit.records import Estimate, TradeOff
 
 
 def draw_tradeoff(axes: Any, points: Mapping[str, tuple[Estimate, Estimate]], *, cost: str) -> None:
@@ -34,6 +34,37 @@ def draw_tradeoff(axes: Any, points: Mapping[str, tuple[Estimate, Estimate]], *,
     axes.set_xlabel(shorten(cost, most=70))
     axes.set_ylabel("linkability")
     axes.set_ylim(0.35, 1.02)
+    show_legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+
+def draw_risk(axes: Any, points: Sequence[TradeOff], *, best: Sequence[str] = ()) -> None:
+    """Draw the mean inverse distance of each defacer against its nCR (Molchanova 2023, Figure 5).
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    points : sequence of TradeOff
+        Whiskers are their standard deviations: of the inverse distances, and over structures. Those without a risk or
+        a cost are left out.
+    best : sequence of str
+        Defacers that no other one beats in both: filled; the others are open.
+    """
+    known = [point for point in points if point.risk == point.risk and point.cost == point.cost]
+    if not known:
+        say_nothing(axes, "no defacer has both a risk and a cost")
+        return
+    for index, point in enumerate(known):
+        span = {"color": colour(index), "alpha": 0.5, "linewidth": 1.5}
+        if point.cost_sd == point.cost_sd:
+            axes.plot([point.cost - point.cost_sd, point.cost + point.cost_sd], [point.risk] * 2, **span)
+        if point.risk_sd == point.risk_sd:
+            axes.plot([point.cost] * 2, [point.risk - point.risk_sd, point.risk + point.risk_sd], **span)
+        style = {"color": colour(index), "marker": marker(index), "markersize": 7, "linestyle": "none"}
+        if point.condition not in best:
+            style["markerfacecolor"] = "none"
+        axes.plot(point.cost, point.risk, **style, label=shorten(point.condition))
+    axes.set_xlabel("cost: nCR of the volumes")
+    axes.set_ylabel("risk: mean of 1 / cosine distance")
     show_legend(axes, loc="upper left", bbox_to_anchor=(1.0, 1.0))
 
 

@@ -65,6 +65,7 @@ from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, S
 from reid_audit.records.files import (
     adapter_of,
     parse_json,
+    prepare_empty_folder,
     prepare_file,
     prepare_folder,
     read_json,
@@ -167,6 +168,7 @@ __all__ = [
     "name_series",
     "natural_key",
     "parse_json",
+    "prepare_empty_folder",
     "prepare_file",
     "prepare_folder",
     "read_cells",

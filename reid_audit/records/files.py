@@ -159,6 +159,23 @@ def prepare_folder(folder: Path, marker: str, *, overwrite: bool = False) -> Non
     """
     if _check_replaceable(folder / marker) and not overwrite:
         raise InputError(f"{folder.name} holds a result already ({marker}); give another folder or --overwrite")
+    _make_folder(folder)
+
+
+def prepare_empty_folder(folder: Path, *, overwrite: bool = False) -> None:
+    """Make the folder for many files; refuse one that holds anything unless ``overwrite``.
+
+    Raises
+    ------
+    InputError
+        Where ``folder`` is a file, cannot be made or written to, or is not empty and ``overwrite`` is False.
+    """
+    if folder.exists() and any(folder.iterdir() if folder.is_dir() else (folder,)) and not overwrite:
+        raise InputError(f"{folder.name} is not an empty folder; give another one or --overwrite")
+    _make_folder(folder)
+
+
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -279,12 +279,17 @@ def list_figures(result: AuditResult) -> Iterator[Figure]:
 
 
 def write_figures(result: AuditResult, folder: Path) -> list[Path]:
-    """Write every figure as SVG and PNG into a folder that is there, numbered in the order of the page.
+    """Write every figure of a result; see `save_figures`.
 
     The figures show no portrait; each subject's distances are points without names.
     """
+    return save_figures(list_figures(result), folder)
+
+
+def save_figures(figures: Iterable[Figure], folder: Path) -> list[Path]:
+    """Write figures as SVG and PNG into a folder that is there, numbered in their order."""
     written = []
-    for number, figure in enumerate(list_figures(result), 1):
+    for number, figure in enumerate(figures, 1):
         drawn = figure.make()
         words = "".join(c if c.isascii() and c.isalnum() else "-" for c in figure.name.lower())
         stem = f"{number:02d}-{'-'.join(filter(None, words.split('-')))[:60]}"

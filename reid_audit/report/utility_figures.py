@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from statistics import median
 from typing import Any
 
 from reid_audit import plots
-from reid_audit.records import natural_key
+from reid_audit.records import AuditResult, TradeOff, natural_key
 from reid_audit.report.figures import Figure
 from reid_audit.report.utility_tables import number
 from reid_audit.report.utility_words import list_conditions, list_measures
-from reid_audit.utility import CURVE_PERCENT, Place, Position, Utility, average_curves
+from reid_audit.utility import (
+    CURVE_PERCENT,
+    Place,
+    Position,
+    Utility,
+    average_curves,
+    pareto_front,
+    trade_offs,
+)
 
 _MOST_COLUMNS = 5
 _MOST_DOSES = 6
@@ -49,8 +58,8 @@ def _draw_boxes(
         axes.set_title(plots.shorten(condition, most=28))
 
     def say(condition: str) -> str:
-        known = {row: sorted(v for v in values if v == v) for row, values in tables[condition].items()}
-        return ", ".join(f"{row} {number(v[len(v) // 2])}" for row, v in known.items() if v)
+        known = {row: [v for v in values if v == v] for row, values in tables[condition].items()}
+        return ", ".join(f"{row} {number(median(values))}" for row, values in known.items() if values)
 
     lines = max(map(len, tables.values()))
     yield Figure(
@@ -144,7 +153,7 @@ def draw_doses(utility: Utility) -> Iterator[Figure]:
         )
 
 
-def draw_volumes(utility: Utility) -> Iterator[Figure]:
+def draw_volumes(utility: Utility, *, most: int | None = _MOST_VOLUMES) -> Iterator[Figure]:
     """Yield Bland-Altman plots, a figure per structure, the least repeatable first (Molchanova 2023, Figure 4)."""
     conditions = list_conditions(utility)
     pairs: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
@@ -171,7 +180,7 @@ def draw_volumes(utility: Utility) -> Iterator[Figure]:
         axes.set_title(f"{plots.shorten(condition)}: {axes.get_title()}", fontsize="small")
 
     ranked = sorted(pairs, key=lambda name: (-loss(name), natural_key(name)))
-    for rank, structure in enumerate(ranked[:_MOST_VOLUMES]):
+    for rank, structure in enumerate(ranked[:most]):
         known: Sequence[str] = list(pairs[structure])
         yield Figure(
             f"volume of {structure}",
@@ -186,3 +195,80 @@ def draw_volumes(utility: Utility) -> Iterator[Figure]:
             legend=False,
             folded=rank > 1,
         )
+
+
+def draw_preserved(utility: Utility) -> Iterator[Figure]:
+    """Yield bars of the share of voxels that is left, by structure and defacer (Sahlsten 2023, Figure 2)."""
+    bars = [
+        plots.Bar(v.structure, v.condition, v.mean, v.sd, v.cases)
+        for name in _sort_structures(utility, "preserved")
+        for v in utility.values
+        if (v.metric, v.structure) == ("preserved", name)
+    ]
+    if bars:
+        yield Figure(
+            "voxels that were not removed",
+            "Share of the voxels of each structure that was not removed: means with standard deviations over scans, "
+            "and their number.",
+            "; ".join(f"{bar.group}, {bar.series}: {number(bar.mean)} ({number(bar.sd)})" for bar in bars),
+            (partial(plots.draw_bars, bars=bars, label="share of voxels"),),
+            height_inches=3.8,
+            legend=False,
+        )
+
+
+def draw_models(utility: Utility) -> Iterator[Figure]:
+    """Yield bars of model scores by structure, with stars against the originals (Sahlsten 2023, Figures 3 and 4)."""
+    matrix = utility.matrix
+    if matrix is None:
+        return
+    for name, rows, told, series in (
+        ("models on originals", matrix.training, "Models of each condition, evaluated on originals", "trained_on"),
+        ("models of originals", matrix.testing, "The model of originals, evaluated on each condition", "evaluated_on"),
+    ):
+        bars = [
+            plots.Bar(
+                *(row.structure, getattr(row, series), row.mean, row.sd, row.scores),
+                plots.stars(row.test.p_adjusted) if row.test else "",
+            )
+            for row in rows
+        ]
+        if len({bar.series for bar in bars}) > 1:
+            yield Figure(
+                name,
+                f"{told}: means with standard deviations and the number of scores; empty outputs are left out. Stars, "
+                "by Wilcoxon against the originals and Benjamini-Hochberg over all structures and models: ns above "
+                "0.05, then to 0.05, 0.01, 1e-4 and 1e-5.",
+                "; ".join(f"{b.group}, {b.series}: {number(b.mean)} ({number(b.sd)}) {b.mark}" for b in bars),
+                (partial(plots.draw_bars, bars=bars, label="score"),),
+                height_inches=3.8,
+                legend=False,
+            )
+
+
+def draw_risk(points: Sequence[TradeOff]) -> Iterator[Figure]:
+    """Yield risk against cost (Molchanova 2023, Figure 5); nothing where no defacer has both."""
+    known = [point for point in points if point.risk == point.risk and point.cost == point.cost]
+    if known:
+        best = [point.condition for point in pareto_front(points)]
+        yield Figure(
+            "risk against repeatability of the volumes",
+            "Mean inverse distance of defaced scans to their own originals against nCR; whiskers are standard "
+            "deviations, over comparisons and over structures. Filled: no other defacer is better in both.",
+            "; ".join(f"{point.condition}: {number(point.risk, 2)}, nCR {number(point.cost)}" for point in known),
+            (partial(plots.draw_risk, points=known, best=best),),
+            legend=False,
+        )
+
+
+def list_utility_figures(utility: Utility, audited: AuditResult | None = None) -> Iterator[Figure]:
+    """Yield every figure of a utility result, of all structures; that of the risk where an audit is given."""
+    for metric in ("dice", "hd95"):
+        yield from draw_structures(utility, metric)
+    yield from draw_preserved(utility)
+    yield from draw_places(utility)
+    yield from draw_doses(utility)
+    yield from draw_volumes(utility, most=None)
+    yield from draw_models(utility)
+    if audited is not None:
+        yield from draw_risk(trade_offs(audited))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +45,20 @@ def _filled(listings: Iterable[Listing]) -> tuple[Listing, ...]:
     return tuple(listing for listing in listings if listing.rows or not listing.header)
 
 
-def _list_sections(utility: Utility, audited: AuditResult | None, pictures: Path | None) -> Sequence[_Section]:
+def _list_sections(
+    utility: Utility, audited: AuditResult | None, pictures: Path | None, programs: Sequence[Listing]
+) -> Sequence[_Section]:
     def tables(*names: str) -> tuple[Listing, ...]:
         return tuple(list_tables(utility, *names))
 
     boxes = [figure for metric in ("dice", "hd95") for figure in figures.draw_structures(utility, metric)]
-    if not boxes:
-        boxes = list(figures.draw_structures(utility, "preserved"))
+    boxes += [replace(figure, folded=bool(boxes)) for figure in figures.draw_preserved(utility)]
     risk: tuple[Listing, ...] = ()
+    plot: tuple[Figure, ...] = ()
     if audited is not None:
-        risk = _filled([list_trade_off(trade_offs(audited)), list_risks(measure_same_scan(audited))])
+        points = trade_offs(audited)
+        risk = _filled([list_trade_off(points), list_risks(measure_same_scan(audited))])
+        plot = tuple(figures.draw_risk(points))
     sections = (
         _Section(
             "structures",
@@ -62,7 +66,7 @@ def _list_sections(utility: Utility, audited: AuditResult | None, pictures: Path
             "Agreement of each structure before and after defacing, and what is left of its voxels. Intervals are of "
             "the mean over subjects, 95 %; where all subjects have one number there is none.",
             tuple(boxes),
-            folded=tables("segmentation", "voxels", "available", "comparisons"),
+            folded=(*tables("segmentation", "voxels", "available", "comparisons"), *programs),
         ),
         _Section(
             "places",
@@ -96,8 +100,8 @@ def _list_sections(utility: Utility, audited: AuditResult | None, pictures: Path
             tuple(figures.draw_volumes(utility)),
             folded=tables("volumes"),
         ),
-        _Section("risk", "Risk against cost", "Smaller is better in both.", (), risk),
-        _Section("models", "Models trained and tested", "", (), tables("matrix")),
+        _Section("risk", "Risk against cost", "Smaller is better in both.", plot, risk),
+        _Section("models", "Models trained and tested", "", tuple(figures.draw_models(utility)), tables("matrix")),
         _Section(
             "scans",
             "Scans",
@@ -109,7 +113,13 @@ def _list_sections(utility: Utility, audited: AuditResult | None, pictures: Path
     return [section for section in sections if section.figures or section.shown or section.folded]
 
 
-def utility_to_html(utility: Utility, *, audited: AuditResult | None = None, pictures: Path | None = None) -> str:
+def utility_to_html(
+    utility: Utility,
+    *,
+    audited: AuditResult | None = None,
+    pictures: Path | None = None,
+    programs: Sequence[Listing] = (),
+) -> str:
     """Write the page of a utility result: one file, no network, no script; no picture of a head unless asked for.
 
     Parameters
@@ -119,21 +129,29 @@ def utility_to_html(utility: Utility, *, audited: AuditResult | None = None, pic
         Of the same defacers, with ``utility`` and ``scores``: the trade-off is shown.
     pictures : Path, optional
         Where ``utility --maps`` wrote. The page then shows slices through heads, and says so.
+    programs : sequence of Listing
+        See `reid_audit.report.utility_tables.list_programs`.
     """
     return render_page(
         "utility.html",
         utility=utility,
         headline=say_headline(utility),
         costs=say_costs(utility),
-        sections=[section.draw() for section in _list_sections(utility, audited, pictures)],
+        sections=[section.draw() for section in _list_sections(utility, audited, pictures, programs)],
         missing=list(list_missing(utility, audited=audited is not None, pictured=pictures is not None)),
         pictured=pictures is not None,
     )
 
 
 def write_utility_page(
-    utility: Utility, folder: Path, *, audited: AuditResult | None = None, pictures: Path | None = None
+    utility: Utility,
+    folder: Path,
+    *,
+    audited: AuditResult | None = None,
+    pictures: Path | None = None,
+    programs: Sequence[Listing] = (),
 ) -> Path:
     """Write the page into a folder, for its owner alone; see `utility_to_html`."""
-    write_private(folder / UTILITY_PAGE, utility_to_html(utility, audited=audited, pictures=pictures))
+    page = utility_to_html(utility, audited=audited, pictures=pictures, programs=programs)
+    write_private(folder / UTILITY_PAGE, page)
     return folder / UTILITY_PAGE

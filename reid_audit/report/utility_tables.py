@@ -12,6 +12,7 @@ from reid_audit.utility import (
     Place,
     SameScanRisk,
     Utility,
+    compare_programs,
     count_targets,
     metric_of,
     pareto_front,
@@ -276,6 +277,28 @@ def list_tables(utility: Utility, *names: str) -> Iterator[Listing]:
     for name in names or _TABLES:
         make, *arguments = _TABLES[name]
         yield from (listing for listing in make(utility, *arguments) if listing.rows or not listing.header)
+
+
+def list_programs(utility: Utility, other: Utility, name: str) -> Iterator[Listing]:
+    """List two segmentation programs side by side, by defacer, in the structures that both have (Ammar 2025)."""
+    here = "these segmentations"
+    for condition, rows in compare_programs(utility.kept, other.kept, (here, name)).items():
+        means = {
+            (who, v.metric, v.structure): v
+            for who, result in ((here, utility), (name, other))
+            for v in result.values
+            if v.condition == condition and v.structure != "all"
+        }
+        cells = []
+        for row in rows:
+            digits = _DIGITS[metric_of(row.metric).unit]
+            both = [means[who, row.metric, row.structure] for who in (here, name)]
+            values = [f"{number(v.mean, digits)} ({number(v.sd, digits)})" for v in both]
+            place, gap = POSITION_TEXT[both[0].position], number(row.difference, digits)
+            p_values = p_text(row.t.p_adjusted), p_text(row.wilcoxon.p_adjusted)
+            cells.append([row.metric, row.structure, place, *values, gap, *p_values])
+        header = ("metric", "structure", "position", here, name, "difference", "p (t)", "p (Wilcoxon)")
+        yield Listing(f"Two segmentation programs, {condition}: mean (SD)", header, cells)
 
 
 def list_risks(risks: Sequence[SameScanRisk]) -> Listing:

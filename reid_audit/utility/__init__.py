@@ -22,7 +22,7 @@ from reid_audit.utility.change import (
     find_change,
     summarize_tissues,
 )
-from reid_audit.utility.compare import compare_defacers
+from reid_audit.utility.compare import compare_defacers, compare_programs
 from reid_audit.utility.contours import read_rtstruct
 from reid_audit.utility.dose import CURVE_PERCENT, Dose, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
 from reid_audit.utility.exclusion import (
@@ -77,6 +77,7 @@ __all__ = [
     "bland_altman",
     "compare_defacers",
     "compare_masks",
+    "compare_programs",
     "compare_structures",
     "count_targets",
     "cross_conditions",

@@ -40,13 +40,46 @@ class DefacerComparison:
     wilcoxon: TestResult
 
 
-def compare_defacers(cases: Sequence[CaseUtility]) -> tuple[DefacerComparison, ...]:
-    """Compare every two defacers in each metric of `COMPARED` and each structure, paired by person (Ammar 2025)."""
+def compare_programs(
+    first: Sequence[CaseUtility], second: Sequence[CaseUtility], names: tuple[str, str]
+) -> dict[str, tuple[DefacerComparison, ...]]:
+    """Compare two segmentation programs on the scans of each defacer, as `compare_defacers` compares defacers.
+
+    Parameters
+    ----------
+    first, second : sequence of CaseUtility
+        The same defaced scans with the segmentations of each program (Ammar 2025).
+    names : tuple of two str
+        Of the programs.
+
+    Returns
+    -------
+    dict of str to tuple of DefacerComparison
+        By defacer, in the structures and metrics that both programs have.
+    """
+    compared = {}
+    for condition in dict.fromkeys(case.condition for case in first):
+        both = [
+            replace(case, condition=name, measures=tuple(replace(m, condition=name) for m in case.measures))
+            for name, cases in zip(names, (first, second), strict=True)
+            for case in cases
+            if case.condition == condition
+        ]
+        rows = compare_defacers(both, metrics=("dice", "surface_dice", "hd95", "msd"))
+        if rows:
+            compared[condition] = rows
+    return compared
+
+
+def compare_defacers(
+    cases: Sequence[CaseUtility], *, metrics: Sequence[str] = COMPARED
+) -> tuple[DefacerComparison, ...]:
+    """Compare every two defacers in each metric and each structure, paired by person (Ammar 2025)."""
     table = tabulate(cases)
     conditions = list(dict.fromkeys(table["condition"]))
     comparisons: list[DefacerComparison] = []
     for name in dict.fromkeys(table["metric"]):
-        if ("surface_dice" if name.startswith("surface_dice") else name) not in COMPARED:
+        if ("surface_dice" if name.startswith("surface_dice") else name) not in metrics:
             continue
         family = []
         for structure, rows in table[table["metric"] == name].groupby("structure", sort=False):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reid_audit.records import ORIGINAL, InputError, Real, TestResult
 from reid_audit.stats import adjust, wilcoxon
@@ -45,6 +46,29 @@ class MatrixCell:
 
 
 @dataclass(frozen=True, slots=True)
+class StructureScore:
+    """Scores of one structure by one model on one condition: a bar of Figure 3 or 4 of Sahlsten 2023.
+
+    Attributes
+    ----------
+    structure, trained_on, evaluated_on : str
+    mean, sd : float
+    scores, undefined : int
+    test : TestResult or None
+        Wilcoxon against training and evaluation on originals, paired by subject; None for those themselves.
+    """
+
+    structure: str
+    trained_on: str
+    evaluated_on: str
+    mean: Real
+    sd: Real
+    scores: int
+    undefined: int
+    test: TestResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrainTestMatrix:
     """The matrix, and Wilcoxon tests between its rows.
 
@@ -57,11 +81,18 @@ class TrainTestMatrix:
     tests : tuple of TestResult
         Every two training conditions within one evaluation condition (``condition``), paired by subject and
         structure; Benjamini-Hochberg within the evaluation condition.
+    training : tuple of StructureScore
+        What training on defaced data costs: models of each condition on the originals, structure by structure.
+        Benjamini-Hochberg over all structures and models.
+    testing : tuple of StructureScore
+        What defaced data costs a model that was trained on originals; corrected alike.
     """
 
     conditions: tuple[str, ...]
     cells: tuple[MatrixCell, ...]
     tests: tuple[TestResult, ...]
+    training: tuple[StructureScore, ...] = ()
+    testing: tuple[StructureScore, ...] = ()
 
     def cell(self, trained_on: str, evaluated_on: str) -> MatrixCell:
         """Return one cell. KeyError where there is none."""
@@ -116,6 +147,33 @@ def _tests(table: pd.DataFrame, evaluated_on: str, conditions: Iterable[str]) ->
     return adjust(tests)
 
 
+def _summarize(values: NDArray[np.float64]) -> tuple[float, float, int, int]:
+    """Mean and standard deviation of the scores, their number, and how many are empty."""
+    known = values[~np.isnan(values)]
+    mean = float(known.mean()) if len(known) else math.nan
+    sd = float(known.std(ddof=1)) if len(known) > 1 else math.nan
+    return mean, sd, len(known), len(values) - len(known)
+
+
+def _score_structures(table: pd.DataFrame, conditions: Iterable[str], varies: str) -> tuple[StructureScore, ...]:
+    """Score each structure with one of training and evaluation on originals while the other (``varies``) goes round."""
+    fixed = "evaluated_on" if varies == "trained_on" else "trained_on"
+    rows: list[StructureScore] = []
+    tests: dict[int, TestResult] = {}
+    for structure, own in table[table[fixed] == ORIGINAL].groupby("structure", sort=False):
+        wide = own.pivot(index="subject", columns=varies, values="score")
+        for condition in [c for c in conditions if c in wide.columns]:
+            on = {fixed: ORIGINAL, varies: condition}
+            summary = _summarize(own.loc[own[varies] == condition, "score"].to_numpy(np.float64))
+            if condition != ORIGINAL and ORIGINAL in wide.columns:
+                text = f"{structure}, {varies.replace('_', ' ')} {ORIGINAL} vs {condition}"
+                tests[len(rows)] = wilcoxon(wide[ORIGINAL], wide[condition], compared=text)
+            rows.append(StructureScore(str(structure), on["trained_on"], on["evaluated_on"], *summary))
+    for index, test in zip(tests, adjust(tests.values()), strict=True):
+        rows[index] = replace(rows[index], test=test)
+    return tuple(rows)
+
+
 def cross_conditions(table: pd.DataFrame) -> TrainTestMatrix:
     """Build the train x test matrix.
 
@@ -130,11 +188,8 @@ def cross_conditions(table: pd.DataFrame) -> TrainTestMatrix:
         for evaluated in conditions:
             inside = (table["trained_on"] == trained) & (table["evaluated_on"] == evaluated)
             scores = table.loc[inside, "score"].to_numpy()
-            known = scores[~np.isnan(scores)]
-            mean = float(known.mean()) if len(known) else math.nan
-            sd = float(known.std(ddof=1)) if len(known) > 1 else math.nan
-            with_empty = float(known.sum()) / len(scores) if len(scores) else math.nan
-            lost = len(scores) - len(known)
-            cells.append(MatrixCell(trained, evaluated, mean, sd, len(known), lost, with_empty))
+            with_empty = float(np.nansum(scores)) / len(scores) if len(scores) else math.nan
+            cells.append(MatrixCell(trained, evaluated, *_summarize(scores), with_empty))
     tests = [test for evaluated in conditions for test in _tests(table, evaluated, conditions)]
-    return TrainTestMatrix(conditions, tuple(cells), tuple(tests))
+    training, testing = (_score_structures(table, conditions, varies) for varies in MATRIX_COLUMNS[:2])
+    return TrainTestMatrix(conditions, tuple(cells), tuple(tests), training, testing)

@@ -24,7 +24,6 @@ PLANES = ("sagittal", "coronal", "axial")
 """Along the first, second and third axis of a volume."""
 
 _AROUND_MM = 25.0
-_ENDING = "_pictures.npz"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +111,8 @@ def picture_contours(
     return SlicePicture(PLANES[2], image.copy(), changed - image, spacing, structure.name, dice, *masks)
 
 
-def _stem(scan: ScanRef | CaseUtility) -> str:
-    return f"{scan.subject}_{scan.session}_{scan.condition}"
+def _name(scan: ScanRef) -> str:
+    return f"{scan.subject}_{scan.visit_stem}_{scan.condition}_pictures.npz"
 
 
 def write_pictures(pictures: Iterable[SlicePicture], folder: Path, scan: ScanRef) -> None:
@@ -124,7 +123,7 @@ def write_pictures(pictures: Iterable[SlicePicture], folder: Path, scan: ScanRef
             arrays[f"{number}/{name}"] = np.asarray(getattr(picture, name))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    write_private(folder / f"{_stem(scan)}{_ENDING}", buffer.getvalue())
+    write_private(folder / _name(scan), buffer.getvalue())
 
 
 def read_pictures(folder: Path, case: CaseUtility) -> tuple[SlicePicture, ...]:
@@ -135,7 +134,9 @@ def read_pictures(folder: Path, case: CaseUtility) -> tuple[SlicePicture, ...]:
     InputError
         The file is damaged.
     """
-    path = folder / f"{_stem(case)}{_ENDING}"
+    session, _, image = case.session.partition("/")
+    scan = ScanRef(case.subject, session, case.condition, Path(case.file), image=image)
+    path = folder / _name(scan)
     if not path.is_file():
         return ()
     try:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from reid_audit import InputError, ScanRef, Volume
-from reid_audit.plots import DvhCurve, draw_boxes, draw_dvh, new_figure
-from reid_audit.records import Modality
+from reid_audit.plots import Bar, DvhCurve, draw_bars, draw_boxes, draw_dvh, new_figure, stars
+from reid_audit.records import Modality, TradeOff
+from reid_audit.report.utility_figures import draw_risk
 from reid_audit.report.utility_page import utility_to_html, write_utility_page
 from reid_audit.report.utility_tables import number
 from reid_audit.report.utility_words import list_missing, list_worst, say_costs, say_headline
@@ -194,6 +195,33 @@ def test_boxes_are_of_quartiles_and_few_cases_are_points() -> None:
     points = [line.get_xdata().tolist() for line in axes.lines if line.get_marker() == "o"]
     assert points == [[5.0], [0.7]]
     assert [text.get_text() for text in axes.texts] == ["no number"]
+
+
+def test_stars_are_those_of_the_paper() -> None:
+    assert [stars(p) for p in (0.2, 0.05, 0.01, 1e-4, 1e-5, math.nan)] == ["ns", "*", "**", "***", "****", ""]
+    _, (axes,) = new_figure(1)
+    draw_bars(axes, [Bar("eye", "cut", 0.5, 0.1, 8, "**"), Bar("eye", "blur", math.nan, 0.1, 0)], label="Dice")
+    (bar,) = axes.patches
+    assert bar.get_height() == 0.5
+    assert axes.lines[0].get_ydata() == pytest.approx([0.4, 0.6])
+    assert [text.get_text() for text in axes.texts] == ["**\n8"]
+
+
+def test_risk_has_whiskers_and_the_best_are_filled() -> None:
+    points = [TradeOff("cut", 3.0, 0.2, 1.0, 0.1), TradeOff("blur", 9.0, 0.3, 2.0), TradeOff("none", math.nan, 0.0)]
+    (figure,) = draw_risk(points)
+    (axes,) = figure.make().axes
+    marks = {line.get_label(): line for line in axes.lines if line.get_marker() != "None"}
+    assert {name: (*line.get_xdata(), *line.get_ydata()) for name, line in marks.items()} == {
+        "cut": (0.2, 3.0),
+        "blur": (0.3, 9.0),
+    }
+    assert marks["blur"].get_markerfacecolor() == "none" != marks["cut"].get_markerfacecolor()
+    spans = [(line.get_xdata(), line.get_ydata()) for line in axes.lines if line.get_marker() == "None"]
+    assert spans[0][0] == pytest.approx([0.1, 0.3])
+    assert spans[1][1] == pytest.approx([2.0, 4.0])
+    assert len(spans) == 3
+    assert list(draw_risk(points[2:])) == []
 
 
 def test_the_histogram_of_doses_is_drawn_before_and_after() -> None:

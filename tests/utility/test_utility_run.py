@@ -219,7 +219,7 @@ def test_an_original_that_is_missing_is_counted(cohort: Path) -> None:
     (cohort / "manifest.csv").write_text("\n".join(line for line in text if not line.startswith("p0,1,original")))
     found = _measure(cohort)
     assert [c.reason for c in found.cases if c.subject == "p0"] == [
-        "no original of this subject and session to compare with"
+        "no original of this subject, session and image to compare with"
     ] * 2
 
 
@@ -390,6 +390,15 @@ def test_the_command(cohort: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
         assert words in text, words
     assert "nan" not in text
     assert read_utility(cohort / "out").matrix is not None
+    more = ["--beside", "other=out", "--figures", "figures", "-o", "again"]
+    assert main([*argv, *more]) == 0
+    text = capsys.readouterr().out
+    assert "Two segmentation programs, cut" in text
+    assert "Private page" not in text
+    assert "models-on-originals" in " ".join(path.name for path in (cohort / "figures").iterdir())
+    assert "voxels that were not removed" in (cohort / "again" / "utility.html").read_text()
+    assert main([*argv, *more[:-1], "third"]) == 2
+    assert "figures is not an empty folder" in capsys.readouterr().err
     assert main(argv) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main([*argv, "--overwrite"]) == 0
@@ -433,6 +442,7 @@ def test_the_command_joins_an_audit(
         (["--names", "nothing.csv"], "nothing.csv"),
         (["--segmentations", "nothing"], "nothing"),
         (["--models", "manifest.csv"], "trained_on"),
+        (["--beside", "out"], "--beside must read NAME=FOLDER"),
         (["--doses", "doses", "--dose-unit", "rad"], "--dose-unit"),
     ],
 )

@@ -24,6 +24,7 @@ from reid_audit.utility import (
     Measure,
     bland_altman,
     compare_defacers,
+    compare_programs,
     count_targets,
     cross_conditions,
     find_exclusions,
@@ -190,6 +191,38 @@ def test_the_tests_of_the_matrix_are_corrected_within_an_evaluation() -> None:
     assert all(t.p_adjusted >= t.p for t in family)
 
 
+def test_structures_are_scored_against_the_originals() -> None:
+    """Figures 3 and 4 of Sahlsten 2023: one of training and evaluation stays on originals; BH over all of them."""
+    import pandas as pd
+    from scipy.stats import false_discovery_control
+    from scipy.stats import wilcoxon as signed_rank
+
+    rng = np.random.default_rng(0)
+    drops = {("original", "original"): 0.0, ("a", "original"): 0.1, ("original", "a"): 0.02, ("a", "a"): 0.5}
+    rows = [
+        (*who, f"p{subject}", structure, 0.9 - drop * (structure == "eye") + rng.normal(0, 0.02))
+        for who, drop in drops.items()
+        for structure in ("eye", "cord")
+        for subject in range(12)
+    ]
+    rows.append(("a", "original", "p12", "eye", math.nan))
+    table = pd.DataFrame(rows, columns=["trained_on", "evaluated_on", "subject", "structure", "score"])
+    found = cross_conditions(table)
+    assert [(row.structure, row.trained_on, row.scores, row.undefined) for row in found.training] == [
+        *(("eye", "original", 12, 0), ("eye", "a", 12, 1)),
+        *(("cord", "original", 12, 0), ("cord", "a", 12, 0)),
+    ]
+    assert {row.trained_on for row in found.testing} == {"original"}
+    scores = {key: own["score"].to_numpy()[:12] for key, own in table.groupby(list(table.columns[[0, 1, 3]]))}
+    p_values = [
+        signed_rank(scores["original", "original", name], scores["a", "original", name]).pvalue
+        for name in ("eye", "cord")
+    ]
+    tests = [row.test for row in found.training if row.test is not None]
+    assert [test.p for test in tests] == pytest.approx(p_values)
+    assert [test.p_adjusted for test in tests] == pytest.approx(false_discovery_control(p_values))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -309,6 +342,22 @@ def test_defacers_are_compared_by_person() -> None:
     assert found.difference == pytest.approx(-0.38, abs=0.05)
     assert found.t.n == found.wilcoxon.n == (12,)
     assert max(found.t.p_adjusted, found.wilcoxon.p_adjusted) < 0.001
+
+
+def test_two_programs_are_compared_on_the_scans_of_each_defacer() -> None:
+    better = tuple(
+        replace(
+            case, measures=tuple(replace(m, value=m.value + 0.2) if m.metric == "dice" else m for m in case.measures)
+        )
+        for case in _cases()
+        if case.condition == "harsh"
+    )
+    found = compare_programs(_cases(), better, ("one", "other"))
+    assert list(found) == ["harsh"]  # the second program has no other
+    (row,) = found["harsh"]
+    assert (row.metric, row.structure, row.first, row.second) == ("dice", "eye", "one", "other")
+    assert row.difference == pytest.approx(0.2)
+    assert row.wilcoxon.p < 0.01
 
 
 def test_no_case_gives_no_row() -> None:
