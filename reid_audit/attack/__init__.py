@@ -14,6 +14,7 @@ from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import FillIn
 from reid_audit.attack.fusion import Fusion, fuse
+from reid_audit.attack.learned import Learned
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
 from reid_audit.attack.photos import Photos, read_photo
@@ -39,6 +40,7 @@ _TABLE: dict[str, Attack] = {
         DefacedGallery(),
         Shape(),
         Fusion(),
+        Learned(),
     )
 }
 _UNASKED: dict[str, Attack] = {attack.name: attack for attack in (PHOTOS, Crossed())}
@@ -108,6 +110,7 @@ __all__ = [
     "HeadShape",
     "Hints",
     "Laid",
+    "Learned",
     "MultiViewMean",
     "MultiViewMin",
     "Naive",

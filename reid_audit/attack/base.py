@@ -136,6 +136,8 @@ class Attack:
         What its faces name as their encoder, where no encoder of the run takes part: it looks once at a scan.
     joins : bool
         Whether it looks at no scan and compares by what other attackers made of all encoders; see `join`.
+    fewest_people : int
+        Below so many people it learns nothing and is not run.
     caveat : str
         What must be read beside its numbers, one sentence; ``""`` = nothing.
     """
@@ -154,6 +156,7 @@ class Attack:
     control: str = ""
     encoder: str = ""
     joins: bool = False
+    fewest_people: int = 0
     caveat: str = ""
 
     def __init__(self, name: str = "") -> None:

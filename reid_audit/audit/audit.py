@@ -171,10 +171,19 @@ def _check_limit(cohort: Cohort, whole: Cohort) -> list[Check]:
 
 
 def _say_not_run(attacks: Sequence[Attack], result: AuditResult) -> tuple[str, ...]:
-    """Say which attackers were asked for and had nothing to compare: those with a defaced gallery."""
+    """Say which attackers were asked for and had too little to compare."""
     compared = {evidence.attack for evidence in result.evidence.attacks}
     return tuple(
-        f"The attacker {attack.name} was not run: it needs people with two visits that one defacer has defaced."
+        f"The attacker {attack.name} was not run: it needs {needs}."
         for attack in attacks
-        if attack.gallery is Gallery.DEFACED and attack.name not in compared
+        if attack.name not in compared and (needs := _needs(attack))
     )
+
+
+def _needs(attack: Attack) -> str:
+    """Say what an attacker needs of a cohort; empty = nothing that most have not."""
+    if attack.gallery is Gallery.DEFACED:
+        return "people with two visits that one defacer has defaced"
+    if attack.fewest_people:
+        return f"{attack.fewest_people} people or more to learn from"
+    return ""
