@@ -127,29 +127,33 @@ def _check_alterations(records: Sequence[FaceRecord], condition: str) -> list[Ch
 _BODIES = {"RTSTRUCT": "structure set", "RTDOSE": "dose"}
 
 
-def _check_left_beside(records: Sequence[FaceRecord], untouched: Sequence[str], condition: str) -> list[Check]:
-    """Name sessions whose structure set or dose was left as it was beside a scan that was defaced."""
+def _find_left_beside(records: Sequence[FaceRecord], untouched: Sequence[str]) -> list[FaceRecord]:
+    """Return the structure sets and doses that were left as they were beside a scan that was defaced."""
+    defaced = {(r.scan.subject, r.scan.session) for r in records if not _body_of(r) and r.scan.key not in untouched}
+    return [
+        record
+        for record in records
+        if _body_of(record) and record.scan.key in untouched and (record.scan.subject, record.scan.session) in defaced
+    ]
+
+
+def _tell_left_beside(left: Sequence[FaceRecord], condition: str) -> list[Check]:
     checks = []
-    defaced = {(r.scan.subject, r.scan.session) for r in records if _body_of(r) is None and r.scan.key not in untouched}
     for kind, name in _BODIES.items():
-        left = [
-            r
-            for r in records
-            if _body_of(r) == kind and r.scan.key in untouched and (r.scan.subject, r.scan.session) in defaced
-        ]
-        if left:
-            subjects = tuple(dict.fromkeys(record.scan.subject for record in left))
+        found = [record for record in left if _body_of(record) == kind]
+        if found:
+            subjects = tuple(dict.fromkeys(record.scan.subject for record in found))
             text = (
-                f"The {name} of {len(left)} sessions ({listed(record.scan.key for record in left)}) is that of the "
+                f"The {name} of {len(found)} sessions ({listed(record.scan.key for record in found)}) is that of the "
                 "original: it shows the face that was taken out of the scan beside it."
             )
-            checks.append(Check("left_beside", Decision.FAIL, text, len(left), condition=condition, subjects=subjects))
+            checks.append(Check("left_beside", Decision.FAIL, text, len(found), condition=condition, subjects=subjects))
     return checks
 
 
-def _body_of(record: FaceRecord) -> str | None:
-    """Return what DICOM calls a structure set or a dose; None for scans."""
-    return next((kind for kind in _BODIES if record.scan.image.startswith(kind)), None)
+def _body_of(record: FaceRecord) -> str:
+    """Return what DICOM calls a structure set or a dose; empty for scans."""
+    return next((kind for kind in _BODIES if record.scan.image.startswith(kind)), "")
 
 
 def _check_condition(
@@ -164,10 +168,12 @@ def _check_condition(
         original = cohort.partner_of(record.scan)
         if record.digest and original is not None and record.digest == digests[original.key]:
             untouched.append(record.scan.key)
+    left = _find_left_beside(records, untouched)
+    checks += _tell_left_beside(left, concerns)
+    untouched = [key for key in untouched if key not in {record.scan.key for record in left}]
     if untouched:
         text = _count(untouched, total, "under a defacer's name equal their original, voxel by voxel")
         checks.append(Check("original_in_release", Decision.FAIL, text, condition=concerns))
-    checks += _check_left_beside(records, untouched, concerns)
     checks += _check_alterations(records, concerns)
     unseen = [record.scan.key for record in records if record.face.status in _NOT_SEEN]
     if unseen:

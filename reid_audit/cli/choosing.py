@@ -101,6 +101,15 @@ class ImageOptions:
             rich_help_panel=_PANEL,
         ),
     ] = False
+    allow: Annotated[
+        Path | None,
+        typer.Option(
+            "--allow",
+            help="Files that may show a face: a CSV with the columns sha256 and reason.",
+            show_default=False,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Accept paths and links out of the folder.", rich_help_panel=_PANEL)
     ] = False
@@ -121,6 +130,7 @@ class ImageOptions:
             derivatives=tuple(self.derivative or ()),
             conditions=tuple((name, Path(path)) for name, path in _pairs_of("--condition", self.condition)),
             trust_originals=self.trust_originals,
+            allow=self.allow,
         )
 
 

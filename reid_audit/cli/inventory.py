@@ -122,5 +122,6 @@ def _say_aside(aside: tuple[Aside, ...]) -> None:
         table.add_column("such as", overflow="fold")
     for entry in sorted(aside, key=lambda entry: -entry.count):
         examples = [escape("\n".join(entry.examples))] if named else []
-        table.add_row(str(entry.count), escape(entry.what), escape(entry.reason), *examples)
+        reason = f"[bold yellow]{escape(entry.reason)}[/]" if entry.may_show else escape(entry.reason)
+        table.add_row(str(entry.count), escape(entry.what), reason, *examples)
     out.print(table)

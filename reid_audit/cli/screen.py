@@ -79,6 +79,14 @@ def screen(
     ] = None,
     form: Annotated[ScreenFormat, typer.Option("--format", help="What is printed.")] = ScreenFormat.TEXT,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Print parts, notes and claims.")] = 0,
+    allow: Annotated[
+        Path | None,
+        typer.Option(
+            "--allow",
+            help="Files that may show a face: a CSV with the columns sha256 and reason.",
+            show_default=False,
+        ),
+    ] = None,
     allow_outside: OutsideOption = False,
     workers: WorkersOption = None,
     store: Annotated[
@@ -88,9 +96,12 @@ def screen(
 ) -> None:
     """Say of every image of a release whether it shows a face and whether that was altered, without originals.
 
+    Volumes, structure sets (the contour of the body), doses (a low isodose), pictures and meshes are looked at. What
+    else could show a face (videos, documents, archives) is named, and a human must look, unless --allow lists it.
+
     States: face, altered, no face, unknown. Exit codes: 0 none of this kind; with --expect-defaced 1 where a face was
-    found and 3 where a human must look (unknown, or altered with eyes, nose or mouth left, blurred or covered);
-    without it 3 where the state of an image is unknown.
+    found and 3 where a human must look (unknown, or altered with eyes, nose or mouth left, blurred or covered); without
+    it 3 where the state of an image is unknown.
 
     Example: [bold]reid-audit screen release --expect-defaced -o screening.html[/]
     """
@@ -98,7 +109,7 @@ def screen(
         _check_output(output)
     kept = None if no_store else Store(store)
     with start_run(workers=workers, store=kept) as run:
-        images = list_images(path, allow_outside=allow_outside, progress=run.progress)
+        images = list_images(path, allow=allow, allow_outside=allow_outside, progress=run.progress)
         screening = screen_images(
             images,
             expect_defaced=expect_defaced,

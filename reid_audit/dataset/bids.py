@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition, show_name
 from reid_audit.dataset.claims import signs_of_defacing
 from reid_audit.dataset.cohort import listed
+from reid_audit.dataset.copies import name_copy, read_allowed
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import ORIGINAL, InputError, Modality, natural_key
 
@@ -84,18 +85,12 @@ def _stem(name: str) -> str | None:
     return next((name[: -len(ending)] for ending in _ENDINGS if name.lower().endswith(ending)), None)
 
 
-def _kind(name: str) -> str:
-    """Name the kind of a file that is no image: what follows the first dot, or nothing that ends a name."""
-    ending = name.partition(".")[2]
-    return f".{ending}" if ending and len(ending) < 12 and ending.isprintable() else "other"
-
-
-def _identify(path: Path, root: Path, condition: str, ledger: Ledger) -> Candidate | None:
+def _identify(path: Path, root: Path, condition: str, ledger: Ledger, allowed: Mapping[str, str]) -> Candidate | None:
     """Tell from its name what an image is; None = it is set aside."""
     name, shown = path.name, show_name(path, root)
     stem = _stem(name)
     if stem is None:
-        ledger.add(_kind(name), "no NIfTI image", shown)
+        ledger.add_other(path, shown, "no NIfTI image", allowed)
         return None
     match = _NAME.fullmatch(stem)
     if match is None:
@@ -130,15 +125,19 @@ def _judged() -> tuple[str, ...]:
     return tuple(dict.fromkeys(suffix for suffix, _ in SUFFIXES.values()))
 
 
-def _read_tree(root: Path, condition: str, ledger: Ledger, *, allow_outside: bool) -> list[Candidate]:
+def _read_tree(
+    root: Path, condition: str, ledger: Ledger, allowed: Mapping[str, str], *, allow_outside: bool
+) -> list[Candidate]:
     """Find the images in the ``sub-*`` folders of one dataset."""
     names = sorted(name for name in os.listdir(root) if name.startswith("sub-") and os.path.isdir(root / name))
     without = [path for path in root.iterdir() if path.is_dir() and path.name not in names]
     candidates = []
     for path in list_files(root, ledger, allow_outside=allow_outside, without=without):
         if path.parent == root:
-            continue  # the dataset's own tables and texts
-        image = _identify(path, root, condition, ledger)
+            if name_copy(path) is not None:
+                ledger.add_other(path, show_name(path, root), "", allowed)
+            continue  # else the dataset's own tables and texts
+        image = _identify(path, root, condition, ledger, allowed)
         candidates += [image] if image is not None else []
     return candidates
 
@@ -217,10 +216,11 @@ def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool
     if twice:
         raise InputError(f"condition {twice[0]!r} is there twice; give the other one another name")
     candidates: list[Candidate] = []
+    allowed = read_allowed(choice.allow)
     for condition, path in trees:
         if not path.is_dir():
             raise InputError(f"{path.name}: there is no such folder; correct --condition {condition}=PATH")
-        images = _read_tree(path, condition, ledger, allow_outside=allow_outside)
+        images = _read_tree(path, condition, ledger, allowed, allow_outside=allow_outside)
         if not images and condition != ORIGINAL:
             ledger.add("derivative", "holds no image that is judged", condition)
         if condition == ORIGINAL and not choice.trust_originals:

@@ -6,8 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from reid_audit.dataset.cohort import Cohort, listed
+from reid_audit.dataset.copies import find_reason, name_copy
 from reid_audit.records import InputError, Modality
 
 MOST_EXAMPLES = 3
@@ -67,12 +69,20 @@ class Aside:
     """Files or series of one kind that do not become scans, and why.
 
     ``examples`` are the first names, relative to the tree; none for a DICOM tree, whose names may be those of patients.
+    ``may_show``: they can show a face, and nobody looked.
     """
 
     what: str
     reason: str
     count: int
     examples: tuple[str, ...] = ()
+    may_show: bool = False
+
+
+def kind_of(name: str) -> str:
+    """Name the kind of a file: what follows the first dot, or nothing that ends a name."""
+    ending = name.partition(".")[2]
+    return f".{ending}" if ending and len(ending) < 12 and ending.isprintable() else "other"
 
 
 class Ledger:
@@ -81,6 +91,18 @@ class Ledger:
     def __init__(self, *, names: bool = True) -> None:
         self._names = names
         self._entries: dict[tuple[str, str], tuple[int, list[str]]] = {}
+        self._may_show: set[tuple[str, str]] = set()
+
+    def add_other(self, path: Path, name: str, reason: str, allowed: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Count a file that is no scan: by what it can show (see `reid_audit.dataset.copies`), or by its ending."""
+        copy = name_copy(path)
+        if copy is None:
+            self.add(kind_of(path.name), reason, name)
+        elif why := find_reason(path, allowed):
+            self.add(copy[0], f"allowed: {why}", name)
+        else:
+            self.add(*copy, name)
+            self._may_show.add(copy)
 
     def add(self, what: str, reason: str, name: str = "", count: int = 1) -> None:
         """Count one more thing that is set aside."""
@@ -100,7 +122,8 @@ class Ledger:
     def close(self) -> tuple[Aside, ...]:
         """Give the account, in the order of the first of each kind."""
         return tuple(
-            Aside(what, reason, count, tuple(examples)) for (what, reason), (count, examples) in self._entries.items()
+            Aside(what, reason, count, tuple(examples), (what, reason) in self._may_show)
+            for (what, reason), (count, examples) in self._entries.items()
         )
 
 
@@ -124,6 +147,8 @@ class Choice:
         Trees that lie elsewhere and what defaced them.
     trust_originals : bool
         Whether images that say they were defaced are originals all the same.
+    allow : Path, optional
+        Table of files that may show a face; see `reid_audit.dataset.copies.read_allowed`.
     """
 
     suffix: str = ""
@@ -132,6 +157,7 @@ class Choice:
     derivatives: tuple[str, ...] = ()
     conditions: tuple[tuple[str, Path], ...] = ()
     trust_originals: bool = False
+    allow: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

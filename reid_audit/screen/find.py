@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from reid_audit.dataset import Aside, read_manifest
 from reid_audit.dataset.candidates import Ledger, show_name
 from reid_audit.dataset.claims import claims_of_header, claims_of_name, claims_of_sidecar
+from reid_audit.dataset.copies import MESHES, PICTURES, find_reason, read_allowed
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import InputError, Modality, name_series
 from reid_audit.volume import READERS
+from reid_audit.volume.bodies import BODY_MODALITIES
 from reid_audit.volume.header import damaged_header_errors, read_header
 from reid_audit.volume.stored import ending
 
@@ -42,6 +45,8 @@ class ScreenImage:
     claims : tuple of str
     files : tuple of Path
         Of a DICOM series.
+    allowed : str
+        Why it may show a face; empty where nobody allowed it.
     """
 
     name: str
@@ -50,6 +55,7 @@ class ScreenImage:
     modality: Modality | None = None
     claims: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    allowed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +68,21 @@ class Images:
 
 
 def list_images(
-    path: Path, *, allow_outside: bool = False, progress: Callable[[str, int, int], None] | None = None
+    path: Path,
+    *,
+    allow: Path | None = None,
+    allow_outside: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Images:
-    """List every image that can be read as a volume, whatever the layout says of it. No pixel is opened.
+    """List every image, structure set, dose, picture and mesh, whatever the layout says of it. No pixel is opened.
 
     Parameters
     ----------
     path : Path
         A volume, a DICOM file (its series is meant), a manifest, or a folder: of NIfTI and other volumes, of DICOM
         files, or of both, as a BIDS dataset or without any order.
+    allow : Path, optional
+        Table of files that may show a face; see `reid_audit.dataset.copies.read_allowed`.
     allow_outside : bool
         Whether links and manifest rows may lead out of the folder.
     progress : callable, optional
@@ -86,22 +98,23 @@ def list_images(
         Where there is no such file or folder, or a file is neither volume, DICOM nor manifest.
     """
     path = Path(path)
-    ledger = Ledger()
+    ledger, allowed = Ledger(), read_allowed(allow)
     if not path.exists():
         raise InputError(f"{path.name}: there is no such file or folder; give a scan, a folder or a manifest")
     if path.is_dir():
-        images = _in_folder(path, ledger, allow_outside=allow_outside, progress=progress)
+        images = _in_folder(path, ledger, allowed, allow_outside=allow_outside, progress=progress)
     elif path.suffix.lower() in _TABLES:
         cohort = read_manifest(path, allow_outside=allow_outside)
         images = [
             ScreenImage(scan.key, scan.path, scan.series, scan.modality, _claims(scan.path)) for scan in cohort.scans
         ]
-    elif ending(path) in READERS:
+    elif ending(path) in (*READERS, *PICTURES, *MESHES):
         images = [ScreenImage(path.name, path, claims=_claims(path))]
     else:
-        images = [image for image in _series([path], ledger, None) if image.path == path.parent]
+        images = [image for image in _series([path], ledger, None) if image.path in (path, path.parent)]
         if not images:
             raise InputError(f"{path.name}: is no scan that can be read, nor a manifest (.csv, .tsv)")
+    images = [replace(image, allowed=find_reason(image.path, allowed)) for image in images]
     return Images(path.resolve().name, tuple(images), ledger.close())
 
 
@@ -110,15 +123,20 @@ def _claims(path: Path, name: str = "") -> tuple[str, ...]:
 
 
 def _in_folder(
-    root: Path, ledger: Ledger, *, allow_outside: bool, progress: Callable[[str, int, int], None] | None
+    root: Path,
+    ledger: Ledger,
+    allowed: Mapping[str, str],
+    *,
+    allow_outside: bool,
+    progress: Callable[[str, int, int], None] | None,
 ) -> list[ScreenImage]:
     volumes: list[Path] = []
     others: list[Path] = []
     for path in list_files(root, ledger, allow_outside=allow_outside):
-        (volumes if ending(path) in READERS else others).append(path)
+        (volumes if ending(path) in (*READERS, *PICTURES, *MESHES) else others).append(path)
     names = [show_name(path, root) for path in volumes]  # a folder may claim too: derivatives/pydeface
     images = [ScreenImage(name, path, claims=_claims(path, name)) for name, path in zip(names, volumes, strict=True)]
-    return images + _series(others, ledger, progress, root=root)
+    return images + _series(others, ledger, progress, root=root, allowed=allowed)
 
 
 def _read(path: Path) -> tuple[str, str, tuple[str, ...]] | None:
@@ -135,9 +153,11 @@ def _series(
     ledger: Ledger,
     progress: Callable[[str, int, int], None] | None,
     root: Path | None = None,
+    allowed: Mapping[str, str] = MappingProxyType({}),
 ) -> list[ScreenImage]:
     """Gather DICOM files by folder and series; what is none, or no image of CT or MR, goes to the ledger."""
     damaged = damaged_header_errors()
+    bodies: list[tuple[Path, str, str, tuple[str, ...]]] = []
     found: dict[tuple[Path, str, str], list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
     for done, path in enumerate(paths, 1):
         if progress is not None and (done % 100 == 0 or done == len(paths)):
@@ -151,17 +171,22 @@ def _series(
             ledger.add("DICOM file", "its header is damaged, or packed (deflated)")
             continue
         if told is None:
-            kind = path.suffix.lower() or "file"
-            ledger.add(kind, "no volume and no DICOM file", show_name(path, root) if root else path.name)
+            shown = show_name(path, root) if root else path.name
+            ledger.add_other(path, shown, "no volume and no DICOM file", allowed)
             continue
         modality, uid, claims_told = told
-        if modality not in list(Modality):
+        if modality in BODY_MODALITIES and uid:
+            bodies.append((path, modality, name_series(f"{uid} {path.name}"), claims_told))
+        elif modality not in list(Modality):
             ledger.add(f"DICOM {modality or 'file'}", "no image of CT or MR")
         elif not uid:
             ledger.add(f"DICOM {modality}", "lacks a SeriesInstanceUID: which series it belongs to cannot be told")
         else:
             found[path.parent, name_series(uid), modality].append((path, claims_told))
-    images = []
+    images = [
+        ScreenImage(f"DICOM {modality} {series}", path, series, Modality.CT, claims_told)
+        for path, modality, series, claims_told in bodies
+    ]
     for (folder, series, modality), members in found.items():
         distinct = tuple(dict.fromkeys(text for _, texts in members for text in texts))
         name = f"DICOM series {series} ({modality}, {len(members)} files)"

@@ -45,7 +45,9 @@ class Judged:
     mask: Mask | None
 
 
-def screen_context(context: ScanContext, encoder: Encoder, *, name: str, claims: tuple[str, ...] = ()) -> Judged:
+def screen_context(
+    context: ScanContext, encoder: Encoder, *, name: str, claims: tuple[str, ...] = (), is_drawn: bool = False
+) -> Judged:
     """Judge one scan. What goes wrong with it is its state.
 
     Parameters
@@ -55,6 +57,8 @@ def screen_context(context: ScanContext, encoder: Encoder, *, name: str, claims:
         Whose detector looks at the portrait.
     name : str
     claims : tuple of str
+    is_drawn : bool
+        Whether it is a contour or an isodose, which have no noise: only where its skin lies is judged.
 
     Returns
     -------
@@ -68,7 +72,7 @@ def screen_context(context: ScanContext, encoder: Encoder, *, name: str, claims:
         return Judged(replace(unread, seconds=time.monotonic() - began), None)
     told = ImageScreening(name, ScreenState.UNKNOWN, "", str(volume.modality), claims=claims, notes=volume.notes)
     try:
-        judged = _judge(context, encoder, volume, told)
+        judged = _judge(context, encoder, volume, told, is_drawn=is_drawn)
     except (EngineError, InputError, RenderError) as error:
         judged = Judged(replace(told, reason=_tell(error, context)), None)
     return Judged(replace(judged.screening, seconds=time.monotonic() - began), judged.mask)
@@ -78,7 +82,7 @@ def _tell(error: Exception, context: ScanContext) -> str:
     return str(error).removeprefix(f"{context.scan.label}: ")  # the line begins with the name
 
 
-def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageScreening) -> Judged:
+def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageScreening, *, is_drawn: bool) -> Judged:
     skin = context.extract()
     view = context.find_view(skin)
     notes = (*told.notes, *(finding.text for finding in skin.checks if finding.severity != "info"))
@@ -96,9 +100,12 @@ def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageSc
         if is_sure:
             return Judged(replace(told, state=ScreenState.FACE, reason=_DETECTED), None)
         return Judged(replace(told, reason=not_head), None)
+    places = place_parts(volume, skin.level, laid)
+    if is_drawn:
+        parts = tuple(_judge_place(part, place, is_flat=True) for part, place in places.items())
+        return Judged(_settle(replace(told, parts=parts), is_sure=is_sure), None)
     face = in_face(volume, laid)
     texture = measure_texture(volume, skin.level, ~face)
-    places = place_parts(volume, skin.level, laid)
     altered = find_altered(volume, texture, face)
     soft = _is_soft(volume, skin, texture.quiet, face)
     parts = tuple(_judge_part(part, place, volume, texture, altered, soft) for part, place in places.items())
@@ -128,20 +135,28 @@ def _share(mask: Mask, volume: Volume, points_ras_mm: NDArray[np.float64]) -> fl
 
 
 def _judge_part(name: str, place: PartPlace, volume: Volume, texture: Texture, altered: Mask, soft: bool) -> Part:
-    if place.inside < _LEAST_INSIDE:
-        return Part(name, PartState.OUTSIDE)
-    offset = place.offset_mm
-    behind = -np.inf if offset != offset else offset
     before = np.concatenate([place.skin_ras_mm + _BEFORE_MM * place.outward_ras, place.missed_ras_mm])
     is_flat = _share(texture.flat, volume, before) > _FLAT_BEFORE
-    if behind < (_GONE_MM[name] if is_flat else _FAR_GONE_MM):
-        return Part(name, PartState.REMOVED, offset)
+    judged = _judge_place(name, place, is_flat=is_flat)
+    if judged.state is not PartState.SEEN:
+        return judged
+    offset = judged.offset_mm
     below = [place.skin_ras_mm - depth * place.outward_ras for depth in _DEPTHS_MM]
     if texture.tissue_speaks and max(_share(texture.rough, volume, points) for points in below) > _ROUGH_SHARE:
         return Part(name, PartState.VEILED, offset)
     if max(_share(altered, volume, points) for points in below) > _QUIET_SHARE:
         return Part(name, PartState.BLURRED if soft else PartState.REPLACED, offset)
     return Part(name, PartState.SEEN, offset)
+
+
+def _judge_place(name: str, place: PartPlace, *, is_flat: bool) -> Part:
+    """Judge a part by where its skin lies alone."""
+    if place.inside < _LEAST_INSIDE:
+        return Part(name, PartState.OUTSIDE)
+    offset = place.offset_mm
+    behind = -np.inf if offset != offset else offset
+    gone = behind < (_GONE_MM[name] if is_flat else _FAR_GONE_MM)
+    return Part(name, PartState.REMOVED if gone else PartState.SEEN, offset)
 
 
 def _is_soft(volume: Volume, skin: Skin, quiet: Mask, face: Mask) -> bool:

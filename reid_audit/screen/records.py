@@ -79,6 +79,8 @@ class ImageScreening:
     mask : str
         Name of the mask that was written; empty where none was.
     seconds : float
+    allowed : str
+        Why it may show a face, by the table of allowed files; empty where nobody allowed it.
     """
 
     name: str
@@ -94,15 +96,16 @@ class ImageScreening:
     notes: tuple[str, ...] = ()
     mask: str = ""
     seconds: float = 0.0
+    allowed: str = ""
 
     @property
     def decision(self) -> int:
         """What a gate that expects defaced images makes of it: 0 nothing left, 1 a face, 3 a human must look.
 
         An altered image passes only where eyes, nose and mouth are each removed, replaced or outside: what was merely
-        blurred or covered, or left as it was, may still be recognised.
+        blurred or covered, or left as it was, may still be recognised. What is allowed to show a face passes.
         """
-        if self.state is ScreenState.NO_FACE:
+        if self.allowed or self.state is ScreenState.NO_FACE:
             return 0
         if self.state is ScreenState.FACE:
             return 1
@@ -137,7 +140,7 @@ class Screening:
         """0 all is as it should be, 1 a face where none is expected, 3 a human must look."""
         if not self.expect_defaced:
             return 3 if any(image.state is ScreenState.UNKNOWN for image in self.images) else 0
-        decisions = {image.decision for image in self.images}
+        decisions = {image.decision for image in self.images} | {3 for aside in self.aside if aside.may_show}
         return 1 if 1 in decisions else 3 if 3 in decisions or not self.images else 0
 
     @property

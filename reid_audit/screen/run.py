@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from reid_audit import portrait, surface
+from reid_audit.dataset.copies import MESHES, PICTURES
 from reid_audit.face import Encoder, make_encoder
 from reid_audit.portrait import ScanContext
 from reid_audit.records import ORIGINAL, InputError, ScanRef
 from reid_audit.render import Renderer, make_renderer
+from reid_audit.screen.copies import screen_mesh, screen_picture
 from reid_audit.screen.find import Images, ScreenImage
 from reid_audit.screen.judge import STAGE_VERSION, screen_context
 from reid_audit.screen.records import ImageScreening, Screening, ScreenState
-from reid_audit.volume import write_labels
+from reid_audit.volume import READERS, write_labels
 from reid_audit.volume.stored import ending
 from reid_audit.work import Progress, SerialExecutor, Store, digest_of, digest_of_state, pack, run_all, unpack
 
@@ -33,9 +35,15 @@ def _engines(detector: str) -> tuple[Encoder, Renderer]:
 
 def _screen_image(image: ScreenImage, detector: str, mask: Path | None) -> ImageScreening:
     encoder, renderer = _engines(detector)
+    told = ImageScreening(image.name, ScreenState.UNKNOWN, "", claims=image.claims, detector=encoder.detector)
+    if ending(image.path) in PICTURES:
+        return screen_picture(image.path, encoder, told)
+    if ending(image.path) in MESHES:
+        return screen_mesh(image.path, encoder, renderer, told)
     scan = ScanRef("", "", ORIGINAL, image.path, image.modality, image.series)
     context = ScanContext(scan, renderer)
-    judged = screen_context(context, encoder, name=image.name, claims=image.claims)
+    is_drawn = image.path.is_file() and ending(image.path) not in READERS
+    judged = screen_context(context, encoder, name=image.name, claims=image.claims, is_drawn=is_drawn)
     if mask is None or judged.mask is None or not judged.mask.any():
         return judged.screening
     write_labels(judged.mask.astype(np.uint8), context.read().voxel_to_ras_mm, mask)
@@ -125,5 +133,8 @@ def screen(
         executor or SerialExecutor(), _screen_image, calls, done=keep, lost=_lost, progress=progress, stage="screening"
     )
     done |= {places[number]: told for number, told in enumerate(results)}
-    in_order = tuple(done[place] for place in range(len(images.images)))
+    in_order = tuple(
+        replace(told, allowed=why, reason=f"{told.reason}; allowed: {why}") if (why := image.allowed) else told
+        for image, told in ((image, done[place]) for place, image in enumerate(images.images))
+    )
     return Screening(images.source, in_order, images.aside, expect_defaced, version("reid-audit"))

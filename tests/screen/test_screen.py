@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from trees import write_series
 
 from reid_audit.cli import main
@@ -15,8 +17,10 @@ from reid_audit.dataset.claims import claims_of_name, claims_of_sidecar
 from reid_audit.deface import apply_defacer, make_defacer
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import InputError, Modality, Volume
+from reid_audit.render import find_frontal_view, make_renderer
 from reid_audit.screen import ImageScreening, Part, PartState, Screening, ScreenState, list_images, screen
 from reid_audit.screen.texture import find_flat, measure_texture
+from reid_audit.surface import extract_skin, write_mesh
 from reid_audit.volume import read_labels, write_volume
 from reid_audit.work import Store
 
@@ -90,15 +94,32 @@ def test_every_file_is_an_image_or_counted(tmp_path: Path) -> None:
     write_image(tmp_path / "sub-01" / "anat" / "sub-01_T1w.nii")
     (tmp_path / "sub-01" / "anat" / "sub-01_T1w.json").write_text("{}")
     (tmp_path / "face.png").write_bytes(b"picture")
+    (tmp_path / "turn.mp4").write_bytes(b"video")
+    (tmp_path / "notes.pdf").write_bytes(b"document")
     write_series(tmp_path / "Secret Name", DeidentificationMethod="mri_reface 0.3")
     found = list_images(tmp_path)
     names = [image.name for image in found.images]
-    assert names[0] == "sub-01/anat/sub-01_T1w.nii"
-    assert names[1].startswith("DICOM series ")
-    assert names[1].endswith("(CT, 10 files)")
+    assert names[:2] == ["face.png", "sub-01/anat/sub-01_T1w.nii"]
+    assert names[2].startswith("DICOM series ")
+    assert names[2].endswith("(CT, 10 files)")
     assert "Secret" not in repr([image.name for image in found.images] + list(found.aside))
-    assert found.images[1].claims == ("DICOM: mri_reface 0.3",)
-    assert sorted((aside.what, aside.count) for aside in found.aside) == [(".json", 1), (".png", 1)]
+    assert found.images[2].claims == ("DICOM: mri_reface 0.3",)
+    asides = sorted((aside.what, aside.count, aside.may_show) for aside in found.aside)
+    assert asides == [(".json", 1, False), ("document", 1, True), ("video", 1, True)]
+    told = tuple(_image(ScreenState.NO_FACE) for _ in found.images)
+    assert Screening("tree", told, found.aside, True, "1").exit_code == 3  # a human must look at the video
+    digests = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("turn.mp4", "face.png")}
+    allow = tmp_path.parent / "allow.csv"
+    allow.write_text(f"sha256,reason\n{digests['turn.mp4']},consent\n{digests['face.png'].upper()},drawn by hand\n")
+    found = list_images(tmp_path, allow=allow)
+    assert found.images[0].allowed == "drawn by hand"
+    assert [(aside.what, aside.reason) for aside in found.aside if "allowed" in aside.reason] == [
+        ("video", "allowed: consent")
+    ]
+    assert replace(_image(ScreenState.FACE), allowed="drawn by hand").decision == 0
+    allow.write_text("sha256,reason\n12ab,consent\n")
+    with pytest.raises(InputError, match=r"allow\.csv, line 2: sha256 must be 64 hex digits"):
+        list_images(tmp_path, allow=allow)
 
 
 def test_what_is_no_scan_is_refused(tmp_path: Path) -> None:
@@ -122,6 +143,11 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         defaced = apply_defacer(defacer, made.volume, made.labels, dict(LABELS)).volume
         write_volume(defaced, folder / f"{word.partition(':')[0]}.nii.gz")
     (folder / "broken.nii.gz").write_bytes(b"")
+    skin = extract_skin(made.volume)
+    write_mesh(skin, folder / "head.stl")
+    portrait = make_renderer("auto").render(skin, find_frontal_view(skin))
+    Image.fromarray(portrait.pixels).resize((160, 160)).save(folder / "preview.png")
+    Image.new("RGB", (200, 200), (90, 90, 90)).save(folder / "grey.png")
     return folder
 
 
@@ -137,6 +163,9 @@ def test_a_hidden_face_fails_the_gate_and_masks_lie_where_voxels_changed(
         "blur.nii.gz": "altered",
         "broken.nii.gz": "unknown",
         "face-removal.nii.gz": "altered",
+        "grey.png": "no face",
+        "head.stl": "face",
+        "preview.png": "face",
         "whole.nii.gz": "face",
     }
     parts = {name: {part["name"]: part["state"] for part in image["parts"]} for name, image in told.items()}
