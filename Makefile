@@ -31,13 +31,13 @@ demo: setup  ## Run the main job on synthetic heads: 30 people, 2 visits, 3 defa
 	$(BIN)/reid-audit demo
 
 test: check  ## Run the linters, the type checker and every test
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 quick: setup  ## Run the tests that are not marked slow
 	$(BIN)/python -m pytest -m "not slow"
 
 coverage: setup  ## Run every test and list the lines that none of them runs; fails below 92 %
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing
 
 check: setup  ## Run ruff and mypy
 	$(BIN)/ruff check .

@@ -16,6 +16,12 @@ from reid_audit.demo import write_demo_cohort
 from reid_audit.records import FaceRecord
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that no process is left alone with one of them at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real scans; a test that asks for it is skipped where it is absent."""

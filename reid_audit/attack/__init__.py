@@ -61,7 +61,7 @@ def register_attack(attack: Attack) -> None:
     InputError
         Where the name is empty or taken, or holds a comma.
     """
-    taken = {name for each in (*_TABLE.values(), *_UNASKED.values()) for name in (each.name, each.family) if name}
+    taken = {name for each in (*_TABLE.values(), *_UNASKED.values()) for name in each.names}
     if not attack.name or "," in attack.name or attack.name in taken:
         raise InputError(f"an attacker needs a name of its own without commas; got {attack.name!r}")
     _TABLE[attack.name] = attack
@@ -88,11 +88,11 @@ def choose_attacks(names: Iterable[str] | None = None) -> tuple[Attack, ...]:
     if names is None:
         return tuple(attack for attack in _TABLE.values() if attack.selected_by_default)
     asked = tuple(dict.fromkeys(names))
-    known = {name for attack in _TABLE.values() for name in (attack.name, attack.family) if name}
+    known = {name for attack in _TABLE.values() for name in attack.names}
     for name in asked:
         if name not in known:
             raise InputError(f"--attack: there is no attacker {name!r}; choose from {', '.join(_TABLE)}")
-    return tuple(a for a in _TABLE.values() if a.baseline or a.name in asked or (a.family and a.family in asked))
+    return tuple(a for a in _TABLE.values() if a.baseline or not a.names.isdisjoint(asked))
 
 
 __all__ = [

@@ -163,6 +163,11 @@ class Attack:
         self.name = name or self.name
 
     @property
+    def names(self) -> frozenset[str]:
+        """What it may be asked for by: its name and its family's."""
+        return frozenset({self.name, self.family} - {""})
+
+    @property
     def own_thresholds(self) -> bool:
         """Whether its comparisons of originals, and so its thresholds, are its own."""
         return self.sees is Side.BOTH or self.gallery is Gallery.PHOTOGRAPHS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reid_audit.records import Check, Decision, ImageEvidence, Policy
-from reid_audit.verdict.rules.judge import binds
+from reid_audit.verdict.rules.sight import binds
 
 _LOOKS = 5
 """A rule that only ever fails shares its confidence out further, so that false alarms stay rare."""

@@ -64,14 +64,14 @@ def judge(
             rng = np.random.default_rng(seed)
             point = operating_point(panels.originals_of(panel), policy.threshold, of_others.get(panel.encoder))
             found = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
-            checks += found if binds(panel.attack, policy) else _show_beside(found)
+            checks += found if sight.binds(panel.attack, policy) else _show_beside(found)
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks
 
 
 def list_judged(panels: Panels, policy: Policy) -> tuple[str, ...]:
     """Return the encoders whose control and coverage count: not the names of attackers that stand apart unbound."""
     beside = {
-        encoder: all(find_attack(p.attack).stands_apart and not binds(p.attack, policy) for p in attackers)
+        encoder: all(find_attack(p.attack).stands_apart and not sight.binds(p.attack, policy) for p in attackers)
         for encoder in panels.originals
         if (attackers := [p for p in panels.panels if p.encoder == encoder])
     }
@@ -109,11 +109,6 @@ def check_policy_is_loose(policy: Policy) -> list[Check]:
         return []
     text = f"This policy is looser than the default: {'; '.join(lacking)}."
     return [Check("policy_looser", Decision.PASS, text, len(lacking))]
-
-
-def binds(attack: str, policy: Policy) -> bool:
-    """Whether what an attacker shows may fail a release by itself."""
-    return attack in policy.required_attacks or attack.partition("-")[0] in policy.required_attacks
 
 
 def _show_beside(checks: list[Check]) -> list[Check]:

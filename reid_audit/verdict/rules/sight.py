@@ -175,6 +175,11 @@ def carries(checks: list[Check]) -> bool:
     return not any(check.name == BLIND and check.decision is not Decision.PASS for check in checks)
 
 
+def binds(attack: str, policy: Policy) -> bool:
+    """Whether a policy asks for an attacker, by its name or its family's."""
+    return not find_attack(attack).names.isdisjoint(policy.required_attacks)
+
+
 def check_required(condition: str, attackers: list[Panel], policy: Policy) -> list[Check]:
     """Check that the required attackers were run: with every encoder, or at all where they stand apart."""
     lacking: dict[str, None] = {}
@@ -183,7 +188,7 @@ def check_required(condition: str, attackers: list[Panel], policy: Policy) -> li
         asked = [name for name in policy.required_attacks if find_attack(name).stands_apart is apart]
         for encoder in {""} if apart else dict.fromkeys(p.encoder for p in panels) or [""]:
             names = [p.attack for p in panels if apart or p.encoder == encoder]
-            run = {*names, *(name.partition("-")[0] for name in names)}
+            run = frozenset().union(*(find_attack(name).names for name in names))
             lacking |= dict.fromkeys(name for name in asked if name not in run)
     if not lacking:
         return []
@@ -196,7 +201,7 @@ def check_cover(condition: str, attackers: list[Panel], sighted: list[Panel], po
     checks = []
     for panel in attackers:
         share = float((panel.seen & panel.there).sum() / max(panel.there.sum(), 1))
-        bound = panel.attack in policy.required_attacks and not find_attack(panel.attack).baseline
+        bound = binds(panel.attack, policy) and not find_attack(panel.attack).baseline
         if bound and share < 1 - policy.max_defaced_fta:  # the baseline may miss faces: the others exist to see them
             text = f"{panel.attack}: a vector from {share:.0%} of the defaced scans; the policy asks for this attacker."
             checks.append(
