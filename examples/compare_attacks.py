@@ -68,9 +68,15 @@ class FaceBox:
 DEFACERS: tuple[Defacer, ...] = (NoOp(), EyePlaneCut(), FaceBox(), *(FaceBlur(sigma_mm=mm) for mm in (2.0, 5.0, 10.0)))
 
 
-def scan_person(identity: int, visit: int, folder: Path, defacers: Sequence[Defacer] = DEFACERS) -> list[ScanRef]:
+def scan_person(
+    identity: int,
+    visit: int,
+    folder: Path,
+    defacers: Sequence[Defacer] = DEFACERS,
+    spacing_mm: float | None = None,
+) -> list[ScanRef]:
     """Write one visit and what each defacer makes of it."""
-    phantom = make_phantom(identity, visit)
+    phantom = make_phantom(identity, visit, spacing_mm=spacing_mm)
     volumes = {ORIGINAL: phantom.volume}
     for defacer in defacers:
         volumes[defacer.name] = apply_defacer(defacer, phantom.volume, phantom.labels, LABELS).volume
@@ -86,6 +92,7 @@ def run(
     subjects: int,
     *,
     encoder: str = "dlib",
+    spacing_mm: float | None = None,
     voxel_mm: float = 1.2,
     workers: int | None = None,
     defacers: Sequence[Defacer] = DEFACERS,
@@ -95,7 +102,9 @@ def run(
     with tempfile.TemporaryDirectory() as temporary, local_executor(workers) as executor:
         folder = Path(temporary)
         visits = [(identity, visit) for identity in range(1, subjects + 1) for visit in (1, 2)]
-        scans = run_all(executor, partial(scan_person, folder=folder, defacers=tuple(defacers)), visits)
+        scans = run_all(
+            executor, partial(scan_person, folder=folder, defacers=tuple(defacers), spacing_mm=spacing_mm), visits
+        )
         manifest = folder / "manifest.csv"
         write_manifest(manifest, [scan for person in scans for scan in person])
         result = audit(

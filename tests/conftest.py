@@ -50,7 +50,7 @@ def _wide_terminal() -> None:
 def demo_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four synthetic people in two visits, the first defaced by the three reference defacers: 20 scans."""
     with local_executor(2) as executor:
-        return write_demo_cohort(tmp_path_factory.mktemp("demo"), subjects=4, seed=3, executor=executor)
+        return write_demo_cohort(tmp_path_factory.mktemp("demo"), subjects=4, spacing_mm=2.2, seed=3, executor=executor)
 
 
 @pytest.fixture(scope="session")

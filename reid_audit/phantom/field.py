@@ -15,7 +15,7 @@ coarse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from dataclasses import field as record_field
 from functools import lru_cache
@@ -31,6 +31,7 @@ Box = tuple[slice, slice, slice]
 _COARSE_MM = 3.2
 WARP_SIGMA_MM = 24.0
 _WARP_KNOTS_MM = 8.0  # a third of the sigma: the spline between them is off by some micrometres
+_SLAB_PLANES = 4
 _WARP_REACH_MM = 5.0  # boxes are given before the warp, shapes after it
 
 
@@ -115,8 +116,8 @@ def _filter(n: int) -> Any:
     return csr_array(np.where(np.abs(matrix) > 1e-7, matrix, 0).astype(np.float32))  # it fades by 0.27 per place
 
 
-def _carry(values: Array, shape: tuple[int, int, int], places: Sequence[NDArray[Any]]) -> Array:
-    """Carry values on few even places of a grid to other places of it, by a cubic spline.
+class _Spline:
+    """Values on few even places of a grid, carried by a cubic spline to other places of it.
 
     Parameters
     ----------
@@ -126,21 +127,31 @@ def _carry(values: Array, shape: tuple[int, int, int], places: Sequence[NDArray[
         Of the grid.
     places : three index vectors
     """
-    from scipy.interpolate import BSpline
 
-    # Each place takes four coefficients: a sparse product per axis, the last axis first so that the largest product
-    # runs along memory. Dense products are no slower in sums, but wait for threads where the cores are shared.
-    field = values
-    for axis in (2, 1, 0):
-        n = values.shape[axis]
-        knots = np.concatenate(([0.0] * 4, np.arange(2, n - 2), [n - 1.0] * 4))
-        at = np.clip(np.asarray(places[axis], float) * ((n - 1) / (shape[axis] - 1)), 0, n - 1)
-        basis = BSpline.design_matrix(at, knots, 3).astype(np.float32)
-        front = np.moveaxis(field, axis, 0)
-        rest = front.shape[1:]
-        front = basis @ (_filter(n) @ front.reshape(n, -1))
-        field = np.ascontiguousarray(np.moveaxis(front.reshape(-1, *rest), 0, axis))
-    return field
+    def __init__(self, values: Array, shape: tuple[int, int, int], places: Sequence[NDArray[Any]]) -> None:
+        from scipy.interpolate import BSpline
+
+        # Each place takes four coefficients: a sparse product per axis, the last axis first so that the largest
+        # product runs along memory, and the first axis on demand. Dense products are no slower in sums, but wait for
+        # threads where the cores are shared.
+        field = values
+        for axis in (2, 1, 0):
+            n = values.shape[axis]
+            knots = np.concatenate(([0.0] * 4, np.arange(2, n - 2), [n - 1.0] * 4))
+            at = np.clip(np.asarray(places[axis], float) * ((n - 1) / (shape[axis] - 1)), 0, n - 1)
+            basis = BSpline.design_matrix(at, knots, 3).astype(np.float32)
+            front = np.moveaxis(field, axis, 0)
+            rest = front.shape[1:]
+            front = _filter(n) @ front.reshape(n, -1)
+            if axis:
+                field = np.ascontiguousarray(np.moveaxis((basis @ front).reshape(-1, *rest), 0, axis))
+            else:
+                self._basis, self._coefficients, self._rest = basis, front, rest
+
+    def planes(self, span: slice = slice(None)) -> Array:
+        """Return the values at some of the places along the first axis and all along the others."""
+        values: Array = (self._basis[span] @ self._coefficients).reshape(-1, *self._rest)
+        return values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,7 +197,7 @@ class Grid:
         """Head coordinates of every (i, j, k) from three index vectors, each (i, j, k) float32, warp included."""
         x, y, z = self._unwarped(*indices)
         if len(self.warp_centres_mm):
-            shifts = (_carry(knots, self.shape, indices) for knots in self._warp_knots_mm)
+            shifts = (_Spline(knots, self.shape, indices).planes() for knots in self._warp_knots_mm)
             x, y, z = (p + shift for p, shift in zip((x, y, z), shifts, strict=True))
         return x, y, z
 
@@ -194,10 +205,17 @@ class Grid:
         """Index vectors of the coarse grid; its corners are those of the grid."""
         return self._places(_COARSE_MM)
 
-    def refine(self, coarse: Array, box: Box | None = None) -> Array:
-        """Carry a field from the coarse grid to the voxels (of a box)."""
-        spans = box or tuple(slice(0, n) for n in self.shape)
-        return _carry(coarse, self.shape, [np.arange(s.start, s.stop) for s in spans])
+    def slabs(self, coarse: Array) -> Iterator[Slab]:
+        """Yield the grid in slabs of few planes, each with a field of the coarse grid carried to its voxels."""
+        every = [np.arange(n) for n in self.shape]
+        field = _Spline(coarse, self.shape, every)
+        warp = [_Spline(knots, self.shape, every) for knots in self._warp_knots_mm if len(self.warp_centres_mm)]
+        for start in range(0, self.shape[0], _SLAB_PLANES):
+            span = slice(start, min(start + _SLAB_PLANES, self.shape[0]))
+            x, y, z = self._unwarped(every[0][span], *every[1:])
+            shifted = (p + w.planes(span) for p, w in zip((x, y, z), warp, strict=True)) if warp else (x, y, z)
+            first, second, third = (np.broadcast_to(p, (span.stop - start, *self.shape[1:])) for p in shifted)
+            yield Slab(self, span, (first, second, third), field.planes(span))
 
     def box(self, low_mm: Any, high_mm: Any) -> Box:
         """Smallest box of voxels that holds a box of the head frame; may be empty outside the field of view."""
@@ -208,9 +226,37 @@ class Grid:
         high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, self.shape)
         return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Slab:
+    """A few planes of a grid along its first axis: so few that what is computed on them stays in the cache.
+
+    Attributes
+    ----------
+    grid : Grid
+    span : slice
+        Its planes.
+    points : three (planes, j, k) float32
+        Head coordinates of its voxels in mm, warp included.
+    field : (planes, j, k) float32
+        What the coarse grid holds, carried to its voxels.
+    """
+
+    grid: Grid
+    span: slice
+    points: Points
+    field: Array
+
+    def box(self, low_mm: Any, high_mm: Any) -> Box:
+        """Part of a box of the head frame that lies in the slab, counted from its first plane; may be empty."""
+        i, j, k = self.grid.box(low_mm, high_mm)
+        start, stop = (min(max(end, self.span.start), self.span.stop) - self.span.start for end in (i.start, i.stop))
+        return slice(start, stop), j, k
+
     def box_points(self, box: Box) -> Points:
         """Head coordinates of the voxels of a box."""
-        return self.points(*(np.arange(s.start, s.stop) for s in box))
+        x, y, z = (p[box] for p in self.points)
+        return x, y, z
 
 
 def _corners(low: Any, high: Any) -> list[tuple[float, float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from reid_audit.phantom.field import (
     Array,
     Grid,
     Points,
+    Slab,
     bump,
     capsule,
     ellipsoid,
@@ -212,34 +214,47 @@ def skin_distance(person: Person, visit: Visit, anchors: Anchors, grid: Grid) ->
     grid : Grid
     """
     coarse = broad_distance(person, visit, grid.points(*grid.coarse_indices()))
-    d = grid.refine(coarse)
-    eye_r = person.eyeball_radius
-    box = grid.box((-64, 38, anchors.mouth_z - 26), (64, anchors.tip_y + 12, 34))
-    p = grid.box_points(box)
-    face = d[box]
+    return np.concatenate([_add_features(person, visit, anchors, slab) for slab in grid.slabs(coarse)])
 
-    def local(low: Any, high: Any) -> Any:
-        inner = grid.box(low, high)
-        return tuple(
-            slice(max(i.start - o.start, 0), max(i.stop - o.start, 0)) for i, o in zip(inner, box, strict=True)
-        )
+
+def _add_features(person: Person, visit: Visit, anchors: Anchors, slab: Slab) -> Array:
+    """Add to the broad forms of a slab what is finer than the coarse grid, each inside its own box."""
+    d = slab.field
+
+    def add(feature: Callable[[Array, Points], Array], low_mm: Any, high_mm: Any) -> None:
+        box = slab.box(low_mm, high_mm)
+        if d[box].size:
+            d[box] = feature(d[box], slab.box_points(box))
 
     ty, mz = anchors.tip_y, anchors.mouth_z
-    nose = local((-30, 62, anchors.subnasale_z - 10), (30, ty + 8, person.sellion_z + 28))
-    face[nose] = _add_nose(face[nose], person, anchors, tuple(a[nose] for a in p))
-    folds = local((-52, 50, mz - 26), (52, ty + 4, anchors.tip_z + 14))
-    face[folds] = _add_creases(face[folds], person, visit, anchors, tuple(a[folds] for a in p))
-    mouth = local((-36, 62, mz - 20), (36, ty + 4, anchors.subnasale_z + 6))
-    face[mouth] = _add_mouth(face[mouth], person, visit, anchors, tuple(a[mouth] for a in p))
+    add(
+        lambda d, p: _add_nose(d, person, anchors, p),
+        (-30, 62, anchors.subnasale_z - 10),
+        (30, ty + 8, person.sellion_z + 28),
+    )
+    add(
+        lambda d, p: _add_creases(d, person, visit, anchors, p),
+        (-52, 50, mz - 26),
+        (52, ty + 4, anchors.tip_z + 14),
+    )
+    add(
+        lambda d, p: _add_mouth(d, person, visit, anchors, p),
+        (-36, 62, mz - 20),
+        (36, ty + 4, anchors.subnasale_z + 6),
+    )
     for eye in anchors.eyes:
         x, y, z = eye.centre_mm
-        reach = eye_r + 13  # lids, and the width over which they melt into the face
-        around = local((x - reach - 5, y - 16, z - reach), (x + reach + 5, y + reach, z + reach))
-        face[around] = _add_eye(face[around], person, visit, eye, tuple(a[around] for a in p))
-    d[box] = face
+        reach = person.eyeball_radius + 13  # lids, and the width over which they melt into the face
+        add(
+            lambda d, p, eye=eye: _add_eye(d, person, visit, eye, p),  # type: ignore[misc]
+            (x - reach - 5, y - 16, z - reach),
+            (x + reach + 5, y + reach, z + reach),
+        )
     for side in (1, -1):
         inner, outer = sorted((side * (anchors.ear_x - 16), side * (anchors.ear_x + 36)))
-        ear = grid.box((inner, -58, person.ear_z - 48), (outer, 22, person.ear_z + 48))
-        if d[ear].size:
-            d[ear] = _add_ear(d[ear], person, anchors, side, grid.box_points(ear))
+        add(
+            lambda d, p, side=side: _add_ear(d, person, anchors, side, p),  # type: ignore[misc]
+            (inner, -58, person.ear_z - 48),
+            (outer, 22, person.ear_z + 48),
+        )
     return d

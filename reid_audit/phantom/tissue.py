@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.phantom.broad import Anchors, Eye
-from reid_audit.phantom.field import Array, Box, Grid, Points, capsule, ellipsoid, smooth_cut, smooth_union
+from reid_audit.phantom.field import Array, Box, Grid, Points, Slab, capsule, ellipsoid, smooth_cut, smooth_union
 from reid_audit.phantom.person import Person
 
 LABELS: Mapping[str, int] = MappingProxyType(
@@ -75,11 +75,11 @@ what lies beneath it are a third as bright as the brain.
 
 
 class _Painter:
-    """Holds the image and the labels while tissue after tissue is laid over them."""
+    """Holds the image and the labels of a slab while tissue after tissue is laid over them."""
 
-    def __init__(self, grid: Grid, skin: Array, image: Array, labels: NDArray[np.uint8]) -> None:
-        self.grid, self.skin, self.image, self.labels = grid, skin, image, labels
-        self.edge_mm = float(np.linalg.norm(grid.voxel_to_head_mm[:3, :3], axis=0).mean()) * 1.2
+    def __init__(self, slab: Slab, skin: Array, image: Array, labels: NDArray[np.uint8]) -> None:
+        self.slab, self.skin, self.image, self.labels = slab, skin, image, labels
+        self.edge_mm = float(np.linalg.norm(slab.grid.voxel_to_head_mm[:3, :3], axis=0).mean()) * 1.2
 
     def lay(self, box: Box, distance: Array, value: Any, *, below_skin_mm: float = 0.0, label: int = 0) -> None:
         """Paint `value` where `distance` is negative and the skin is at least `below_skin_mm` away."""
@@ -110,13 +110,14 @@ def paint_head(
     """
     image = _flesh_by_depth(person, grid, skin, contrast)
     labels = (skin < 0).astype(np.uint8) * np.uint8(LABELS["skin"])
-    painter = _Painter(grid, skin, image, labels)
-    _paint_neck(painter, person, contrast)
-    _paint_braincase(painter, person, contrast)
-    _paint_face_bones(painter, person, anchors, contrast)
-    _paint_airways(painter, person, anchors, contrast, _ethmoid(anchors) if ethmoid else _ETHMOID)
-    for eye in anchors.eyes:
-        _paint_eye(painter, eye, contrast)
+    for slab in grid.slabs(_inner_table(person, grid.points(*grid.coarse_indices()))):
+        painter = _Painter(slab, skin[slab.span], image[slab.span], labels[slab.span])
+        _paint_neck(painter, person, contrast)
+        _paint_braincase(painter, contrast)
+        _paint_face_bones(painter, person, anchors, contrast)
+        _paint_airways(painter, person, anchors, contrast, _ethmoid(anchors) if ethmoid else _ETHMOID)
+        for eye in anchors.eyes:
+            _paint_eye(painter, eye, contrast)
     return image, labels
 
 
@@ -144,10 +145,10 @@ def _inner_table(person: Person, p: Points) -> Array:
     return smooth_cut(vault, (p[2] - floor) * np.float32(0.85), 8)
 
 
-def _paint_braincase(painter: _Painter, person: Person, contrast: Contrast) -> None:
-    grid = painter.grid
-    box = grid.box((-85, -112, -50), (85, 105, 122))
-    inner = grid.refine(_inner_table(person, grid.points(*grid.coarse_indices())), box)
+def _paint_braincase(painter: _Painter, contrast: Contrast) -> None:
+    slab = painter.slab
+    box = slab.box((-85, -112, -50), (85, 105, 122))
+    inner = slab.field[box]
     skull = np.maximum(inner - np.float32(6.5), np.float32(0.2) - inner)
     painter.lay(box, skull, contrast.bone, below_skin_mm=3.0)
     marrow = np.abs(inner - np.float32(3.2)) - np.float32(1.2)
@@ -155,7 +156,8 @@ def _paint_braincase(painter: _Painter, person: Person, contrast: Contrast) -> N
     painter.lay(box, inner, contrast.fluid, below_skin_mm=5.0)
     # Folds: a gyroid of 15 mm wavelength pushes the surface in and out.
     i, j, k = (np.arange(s.start, s.stop, dtype=np.float32) for s in box)
-    step = np.linalg.norm(grid.voxel_to_head_mm[:3, :3], axis=0) * (2 * np.pi / 15)
+    i += slab.span.start
+    step = np.linalg.norm(slab.grid.voxel_to_head_mm[:3, :3], axis=0) * (2 * np.pi / 15)
     waves = [(np.sin(v * np.float32(w)), np.cos(v * np.float32(w))) for v, w in zip((i, j, k), step, strict=True)]
     (si, ci), (sj, cj), (sk, ck) = waves
     folds = si[:, None, None] * (cj[:, None] * np.float32(1))[None]
@@ -166,14 +168,14 @@ def _paint_braincase(painter: _Painter, person: Person, contrast: Contrast) -> N
     painter.labels[box][inner < -1.0] = brain
     painter.lay(box, cortex + np.float32(3.5), contrast.white)
     for side in (1, -1):
-        small = grid.box((min(0, side * 24), -32, 10), (max(0, side * 24), 42, 46))
-        p = grid.box_points(small)
+        small = slab.box((min(0, side * 24), -32, 10), (max(0, side * 24), 42, 46))
+        p = slab.box_points(small)
         painter.lay(small, capsule(p, (side * 9, 30, 26), (side * 13, -22, 32), 5.5), contrast.fluid)
-    small = grid.box((-18, -50, -66), (18, 14, 4))
-    stem = capsule(grid.box_points(small), (0, 0, -4), (0, -28, -52), 13.5, 8)
+    small = slab.box((-18, -50, -66), (18, 14, 4))
+    stem = capsule(slab.box_points(small), (0, 0, -4), (0, -28, -52), 13.5, 8)
     painter.lay(small, stem, contrast.white, label=LABELS["brainstem"])
-    box = grid.box((-16, -75, -190), (16, -12, -40))
-    p = grid.box_points(box)
+    box = slab.box((-16, -75, -190), (16, -12, -40))
+    p = slab.box_points(box)
     painter.lay(box, capsule(p, (0, -30, -53), (0, -45, -190), 8.0), contrast.fluid)
     cord = capsule(p, (0, -30, -56), (0, -45, -190), 5.0)
     painter.labels[box][(cord < 0) & (painter.labels[box] == LABELS["skin"])] = LABELS["spinal_cord"]
@@ -181,9 +183,9 @@ def _paint_braincase(painter: _Painter, person: Person, contrast: Contrast) -> N
 
 
 def _paint_neck(painter: _Painter, person: Person, contrast: Contrast) -> None:
-    grid = painter.grid
-    box = grid.box((-40, -75, -190), (40, 25, -44))
-    p = grid.box_points(box)
+    slab = painter.slab
+    box = slab.box((-40, -75, -190), (40, 25, -44))
+    p = slab.box_points(box)
     sides: Array = np.abs(p[0])
     spine = capsule(p, (0, -14, -52), (0, -28, -190), 13)
     arch = smooth_union(
@@ -201,17 +203,17 @@ def _paint_neck(painter: _Painter, person: Person, contrast: Contrast) -> None:
     for side in (1, -1):
         name = "parotid_right" if side > 0 else "parotid_left"
         x = sorted((side * (person.jaw_half_width - 14), side * (person.face_half_width + 14)))
-        box = grid.box((x[0], -24, -72), (x[1], 28, -14))
-        p = grid.box_points(box)
+        box = slab.box((x[0], -24, -72), (x[1], 28, -14))
+        p = slab.box_points(box)
         gland = ellipsoid(p, (side * (person.jaw_half_width + 7), -1, -43), (10, 15, 22))
         painter.lay(box, gland, contrast.gland, below_skin_mm=5, label=LABELS[name])
 
 
 def _paint_face_bones(painter: _Painter, person: Person, anchors: Anchors, contrast: Contrast) -> None:
-    grid = painter.grid
+    slab = painter.slab
     w, jaw = person.face_half_width, person.jaw_half_width
-    box = grid.box((-w - 6, -14, person.menton_z - 4), (w + 6, anchors.tip_y, 30))
-    p = grid.box_points(box)
+    box = slab.box((-w - 6, -14, person.menton_z - 4), (w + 6, anchors.tip_y, 30))
+    p = slab.box_points(box)
     side_x: Array = np.abs(p[0])
     q = (side_x, p[1], p[2])
     front, mz = person.midface_y, anchors.mouth_z
@@ -256,9 +258,9 @@ def _paint_airways(
     painter: _Painter, person: Person, anchors: Anchors, contrast: Contrast, ethmoid: _Ellipsoid
 ) -> None:
     """Paint nose, throat and sinuses; closed at the nostrils, so that the outer surface has no inner side."""
-    grid, front, mz = painter.grid, person.midface_y, anchors.mouth_z
-    box = grid.box((-46, -2, -190), (46, 100, 40))
-    p = grid.box_points(box)
+    slab, front, mz = painter.slab, person.midface_y, anchors.mouth_z
+    box = slab.box((-46, -2, -190), (46, 100, 40))
+    p = slab.box_points(box)
     q = (np.abs(p[0]), p[1], p[2])
     nasal = ellipsoid(q, (6, front - 24, -22), (5, 30, 17))
     pharynx = np.minimum(capsule(q, (0, 24, -30), (0, 14, -72), 8.5), capsule(q, (0, 14, -72), (0, 10, -190), 8))
@@ -267,17 +269,17 @@ def _paint_airways(
     cavities = np.minimum(np.minimum(nasal, pharynx), np.minimum(sinuses, frontal))
     free = painter.labels[box] == LABELS["skin"]
     painter.lay(box, np.where(free, cavities, np.float32(9)), contrast.air, below_skin_mm=7.0)
-    tongue = grid.box((-24, 18, mz - 30), (24, front, mz + 4))
+    tongue = slab.box((-24, 18, mz - 30), (24, front, mz + 4))
     if painter.image[tongue].size:
-        d = ellipsoid(grid.box_points(tongue), (0, 46, mz - 10), (19, 27, 14))
+        d = ellipsoid(slab.box_points(tongue), (0, 46, mz - 10), (19, 27, 14))
         free = painter.labels[tongue] == LABELS["skin"]
         painter.lay(tongue, np.where(free, d, np.float32(9)), contrast.muscle, below_skin_mm=8)
 
 
 def _paint_eye(painter: _Painter, eye: Eye, contrast: Contrast) -> None:
-    grid, (x, y, z), r = painter.grid, eye.centre_mm, eye.radius_mm
-    box = grid.box((x - 24, y - 46, z - 22), (x + 24, y + r + 4, z + 22))
-    p = grid.box_points(box)
+    slab, (x, y, z), r = painter.slab, eye.centre_mm, eye.radius_mm
+    box = slab.box((x - 24, y - 46, z - 22), (x + 24, y + r + 4, z + 22))
+    p = slab.box_points(box)
     orbit = ellipsoid(p, (x * 0.93, y - 10, z), (17, 32, 15.5))
     free = painter.labels[box] == LABELS["skin"]
     painter.lay(box, np.where(free, orbit, np.float32(9)), contrast.fat, below_skin_mm=2.5)

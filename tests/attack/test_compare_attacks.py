@@ -29,7 +29,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 @pytest.mark.slow
 def test_every_attacker_is_as_strong_as_naive_on_untouched_scans(example: ModuleType) -> None:
     defacers = [defacer for defacer in example.DEFACERS if defacer.name in ("none", "face-box")]
-    result, table = example.run(3, voxel_mm=3.0, workers=2, defacers=defacers)
+    result, table = example.run(3, spacing_mm=2.2, voxel_mm=3.0, workers=2, defacers=defacers)
     evidence = result.evidence
     naive = evidence.attack("none")
     tried = {one.attack for one in evidence.attacks}
