@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from commands import parse_command
 
 from reid_audit import Policy
 from reid_audit.cli import app
@@ -61,16 +61,8 @@ def _list_commands(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_on_pages_are_commands_of_the_program(page: Path) -> None:
-    """Each is parsed as the program parses it: its options exist, and nothing that is required is missing."""
-    group: Any = typer.main.get_command(app)
     for line in _list_commands(page):
-        program, *words = shlex.split(line[line.index("reid-audit ") :])
-        command: Any = group
-        while hasattr(command, "get_command"):
-            name = words.pop(0)
-            command = command.get_command(None, name)
-            assert command is not None, f"{line}: there is no {name}"
-        command.make_context(f"{program} {name}", words)
+        parse_command(line)
 
 
 def test_every_command_stands_in_the_table_of_commands() -> None:
