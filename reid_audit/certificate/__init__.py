@@ -7,7 +7,7 @@ Words
 -----
 certificate
     Verdict, policy, attackers and canaries of a result, with the SHA-256 of every file of one release. It names no
-    subject, so that it can be published beside the release.
+    subject beyond the names of these files, so that it can be published beside the release.
 judged
     A file of an image that the audit measured.
 signature

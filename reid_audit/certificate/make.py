@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
@@ -29,7 +30,6 @@ def make_certificate(
     release: Path,
     *,
     result_sha256: str,
-    review: Mapping[str, str] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Certificate:
@@ -42,8 +42,6 @@ def make_certificate(
         The folder as it will be released.
     result_sha256 : str
         Of the file that the result was read from.
-    review : mapping of str to str, optional
-        Who looked at scans, where a review was folded into ``result``.
     executor : concurrent.futures.Executor, optional
         Where the images are read, one task each.
     progress : callable, optional
@@ -81,7 +79,7 @@ def make_certificate(
         conditions = conditions_of.get(path, ())
         kind = FileKind.JUDGED if conditions else _kind_of(path, is_image=path in conditions_of)
         files.append(CertifiedFile(name, *hashed[name], kind, ", ".join(conditions)))
-    return _decide(result, release, judged, released, files, result_sha256, dict(review or {}))
+    return _decide(result, release, judged, released, files, result_sha256)
 
 
 def _list_judged(result: AuditResult) -> dict[str, list[ScanRow]]:
@@ -138,7 +136,6 @@ def _decide(
     released: Mapping[str, int],
     files: Sequence[CertifiedFile],
     result_sha256: str,
-    review: Mapping[str, str],
 ) -> Certificate:
     verdict = result.verdict
     conditions = [
@@ -179,12 +176,21 @@ def _decide(
         weights=result.weights,
         files=tuple(files),
         tree_sha256=digest_tree((file.path, file.sha256) for file in files),
-        review=review,
+        review=_tell_review(result),
     )
 
 
 def _unname(check: Check) -> UnmetRule:
     return UnmetRule(check.name, check.decision, check.condition, check.attack, check.encoder)
+
+
+def _tell_review(result: AuditResult) -> dict[str, str]:
+    """Say who looked at scans and what they saw, without the scans and without their notes."""
+    if result.review is None:
+        return {}
+    counts = Counter(reading.answer.value for reading in result.review.readings)
+    told = {"readers": ", ".join(result.review.readers), "version": result.review.tool_version}
+    return told | {answer: str(count) for answer, count in counts.items()}
 
 
 def _explain(decision: Decision, rules: Sequence[UnmetRule], files: Sequence[CertifiedFile]) -> str:

@@ -40,6 +40,7 @@ _PLACES = {
     "score": "audit",
     "compare": "compare",
     "report": "report",
+    "review": "review",
     "certify": "certify",
     "utility": "utility",
     "stats": "audit",

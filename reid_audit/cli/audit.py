@@ -23,6 +23,7 @@ from reid_audit.cli.options import (
     PolicyOption,
     ResultFormat,
     ResultFormatOption,
+    ReviewOption,
     SeedOption,
     VerboseOption,
     column_of,
@@ -36,7 +37,8 @@ from reid_audit.face import check_encoders
 from reid_audit.match import join_attacks, read_score_strata
 from reid_audit.records import prepare_file, prepare_folder
 from reid_audit.report import RESULT_FILE, result_to_json, result_to_junit
-from reid_audit.verdict import read_policy
+from reid_audit.review import read_review
+from reid_audit.verdict import fold_review, read_policy
 
 
 @expand
@@ -105,6 +107,7 @@ def score(
         bool, typer.Option("--allow-mismatch", help="Use a calibration of other settings; the report will say so.")
     ] = False,
     policy: PolicyOption = None,
+    review: ReviewOption = None,
     non_mated: NonMatedOption = "auto",
     canaries: Annotated[
         int,
@@ -151,6 +154,7 @@ def score(
     photos = () if gallery is None else read_gallery(gallery, cohort.subjects, allow_outside=images.allow_outside)
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
     thresholds = () if calibration is None else read_calibrations(calibration)
+    answers = None if review is None else read_review(review)
     within = column_of(non_mated)
     settings, store = encoding.settings, running.open_store()
     attacks = words_of(attack)
@@ -178,6 +182,8 @@ def score(
             store=run.store,
             limit=running.limit,
         )
+    if answers is not None:
+        result = fold_review(result, answers)
     page = reid_audit.write_result(result, output, overwrite=overwrite)
     _say(result, form, verbosity=verbose, page=page)
     raise typer.Exit(result.verdict.exit_code)

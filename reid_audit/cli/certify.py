@@ -21,13 +21,15 @@ from reid_audit.certificate import (
     sign,
     verify_release,
 )
-from reid_audit.cli.options import OverwriteOption, WorkersOption, show_progress
+from reid_audit.cli.options import OverwriteOption, ReviewOption, WorkersOption, show_progress
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import COLOURS, err, out
 from reid_audit.records import Decision, InputError, Policy, prepare_file, read_json, to_json, worst, write_private
 from reid_audit.report import RESULT_FILE, read_result
 from reid_audit.report.page import render_page
 from reid_audit.report.words import counted
+from reid_audit.review import read_review
+from reid_audit.verdict import fold_review
 
 CERTIFICATE_FILE = "certificate.json"
 _MOST_NAMED = 5
@@ -64,6 +66,7 @@ def certify(
             show_default=False,
         ),
     ] = None,
+    review: ReviewOption = None,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -75,8 +78,8 @@ def certify(
     Example: [bold]reid-audit certify result --release defaced --sign ~/.ssh/id_ed25519[/]
     """
     if verify:
-        if key is not None or output is not None:
-            raise InputError("--verify writes nothing; leave --sign and --output out")
+        if key is not None or output is not None or review is not None:
+            raise InputError("--verify writes nothing; leave --sign, --output and --review out")
         raise typer.Exit(_verify(result, release, signers))
     if signers is not None:
         raise InputError("--signers is for --verify; --sign KEY signs")
@@ -92,6 +95,8 @@ def certify(
     prepare_file(output, mark=b'"release"', overwrite=overwrite)
     prepare_file(page, mark=b"<!doctype html>", overwrite=overwrite)
     read = read_result(result)
+    if review is not None:
+        read = fold_review(read, read_review(review))
     with start_run(workers=workers) as run:
         certificate = make_certificate(
             read,
@@ -151,9 +156,8 @@ def _verify(path: Path, release: Path, signers: Path | None) -> int:
     if signature.is_file() or signers is not None:
         who = check_signature(path, signers)
         own.append(signature.read_bytes())
-        told = (
-            f"signed by {who}" if signers is not None else f"signed by a key that nobody vouched for ({who}); --signers"
-        )
+        unknown = f"signed by a key that nobody vouched for ({who}); give --signers"
+        told = unknown if signers is None else f"signed by {who}"
         out.print(f"Signature: {escape(told)}", soft_wrap=True)
     else:
         out.print("Signature: none, so that anybody could have written this certificate")

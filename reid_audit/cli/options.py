@@ -92,6 +92,10 @@ NonMatedOption = Annotated[
 ]
 PolicyOption = Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)]
 OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")]
+ReviewOption = Annotated[
+    Path | None,
+    typer.Option("--review", help="Answers of `reid-audit review`: they enter the verdict.", show_default=False),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 
 

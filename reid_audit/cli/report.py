@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from reid_audit.cli.options import OverwriteOption
+from reid_audit.cli.options import OverwriteOption, ReviewOption
 from reid_audit.cli.words import out
-from reid_audit.records import InputError, prepare_empty_folder, prepare_file, write_private
+from reid_audit.records import AuditResult, InputError, prepare_empty_folder, prepare_file, write_private
 from reid_audit.report import (
     SCORES_FILE,
     format_schema,
@@ -28,6 +28,8 @@ from reid_audit.report import (
     write_tables,
 )
 from reid_audit.report.papers import say_papers
+from reid_audit.review import read_review
+from reid_audit.verdict import fold_review
 
 
 class Form(StrEnum):
@@ -56,11 +58,16 @@ _ONE_FILE = {
 }
 
 
-def _write_file(form: Form, result: Path, output: Path, *, overwrite: bool) -> None:
+def _read(result: Path, review: Path | None) -> AuditResult:
+    read = read_result(result)
+    return read if review is None else fold_review(read, read_review(review))
+
+
+def _write_file(form: Form, result: Path, output: Path, *, review: Path | None, overwrite: bool) -> None:
     if output.is_dir():
         raise InputError(f"--output {output.name} is a folder; --format {form.value} writes one file")
     prepare_file(output, mark=_MARKS[form], overwrite=overwrite)
-    read = read_result(result)
+    read = _read(result, review)
     texts = {
         Form.HTML: result_to_html,
         Form.MARKDOWN: result_to_markdown,
@@ -74,16 +81,16 @@ def _write_file(form: Form, result: Path, output: Path, *, overwrite: bool) -> N
     out.print(f"{escape(str(output))}", soft_wrap=True)
 
 
-def _write_folder(form: Form, result: Path, output: Path, *, overwrite: bool) -> None:
+def _write_folder(form: Form, result: Path, output: Path, *, review: Path | None, overwrite: bool) -> None:
     prepare_empty_folder(output, overwrite=overwrite)
     if form in (Form.BOB, Form.BOB5):
         written = write_bob(read_result_scores(result), output, columns=5 if form is Form.BOB5 else 4)
     elif form is Form.BIDS:
-        written = write_bids(read_result(result), output)
+        written = write_bids(_read(result, review), output)
     elif form is Form.FIGURES:
-        written = write_figures(read_result(result), output)
+        written = write_figures(_read(result, review), output)
     else:
-        written = write_tables(read_result(result), output)
+        written = write_tables(_read(result, review), output)
         scores = (result if result.is_dir() else result.parent) / SCORES_FILE
         if scores.is_file():
             write_private(output / scores.name, "")
@@ -110,6 +117,7 @@ def report(
         Path | None,
         typer.Option("--output", "-o", help="File (html, md, json, junit) or folder (the others).", show_default=False),
     ] = None,
+    review: ReviewOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write a result that is there already in another form; nothing is measured anew.
@@ -123,6 +131,6 @@ def report(
         has_scores = ((result if result.is_dir() else result.parent) / SCORES_FILE).is_file()
         out.out(say_papers(read_result(result, scores=has_scores)), end="")
     elif form in _ONE_FILE:
-        _write_file(form, result, output or Path(_ONE_FILE[form]), overwrite=overwrite)
+        _write_file(form, result, output or Path(_ONE_FILE[form]), review=review, overwrite=overwrite)
     else:
-        _write_folder(form, result, output or Path(f"{form.value}"), overwrite=overwrite)
+        _write_folder(form, result, output or Path(f"{form.value}"), review=review, overwrite=overwrite)

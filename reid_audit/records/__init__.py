@@ -75,6 +75,7 @@ from reid_audit.records.files import (
 from reid_audit.records.head_box import HeadBox, measure_head_box
 from reid_audit.records.measures import Canary, GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
+from reid_audit.records.review import Answer, Reading, Review
 from reid_audit.records.scans import (
     CANARY,
     ORIGINAL,
@@ -95,6 +96,7 @@ __all__ = [
     "IMAGE_COLUMNS",
     "ORIGINAL",
     "SCORE_COLUMNS",
+    "Answer",
     "AttackEvidence",
     "AuditResult",
     "Calibration",
@@ -138,11 +140,13 @@ __all__ = [
     "Policy",
     "Portrait",
     "Rate",
+    "Reading",
     "Real",
     "ReidAuditError",
     "Relief",
     "RenderError",
     "Repeatability",
+    "Review",
     "ScanRef",
     "ScanRow",
     "ScoreTable",

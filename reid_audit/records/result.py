@@ -14,6 +14,7 @@ from reid_audit.records.calibration import Calibration, Fingerprint
 from reid_audit.records.cost import DefaceRun, UtilityValue
 from reid_audit.records.evidence import Evidence, SubjectEvidence
 from reid_audit.records.faces import Status
+from reid_audit.records.review import Review
 from reid_audit.records.scans import Finding
 from reid_audit.records.scores import Group, Real, ScoreTable
 from reid_audit.records.verdict import Verdict
@@ -119,6 +120,8 @@ class AuditResult:
         How the defacers ran, where that is known.
     utility : tuple of UtilityValue
         What the protection cost, where that was measured.
+    review : Review or None
+        What people saw who looked at scans, where that is in the verdict.
     scores : ScoreTable or None
         Every comparison; a file of its own, so None in a result that was read from JSON.
     """
@@ -141,6 +144,7 @@ class AuditResult:
     distributions: tuple[Distribution, ...]
     defacing: tuple[DefaceRun, ...] = ()
     utility: tuple[UtilityValue, ...] = ()
+    review: Review | None = None
     schema_version: int = 2
     scores: Annotated[ScoreTable | None, Field(exclude=True), _IN_MEMORY] = field(
         default=None, repr=False, compare=False

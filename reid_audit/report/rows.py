@@ -223,7 +223,16 @@ def list_notices(result: AuditResult) -> list[str]:
     deciders = join_words(list(result.verdict.encoders))
     several = [f"The verdict is the worst over {len(result.encoders)} encoders: that of {deciders}."]
     other = [f"The calibration was made under other settings, and the user allowed it: {m}" for m in result.mismatches]
-    return [*several[: len(result.encoders) > 1], *result.notices, *other]
+    return [*several[: len(result.encoders) > 1], *result.notices, *_tell_review(result), *other]
+
+
+def _tell_review(result: AuditResult) -> list[str]:
+    """Say who looked at scans and what they saw; nothing where nobody did."""
+    if result.review is None:
+        return []
+    counts = Counter(reading.answer.value for reading in result.review.readings)
+    seen = join_words([f"{count} times {answer}" for answer, count in counts.items()])
+    return [f"{join_words(list(result.review.readers))} looked at scans and said {seen}; the verdict counts it."]
 
 
 # --- subjects and scans ---

@@ -17,7 +17,7 @@ STATUS_TEXT = {
 }
 
 _STRONGER = "deface more strongly, or hold these scans back, and score again"
-_LOOK = "look at the scans that are named, and mend them or their labels"
+_LOOK = "look at the scans that are named (`reid-audit review`), and mend them or their labels"
 _MENDS = {
     "canary": "score with canaries, and with an encoder that sees these subjects",
     "control_copies": "give two different acquisitions as the sessions of a subject",
@@ -33,6 +33,8 @@ _MENDS = {
     "required_attacks": "run the attackers that the policy requires",
     "calibration_mismatch": "calibrate with the settings of this run",
     "limited": "score without --limit",
+    "not_a_head": "take the scans that show no head out of the release, and score again",
+    "readers_unsure": "let a further reader look: `reid-audit review`",
     Decision.FAIL: _STRONGER,
     Decision.REVIEW: "look at the scans that are named, or add subjects so that the intervals narrow",
     Decision.INCOMPLETE: "add what is missing (subjects, attackers, readable files) and score again",

@@ -16,7 +16,7 @@ encoder can therefore make a verdict worse and never better.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reid_audit.accuracy.panels import Panels
@@ -106,6 +106,13 @@ def decide(
     everything = [_sign(check) if several else replace(check, encoder="") for check in (*findings, *rules)]
     if several:
         everything.append(_count_looks(encoders, policy.confidence))
+    return conclude(everything, conditions, policy, encoders)
+
+
+def conclude(
+    everything: Sequence[Check], conditions: Sequence[str], policy: Policy, encoders: tuple[str, ...]
+) -> Verdict:
+    """Return the verdict that checks amount to: a finding on a defacer counts against no other."""
     shared = [check for check in everything if check.condition not in conditions]
     own = {name: [check for check in everything if check.condition == name] for name in conditions}
     verdict = Verdict(
@@ -117,7 +124,7 @@ def decide(
         tuple(shared),
         policy,
     )
-    return _name_encoders(verdict, encoders) if several else verdict
+    return _name_encoders(verdict, encoders) if len(encoders) > 1 else verdict
 
 
 def _concern(condition: str, shared: Iterable[Check], own: Iterable[Check]) -> Iterator[Check]:

@@ -45,6 +45,8 @@ ARROWS: dict[str, set[str]] = {
     "report": {"records", "match", "plots", "attack", "utility"},
     "testing": {"records", "weights", "dataset", "match", "attack", "audit"},
     "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
+    # portrait, render: pictures on demand; report: whom a result names, and the page.
+    "review": {"records", "volume", "dataset", "render", "portrait", "report"},
     # screen: which images there are in a release. It draws nothing and shows nothing.
     "certificate": {"records", "volume", "screen", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},
@@ -62,6 +64,8 @@ ONLY = {
     "pyrender": {"render"},
     "embreex": {"render"},
     "OpenGL": {"render"},
+    "starlette": {"review"},
+    "uvicorn": {"review"},
     "subprocess": {"deface", "certificate"},  # other people's defacers; ssh-keygen
     "multiprocessing": {"work"},
     "distributed": {"work"},

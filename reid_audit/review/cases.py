@@ -1,0 +1,96 @@
+"""Which scans need a human, the gravest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reid_audit.dataset import Cohort
+from reid_audit.records import ORIGINAL, AuditResult, Decision, InputError, ScanRef, ScanRow, Status
+from reid_audit.report.rows import list_checks, list_exposed
+from reid_audit.report.words import STATUS_TEXT
+
+_NOT_JUDGED = (Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED, Status.BACKEND_ERROR)
+_MOST_REASONS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewCase:
+    """A defaced scan to look at.
+
+    Attributes
+    ----------
+    scan : ScanRef
+    before : ScanRef or None
+        The original beside it: of the same session, else any of the same subject.
+    image_sha256 : str
+        Of the image that was judged; another image is not shown.
+    reasons : tuple of str
+        Why it needs a human.
+    """
+
+    scan: ScanRef
+    before: ScanRef | None
+    image_sha256: str
+    reasons: tuple[str, ...]
+
+
+def list_cases(result: AuditResult, cohort: Cohort, *, every: bool = False) -> list[ReviewCase]:
+    """List the scans of people whom a rule names or an attacker finds, unfit scans, and those that were not judged.
+
+    Parameters
+    ----------
+    result : AuditResult
+    cohort : Cohort
+        Where the scans of the result are.
+    every : bool
+        List every other defaced scan too, after those.
+
+    Raises
+    ------
+    InputError
+        Where the result knows no image by its digest, or the cohort lacks a scan of the result.
+    """
+    rows: dict[tuple[str, str, str], list[ScanRow]] = {}
+    for row in result.scans:
+        rows.setdefault((row.subject, row.session, row.condition), []).append(row)
+    defaced = {key: same for key, same in rows.items() if any(row.image_sha256 for row in same)}
+    if not defaced:
+        raise InputError(
+            f"{result.cohort}: the result knows no image by its digest: it is a table of distances, or an older "
+            "version made it; score the scans again"
+        )
+    refs = {(scan.subject, scan.session, scan.condition): scan for scan in cohort.scans}
+    exposed, unseen = list_exposed(result), _list_unseen(result)
+    cases = []
+    for key, same in defaced.items():
+        subject, _, condition = key
+        reasons = [*exposed.get(condition, {}).get(subject, ()), *exposed.get("all", {}).get(subject, ())]
+        reasons += _doubts(same, unseen=condition in unseen)
+        if not (reasons or every):
+            continue
+        if key not in refs:
+            raise InputError(f"{cohort.source}: lacks {'/'.join(key)}, which the result judged; give the same dataset")
+        reasons = list(dict.fromkeys(reasons))
+        digest = next(row.image_sha256 for row in same if row.image_sha256)
+        cases.append(ReviewCase(refs[key], _find_before(cohort, refs[key]), digest, tuple(reasons[:_MOST_REASONS])))
+    return sorted(cases, key=lambda case: not case.reasons)
+
+
+def _list_unseen(result: AuditResult) -> set[str]:
+    """Return the defacers of which scans gave no attacker a vector: not seen is not safe."""
+    listed = list_checks(result)
+    return {who for who, check in listed if check.name == "unseen" and check.decision is not Decision.PASS}
+
+
+def _doubts(rows: Sequence[ScanRow], *, unseen: bool) -> list[str]:
+    """Say why a scan itself, not its person, needs a look."""
+    unfit = [f"unfit: {f.text}" for row in rows for f in row.findings if f.severity == "unfit"]
+    without = (*_NOT_JUDGED, Status.NO_FACE) if unseen else _NOT_JUDGED
+    return [*unfit, *(f"not judged: {STATUS_TEXT[row.status]}" for row in rows if row.status in without)]
+
+
+def _find_before(cohort: Cohort, scan: ScanRef) -> ScanRef | None:
+    partner = cohort.partner_of(scan)
+    others = (each for each in cohort.scans if (each.subject, each.condition) == (scan.subject, ORIGINAL))
+    return partner or next(others, None)
