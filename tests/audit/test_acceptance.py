@@ -61,7 +61,7 @@ def test_the_renderers_agree() -> None:
     """One scan by two renderers: nearer than a tenth of the median distance of two people."""
     encoder = make_encoder("dlib")
     vectors: dict[str, list[np.ndarray]] = {}
-    skins = [extract_skin(make_phantom(identity, 1, seed=5).volume) for identity in range(6)]
+    skins = [extract_skin(make_phantom(identity, 1, seed=5, spacing_mm=2.0).volume) for identity in range(4)]
     for name in ("vtk", "pyrender", "raycast"):
         try:
             with make_renderer(name) as renderer:
@@ -72,7 +72,7 @@ def test_the_renderers_agree() -> None:
             pytest.skip(f"{name} cannot run here: {error}")
         assert all(face.vector is not None for face in faces)
         vectors[name] = [face.vector for face in faces if face.vector is not None]
-    different = cosine_distances(vectors["vtk"], vectors["vtk"])[np.triu_indices(6, 1)]
+    different = cosine_distances(vectors["vtk"], vectors["vtk"])[np.triu_indices(4, 1)]
     for a, b in (("vtk", "pyrender"), ("vtk", "raycast"), ("pyrender", "raycast")):
         across = np.diag(cosine_distances(vectors[a], vectors[b]))
         assert across.max() < np.median(different) / 10, (a, b)
