@@ -58,7 +58,6 @@ from reid_audit.records.evidence import (
     SearchRates,
     StratumEvidence,
     SubjectEvidence,
-    TestResult,
     WorstCase,
 )
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
@@ -88,6 +87,7 @@ from reid_audit.records.scans import (
     natural_key,
 )
 from reid_audit.records.scores import IMAGE_COLUMNS, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
+from reid_audit.records.significance import TestResult
 from reid_audit.records.tables import looks_rounded, read_cells
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict, worst
 

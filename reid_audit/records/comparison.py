@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reid_audit.records.calibration import Estimate, Fingerprint
-from reid_audit.records.evidence import TestResult
 from reid_audit.records.scores import Rate, Real
+from reid_audit.records.significance import TestResult
 from reid_audit.records.verdict import Decision
 
 
