@@ -102,6 +102,15 @@ def utility(
     doses: Annotated[
         Path | None, typer.Option("--doses", help="The same for RT doses or dose images.", show_default=False)
     ] = None,
+    volumes: Annotated[
+        Path | None,
+        typer.Option(
+            "--volumes",
+            help="Volumes that another program measured, in place of the segmentations': a table as SynthSeg's, "
+            "or a folder of results of FreeSurfer, FastSurfer or TotalSegmentator, named like the scans.",
+            show_default=False,
+        ),
+    ] = None,
     names: Annotated[
         Path | None,
         typer.Option("--names", help="Table of label values: columns index and name.", show_default=False),
@@ -213,6 +222,7 @@ def utility(
             cohort,
             segmentations=segmentations,
             doses=doses,
+            volumes=volumes,
             settings=settings,
             matrix=matrix,
             quality=quality,

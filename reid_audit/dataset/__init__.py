@@ -44,7 +44,7 @@ from __future__ import annotations
 from reid_audit.dataset.bids import read_description
 from reid_audit.dataset.candidates import Aside, Choice, Inventory
 from reid_audit.dataset.cohort import Cohort, split_strata, take_subjects
-from reid_audit.dataset.companions import CompanionFiles, find_companions
+from reid_audit.dataset.companions import CompanionFiles, find_companions, name_scan
 from reid_audit.dataset.gallery import read_gallery
 from reid_audit.dataset.inventory import read_cohort, take_inventory
 from reid_audit.dataset.manifest import read_manifest, write_manifest
@@ -57,6 +57,7 @@ __all__ = [
     "CompanionFiles",
     "Inventory",
     "find_companions",
+    "name_scan",
     "read_cohort",
     "read_description",
     "read_gallery",

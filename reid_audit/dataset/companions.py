@@ -40,7 +40,7 @@ class CompanionFiles:
         if self.listed is not None:
             return self.listed.get(scan.key)
         named = self.named or {}
-        for stem in _stems_of(scan):
+        for stem in name_scan(scan):
             if any_suffix:
                 begins = re.compile(re.escape(stem.lower()) + r"(?![0-9a-z])")
                 paths = [path for name, held in named.items() if begins.match(name) for path in held if path.is_file()]
@@ -58,8 +58,8 @@ def _without_ending(name: str) -> str:
     return next((name[: -len(e)] for e in _ENDINGS if name.lower().endswith(e)), name)
 
 
-def _stems_of(scan: ScanRef) -> list[str]:
-    """Give the names that a companion may have, the surest first."""
+def name_scan(scan: ScanRef) -> list[str]:
+    """Return the names, without an ending, by which a companion of a scan is known, the surest first."""
     own = _without_ending(scan.path.name)
     visit = scan.visit_stem
     stems = [own, f"{scan.subject}_{visit}_{scan.condition}"]

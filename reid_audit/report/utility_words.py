@@ -136,7 +136,10 @@ def list_missing(utility: Utility, *, audited: bool, pictured: bool) -> Iterator
         yield f"Structures of {join_words(bare)}", "segmentations of the originals (--segmentations)"
     if half:
         needs = "segmentations of the defaced scans, beside those of the originals (--segmentations)"
-        yield f"Dice, distances, volumes and nCR of {join_words(half)}", needs
+        yield f"Dice and distances between contours of {join_words(half)}", needs
+    if unsized := without("volume_difference"):
+        needs = "segmentations before and after, or volumes that another program measured (--volumes)"
+        yield f"Volumes, CR and nCR of {join_words(unsized)}", needs
     if len(bare) < len(conditions) and len(without("brain_changed")) == len(conditions):
         yield "Brain (C1, C3)", "structures with the names that --brain gives"
     if undosed := without("dose_mean_difference"):

@@ -47,6 +47,7 @@ from reid_audit.utility.store import UTILITY_FILE, read_utility, write_utility
 from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
 from reid_audit.utility.summarize import average_curves, summarize_cases, summarize_volumes
 from reid_audit.utility.tradeoff import SameScanRisk, measure_same_scan, pareto_front, trade_offs, with_utility
+from reid_audit.utility.volumes import find_volumes
 from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
 from reid_audit.volume.names import read_label_names
 
@@ -86,6 +87,7 @@ __all__ = [
     "dvh",
     "find_change",
     "find_exclusions",
+    "find_volumes",
     "keep_cases",
     "measure_dose",
     "measure_same_scan",

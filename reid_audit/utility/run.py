@@ -44,6 +44,7 @@ from reid_audit.utility.places import PlaceSummary, summarize_places
 from reid_audit.utility.read import read_structures
 from reid_audit.utility.structures import StructureSet
 from reid_audit.utility.summarize import summarize_cases, summarize_volumes
+from reid_audit.utility.volumes import VolumeSource, find_volumes, replace_volumes
 from reid_audit.volume import check_same_grid, clip_volume, read_volume, write_labels, write_volume
 from reid_audit.volume.change import find_changed
 from reid_audit.work import Progress, SerialExecutor, run_all
@@ -196,11 +197,22 @@ def _tasks_of(
     return tasks
 
 
+def _put_volumes(source: VolumeSource, tasks: Sequence[_Task], cases: Sequence[CaseUtility]) -> list[CaseUtility]:
+    volumes = [(source.of(task.original), source.of(task.scan)) for task in tasks]
+    if tasks and not any(before and after for before, after in volumes):
+        raise InputError(
+            f"{source.place.name}: holds no scan's volumes before and after defacing; name its rows, files or folders "
+            "like the scans"
+        )
+    return [replace_volumes(case, *pair) for case, pair in zip(cases, volumes, strict=True)]
+
+
 def measure_utility(
     cohort: Cohort,
     *,
     segmentations: Path | None = None,
     doses: Path | None = None,
+    volumes: Path | None = None,
     settings: UtilitySettings = UtilitySettings(),
     matrix: TrainTestMatrix | None = None,
     quality: Quality | None = None,
@@ -220,6 +232,8 @@ def measure_utility(
     segmentations, doses : Path, optional
         Folder or table: see `find_companions`. A segmentation "after" is what a model made of the defaced scan; where
         only the original has one, the integrity of its voxels is measured.
+    volumes : Path, optional
+        Of structures, by another program: see `find_volumes`. They take the place of those of the segmentations.
     settings : UtilitySettings
     matrix : TrainTestMatrix, optional
         To be kept with the result: see `cross_conditions`.
@@ -251,6 +265,7 @@ def measure_utility(
         raise InputError(f"{cohort.source}: every scan is {ORIGINAL!r}; add the defaced ones, a condition per defacer")
     found_segmentations = None if segmentations is None else find_companions(segmentations, option="--segmentations")
     found_doses = None if doses is None else find_companions(doses, option="--doses")
+    found_volumes = None if volumes is None else find_volumes(volumes)
     tasks = _tasks_of(cohort, found_segmentations, found_doses)
     ready = [task for task in tasks.values() if isinstance(task, _Task)]
     for source, option, has in (
@@ -266,6 +281,8 @@ def measure_utility(
         maps.mkdir(mode=0o700, parents=True, exist_ok=True)
     calls = [(task, settings, maps) for task in ready]
     measured = run_all(executor or SerialExecutor(), _measure_task, calls, progress=progress, stage="scans")
+    if found_volumes is not None:
+        measured = _put_volumes(found_volumes, ready, measured)
     by_key = {task.scan.key: case for task, case in zip(ready, measured, strict=True)}
     cases = tuple(task if isinstance(task, CaseUtility) else by_key[key] for key, task in tasks.items())
     exclusions = find_exclusions(cases, quality)

@@ -108,7 +108,8 @@ def test_costs_in_a_sentence(utility: Utility) -> None:
 
 def test_what_is_missing_says_what_it_needs(utility: Utility) -> None:
     missing = dict(list_missing(utility, audited=False, pictured=False))
-    assert "segmentations of the defaced scans" in missing["Dice, distances, volumes and nCR of cover"]
+    assert "segmentations of the defaced scans" in missing["Dice and distances between contours of cover"]
+    assert "--volumes" in missing["Volumes, CR and nCR of cover"]
     assert missing["Dose of cover"].startswith("a dose, but neither a dose nor a segmentation of the defaced scan")
     assert "Scans that lie far out (C2, C3) of cut and cover" in missing
     assert not any(what.startswith(("Structures", "Brain", "Shift", "Intervals")) for what in missing)
