@@ -18,6 +18,7 @@ from reid_audit.report import (
     format_schema,
     read_result,
     read_result_scores,
+    result_to_dossier,
     result_to_html,
     result_to_json,
     result_to_junit,
@@ -37,6 +38,7 @@ class Form(StrEnum):
 
     HTML = "html"
     MARKDOWN = "md"
+    DOSSIER = "dossier"
     JSON = "json"
     JUNIT = "junit"
     CSV = "csv"
@@ -48,10 +50,17 @@ class Form(StrEnum):
     SCHEMA = "schema"
 
 
-_MARKS = {Form.HTML: b"<!doctype html>", Form.MARKDOWN: b"#", Form.JSON: b'"cohort"', Form.JUNIT: b"<testsuites"}
+_MARKS = {
+    Form.HTML: b"<!doctype html>",
+    Form.MARKDOWN: b"#",
+    Form.DOSSIER: b"# Dossier",
+    Form.JSON: b'"cohort"',
+    Form.JUNIT: b"<testsuites",
+}
 _ONE_FILE = {
     Form.HTML: "report.html",
     Form.MARKDOWN: "summary.md",
+    Form.DOSSIER: "dossier.md",
     Form.JSON: "result.json",
     Form.JUNIT: "junit.xml",
     Form.SCHEMA: "",
@@ -71,6 +80,7 @@ def _write_file(form: Form, result: Path, output: Path, *, review: Path | None, 
     texts = {
         Form.HTML: result_to_html,
         Form.MARKDOWN: result_to_markdown,
+        Form.DOSSIER: result_to_dossier,
         Form.JSON: result_to_json,
         Form.JUNIT: result_to_junit,
     }
@@ -107,10 +117,10 @@ def report(
         Form,
         typer.Option(
             "--format",
-            help="html: the page. md: a summary for a data paper. json, csv. junit: the rules, for CI servers. "
-            "bids: TSV + JSON. bob, bob5: score files of 4 or 5 columns. figures: SVG + PNG. papers: tables of "
-            "O'Sullivan-Steben 2025 and Molchanova 2023, on standard output. schema: the JSON schema of a result, on "
-            "standard output.",
+            help="html: the page. md: a summary for a data paper. dossier: a draft of what agencies, experts and "
+            "repositories ask for, gaps marked. json, csv. junit: the rules, for CI servers. bids: TSV + JSON. "
+            "bob, bob5: score files of 4 or 5 columns. figures: SVG + PNG. papers: tables of O'Sullivan-Steben 2025 "
+            "and Molchanova 2023, on standard output. schema: the JSON schema of a result, on standard output.",
         ),
     ] = Form.HTML,
     output: Annotated[

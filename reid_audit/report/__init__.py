@@ -8,6 +8,7 @@ those of the manifest; files are written for their owner alone (mode 0600). What
 from reid_audit.report.bids import format_bids, write_bids
 from reid_audit.report.bob import format_bob, write_bob
 from reid_audit.report.comparison import comparison_to_html, tests_csv
+from reid_audit.report.dossier import Bound, bound_rank1, result_to_dossier
 from reid_audit.report.figures import list_figures, write_figures
 from reid_audit.report.files import (
     COMPARISON_FILE,
@@ -39,10 +40,12 @@ __all__ = [
     "REPORT_FILE",
     "RESULT_FILE",
     "SCORES_FILE",
+    "Bound",
     "Case",
     "Picture",
     "Plots",
     "Table",
+    "bound_rank1",
     "cases_to_junit",
     "comparison_to_html",
     "comparison_to_json",
@@ -55,6 +58,7 @@ __all__ = [
     "read_result_scores",
     "result_from_json",
     "result_schema",
+    "result_to_dossier",
     "result_to_html",
     "result_to_json",
     "result_to_junit",
