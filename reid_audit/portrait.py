@@ -192,7 +192,7 @@ class ScanContext:
 
     def is_hopeful(self, skin: Skin) -> bool:
         """Whether a search may find a face: noise taken for skin is no head, but MR may be fit at another level."""
-        return is_fit(skin) or (self.read().modality is Modality.MR and self.skin_level is None)
+        return is_fit(skin) or (self.read().modality is not Modality.CT and self.skin_level is None)
 
 
 def is_fit(skin: Skin) -> bool:

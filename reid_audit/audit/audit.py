@@ -13,7 +13,7 @@ from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_can
 from reid_audit.audit.assess import assess_scores
 from reid_audit.audit.calibrate import check_calibrations, require_control
 from reid_audit.audit.face_cache import FaceCache
-from reid_audit.audit.findings import check_photographs, check_scans, describe_scans
+from reid_audit.audit.findings import check_copies, check_photographs, check_scans, describe_scans
 from reid_audit.audit.portraits import PORTRAITS_KEPT, prepare_portraits, write_portraits
 from reid_audit.audit.settings import Settings, describe_settings, fingerprints_of, start_engines
 from reid_audit.audit.side_effects import contain_side_effects
@@ -135,7 +135,8 @@ def audit(
 
     # 4. Distances, and what does not show in them, become evidence and a verdict.
     released = [record for record in records if not record.scan.is_canary]
-    findings = check_scans(cohort, released) + check_photographs(cohort, photographs) + _check_limit(cohort, whole)
+    findings = check_scans(cohort, released) + check_photographs(cohort, photographs)
+    findings += _check_limit(cohort, whole) + check_copies(cohort)
     result = assess_scores(
         scores,
         source=cohort.source,

@@ -231,6 +231,17 @@ def check_scans(cohort: Cohort, records: Sequence[FaceRecord]) -> list[Check]:
     ]
 
 
+def check_copies(cohort: Cohort) -> list[Check]:
+    """Ask a human about what else of the release can show a face and was not judged."""
+    if not cohort.copies:
+        return []
+    text = (
+        f"The release holds further files that can show a face and were not judged: {'; '.join(cohort.copies)}. Look "
+        "at them (`reid-audit screen`), take them out, or list them with --allow."
+    )
+    return [Check("copies", Decision.REVIEW, text, len(cohort.copies))]
+
+
 def check_photographs(cohort: Cohort, photographs: Sequence[FaceRecord]) -> list[Check]:
     """Return what a gallery of photographs lacks: subjects whose face it does not show, and pictures that broke."""
     name, total, checks = PHOTOS.name, len(cohort.subjects), []

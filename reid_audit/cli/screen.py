@@ -31,7 +31,7 @@ _COLUMNS = {
     "file": "Relative to what was screened; of a DICOM series a short name",
     "state": "face, altered, no face or unknown",
     "reason": "One sentence",
-    "modality": "CT or MR; empty where the file gave no volume",
+    "modality": "CT, MR or PT; empty where the file gave no volume",
     "parts": "What became of eyes, nose, mouth, chin and ears",
     "altered_cm3": "Volume of the altered area",
     "confidence": "Of the face detector in the portrait",

@@ -25,6 +25,7 @@ from reid_audit.demo import run_demo
 from reid_audit.face import check_encoders
 from reid_audit.phantom import write_bids_cohort, write_cohort, write_rt_cohort
 from reid_audit.records import InputError, Modality, prepare_folder
+from reid_audit.release import HIDDEN_FILE, ORIGINALS, RELEASE, write_release
 from reid_audit.report import RESULT_FILE
 
 
@@ -70,11 +71,21 @@ def phantom(
     out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for the cohort.", show_default=False)],
     subjects: Annotated[int, typer.Option("--subjects", help="How many synthetic people.")] = 10,
     visits: Annotated[int, typer.Option("--visits", help="Scans of each.")] = 2,
-    modality: Annotated[Modality, typer.Option("--modality", help="CT in HU, or T1-like MR.")] = Modality.CT,
+    modality: Annotated[
+        Modality, typer.Option("--modality", help="CT in HU, T1-like MR, or PET of FDG.")
+    ] = Modality.CT,
     bids: Annotated[bool, typer.Option("--bids", help="As a raw BIDS dataset instead of a manifest.")] = False,
     seed: SeedOption = 0,
     dicom: Annotated[
         bool, typer.Option("--dicom", help="Write each as DICOM: CT series, RT structure set, RT dose.")
+    ] = False,
+    release: Annotated[
+        bool,
+        typer.Option(
+            "--release",
+            help="Originals and a defaced release of everything: BIDS, DICOM, previews, meshes; some files in it are "
+            "not defaced (hidden.csv).",
+        ),
     ] = False,
 ) -> None:
     """Write a cohort of synthetic heads: scans, label maps and a manifest, or a BIDS dataset.
@@ -84,6 +95,16 @@ def phantom(
     if dicom and modality is not Modality.CT:
         raise InputError(f"--dicom writes radiotherapy studies of CT; got --modality {modality}.")
     with show_progress() as progress:
+        if release:
+            hidden = write_release(
+                out_dir, subjects=subjects, seed=seed, progress=lambda done, total: progress("people", done, total)
+            )
+            out.print(
+                f"{subjects} people: {escape(str(out_dir / ORIGINALS))} and {escape(str(out_dir / RELEASE))}; "
+                f"{len(hidden)} files of the release are not defaced: {escape(str(out_dir / HIDDEN_FILE))}",
+                soft_wrap=True,
+            )
+            return
         if dicom:
             manifest = write_rt_cohort(
                 out_dir,

@@ -7,7 +7,7 @@ Words
 -----
 manifest
     A CSV or TSV table, UTF-8, one row per scan. Columns ``subject, session, condition, path``, optionally ``modality``
-    (CT or MR, empty = told from the file) and ``series`` (which DICOM series of the folder, by
+    (CT, MR or PT (PET), empty = told from the file) and ``series`` (which DICOM series of the folder, by
     `reid_audit.records.name_series`; empty = the only one) and ``image`` (which image of the session, where it has
     several; a defaced scan has the image of its original); every other column is a stratum. Everything is text: ``01``
     stays ``01``. Paths are relative to the manifest's folder.

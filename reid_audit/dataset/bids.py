@@ -36,6 +36,7 @@ SUFFIXES: Mapping[str, tuple[str, Modality]] = {
     "MEGRE": ("MEGRE", Modality.MR),
     "angio": ("angio", Modality.MR),
     "swi": ("swi", Modality.MR),
+    "pet": ("PET", Modality.PET),
     "CT": ("CT", Modality.CT),  # proposed (BEP 24), in small letters
     "ct": ("CT", Modality.CT),
 }
@@ -90,7 +91,7 @@ def _identify(path: Path, root: Path, condition: str, ledger: Ledger, allowed: M
     name, shown = path.name, show_name(path, root)
     stem = _stem(name)
     if stem is None:
-        ledger.add_other(path, shown, "no NIfTI image", allowed)
+        ledger.add_other(path, shown, "no NIfTI image", allowed, released=condition != ORIGINAL)
         return None
     match = _NAME.fullmatch(stem)
     if match is None:
@@ -134,12 +135,27 @@ def _read_tree(
     candidates = []
     for path in list_files(root, ledger, allow_outside=allow_outside, without=without):
         if path.parent == root:
-            if name_copy(path) is not None:
-                ledger.add_other(path, show_name(path, root), "", allowed)
+            _name_copy(path, root, condition, ledger, allowed)
             continue  # else the dataset's own tables and texts
         image = _identify(path, root, condition, ledger, allowed)
         candidates += [image] if image is not None else []
+    # Elsewhere in the tree nothing is judged, and may show a face. Derivatives of the originals are read one by one.
+    beside = [path for path in without if condition != ORIGINAL or path.name != "derivatives"]
+    for folder in sorted(path for path in beside if not path.name.startswith(".")):
+        for path in list_files(folder, ledger, allow_outside=allow_outside):
+            _name_copy(path, root, condition, ledger, allowed)
     return candidates
+
+
+def _name_copy(path: Path, root: Path, condition: str, ledger: Ledger, allowed: Mapping[str, str]) -> None:
+    """Count a file beside the images of a dataset that can show a face; others are nobody's business."""
+    released = condition != ORIGINAL
+    if name_copy(path) is not None:
+        ledger.add_other(path, show_name(path, root), "", allowed, released=released)
+    elif path.name.lower().endswith((*_ENDINGS, ".mgz", ".nrrd", ".dcm", ".ima")):
+        where = path.relative_to(root).parts[0]
+        what = "image in sourcedata" if where == "sourcedata" else "image"
+        ledger.add_copy(what, f"lies in {where}, where no image is judged", show_name(path, root), released=released)
 
 
 def _set_apart(originals: Sequence[Candidate], root: Path) -> tuple[list[Candidate], list[str]]:

@@ -28,7 +28,7 @@ class Candidate:
     condition : str
         ``"original"``, or what the tree it lies in was declared to be.
     suffix : str
-        T1w, T2w, CT ... in BIDS (`reid_audit.dataset.bids.SUFFIXES`); CT or MR in DICOM.
+        T1w, T2w, CT ... in BIDS (`reid_audit.dataset.bids.SUFFIXES`); CT, MR or PT in DICOM.
     modality : Modality
     path : Path
     series : str
@@ -93,16 +93,32 @@ class Ledger:
         self._entries: dict[tuple[str, str], tuple[int, list[str]]] = {}
         self._may_show: set[tuple[str, str]] = set()
 
-    def add_other(self, path: Path, name: str, reason: str, allowed: Mapping[str, str] = MappingProxyType({})) -> None:
-        """Count a file that is no scan: by what it can show (see `reid_audit.dataset.copies`), or by its ending."""
+    def add_other(
+        self,
+        path: Path,
+        name: str,
+        reason: str,
+        allowed: Mapping[str, str] = MappingProxyType({}),
+        *,
+        released: bool = True,
+    ) -> None:
+        """Count a file that is no scan: by what it can show (see `reid_audit.dataset.copies`), or by its ending.
+
+        A file of the originals' own tree (not ``released``) shows what it shows to nobody.
+        """
         copy = name_copy(path)
         if copy is None:
             self.add(kind_of(path.name), reason, name)
         elif why := find_reason(path, allowed):
             self.add(copy[0], f"allowed: {why}", name)
         else:
-            self.add(*copy, name)
-            self._may_show.add(copy)
+            self.add_copy(*copy, name, released=released)
+
+    def add_copy(self, what: str, reason: str, name: str = "", *, released: bool = True) -> None:
+        """Count what can show a face, and is not looked at."""
+        self.add(what, reason if released else f"{reason} (among the originals)", name)
+        if released:
+            self._may_show.add((what, reason))
 
     def add(self, what: str, reason: str, name: str = "", count: int = 1) -> None:
         """Count one more thing that is set aside."""
@@ -134,7 +150,7 @@ class Choice:
     Attributes
     ----------
     suffix : str
-        The one kind of image: T1w, T2w, CT ... in BIDS, CT or MR in DICOM; every kind by default.
+        The one kind of image: T1w, T2w, CT ... in BIDS, CT, MR or PT in DICOM; every kind by default.
     run : str
         Which of several runs (BIDS) or series (DICOM) of a visit: ``"first"``, a run's label or a series' number, or
         ``"all"``, where each counts as a visit of its own. By default each is an image of its session.

@@ -60,11 +60,14 @@ class Cohort:
         manifest has none.
     source : str
         Name of the manifest without folders.
+    copies : tuple of str
+        What else of the released trees can show a face and is not judged, a line for each kind.
     """
 
     scans: tuple[ScanRef, ...]
     strata: pd.DataFrame
     source: str = ""
+    copies: tuple[str, ...] = ()
     _by_key: dict[tuple[str, str, str, str], ScanRef] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -241,7 +244,7 @@ def split_strata(cohort: Cohort, column: str) -> dict[str, Cohort]:
     for value in sorted(set(values), key=natural_key):
         people = values.index[values == value]
         scans = tuple(scan for scan in cohort.scans if scan.subject in people)
-        parts[str(value)] = Cohort(scans, cohort.strata.loc[people], cohort.source)
+        parts[str(value)] = Cohort(scans, cohort.strata.loc[people], cohort.source, cohort.copies)
     return parts
 
 
@@ -259,4 +262,6 @@ def take_subjects(cohort: Cohort, count: int | None) -> Cohort:
         return cohort
     people = set(cohort.subjects[:count])
     scans = tuple(scan for scan in cohort.scans if scan.subject in people)
-    return Cohort(scans, cohort.strata.loc[[who in people for who in cohort.strata.index]], cohort.source)
+    return Cohort(
+        scans, cohort.strata.loc[[who in people for who in cohort.strata.index]], cohort.source, cohort.copies
+    )

@@ -1,15 +1,15 @@
 """A tree of DICOM files: its series, whose they are, and which of them are heads.
 
-Everything is told from headers, nothing from names. Series of CT and MR images become candidates, and so do structure
-sets with a contour of the body and doses; plans and registrations are known by their Modality and listed; scouts are
-known by their image type, orientations or number of slices. People get pseudonyms, visits get numbers: no identifier,
-name or date leaves this module but in memory.
+Everything is told from headers, nothing from names. Series of CT, MR and PET images become candidates, and so do
+structure sets with a contour of the body and doses; plans and registrations are known by their Modality and listed;
+scouts are known by their image type, orientations or number of slices. People get pseudonyms, visits get numbers: no
+identifier, name or date leaves this module but in memory.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition
+from reid_audit.dataset.copies import name_copy, read_allowed
 from reid_audit.dataset.pseudonym import pseudonym_of
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import ORIGINAL, InputError, Modality, name_series
@@ -36,6 +37,16 @@ _KINDS = {
     "PR": "presentation of other images",
     "KO": "list of other images",
 }
+
+_COPIES = {
+    "SC": "a secondary capture: a picture that may show the face",
+    "OT": "an object of another kind: a picture that may show the face",
+    "XC": "a photograph",
+    "DOC": "a document that may hold pictures of the face",
+    "M3D": "a model that may be the surface of a head",
+    "STL": "a model that may be the surface of a head",
+}
+"""Modalities that can show a face and are no scan."""
 
 _DESCRIBING = ("SeriesNumber", "SeriesDescription", "ProtocolName", "ConvolutionKernel", "ContrastBolusAgent")
 _KEYWORDS = (
@@ -66,20 +77,27 @@ def _text(header: Any, keyword: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _read(path: Path, ledger: Ledger) -> _File | None:
+def _read(path: Path, ledger: Ledger, allowed: Mapping[str, str], *, released: bool) -> _File | None:
     """Read one header; None = it is no image of a scan and was set aside. Raises what damaged bytes make pydicom."""
     header = read_header(path, _KEYWORDS)
     if header is None:
-        ledger.add("file", "no DICOM file")
+        if name_copy(path) is None:
+            ledger.add("file", "no DICOM file")
+        else:
+            ledger.add_other(path, "", "", allowed, released=released)
         return None
     modality = _text(header, "Modality").upper()
     if modality in BODY_MODALITIES:
         return _read_body(path, header, ledger)
     if modality not in MODALITIES:
-        ledger.add(modality or "DICOM file", _KINDS.get(modality, "no CT or MR"))
+        if modality in _COPIES:
+            ledger.add_copy(modality, _COPIES[modality], released=released)
+        else:
+            ledger.add(modality or "DICOM file", _KINDS.get(modality, "no CT, MR or PET"))
         return None
     if not is_scan_image(header):
-        ledger.add(modality, "a picture made of images (secondary capture?), no image of the scanner")
+        why = "a picture made of images (secondary capture?), no image of the scanner"
+        ledger.add_copy(modality, why, released=released)
         return None
     study = (_text(header, "StudyDate"), _text(header, "StudyTime"), _text(header, "StudyInstanceUID"))
     patient, series = _text(header, "PatientID"), _text(header, "SeriesInstanceUID")
@@ -135,7 +153,12 @@ def _read_body(path: Path, header: Any, ledger: Ledger) -> _File | None:
 
 
 def _read_files(
-    paths: Sequence[Path], ledger: Ledger, progress: Callable[[str, int, int], None] | None
+    paths: Sequence[Path],
+    ledger: Ledger,
+    allowed: Mapping[str, str],
+    progress: Callable[[str, int, int], None] | None,
+    *,
+    released: bool,
 ) -> dict[str, list[_File]]:
     """Read every header once and gather the images by series."""
     damaged = damaged_header_errors()
@@ -147,7 +170,7 @@ def _read_files(
             ledger.add("DICOMDIR", "a table of contents")
             continue
         try:
-            image = _read(path, ledger)
+            image = _read(path, ledger, allowed, released=released)
         except OSError as error:
             ledger.add("file", f"cannot be opened ({error.strerror})")
         except damaged:
@@ -262,13 +285,14 @@ def read_dicom_tree(
     if len({name for name, _ in trees}) < len(trees) or len(set(real)) < len(trees):
         raise InputError("--condition: each condition needs a name and a folder of its own")
     candidates: list[Candidate] = []
+    allowed = read_allowed(choice.allow)
     questions, counts = [], Counter[str]()
     people: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
     for condition, path in trees:
         others = [other for _, other in trees if other != path]
         paths = list_files(path, ledger, allow_outside=allow_outside, without=others)
         copies = 0
-        for files in _read_files(paths, ledger, progress).values():
+        for files in _read_files(paths, ledger, allowed, progress, released=condition != ORIGINAL).values():
             stacks, notes = _judge_series(files, condition, salt, ledger)
             copies += "copies" in notes
             counts.update(f"{note} {condition}" for note in notes)

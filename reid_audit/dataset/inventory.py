@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reid_audit.dataset.bids import looks_like_bids, read_bids, read_participants
-from reid_audit.dataset.candidates import Candidate, Choice, Inventory, Ledger
+from reid_audit.dataset.candidates import Aside, Candidate, Choice, Inventory, Ledger
 from reid_audit.dataset.choose import keep_asked, keep_suffix, number_visits, settle
 from reid_audit.dataset.cohort import Cohort, check_unlike, listed
 from reid_audit.dataset.dicom_tree import read_dicom_tree
@@ -142,9 +142,15 @@ def _finish(
         table = table.reindex(pd.Index(people, name="subject"), fill_value="")
         for what in ("subject", "session", "condition", "image"):
             check_unlike(source, what, (getattr(image, what) for image in chosen))
-        cohort = Cohort(tuple(_scan_of(image) for image in chosen), table, source)
+        copies = tuple(_tell_copies(entry) for entry in ledger.close() if entry.may_show)
+        cohort = Cohort(tuple(_scan_of(image) for image in chosen), table, source, copies)
         notes = [*notes, *_doubt(cohort)]
     return Inventory(layout, source, cohort, tuple(questions), ledger.close(), tuple(notes))
+
+
+def _tell_copies(entry: Aside) -> str:
+    such_as = f", e.g. {entry.examples[0]}" if entry.examples else ""
+    return f"{entry.count} {entry.what} ({entry.reason}{such_as})"
 
 
 def _doubt(cohort: Cohort) -> list[str]:

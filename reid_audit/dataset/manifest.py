@@ -77,7 +77,7 @@ def _check_cells(name: str, table: pd.DataFrame, lines: list[int]) -> None:
         raise InputError(f"{name}: no scan has the condition {ORIGINAL!r} (found {known}); originals are the control")
     for line, cell in zip(lines, table.get("modality", [""] * len(lines)), strict=True):
         if cell and cell.upper() not in set(Modality):
-            raise InputError(f"{name}, line {line}: modality {cell!r} must be CT or MR, or empty")
+            raise InputError(f"{name}, line {line}: modality {cell!r} must be CT, MR or PT (PET), or empty")
 
 
 def _check_unique(name: str, what: str, keys: Sequence[str], lines: list[int]) -> None:

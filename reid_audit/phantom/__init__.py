@@ -1,4 +1,4 @@
-"""Synthetic heads in CT or MR, with label maps and as cohorts with visits.
+"""Synthetic heads in CT, MR or PET, with label maps and as cohorts with visits.
 
 No scan of a real person went into them, so that they may be shown, shared and stored. A head is a signed distance whose
 shape is drawn from some eighty traits (`reid_audit.phantom.person`); the tissues inside are painted by depth and place.

@@ -91,7 +91,8 @@ def write_bids_cohort(
     drawn = draw_visits(subjects, visits, seed=seed, progress=progress, **options)
     labels_dir = out_dir / "derivatives" / "labels"
     labels_dir.mkdir(parents=True, exist_ok=True)
-    folder, suffix = ("ct", "ct") if modality is Modality.CT else ("anat", "T1w")
+    places = {Modality.CT: ("ct", "ct"), Modality.MR: ("anat", "T1w"), Modality.PET: ("pet", "pet")}
+    folder, suffix = places[modality]
     rows: dict[str, tuple[str, ...]] = {"participant_id": ("age", "sex", "site")}
     for visit in drawn:
         label, session, scan = f"sub-{visit.subject}", f"ses-{visit.number}", visit.scan
@@ -120,4 +121,6 @@ def _sidecar(modality: Modality) -> dict[str, object]:
     shared = {"Manufacturer": "reid-audit", "ManufacturersModelName": "phantom", "BodyPart": "HEAD"}
     if modality is Modality.CT:
         return {**shared, "Modality": "CT", "Units": "HU"}
+    if modality is Modality.PET:
+        return {**shared, "Modality": "PT", "TracerName": "FDG", "Units": "arbitrary"}
     return {**shared, "MagneticFieldStrength": 3, "PulseSequenceType": "synthetic", "ConversionSoftware": "reid-audit"}

@@ -122,7 +122,7 @@ def write_cohort(
     options = {"couch": couch, "headrest": headrest, "spacing_mm": spacing_mm, "pose_sd_deg": pose_sd_deg}
     drawn = draw_visits(subjects, visits, seed=seed, progress=progress, modality=modality, **options)
     (out_dir / "labels").mkdir(parents=True, exist_ok=True)
-    suffix = "CT" if modality is Modality.CT else "T1w"
+    suffix = {Modality.CT: "CT", Modality.MR: "T1w", Modality.PET: "pet"}[modality]
     rows: list[tuple[str, ...]] = []
     for visit in drawn:
         stem = f"sub-{visit.subject}_ses-{visit.number}"

@@ -17,6 +17,7 @@ from reid_audit.records import InputError, Modality, Volume
 _PIVOT_MM = np.array([0.0, 0.0, -30.0])  # the head nods about the neck's upper end, roughly
 _MARGIN_MM = 7.0
 _CT_NOISE_HU = 9.0
+_PET_FWHM_MM, _PET_NOISE = 4.5, 2.0
 _MR_NOISE = 18.0  # in units of `MR_CONTRASTS`
 
 
@@ -62,8 +63,8 @@ def make_phantom(
     identity, visit : int
         Not negative. The same (seed, identity) is the same person, the same (seed, identity, visit) the same scan.
     modality : Modality
-    contrast : {"T1", "T2", "PD", "FLAIR"}
-        How MR weights the tissues; CT has one contrast.
+    contrast : {"T1", "T2", "PD", "FLAIR", "FDG"}
+        How MR weights the tissues; CT and PET (FDG) have one contrast.
     seed : int
         Not negative; another seed is another population.
     couch, headrest : bool
@@ -112,12 +113,16 @@ def make_phantom(
     rig = (couch and ct, headrest and ct)
     grid, voxel_to_ras_mm = _place(person, at_visit, anchors, oblique_deg, *rig)
     skin = skin_distance(person, at_visit, anchors, grid)
-    tissues = CT_HU if ct else MR_CONTRASTS[contrast]
+    pet = modality is Modality.PET
+    tissues = CT_HU if ct else MR_CONTRASTS["FDG" if pet else contrast]
     image, labels = paint_head(person, anchors, grid, skin, tissues, ethmoid=ethmoid)
     if any(rig):
         _add_rig(image, skin, voxel_to_ras_mm, *rig)
     rng = np.random.default_rng(at_visit.noise_seed)
-    image = _as_ct(image, at_visit, rng) if ct else _as_mr(image, at_visit, rng, voxel_to_ras_mm)
+    if pet:
+        image = _as_pet(image, at_visit, rng, voxel_to_ras_mm)
+    else:
+        image = _as_ct(image, at_visit, rng) if ct else _as_mr(image, at_visit, rng, voxel_to_ras_mm)
     source = f"phantom_{seed}_{identity}_{visit}"
     return PhantomScan(Volume(image, voxel_to_ras_mm, modality, source), labels, identity, visit)
 
@@ -228,6 +233,16 @@ def _as_ct(image: Array, visit: Visit, rng: np.random.Generator) -> Array:
     np.rint(noise, out=noise)
     clipped: Array = np.clip(noise, -1024, 3071, out=noise)
     return clipped
+
+
+def _as_pet(image: Array, visit: Visit, rng: np.random.Generator, voxel_to_ras_mm: NDArray[np.float64]) -> Array:
+    """Blur of the detectors, and noise that grows with the root of the counts."""
+    from scipy.ndimage import gaussian_filter
+
+    spacing = np.linalg.norm(voxel_to_ras_mm[:3, :3], axis=0)
+    blurred: Array = gaussian_filter(image, _PET_FWHM_MM / 2.355 / spacing)
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.sqrt(np.maximum(blurred, 0) * _PET_NOISE)
+    return np.asarray(np.maximum(blurred + noise * np.float32(visit.noise), 0), dtype=np.float32)
 
 
 def _as_mr(image: Array, visit: Visit, rng: np.random.Generator, voxel_to_ras_mm: NDArray[np.float64]) -> Array:

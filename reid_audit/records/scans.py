@@ -36,10 +36,11 @@ def name_series(uid: str) -> str:
 
 
 class Modality(StrEnum):
-    """How the skin level is chosen: CT is in HU, MR has no scale of its own."""
+    """How the skin level is chosen: CT is in HU, MR and PET (as DICOM calls it) have no scale of their own."""
 
     CT = "CT"
     MR = "MR"
+    PET = "PT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ _MENDS = {
     "canary": "score with canaries, and with an encoder that sees these subjects",
     "control_copies": "give two different acquisitions as the sessions of a subject",
     "unaltered": "deface the scans that are named",
+    "copies": "screen the files that are named, take them out, or list them with --allow",
     "left_beside": "deface the structure sets and doses that are named, or leave them out of the release",
     "original_in_release": "deface the scans that are named",
     "unseen": "look at the scans that no attacker saw, or add an attacker that sees them",

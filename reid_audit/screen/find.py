@@ -155,7 +155,7 @@ def _series(
     root: Path | None = None,
     allowed: Mapping[str, str] = MappingProxyType({}),
 ) -> list[ScreenImage]:
-    """Gather DICOM files by folder and series; what is none, or no image of CT or MR, goes to the ledger."""
+    """Gather DICOM files by folder and series; what is none, or no image of CT, MR or PET, goes to the ledger."""
     damaged = damaged_header_errors()
     bodies: list[tuple[Path, str, str, tuple[str, ...]]] = []
     found: dict[tuple[Path, str, str], list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
@@ -178,7 +178,7 @@ def _series(
         if modality in BODY_MODALITIES and uid:
             bodies.append((path, modality, name_series(f"{uid} {path.name}"), claims_told))
         elif modality not in list(Modality):
-            ledger.add(f"DICOM {modality or 'file'}", "no image of CT or MR")
+            ledger.add(f"DICOM {modality or 'file'}", "no image of CT, MR or PET")
         elif not uid:
             ledger.add(f"DICOM {modality}", "lacks a SeriesInstanceUID: which series it belongs to cannot be told")
         else:

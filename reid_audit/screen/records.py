@@ -63,7 +63,7 @@ class ImageScreening:
     reason : str
         One sentence.
     modality : str
-        CT or MR; empty where the file gave no volume.
+        CT, MR or PT (PET); empty where the file gave no volume.
     parts : tuple of Part
         Empty where no head was found.
     altered_cm3 : float

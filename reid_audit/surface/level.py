@@ -17,6 +17,7 @@ CT_WINDOW_HU = (-1024.0, 200.0)
 """Above 200 HU nothing tells where the skin is, and metal would pull the smoothing."""
 
 _MR_LEVELS_OF_OTSU = (0.45, 0.3, 0.2, 0.6, 0.8)  # the first is the default
+_PET_PERCENTILE = 95.0
 _MR_FURTHER_LEVELS = (0.15, 1.0, 0.1, 1.2)  # tried only where none of those shows a face
 _CLEARLY_SURER = 1.25
 
@@ -83,7 +84,8 @@ def candidate_levels(volume: Volume) -> tuple[float, ...]:
     """Levels worth trying, the default first.
 
     CT has one, -300 HU. MR has fractions of Otsu's threshold between air and tissue, taken on 2 mm block means below
-    the 99.5th percentile: skin is darker than the middle between the two because it is thin and lies next to fat.
+    the 99.5th percentile: skin is darker than the middle between the two because it is thin and lies next to fat. PET
+    has the 95th percentile (Bou Hanna 2024), which lies at the skin where the field of view is wide, then those of MR.
 
     Raises
     ------
@@ -104,7 +106,9 @@ def _levels(volume: Volume, fractions: tuple[float, ...]) -> tuple[float, ...]:
         msg = f"{volume.source}: no skin level: 99 % of the image has the one intensity {low:g}; pass --level"
         raise InputError(msg)
     otsu = float(threshold_otsu(np.clip(values, low, high), nbins=512))
-    return tuple(float(low + f * (otsu - low)) for f in fractions)
+    levels = tuple(float(low + f * (otsu - low)) for f in fractions)
+    is_first = volume.modality is Modality.PET and fractions is _MR_LEVELS_OF_OTSU
+    return (float(np.percentile(values, _PET_PERCENTILE)), *levels) if is_first else levels
 
 
 def find_level(volume: Volume) -> float:

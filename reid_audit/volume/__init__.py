@@ -210,7 +210,7 @@ def clip_volume(volume: Volume) -> Volume:
 def read_volume(
     path: Path, *, modality: Modality | None = None, series: str = "", name: str = "", clip_hu: bool = True
 ) -> Volume:
-    """Read a head CT or MR into RAS+ mm.
+    """Read a head CT, MR or PET into RAS+ mm.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def _read_frames(path: Path, folder: str) -> list[Frame]:
     except DeflatedError as error:
         raise InputError(f"{folder}: {error}") from error
     except damaged as error:
-        what = "modality (CT or MR), size, spacing, position or orientation"
+        what = "modality (CT, MR or PT), size, spacing, position or orientation"
         raise InputError(f"{folder}: a DICOM image lacks a readable {what}; copy the series again") from error
 
 
@@ -139,7 +139,11 @@ def _gather(folder: Path, name: str, series: str) -> tuple[list[Frame], list[str
         frames += of_file
         other += not of_file
     if not frames:
-        what = "no longer holds the DICOM series that was found in it" if series else "holds no DICOM image of CT or MR"
+        what = (
+            "no longer holds the DICOM series that was found in it"
+            if series
+            else "holds no DICOM image of CT, MR or PET"
+        )
         raise InputError(f"{name}: the folder {what}; give the folder of one series")
     notes = [f"{other} files of the folder are not images and were left out"] if other and not series else []
     if damaged:
@@ -172,7 +176,7 @@ def _stack_up(
     `even` asks that each slice lies where the affine says; else at least the first and the last one do.
     """
     if not frames:
-        raise InputError(f"{name}: there is no DICOM image of CT or MR; give the files of one series")
+        raise InputError(f"{name}: there is no DICOM image of CT, MR or PET; give the files of one series")
     _check_one_series(frames, name)
     frames, copies = _drop_copies(_in_order(_choose_stack(frames, name, stack), name), name)
     first, n = frames[0], len(frames)
@@ -194,7 +198,7 @@ def find_stack(files: Iterable[Path], name: str) -> Stack:
     Parameters
     ----------
     files : iterable of Path
-        Files that are not images of CT or MR are passed over.
+        Files that are not images of CT, MR or PET are passed over.
     name : str
         What messages call them.
 
@@ -233,7 +237,7 @@ def _read_values(frames: Sequence[Frame], stack: Stack, name: str) -> NDArray[np
 
 
 def read_dicom(folder: Path, *, series: str = "", name: str = "") -> Stored:
-    """Read a CT or MR series of a folder (subfolders are not searched): the only one, or one by its `name_series`."""
+    """Read a series of CT, MR or PET of a folder, not of those below it: the only one, or one by its `name_series`."""
     name = name or folder.name
     series, _, chosen = series.partition("/")
     gathered, notes = _gather(folder, name, series)

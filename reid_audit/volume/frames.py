@@ -29,7 +29,7 @@ IMAGE_CLASSES = tuple(
 )
 """SOP classes of CT, MR and PET images: plain, enhanced, and legacy-converted."""
 
-MODALITIES = {"CT": Modality.CT, "MR": Modality.MR}
+MODALITIES = {"CT": Modality.CT, "MR": Modality.MR, "PT": Modality.PET}
 """What DICOM calls the modalities that are judged."""
 
 FRAME_TAGS = (

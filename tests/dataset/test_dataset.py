@@ -116,7 +116,10 @@ HEADER = "subject,session,condition,path\n"
         (HEADER + "a/b,1,original,x\n", r"line 2: subject 'a/b' must not hold slashes"),
         (HEADER + "a,1,original,/etc/x\n", r"line 2: the path leads out.*allow_outside"),
         (HEADER + "a,1,original,b/../../x\n", r"line 2: the path leads out"),
-        (HEADER.replace("path", "path,modality") + "a,1,original,x,PET\n", r"line 2: modality 'PET' must be CT or MR"),
+        (
+            HEADER.replace("path", "path,modality") + "a,1,original,x,PET\n",
+            r"line 2: modality 'PET' must be CT, MR or PT",
+        ),
         (HEADER.replace("path", "path,age") + "a,1,original,x,40\na,2,original,y,41\n", r"age of subject a differs"),
     ],
 )

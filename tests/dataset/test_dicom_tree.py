@@ -224,7 +224,7 @@ def test_ct_and_mr_are_images_unless_one_is_asked_for(tmp_path, salt):
         ({"slices": 3}, "has fewer than 8 slices: a scout or a key image"),
         ({"NumberOfFrames": 40}, "multi-frame DICOM; convert it to NIfTI first, e.g. with dcm2niix"),
         ({"patient": ""}, "lacks a PatientID, study or series: whose it is cannot be told"),
-        ({"Modality": "PT"}, "no CT or MR"),
+        ({"Modality": "US"}, "no CT, MR or PET"),
         ({"ImagePositionPatient": None}, "an image lacks its position or orientation"),
     ],
 )
@@ -262,7 +262,7 @@ def test_oddities_within_a_series(tmp_path, salt):
         "its slices lie in several orientations (a scout?)": 1,
         "several images at each place: echoes or time points; split it": 1,
         "its slices lie in several folders; put them into one": 1,
-        "a picture made of images (secondary capture?), no image of the scanner": 10,
+        "a picture made of images (secondary capture?), no image of the scanner (among the originals)": 10,
     }
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import stat
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from trees import write_bids, write_image
 
 from reid_audit import InputError, read_cohort
+from reid_audit.audit.findings import check_copies
 from reid_audit.cli import main
 from reid_audit.dataset import Choice, Inventory, read_manifest, take_inventory
 from reid_audit.dataset.bids import SUFFIXES
-from reid_audit.records import Modality
+from reid_audit.records import Decision, Modality
 
 
 def aside(of: Inventory) -> dict[str, int]:
@@ -94,6 +96,7 @@ def test_what_is_no_scan_is_set_aside_with_its_reason(tmp_path):
         "its name and its folder disagree about subject or session": 2,
         "an entity stands twice in its name": 1,
         "resampled to another space: not on its original's voxel grid": 2,
+        "lies in sourcedata, where no image is judged (among the originals)": 1,
         "holds no image that is judged": 2,
     }
 
@@ -214,6 +217,30 @@ def test_a_declared_condition_that_yields_nothing_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"condition 'tool' was declared.*no NIfTI image \(6"):
         take_inventory(root, choice=Choice(derivatives=("tool",)))
     assert take_inventory(root).cohort.conditions == ("original",)
+
+
+def test_other_copies_in_a_released_tree_are_named_and_asked_about_and_allowed(tmp_path):
+    root = write_bids(tmp_path / "raw", derivatives=("tool",))
+    tool = root / "derivatives" / "tool"
+    for name in ("figures/sub-01.png", "sub-01/ses-1/anat/head.stl", "sourcedata/sub-01_T1w.nii", "README.txt"):
+        write_image(tool / name, name.encode())
+    write_image(root / "figures" / "sub-01.png")  # of the originals' tree, which is not released
+    found = take_inventory(root)
+    assert found.cohort is not None
+    assert found.cohort.copies == (
+        "1 mesh (may be the surface of a head, e.g. sub-01/ses-1/anat/head.stl)",
+        "1 picture (may be a screenshot or preview that shows the face, e.g. figures/sub-01.png)",
+        "1 image in sourcedata (lies in sourcedata, where no image is judged, e.g. sourcedata/sub-01_T1w.nii)",
+    )
+    check = check_copies(found.cohort)[0]
+    assert check.decision is Decision.REVIEW
+    assert "1 mesh" in check.text
+    allow = tmp_path / "allow.csv"
+    allow.write_text(f"sha256,reason\n{sha256(b'figures/sub-01.png').hexdigest()},no face in it\n")
+    found = take_inventory(root, choice=Choice(allow=allow))
+    assert len(found.cohort.copies) == 2
+    assert aside(found)["allowed: no face in it"] == 1
+    assert check_copies(read_cohort(write_bids(tmp_path / "clean", derivatives=("tool",)))) == []
 
 
 def test_pipelines_that_lie_deep_or_add_a_word_to_names_are_conditions(tmp_path):

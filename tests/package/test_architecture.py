@@ -39,6 +39,7 @@ ARROWS: dict[str, set[str]] = {
     "deface": {"records", "volume", "surface", "dataset", "phantom", "work"},
     "screen": {"records", "volume", "dataset", "surface", "render", "face", "portrait", "phantom", "attack", "work"},
     "audit": PIPELINE | {"alteration", "stats", "accuracy", "attack", "portrait", "verdict", "work"},
+    "release": {"records", "volume", "surface", "render", "phantom", "deface"},
     "demo": {"records", "volume", "dataset", "phantom", "deface", "work", "attack", "audit"},
     "plots": {"records"},
     # attack: what each attacker says of itself; utility: its page beside the audit's.

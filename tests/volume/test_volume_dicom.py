@@ -215,7 +215,7 @@ def torn_header(folder: Path) -> Path:
         (lambda d: dicom_series(d, stored_head(), NumberOfFrames=4), r"multi-frame DICOM.*dcm2niix"),
         (lambda d: dicom_series(d, stored_head(), PhotometricInterpretation="MONOCHROME1"), r"colour or inverted"),
         (lambda d: dicom_series(d, stored_head(), ImagePositionPatient=None), r"lacks a readable modality"),
-        (lambda d: dicom_series(d, stored_head(), Modality="US"), r"lacks a readable modality \(CT or MR\)"),
+        (lambda d: dicom_series(d, stored_head(), Modality="US"), r"lacks a readable modality \(CT, MR or PT\)"),
         (two_orientations, r"differ in orientation|differ in size"),
         (torn_pixels, r"pixels of a DICOM file are damaged"),
         (torn_header, r"lacks a readable"),
