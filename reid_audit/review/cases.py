@@ -60,7 +60,7 @@ def list_cases(result: AuditResult, cohort: Cohort, *, every: bool = False) -> l
             f"{result.cohort}: the result knows no image by its digest: it is a table of distances, or an older "
             "version made it; score the scans again"
         )
-    refs = {(scan.subject, scan.session, scan.condition): scan for scan in cohort.scans}
+    refs = {(scan.subject, scan.visit, scan.condition): scan for scan in cohort.scans}
     exposed, unseen = list_exposed(result), _list_unseen(result)
     cases = []
     for key, same in defaced.items():

@@ -63,7 +63,7 @@ class Progress:
     def mine(self) -> dict[int, Reading]:
         """Return this reader's answers by the number of the case."""
         own = {r.scan: r for r in self.review.readings if r.reader == self.reader}
-        keys = [(case.scan.subject, case.scan.session, case.scan.condition) for case in self.cases]
+        keys = [(case.scan.subject, case.scan.visit, case.scan.condition) for case in self.cases]
         return {
             number: own[key]
             for number, (key, case) in enumerate(zip(keys, self.cases, strict=True))
@@ -84,7 +84,7 @@ class Progress:
         scan = case.scan
         reading = Reading(
             scan.subject,
-            scan.session,
+            scan.visit,
             scan.condition,
             case.image_sha256,
             pictures_sha256,

@@ -116,6 +116,27 @@ def test_a_face_fails_and_removed_clears_what_asked_for_a_look(
     assert len(folded.review.readings) == len(answers)
 
 
+def test_one_image_of_a_session_does_not_answer_for_another(result: AuditResult, tmp_path: Path) -> None:
+    """A session has two images; who looked at T1w has said nothing of T2w."""
+    cohort = _cohort(result)
+    images = ("T1w", "T2w")
+    rows = tuple(
+        replace(row, session=f"{row.session}/{image}", image_sha256=row.image_sha256 and f"{row.image_sha256} {image}")
+        for row in result.scans
+        for image in images
+    )
+    scans = tuple(replace(scan, image=image) for scan in cohort.scans for image in images)
+    several = replace(result, scans=rows)
+    cases = list_cases(several, replace(cohort, scans=scans))
+    assert [case.scan.visit for case in cases if case.scan.subject == "p003"] == ["1/T1w", "1/T2w"]
+    progress = Progress.start(tmp_path / "review.json", several, cases, "a")
+    for number, case in enumerate(cases):
+        if case.scan.subject == "p003" and case.scan.image == "T1w":
+            progress.answer(number, Answer.REMOVED, "", "seen")
+    assert len(progress.mine()) == 1
+    assert _decisions(fold_review(several, progress.review))["wipe"] == "REVIEW"
+
+
 def test_removed_never_clears_a_fail(result: AuditResult) -> None:
     found = Check("unaltered", Decision.FAIL, "Not altered.", condition="blur", subjects=("p001",))
     linked = Check("exposed", Decision.FAIL, "Linked.", condition="blur", subjects=("p001",))
