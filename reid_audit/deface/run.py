@@ -24,6 +24,7 @@ from reid_audit.records import DefaceStatus, InputError, Volume
 from reid_audit.volume import check_same_grid, read_labels, read_volume, write_labels, write_volume
 from reid_audit.volume.air import air_to_write
 from reid_audit.volume.change import find_changed
+from reid_audit.volume.turn import find_turn
 
 TIME_LIMIT_S = 3600.0
 
@@ -103,6 +104,9 @@ def check_output(
     changed = find_changed(volume, defaced)
     if not changed.any():
         return DefaceStatus.UNCHANGED, "no voxel differs from the input"
+    turn = find_turn(volume, defaced)
+    if turn:
+        return DefaceStatus.OTHER_GRID, f"the head is turned or mirrored under the same header ({turn})"
     if brain is not None and brain.any():
         cut = float(changed[brain].mean())
         if cut > max_brain_cut:
@@ -198,6 +202,8 @@ def _run_in(
 
     for name in tool.folders:
         (folder / name).mkdir(exist_ok=True)
+    for name, text in tool.texts:
+        (folder / name).write_text(text, encoding="utf-8")
     _write_input(volume, folder / tool.input_name)
     if brain is not None and tool.needs_brain:
         write_labels(brain.astype(np.uint8), volume.voxel_to_ras_mm, folder / "brain.nii.gz")

@@ -51,6 +51,8 @@ class Tool:
         To be made before it runs.
     input_name, start_in : str
         What the copy of the scan is called (``.img`` makes a pair of files), and where the tool is started.
+    texts : tuple of (str, str)
+        Files to be written before it runs, and what stands in them: a BIDS-App needs a dataset.
     note : str
         What somebody who wants to use it should know.
     """
@@ -70,6 +72,7 @@ class Tool:
     folders: tuple[str, ...] = ()
     input_name: str = "input.nii.gz"
     start_in: str = "{folder}"
+    texts: tuple[tuple[str, str], ...] = ()
     note: str = ""
 
     @property
@@ -99,7 +102,13 @@ def _read_tools() -> tuple[Tool, ...]:
     rows: list[dict[str, Any]] = tomllib.loads(files(__package__).joinpath("tools.toml").read_text(encoding="utf-8"))[
         "tool"
     ]
-    return tuple(Tool(**{k: words_of(v) if isinstance(v, list) else v for k, v in row.items()}) for row in rows)
+
+    def value_of(value: Any) -> Any:
+        if isinstance(value, list):
+            return words_of(value)
+        return tuple(value.items()) if isinstance(value, dict) else value
+
+    return tuple(Tool(**{key: value_of(value) for key, value in row.items()}) for row in rows)
 
 
 TOOLS: tuple[Tool, ...] = _read_tools()

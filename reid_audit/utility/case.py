@@ -27,6 +27,7 @@ from reid_audit.utility.structures import Structure, StructureSet, check_on_grid
 from reid_audit.volume import check_same_grid, clip_volume
 from reid_audit.volume.names import plain_name
 from reid_audit.volume.roles import Role, StructureNames
+from reid_audit.volume.turn import find_turn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,6 +261,9 @@ def measure_scan(
     pairs, findings = _pair_structures(before, after, deleted)
     if change.box is None:
         findings.append(Finding("unchanged", "warning", "no voxel differs from the original's: was it defaced?"))
+    elif turn := find_turn(clipped, clip_volume(defaced)):
+        text = f"the head is turned or mirrored under the same header ({turn}): no number of this scan means anything"
+        findings.append(Finding("turned", "warning", text))
     there = {name: structure for name, structure, _ in pairs if structure is not None}
     places = _place_all(scan, there, skin, change, settings.near_face_mm, deleted)
     case = _Case(scan, settings, before, after, pairs, {p.structure: p.position for p in places})

@@ -280,6 +280,8 @@ TAKES = {
     "cta-deface": ("python3", "-i", "-o"),
     "totalsegmentator-face": ("TotalSegmentator", "-i", "-o"),
     "caideface": ("caideface", 2, 3),
+    "mede": ("mede-deidentify", "-i", "-o"),
+    "skullduggery": ("skullduggery", 1, 1),
     "refacing-cgan": ("refacing-cgan", 1, 2),
 }
 PLAYER = """
@@ -289,7 +291,7 @@ def at(key):
 source, target = at({source!r}), at({target!r})
 source = source + ".img" if not os.path.exists(source) else source
 if os.path.isdir(source):
-    (source,) = glob.glob(source + "/*.nii*")
+    (source,) = glob.glob(source + "/**/*.nii*", recursive=True)
 values, image = read(source)
 face = np.zeros(values.shape, bool); face[:, 12:] = True
 if {mask}:
@@ -308,6 +310,8 @@ INSIDE = {
     "cta-deface": "input_defaced.nii.gz",
     "totalsegmentator-face": "face.nii.gz",
     "caideface": "defaced/input.nii.gz",
+    "mede": "input_deface.nii.gz",
+    "skullduggery": "sub-01/anat/sub-01_T1w.nii.gz",
 }
 
 
@@ -331,6 +335,15 @@ def test_every_adapter_speaks_its_tools_words(tool, install, tmp_path, monkeypat
     assert (done.status, done.reason) == (DefaceStatus.OK, "")
     assert (done.volume.intensity != volume.intensity)[:, 12:16].any()
     assert set("".join(tool.words).split("}")[0].split("{")[1:]) <= {*PLACES, *tool.environment}
+
+
+def test_a_tool_that_writes_over_its_input_and_does_nothing_is_no_defacing(install) -> None:
+    install(
+        "skullduggery",
+        "import json, os\nassert json.load(open(os.path.join(sys.argv[1], 'dataset_description.json')))['BIDSVersion']",
+    )
+    (tool,) = (tool for tool in TOOLS if tool.name == "skullduggery")
+    assert run_tool(find_tool(replace(tool, version=())), _volume(Modality.MR)).status is DefaceStatus.UNCHANGED
 
 
 def test_the_names_of_the_tools_are_conditions_and_unlike() -> None:
