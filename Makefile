@@ -47,7 +47,7 @@ check: setup  ## Run ruff and mypy
 docs: .venv/.docs  ## Build the site into build/docs; a warning is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
-published: .venv/.docs  ## Check workflows, issue forms and citation against their published schemas
+published: .venv/.docs  ## Check workflows, forms, citation and containers by their schemas and linters
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/ci.yml
 	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/[0-9]-*.yml
@@ -55,12 +55,19 @@ published: .venv/.docs  ## Check workflows, issue forms and citation against the
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.github-actions action.yml
 	$(SCHEMA) vendor.citation-file-format --default-filetype yaml CITATION.cff
+	$(BIN)/hadolint containers/Containerfile
+	$(BIN)/shellcheck examples/gate.sh containers/entrypoint.sh .ci/run
+	$(BIN)/bosh validate containers/boutiques.json
 
 lock: setup  ## Resolve the dependencies into requirements.lock (needs uv); UPGRADE=--upgrade takes newer versions
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--group dev --extra all $(UPGRADE) pyproject.toml --output-file requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--group docs --constraint requirements.lock $(UPGRADE) --output-file docs/requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--extra deepface --constraint requirements.lock pyproject.toml --output-file containers/requirements.lock
+	echo hatchling | uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--constraint requirements.lock - --output-file containers/build.lock
 
 gallery: setup  ## Draw the portraits in renders/ again
 	$(BIN)/python examples/make_gallery.py

@@ -54,9 +54,8 @@ def test_pages_write_the_words_of_the_standard(page: Path) -> None:
 def _list_commands(page: Path) -> list[str]:
     """Return the lines of a page's code blocks that call the program."""
     blocks = re.findall(r"```(?:\w+)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    return [
-        re.split("  #| > ", line.strip())[0] for block in blocks for line in block.splitlines() if "reid-audit " in line
-    ]
+    lines = [re.split("  #| > ", line.strip())[0] for block in blocks for line in block.splitlines()]
+    return [line[call.start() :] for line in lines if (call := re.search(r"(?:^|(?<=\s))reid-audit (?=\w)", line))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

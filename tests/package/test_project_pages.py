@@ -60,14 +60,16 @@ def test_the_hook_runs_the_ruff_of_the_lock() -> None:
 
 def test_locks_name_no_index_and_agree() -> None:
     pins: dict[str, set[str]] = {}
-    for lock in ("requirements.lock", "docs/requirements.lock"):
+    extra = ["docs/requirements.lock", "containers/requirements.lock", "containers/build.lock"]
+    for lock in ("requirements.lock", *extra):
         text = (ROOT / lock).read_text(encoding="utf-8")
         assert "://" not in text
         assert not re.search(r"^-", text, re.MULTILINE)
         pins[lock] = set(re.findall(r"^(\S+==\S+)", text, re.MULTILINE))
     names = {pin.partition("==")[0] for pin in pins["requirements.lock"]}
-    shared = {pin for pin in pins["docs/requirements.lock"] if pin.partition("==")[0] in names}
-    assert shared <= pins["requirements.lock"]
+    for lock in extra:
+        shared = {pin for pin in pins[lock] if pin.partition("==")[0] in names}
+        assert shared <= pins["requirements.lock"], lock
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("[0-9]-*.yml")), ids=lambda p: p.name)
