@@ -19,7 +19,7 @@ from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
 from reid_audit.attack.photos import Photos, read_photo
 from reid_audit.attack.registered import Registered, average_places
-from reid_audit.attack.shape import Shape
+from reid_audit.attack.shape import REGIONS, Region, Shape
 from reid_audit.records import InputError
 
 BASELINE = Naive()
@@ -39,6 +39,7 @@ _TABLE: dict[str, Attack] = {
         FillIn(),
         DefacedGallery(),
         Shape(),
+        *(Region(part) for part in REGIONS),
         Fusion(),
         Learned(),
     )
@@ -115,6 +116,7 @@ __all__ = [
     "MultiViewMin",
     "Naive",
     "Photos",
+    "Region",
     "Registered",
     "Shape",
     "Side",

@@ -124,6 +124,8 @@ class Attack:
         The attacker whose comparisons of originals serve all that leave originals as they are.
     selected_by_default, binds_by_default : bool
         Whether it is run, and whether the verdict rests on it, where nobody says otherwise.
+    judged : bool
+        Whether rules of the verdict look at it. What is not judged is shown beside the others, and joined by nobody.
     needs_others : bool
         Whether it is nothing without other people's originals.
     stands_in : bool
@@ -150,6 +152,7 @@ class Attack:
     baseline: bool = False
     selected_by_default: bool = False
     binds_by_default: bool = False
+    judged: bool = True
     needs_others: bool = False
     stands_in: bool = False
     without_hint: str = ""

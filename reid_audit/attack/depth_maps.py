@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 SHARE = 0.4
 """Of the cells of a region, how many must agree."""
 
-_REACH = 2  # cells by which two heads may be shifted, across and upwards
+REACH = 2
+"""Cells by which two heads may be shifted, across and upwards."""
+
 _COARSE = 2  # the shift is sought on every second cell both ways
 _BLOCK_BYTES = 32_000_000
 
@@ -46,7 +48,7 @@ def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]
     """
     rows, columns = np.nonzero(region)
     few = (rows % _COARSE == 0) & (columns % _COARSE == 0)
-    shifts = list(product(range(-_REACH, _REACH + 1), repeat=2))
+    shifts = list(product(range(-REACH, REACH + 1), repeat=2))
     full = np.full((len(probes), len(references)), np.nan)
     size = max(1, _BLOCK_BYTES // (4 * max(len(rows), 1)))
     for start in range(0, len(references), size):

@@ -88,7 +88,9 @@ def arrange_columns(scores: ScoreTable) -> Columns | None:
     fit = [
         name
         for name in map(str, frame["attack"].unique())
-        if (attack := find_attack(name)).gallery is Gallery.ORIGINALS and not (attack.without_hint or attack.joins)
+        if (attack := find_attack(name)).judged
+        and attack.gallery is Gallery.ORIGINALS
+        and not (attack.without_hint or attack.joins)
     ]
     named = frame["probe_subject"].notna() & frame["reference_subject"].notna()
     frame = frame[named & frame["attack"].isin(fit) & frame["group"].isin([group.value for group in _GROUPS])]

@@ -3,35 +3,78 @@
 It needs no model file, sees where a detector is blind, and reads what a defacer leaves beside what it took. Skull, ears
 and neck are no part of it. Of a defaced scan two maps are made, in the pose of what is left and in the pose that its
 original had; what is nearer counts. A pose is all that it uses of the person's original beside the skin level.
+
+`Region` compares one part of the head alone, ears and outline among them: where the identity is left. No rule of the
+verdict asks it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.base import Attack, Hints, Side, Target, list_looks, nearest
-from reid_audit.attack.depth_maps import compare_depth_maps, enough_skin
+from reid_audit.attack.depth_maps import REACH, compare_depth_maps, enough_skin
 from reid_audit.records import Face, FaceRecord, Skin, Status, View
 from reid_audit.render import measure_depth
 
 _CELL_MM = 2.0
-_LEFT_MM = np.arange(-67.0, 67.1, _CELL_MM)  # from the middle of the head
-_UP_MM = np.arange(-99.0, 63.1, _CELL_MM)  # from `View.target_ras_mm`, at the height of the eyes
-_FACE = (_LEFT_MM / 62.0) ** 2 + ((_UP_MM[:, None] + 18.0) / 76.0) ** 2 < 1.0
+_LEFT_MM = np.arange(-95.0, 95.1, _CELL_MM)  # from the middle of the head
+_UP_MM = np.arange(-131.0, 105.1, _CELL_MM)  # from `View.target_ras_mm`, at the height of the eyes
 _NO_SKIN_MM = np.float32(-1000.0)  # a vector is finite
 _UNIT_MM = 10.0
 _FARTHEST = 2.0
 
+_SIDE_MM, _HEIGHT_MM = np.abs(_LEFT_MM)[None, :], _UP_MM[:, None]
+
+
+def _box(side_mm: tuple[float, float], height_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """Cells so far to either side of the middle, and at this height."""
+    across = (side_mm[0] <= _SIDE_MM) & (side_mm[1] > _SIDE_MM)
+    return np.asarray(across & (height_mm[0] <= _HEIGHT_MM) & (height_mm[1] > _HEIGHT_MM))
+
+
+FACE = np.asarray((_SIDE_MM / 62.0) ** 2 + ((_HEIGHT_MM + 18.0) / 76.0) ** 2 < 1.0)
+"""The face region: from below the chin to the upper forehead, and before the ears."""
+
+_EARS = _box((66, 92), (-45, 25))
+
+REGIONS: Mapping[str, NDArray[np.bool_]] = {
+    "forehead": FACE & _box((0, 62), (26, 60)),
+    "eyes": FACE & _box((0, 55), (-4, 26)),
+    "nose": FACE & _box((0, 20), (-40, -4)),
+    "mouth": FACE & _box((0, 32), (-72, -40)),
+    "chin-and-jaw": FACE & _box((0, 62), (-96, -72)),
+    "cheeks": FACE & (_box((20, 62), (-40, -4)) | _box((32, 62), (-72, -40))),
+    "ears": _EARS,
+    "outline": ~FACE & ~_EARS & _box((0, 92), (-20, 101)),
+}
+"""Parts of the head by name, on the grid of the depth maps."""
+
 
 class Shape(Attack):
-    """Compares the depth of the face region, cell by cell."""
+    """Compares the depth of the skin in a region, cell by cell.
+
+    Attributes
+    ----------
+    region : (h, w) bool
+        On the grid of `FACE`.
+    """
 
     name = encoder = "shape"
+    version = 2
     sees = Side.BOTH
+
+    def __init__(self, name: str = "", region: NDArray[np.bool_] = FACE) -> None:
+        super().__init__(name)
+        rows, columns = (np.nonzero(region.any(axis=axis))[0] for axis in (1, 0))
+        self._window = np.s_[
+            rows[0] - REACH : rows[-1] + REACH + 1, columns[0] - REACH : columns[-1] + REACH + 1
+        ]  # with the margin that shifts need
+        self._region = region[self._window]
 
     def describe(self) -> str:  # noqa: D102
         return (
@@ -42,32 +85,49 @@ class Shape(Attack):
     def look(self, target: Target, hints: Hints) -> tuple[Face, ...]:  # noqa: D102
         context, skin = target.context, target.skin
         views = dict.fromkeys((target.view, context.find_view(skin)))
-        return tuple(context.once((self.name, skin, view), partial(self._map, skin, view)) for view in views)
+        return tuple(self._take(context.once(("depth", skin, view), partial(_map_depth, skin, view))) for view in views)
 
-    def _map(self, skin: Skin, view: View) -> Face:
-        depth_mm = measure_depth(skin, view, _LEFT_MM, _UP_MM)
-        if not enough_skin(depth_mm, _FACE):
-            return Face(Status.NO_FACE, self.encoder, reason="the face region shows too little skin to compare")
-        return Face(Status.OK, self.encoder, np.where(np.isnan(depth_mm), _NO_SKIN_MM, depth_mm).ravel())
+    def _take(self, depth_mm: NDArray[np.float32]) -> Face:
+        """Keep what this attacker compares of a depth map of the whole head."""
+        part = depth_mm[self._window]
+        if not enough_skin(part, self._region):
+            return Face(Status.NO_FACE, self.encoder, reason="the region shows too little skin to compare")
+        return Face(Status.OK, self.encoder, np.where(np.isnan(part), _NO_SKIN_MM, part).ravel())
 
     def score(self, probes: Sequence[FaceRecord], references: Sequence[FaceRecord]) -> NDArray[np.float64]:  # noqa: D102
         return nearest(
-            _compare(a, b)
+            self._compare(a, b)
             for a in list_looks([self.looks_of(record) for record in probes])
             for b in list_looks([self.looks_of(record) for record in references])
         )
 
+    def _compare(self, probes: Sequence[Face | None], references: Sequence[Face | None]) -> NDArray[np.float64]:
+        full = np.full((len(probes), len(references)), np.nan)
+        (rows, p), (columns, r) = self._maps(probes), self._maps(references)
+        if rows and columns:
+            full[np.ix_(rows, columns)] = np.minimum(compare_depth_maps(p, r, self._region) / _UNIT_MM, _FARTHEST)
+        return full
 
-def _compare(probes: Sequence[Face | None], references: Sequence[Face | None]) -> NDArray[np.float64]:
-    full = np.full((len(probes), len(references)), np.nan)
-    (rows, p), (columns, r) = _maps(probes), _maps(references)
-    if rows and columns:
-        full[np.ix_(rows, columns)] = np.minimum(compare_depth_maps(p, r, _FACE) / _UNIT_MM, _FARTHEST)
-    return full
+    def _maps(self, faces: Sequence[Face | None]) -> tuple[list[int], NDArray[np.float32]]:
+        """Return which faces have a map, and the maps."""
+        acquired = [(k, face.vector) for k, face in enumerate(faces) if face is not None and face.vector is not None]
+        maps = np.array([vector for _, vector in acquired], np.float32).reshape(-1, *self._region.shape)
+        return [k for k, _ in acquired], np.where(maps == _NO_SKIN_MM, np.float32(np.nan), maps)
 
 
-def _maps(faces: Sequence[Face | None]) -> tuple[list[int], NDArray[np.float32]]:
-    """Return which faces have a map, and the maps."""
-    acquired = [(k, face.vector) for k, face in enumerate(faces) if face is not None and face.vector is not None]
-    maps = np.array([vector for _, vector in acquired], np.float32).reshape(-1, *_FACE.shape)
-    return [k for k, _ in acquired], np.where(maps == _NO_SKIN_MM, np.float32(np.nan), maps)
+def _map_depth(skin: Skin, view: View) -> NDArray[np.float32]:
+    return measure_depth(skin, view, _LEFT_MM, _UP_MM)
+
+
+class Region(Shape):
+    """Compares one part of the head as `Shape` compares the face."""
+
+    family = "regions"
+    judged = False
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"region-{part}", REGIONS[part])
+        self._part = part
+
+    def describe(self) -> str:  # noqa: D102
+        return f"the shape of this part alone: {self._part.replace('-', ' ')}; shown beside, and no rule asks it"

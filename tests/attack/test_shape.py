@@ -22,8 +22,8 @@ from reid_audit.records import ORIGINAL, Face, FaceRecord, Finding, Policy
 from reid_audit.testing import FakeEncoder, make_tiny_head
 from reid_audit.volume import write_volume
 
-REGION = shape._FACE
 SHAPE = find_attack("shape")
+REGION = SHAPE._region
 
 
 def _faces(people: int, *, seed: int = 0, rough_mm: float = 2.0) -> np.ndarray:
@@ -152,7 +152,8 @@ def test_it_looks_in_both_poses_and_at_what_is_there(tmp_path: Path) -> None:
     for view, looks in ((own, 1), (replace(own, azimuth_deg=own.azimuth_deg + 9.0), 2)):
         faces = SHAPE.look(Target(context, skin, view, FakeEncoder(), blind), Hints())
         assert len(faces) == looks
-        middle = faces[0].vector.reshape(REGION.shape)[np.abs(shape._UP_MM).argmin(), REGION.shape[1] // 2]
+        row = np.abs(shape._UP_MM[SHAPE._window[0]]).argmin()  # at the height of the eyes
+        middle = faces[0].vector.reshape(REGION.shape)[row, REGION.shape[1] // 2]
         assert middle == pytest.approx(80.0, abs=4.0)  # voxels of 10 mm
     away = replace(own, target_ras_mm=(0.0, 0.0, 400.0))
     faces = SHAPE.look(Target(context, skin, away, FakeEncoder(), blind), Hints())
@@ -170,3 +171,58 @@ def test_what_has_a_shape_was_not_seen_by_a_recogniser() -> None:
         for each in (records, [replace(record, looks={}) for record in records])
     )
     assert with_shape == without
+
+
+def test_regions_lie_where_they_are_named_and_inside_the_grid() -> None:
+    names = list(shape.REGIONS)
+    parts = np.array([shape.REGIONS[name] for name in names])
+    assert (parts.sum(axis=0) <= 1).all()
+    inside = {name for name, part in zip(names, parts, strict=True) if (part & shape.FACE).any()}
+    assert inside == {"forehead", "eyes", "nose", "mouth", "chin-and-jaw", "cheeks"}
+    assert (parts.any(axis=0) & shape.FACE).sum() > 0.9 * shape.FACE.sum()
+    height = {name: float(np.nonzero(part)[0].mean()) for name, part in zip(names, parts, strict=True)}
+    assert sorted(inside, key=height.__getitem__) == ["chin-and-jaw", "mouth", "cheeks", "nose", "eyes", "forehead"]
+    margin = depth_maps.REACH
+    assert not parts[:, :margin].any() and not parts[:, -margin:].any()  # noqa: PT018
+    assert not parts[:, :, :margin].any() and not parts[:, :, -margin:].any()  # noqa: PT018
+
+
+def _head_records(people: int = 12) -> list[FaceRecord]:
+    """Whole heads; the defacer exchanges the nose and leaves the rest."""
+    rng, parts = np.random.default_rng(0), choose_attacks(["shape", "regions"])[1:]
+    hills = [gaussian_filter(rng.normal(size=shape.FACE.shape), 4.0) for _ in range(people)]
+    heads = [hill / hill.std() for hill in hills]
+    records = []
+    for k, head in enumerate(heads):
+        other = np.where(shape.REGIONS["nose"], heads[k - 1], head)
+        scans = [("1", ORIGINAL, head), ("2", ORIGINAL, head), ("1", "canary-light", head), ("1", "nose", other)]
+        for session, condition, whole in scans:
+            depth_mm = (whole + rng.normal(0, 0.05, whole.shape)).astype(np.float32)
+            looks = {part.name: (part._take(depth_mm),) for part in parts}
+            face = Face(Status.NO_FACE, "e", reason="none")
+            records.append(FaceRecord(ScanRef(f"p{k}", session, condition, Path("x.nii")), face, looks=looks))
+    return records
+
+
+@pytest.mark.slow
+def test_regions_say_where_identity_is_left_and_no_rule_asks_them() -> None:
+    chosen = choose_attacks(["shape", "regions", "fusion"])
+    records = _head_records()
+    scores = compare_attacks(records, chosen)
+    linked = {
+        p.attack: float(np.nanmean(p.mated))
+        for p in to_panels(scores.frame).panels
+        if p.condition == "nose" and p.pairs
+    }
+    assert linked.pop("fusion") == linked["shape"]  # the blind recogniser has nothing to add, and parts join nothing
+    assert len(linked) == 1 + len(shape.REGIONS)
+    assert linked.pop("region-nose") < 0.65
+    assert min(linked.values()) > 0.9
+    with_parts, without = (
+        assess_scores(table, source="made up", policy=Policy(required_attacks=("shape",)), draws=20)
+        for table in (scores, compare_attacks(records, choose_attacks(["shape"])))
+    )
+    assert with_parts.verdict.decision is without.verdict.decision
+    assert {c.attack for v in with_parts.verdict.conditions for c in v.checks} <= {"", "shape", "fusion"}
+    rows = [row.attack for row in with_parts.evidence.attacks]
+    assert {f"region-{name}" for name in shape.REGIONS} <= set(rows)

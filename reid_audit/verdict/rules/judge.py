@@ -48,12 +48,15 @@ def judge(
     for encoder in judged:
         checks += sight.check_control(panels.originals[encoder], policy, of_others.get(encoder))
     for encoder in judged:
-        canaries = [p for p in panels.panels if p.is_canary and p.encoder == encoder and p.pairs]
+        canaries = [
+            p for p in panels.panels if p.is_canary and p.encoder == encoder and p.pairs and _is_judged(p, policy)
+        ]
         checks += individuals.check_people(panels.originals[encoder], canaries)
     conditions = list(panels.conditions())
     if not conditions:
         checks.append(Check("conditions", Decision.INCOMPLETE, "There is no defaced scan to judge."))
-    for condition, attackers in conditions:
+    for condition, everybody in conditions:
+        attackers = [p for p in everybody if _is_judged(p, policy)]
         seeing = {p: sight.check_canary(p, panels, policy) for p in attackers}
         sighted = [p for p in attackers if sight.carries(seeing[p])]
         checks += sight.check_required(condition, attackers, policy)
@@ -76,6 +79,10 @@ def list_judged(panels: Panels, policy: Policy) -> tuple[str, ...]:
         if (attackers := [p for p in panels.panels if p.encoder == encoder])
     }
     return tuple(encoder for encoder in panels.originals if not beside.get(encoder, False))
+
+
+def _is_judged(panel: Panel, policy: Policy) -> bool:
+    return find_attack(panel.attack).judged or sight.binds(panel.attack, policy)
 
 
 def _judge_attack(
