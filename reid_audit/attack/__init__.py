@@ -17,7 +17,7 @@ from reid_audit.attack.fusion import Fusion, fuse
 from reid_audit.attack.learned import Learned
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
-from reid_audit.attack.photos import Photos, read_photo
+from reid_audit.attack.photos import Photos, read_photo, search_photographs
 from reid_audit.attack.registered import Registered, average_places
 from reid_audit.attack.shape import REGIONS, Region, Shape
 from reid_audit.records import InputError
@@ -70,6 +70,9 @@ def register_attack(attack: Attack) -> None:
 
 def find_attack(name: str) -> Attack:
     """Return an attacker by its name; one that is not known, from another laboratory's table, has the defaults."""
+    family, _, by = name.partition("-")
+    if family == PHOTOS.name and by in _TABLE:
+        return Photos(_TABLE[by])
     return _TABLE.get(name) or _UNASKED.get(name) or Attack(name)
 
 
@@ -133,4 +136,5 @@ __all__ = [
     "list_attacks",
     "read_photo",
     "register_attack",
+    "search_photographs",
 ]

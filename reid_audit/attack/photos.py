@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,13 @@ _LONGEST_PX = 1024
 
 
 class Photos(Attack):
-    """Looks every scan up in photographs; a person's reference is the mean vector of all of them."""
+    """Looks every scan up in photographs; a person's reference is the mean vector of all of them.
+
+    Attributes
+    ----------
+    by : Attack or None
+        Who looks at the scans: another attacker whose faces they then are; None = the naive one.
+    """
 
     name = "photos"
     gallery = Gallery.PHOTOGRAPHS
@@ -24,11 +31,32 @@ class Photos(Attack):
         "between a picture and a portrait of a scan at all"
     )
 
+    def __init__(self, by: Attack | None = None) -> None:
+        super().__init__("" if by is None else f"{self.name}-{by.name}")
+        self.by, self.family = by, "" if by is None else Photos.name  # a policy that asks for photos asks for all
+
     def describe(self) -> str:  # noqa: D102
-        return "the gallery is photographs of the people"
+        gallery = "the gallery is photographs of the people"
+        return gallery if self.by is None else f"{gallery}; scans are seen as {self.by.name} sees them"
 
     def looks_of(self, record: FaceRecord) -> tuple[Face, ...]:  # noqa: D102
-        return (average_faces(super().looks_of(record)),)
+        if photographs := record.looks.get(Photos.name):
+            return (average_faces(photographs),)
+        return (record.face,) if self.by is None else self.by.looks_of(record)
+
+
+def search_photographs(attacks: Iterable[Attack]) -> tuple[Photos, ...]:
+    """Return who looks scans up in photographs: the naive attacker, and each other whose faces a photograph may have.
+
+    Not those who use the person's own original (a photograph's owner has none), who compare by no recogniser's vector,
+    or who join what others measured.
+    """
+    able = (
+        attack
+        for attack in attacks
+        if attack.gallery is Gallery.ORIGINALS and not (attack.baseline or attack.stands_apart or attack.without_hint)
+    )
+    return (Photos(), *(Photos(attack) for attack in able))
 
 
 def read_photo(path: Path) -> Portrait:

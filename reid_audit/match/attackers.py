@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side
+from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side, search_photographs
 from reid_audit.match.pairs import compare_faces, merge_scores
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, ScanRef, ScoreTable, Status, natural_key
 
@@ -53,7 +53,7 @@ def compare_attacks(
                 table = ScoreTable(table.frame[~table.frame["group"].isin(_ORIGINALS)])
             tables.append(table)
     if photographs:
-        tables.append(compare_photographs(records, photographs))
+        tables += [compare_photographs(records, photographs, by) for by in search_photographs(attacks)]
     return join_attacks(merge_scores(tables), attacks, records)
 
 
@@ -84,8 +84,16 @@ def _looked_once(records: Sequence[FaceRecord], attack: Attack) -> list[FaceReco
     return list(once.values())
 
 
-def compare_photographs(records: Sequence[FaceRecord], photographs: Sequence[FaceRecord]) -> ScoreTable:
+def compare_photographs(
+    records: Sequence[FaceRecord], photographs: Sequence[FaceRecord], attack: Attack = PHOTOS
+) -> ScoreTable:
     """Compare every scan, original and defaced, with the photographs.
+
+    Parameters
+    ----------
+    records, photographs : sequence of FaceRecord
+    attack : Attack
+        One of `reid_audit.attack.search_photographs`.
 
     Returns
     -------
@@ -96,7 +104,7 @@ def compare_photographs(records: Sequence[FaceRecord], photographs: Sequence[Fac
         replace(record, scan=replace(record.scan, condition=_PROBE)) if record.scan.condition == ORIGINAL else record
         for record in records
     ]
-    frame = compare_faces([*probes, *_references(photographs)], attack=PHOTOS).frame
+    frame = compare_faces([*probes, *_references(photographs)], attack=attack).frame
     frame = frame[frame["group"].isin([Group.DEFACED_SAME.value, Group.DEFACED_DIFFERENT.value])]
     of_original = frame["condition"] == _PROBE
     mated = frame["group"] == Group.DEFACED_SAME.value

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 
 from reid_audit import Decision, Face, InputError, Portrait, ScanRef, Settings, Status
-from reid_audit.attack import read_photo
+from reid_audit.attack import choose_attacks, find_attack, read_photo, search_photographs
 from reid_audit.audit import Engines, assess_scores, check_photographs
 from reid_audit.audit import acquire as acquire_room
 from reid_audit.audit.acquire import examine_photo
 from reid_audit.dataset import Cohort, read_gallery
 from reid_audit.match import compare_attacks, compare_photographs
-from reid_audit.records import ORIGINAL, FaceRecord
+from reid_audit.records import ORIGINAL, FaceRecord, Policy
+from reid_audit.verdict.rules.sight import binds
 
 
 def _photo(path: Path, grey: int = 90) -> Path:
@@ -124,6 +125,33 @@ def test_scans_are_looked_up_in_photographs_with_a_control_and_thresholds_of_the
     assert found.match("youden").distance > 1.3 * result.calibrations[0].threshold("youden").distance
     assert any("photographs" in note for note in found.notes)
     assert any("photos" in notice for notice in result.notices)
+
+
+def test_other_attackers_look_their_own_faces_up_in_photographs() -> None:
+    """The naive attacker sees noise, the registered one the person; who uses the original, or no vector, cannot."""
+    scans, photos = _faces(24, shift=1.5)
+    noise = np.random.default_rng(3).normal(size=(24, 24)).astype(np.float32)
+    blind = [
+        replace(
+            record,
+            face=replace(record.face, vector=noise[k % 24] / np.linalg.norm(noise[k % 24])),
+            looks={"registered": (record.face,), "aligned": (record.face,), "shape": (record.face,)},
+        )
+        if record.scan.condition == "cut"
+        else record
+        for k, record in enumerate(scans)
+    ]
+    attacks = choose_attacks(["aligned", "registered", "multiview", "shape", "fusion", "learned"])
+    names = ["photos", "photos-registered", "photos-multiview-min", "photos-multiview-mean"]
+    assert [attack.name for attack in search_photographs(attacks)] == names
+    assert find_attack("photos-registered").own_thresholds
+    assert binds("photos-registered", Policy(required_attacks=("photos",)))
+    result = assess_scores(compare_attacks(blind, choose_attacks(["registered"]), photos), source="made up", draws=50)
+    found = {row.attack: row for row in result.evidence.attacks}
+    assert found["photos"].linkability.value < 0.75
+    assert found["photos-registered"].linkability.value > 0.95
+    by_original = {control.attack: control.search.rank1.value for control in result.evidence.controls}
+    assert by_original["photos-registered"] == by_original["photos"] == 1.0
 
 
 def test_people_without_a_photograph_are_counted(three_people: Cohort) -> None:
