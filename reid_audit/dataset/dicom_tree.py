@@ -336,6 +336,7 @@ def _notes(candidates: Sequence[Candidate], counts: Counter[str], trees: Sequenc
             notes.append(
                 f"{n} series under {condition!r} hold slices twice: one of each is taken if its pixels are equal"
             )
-    if len(candidates) > 1 and len({image.subject for image in candidates}) == 1:
+    studies = {image.study[2] for image in candidates}
+    if len(studies) > 1 and len({image.subject for image in candidates}) == 1:
         notes.append("every series has the same PatientID: was it overwritten when identifiers were removed?")
     return notes

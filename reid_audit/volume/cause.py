@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
-from reid_audit.volume.stored import ending
+from reid_audit.volume.stored import ending, max_gib
 
 _PACKED = {".nii.gz", ".mgz"}
+_AT_ONCE = 2**20
 _GZIP = b"\x1f\x8b"
 _STARTS = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the image; fetch it with `git lfs pull`"),
@@ -29,6 +31,23 @@ _TEXTS = (
 )
 
 
+def _name_rest(path: Path) -> str:
+    """Say that something follows the packed content; ``""`` where the content breaks off, or nothing follows it."""
+    unpack, left = zlib.decompressobj(zlib.MAX_WBITS | 16), max_gib() * 2**30
+    with path.open("rb") as stream:
+        while not unpack.eof and left > 0 and (packed := stream.read(_AT_ONCE)):
+            while packed and not unpack.eof and left > 0:
+                try:
+                    left -= len(unpack.decompress(packed, _AT_ONCE))
+                except zlib.error:
+                    return ""
+                packed = unpack.unconsumed_tail
+        rest = len(unpack.unused_data) + path.stat().st_size - stream.tell()
+    if not unpack.eof or not rest or unpack.unused_data.startswith(_GZIP):
+        return ""
+    return f"has {rest} bytes behind the end of its packed content, as a faulty copy leaves them; copy it again"
+
+
 def name_cause(path: Path) -> str:
     """Say what a file is that could not be read as what its name says, and what mends it; ``""`` where nobody knows."""
     with path.open("rb") as stream:
@@ -36,7 +55,7 @@ def name_cause(path: Path) -> str:
     kind = ending(path)
     if start.startswith(_GZIP):
         if kind in _PACKED:
-            return ""
+            return _name_rest(path)
         return f"is packed with gzip although its name ends on {kind}; rename it to {kind}.gz, or unpack it"
     text = start.lstrip().lower()
     if b"annex/objects" in start:

@@ -13,6 +13,7 @@ from small_heads import head
 
 from reid_audit.records import InputError
 from reid_audit.volume import read_volume
+from reid_audit.volume.cause import name_cause
 
 IMAGE = nib.Nifti1Image(head(), np.diag([1.0, 2.0, 3.0, 1.0]))
 IMAGE.set_qform(IMAGE.affine, 1)
@@ -84,6 +85,18 @@ def test_spaces_of_nrrd(tmp_path: Path, space: str, signs: tuple[int, int], note
     got = read_volume(tmp_path / "a.nrrd")
     np.testing.assert_array_equal(got.intensity, head()[::-1, ::-1])  # stored to the left and back
     assert any("left and right may be swapped" in note for note in got.notes) == noted
+
+
+def test_bytes_behind_the_packed_content_are_named(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(head(), np.eye(4)), tmp_path / "a.nii.gz")
+    packed = (tmp_path / "a.nii.gz").read_bytes()
+    (tmp_path / "b.nii.gz").write_bytes(packed + b"junk" * 100)
+    assert name_cause(tmp_path / "b.nii.gz").startswith("has 400 bytes behind the end of its packed content")
+    (tmp_path / "d.nii.gz").write_bytes(packed + packed)  # two members: as gzip allows
+    assert name_cause(tmp_path / "d.nii.gz") == name_cause(tmp_path / "a.nii.gz") == ""
+    (tmp_path / "c.nii.gz").write_bytes(packed[:-20])
+    with pytest.raises(InputError, match="breaks off"):
+        read_volume(tmp_path / "c.nii.gz")
 
 
 def test_tissue_values_outside_of_a_round_field_of_view_become_air(tmp_path: Path) -> None:
