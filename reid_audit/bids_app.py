@@ -33,7 +33,9 @@ PAGE_FILE = "reid_report.html"
 RESULT_FILE = "reid_result.json"
 
 _COLUMNS: Mapping[str, Mapping[str, object]] = {
-    "session": {"Description": "Label of the visit; 1 in a dataset without sessions"},
+    "session": {
+        "Description": "Label of the visit, 1 in a dataset without sessions; then its image, where visits have several"
+    },
     "condition": {"Description": "'original', or the name of the derivative"},
     "file": {"Description": "Name of the image"},
     "status": {"Description": "How far the scan came; ok = a face was found and measured"},
@@ -112,7 +114,7 @@ def _faces_table(records: Sequence[FaceRecord]) -> str:
         codes = ", ".join(finding.code for finding in record.findings)
         scan, face = record.scan, record.face
         row = (
-            scan.session,
+            scan.visit,
             scan.condition,
             scan.label,
             face.status.value,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from reid_audit.accuracy.panels import ALL, Panel, to_panels
-from reid_audit.records import CANARY, IMAGE_COLUMNS, Estimate, Group, ImageEvidence, ScoreTable
+from reid_audit.records import CANARY, IMAGE_COLUMNS, ORIGINAL, Estimate, Group, ImageEvidence, ScoreTable
 from reid_audit.stats.residuals import linkability
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
 _OF_DEFACED = (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 
 
@@ -32,14 +38,30 @@ def measure_images(scores: ScoreTable, *, confidence: float = 0.95) -> tuple[Ima
         return ()
     defaced = frame["group"].isin([group.value for group in _OF_DEFACED])
     rows = frame[defaced & ~frame["condition"].astype(str).str.startswith(CANARY)]
+    originals = _count_originals(frame[~frame["group"].isin([group.value for group in _BOTH_DEFACED])])
     evidence = []
     for (probe, reference), part in rows.groupby(list(IMAGE_COLUMNS), observed=True, sort=False):
         for panel in to_panels(part.drop(columns=list(IMAGE_COLUMNS)), within=ALL).panels:
-            evidence.append(_measure(panel, str(probe), str(reference), confidence))
+            seen = originals.get((panel.encoder, str(probe)), (0, 0))
+            evidence.append(_measure(panel, str(probe), str(reference), seen, confidence))
     return tuple(sorted(evidence, key=lambda row: (row.encoder, row.condition, row.attack)))
 
 
-def _measure(panel: Panel, probe: str, reference: str, confidence: float) -> ImageEvidence:
+def _count_originals(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[int, int]]:
+    """Count the originals of each encoder and image, and those without any distance."""
+    import pandas as pd
+
+    ends = []
+    for side in ("probe", "reference"):
+        rows = frame if side == "reference" else frame[frame["condition"] == ORIGINAL]
+        columns = {name: rows[f"{side}_{name}"].astype(str) for name in ("subject", "session", "image")}
+        ends.append(pd.DataFrame(columns | {"encoder": rows["encoder"].astype(str), "seen": rows["distance"].notna()}))
+    scans = pd.concat(ends).groupby(["encoder", "image", "subject", "session"])["seen"].any()
+    counts = scans.groupby(["encoder", "image"]).agg(["size", "sum"])
+    return {(str(e), str(i)): (int(n), int(n - seen)) for (e, i), n, seen in counts.itertuples()}
+
+
+def _measure(panel: Panel, probe: str, reference: str, originals: tuple[int, int], confidence: float) -> ImageEvidence:
     mated = panel.mated[:, panel.made]
     bound = linkability(mated[:, np.isfinite(mated).any(axis=0)], confidence=confidence)
     estimate = Estimate(
@@ -52,4 +74,5 @@ def _measure(panel: Panel, probe: str, reference: str, confidence: float) -> Ima
         reason="" if bound.value == bound.value else "too few comparisons",
     )
     scans, unseen = int(panel.there.sum()), int((panel.there & ~panel.seen).sum())
-    return ImageEvidence(panel.condition, panel.attack, panel.encoder, probe, reference, scans, unseen, estimate)
+    where = (panel.condition, panel.attack, panel.encoder, probe, reference)
+    return ImageEvidence(*where, scans, unseen, *originals, linkability=estimate)

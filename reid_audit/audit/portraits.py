@@ -97,6 +97,6 @@ def write_portraits(
     table = csv.writer(buffer, lineterminator="\n")
     table.writerow(["file", "subject", "session", "condition"])
     for number, record in enumerate(records, 1):
-        table.writerow([files[number], record.scan.subject, record.scan.session, record.scan.condition])
+        table.writerow([files[number], record.scan.subject, record.scan.visit, record.scan.condition])
     write_private(folder / INDEX_FILE, buffer.getvalue())
     return sum(bool(name) for name in files.values())

@@ -83,7 +83,7 @@ def calibrate(
             out.print(f"[yellow]Note:[/] {escape(notice)}")
         say_unacquired(
             [
-                (f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason)
+                (f"{r.scan.subject}/{r.scan.visit}", r.scan.condition, r.face.status, r.face.reason)
                 for r in records
                 if r.face.encoder == encoder
             ]

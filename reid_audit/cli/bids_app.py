@@ -160,7 +160,7 @@ def bids(
                 progress=run.progress,
             )
             rows = [
-                (f"{r.scan.subject}/{r.scan.session}", r.scan.condition, r.face.status, r.face.reason) for r in records
+                (f"{r.scan.subject}/{r.scan.visit}", r.scan.condition, r.face.status, r.face.reason) for r in records
             ]
             say_unacquired(rows)
             out.print(

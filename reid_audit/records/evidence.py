@@ -295,6 +295,8 @@ class ImageEvidence:
         Such as ``"T1w"`` and ``"T2w run-2"``: the defaced image, and the original that it is compared with.
     scans, unseen : int
         Defaced scans of that image, and those without any distance.
+    originals, originals_unseen : int
+        Originals of the defaced image, and those without any distance: an image that shows no face before defacing.
     linkability : Estimate
         Over the subjects with such comparisons.
     """
@@ -306,6 +308,8 @@ class ImageEvidence:
     reference_image: str
     scans: int
     unseen: int
+    originals: int
+    originals_unseen: int
     linkability: Estimate
 
 

@@ -12,7 +12,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_audit.records import ORIGINAL, Group, ScoreTable, write_private
+from reid_audit.records import IMAGE_COLUMNS, ORIGINAL, Group, ScoreTable, write_private
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,9 @@ def _lines(part: pd.DataFrame, columns: int) -> Iterator[str]:
     own = group.isin(_OWN).to_numpy()
     sides = ("probe_subject", "reference_subject", "probe_session", "reference_session")
     labels = [part[side].astype(object).map(_token, na_action="ignore").to_numpy() for side in sides]
+    for place, column in enumerate(IMAGE_COLUMNS, start=2):
+        if column in part:  # a session that holds several images is no model: each image is
+            labels[place] = labels[place] + "-" + part[column].astype(object).map(_token).to_numpy()
     for row, distance in enumerate(part["distance"].to_numpy(float)):
         real, claimed, probe_session, reference_session = (column[row] for column in labels)
         nobody = f"%unnamed{row}"  # the table names nobody: only the group tells whether two are one

@@ -28,7 +28,7 @@ from reid_audit.records import (
     Status,
     parse_json,
 )
-from reid_audit.report import result_to_html, result_to_json
+from reid_audit.report import format_bob, result_to_html, result_to_json
 
 
 def _faces(
@@ -132,4 +132,17 @@ def test_an_image_that_nobody_saw_is_incomplete() -> None:
     ]
     result = assess_scores(compare_faces(faces), source="made up", draws=50)
     texts = [check.text for condition in result.verdict.conditions for check in condition.checks]
-    assert any("No attacker got a vector from 12 of 12 defaced scans of T2w" in text for text in texts)
+    assert any("No attacker got a vector from 12 of 12 defaced scans of T2w. Not seen" in text for text in texts)
+    blind = [replace(f, face=Face(Status.NO_FACE, "toy")) if f.scan.image == "T2w" else f for f in faces]
+    result = assess_scores(compare_faces(blind), source="made up", draws=50)
+    checks = [check for part in result.verdict.conditions for check in part.checks if check.name == "unseen_image"]
+    assert [check.decision for check in checks] == [Decision.REVIEW]
+    assert "nor from 12 of its 12 originals" in checks[0].text
+
+
+def test_images_are_models_of_their_own_in_score_files() -> None:
+    texts = format_bob(compare_faces(_faces(people=2, left={"T1w": 0.5, "T2w": 0.5})), columns=5)
+    originals = next(text for name, text in texts.items() if name.startswith("originals"))
+    words = [line.split() for line in originals.splitlines()]
+    assert {"p0/1-T1w/original", "p0/1-T2w/original"} <= {label for _, _, _, label, _ in words}
+    assert len(words) == len({tuple(line[:4]) for line in words})  # no two comparisons of one name

@@ -10,6 +10,9 @@ from reid_audit.verdict.rules.sight import binds
 _LOOKS = 5
 """A rule that only ever fails shares its confidence out further, so that false alarms stay rare."""
 
+_MOST_UNSEEN = 0.5
+"""Share of originals of an image beyond which it is said to show no face to begin with."""
+
 
 def adjust_confidence(confidence: float, images: int) -> float:
     """Return the confidence of each of several images, so that all hold jointly."""
@@ -57,16 +60,18 @@ def _check_unseen(images: Sequence[ImageEvidence]) -> list[Check]:
     for row in images:
         key = row.condition, row.encoder, row.probe_image
         best[key] = min(best.get(key, row), row, key=lambda each: each.unseen)
-    return [
-        Check(
-            "unseen_image",
-            Decision.INCOMPLETE,
-            f"No attacker got a vector from {row.unseen} of {row.scans} defaced scans of {row.probe_image}. Not seen "
-            "is not safe: look at these scans, or judge the release without them (--suffix, --where).",
-            row.unseen,
-            encoder=row.encoder,
-            condition=row.condition,
+    return [_tell_unseen(row) for row in best.values() if row.unseen]
+
+
+def _tell_unseen(row: ImageEvidence) -> Check:
+    text = f"No attacker got a vector from {row.unseen} of {row.scans} defaced scans of {row.probe_image}"
+    if row.originals_unseen > _MOST_UNSEEN * row.originals:
+        decision = Decision.REVIEW
+        text += (
+            f", nor from {row.originals_unseen} of its {row.originals} originals: look whether this image shows a face "
+            "at all, or judge the release without it (--suffix, --where)."
         )
-        for row in best.values()
-        if row.unseen
-    ]
+    else:
+        decision = Decision.INCOMPLETE
+        text += ". Not seen is not safe: look at these scans, or judge the release without them (--suffix, --where)."
+    return Check("unseen_image", decision, text, row.unseen, encoder=row.encoder, condition=row.condition)
