@@ -46,6 +46,7 @@ _PLACES = {
     "stats": "audit",
     "plan": "plan",
     "bids": "bids_app",
+    "validate": "validate",
     "store": "store",
     "weights": "weights",
 }

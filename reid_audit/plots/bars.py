@@ -23,7 +23,10 @@ class Bar(NamedTuple):
 
 
 def stars(p: float) -> str:
-    """Write a p-value as Sahlsten 2023 does: ns above 0.05, then * to **** at 0.05, 0.01, 1e-4, 1e-5; "" for NaN."""
+    """Write a p-value as Sahlsten 2023 does: ns above 0.05, then one to four stars at 0.05, 0.01, 1e-4 and 1e-5.
+
+    Empty for NaN.
+    """
     if math.isnan(p):
         return ""
     return next((text for limit, text in _STARS if p <= limit), "ns")

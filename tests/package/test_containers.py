@@ -15,22 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
+from commands import parse_command
 from places import ROOT
-
-from reid_audit.cli import app
 
 FOLDER = ROOT / "containers"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-
-
-def _parse(line: str) -> None:
-    """Parse a command line as the program does; fails where an option does not exist."""
-    group: Any = typer.main.get_command(app)
-    program, name, *words = line.split()
-    assert program == "reid-audit"
-    group.get_command(None, name).make_context(name, words)
 
 
 def _read_json(name: str) -> Any:
@@ -90,7 +80,7 @@ def test_the_descriptor_calls_the_bids_app_with_options_that_it_has() -> None:
     for entry in descriptor["inputs"]:
         value = {"Number": "2"}.get(entry["type"], entry.get("value-choices", ["x"])[0])
         line = line.replace(entry["value-key"], f"{entry.get('command-line-flag', '')} {value}")
-    _parse(line)
+    parse_command(line)
 
 
 def test_the_command_of_xnat_is_one_and_its_parts_fit() -> None:
@@ -101,7 +91,7 @@ def test_the_command_of_xnat_is_one_and_its_parts_fit() -> None:
     for entry in command["inputs"]:
         assert entry["replacement-key"] in line
         line = line.replace(entry["replacement-key"], f"{entry['command-line-flag']} {entry['default-value']}")
-    _parse(line)
+    parse_command(line)
     mounts = {mount["name"]: mount for mount in command["mounts"]}
     assert all(mount["path"] in line for mount in mounts.values())
     outputs = {output["name"]: output for output in command["outputs"]}
