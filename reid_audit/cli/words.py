@@ -158,8 +158,8 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
 
 
 def _say_attackers(result: AuditResult) -> None:
-    name, distance = result.verdict.policy.threshold, rows.distance_at(result)
-    rule = f"cosine distance below {distance:.4f} ({name})" if distance == distance else f"never: no {name} threshold"
+    name, distance = result.verdict.policy.threshold, rows.tell_threshold(result)
+    rule = f"cosine distance below {escape(distance)} ({name})" if distance else f"never: no {name} threshold"
     out.print(f"\nMatch = {rule}. Two-sided {100 * result.evidence.confidence:g} % intervals.")
     table = _make_table("condition", "attacker", "TMR", "FMR", "rank 1", "linkability", "bits left", "FTA")
     for row in rows.list_rows(result):

@@ -14,13 +14,13 @@ from reid_audit.report.page import read_templates
 from reid_audit.report.rows import (
     Row,
     count_flow,
-    distance_at,
     explain_verdict,
     find_strongest,
     headline,
     list_canaries,
     list_exposed,
     list_rows,
+    tell_threshold,
 )
 from reid_audit.report.summary import escape
 from reid_audit.report.words import join_words
@@ -103,5 +103,5 @@ def result_to_dossier(result: AuditResult) -> str:
         scans=len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans}),
         runs=summarise_defacing(result.defacing),
         threshold=result.verdict.policy.threshold,
-        distance=distance_at(result),
+        distance=tell_threshold(result),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from reid_audit import plots
 from reid_audit.records import ORIGINAL, AuditResult, Distribution, Estimate, Group, Rate, SubjectEvidence
-from reid_audit.report.rows import Row, chance_of, distance_at, find_strongest, list_canaries, list_rows
+from reid_audit.report.rows import Row, chance_of, find_strongest, list_canaries, list_rows
 from reid_audit.report.words import counted, estimate_text, percent, rank1_text, rate_text
 
 _MOST_CURVES = 6
@@ -234,7 +234,7 @@ def _draw_cost(result: AuditResult, strongest: Sequence[Row]) -> Iterator[Figure
 
 def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
     """Yield the distances of each attacker beside each subject before and after, on the same axes throughout."""
-    threshold, shown = distance_at(result), []
+    shown = []
     most_share, most_distance = 0.0, 0.0
     for row in rows:
         groups = _find_distributions(result, row)
@@ -251,17 +251,18 @@ def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
             ends = (edge for each in groups.values() for edge, n in zip(each.edges[1:], each.counts, strict=True) if n)
             most_distance = max([most_distance, *ends, *(max(s.distance_before, s.distance_after) for s in subjects)])
 
-    def draw_groups(axes: Any, groups: Sequence[Distribution]) -> None:
+    def draw_groups(axes: Any, groups: Sequence[Distribution], threshold: float) -> None:
         plots.draw_distributions(axes, groups, threshold=threshold)
         axes.set_ylim(0, 1.05 * most_share)
         axes.set_xlim(0, 1.05 * most_distance)  # as the other panel's y axis (O'Sullivan-Steben 2025, Figure 4)
 
-    def draw_subjects(axes: Any, subjects: Sequence[SubjectEvidence]) -> None:
+    def draw_subjects(axes: Any, subjects: Sequence[SubjectEvidence], threshold: float) -> None:
         plots.draw_pairs(axes, subjects, threshold=threshold)
         axes.set_ylim(0, 1.05 * most_distance)
 
     for row, distributions, subjects in shown:
-        left, right = partial(draw_groups, groups=distributions), partial(draw_subjects, subjects=subjects)
+        left = partial(draw_groups, groups=distributions, threshold=row.distance)
+        right = partial(draw_subjects, subjects=subjects, threshold=row.distance)
         yield Figure(
             f"distances, {row.condition}, {row.who}",
             f"{row.condition}, {row.who}: distances of all comparisons, and of {counted(len(subjects), 'subject')}.",

@@ -157,7 +157,7 @@ def _numbers(result: AuditResult) -> dict[str, Any]:
         "strongest": rows.find_strongest(every),
         "exposed": rows.list_exposed(result),
         "threshold": result.verdict.policy.threshold,
-        "distance": rows.distance_at(result),
+        "distance": rows.tell_threshold(result),
     }
 
 

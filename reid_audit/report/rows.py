@@ -58,6 +58,8 @@ class Row:
         On the defacer; None for the control.
     measures : Measures or None
         None for the control.
+    distance : float
+        Below it the attacker says match; NaN for the control, and where no threshold is offered.
     """
 
     condition: str
@@ -72,6 +74,7 @@ class Row:
     fta: Rate
     decision: Decision | None
     measures: Measures | None = None
+    distance: float = math.nan
 
 
 def name_attacker(result: AuditResult, record: AttackEvidence | Canary | ControlEvidence | SubjectEvidence) -> str:
@@ -88,10 +91,11 @@ def list_rows(result: AuditResult) -> list[Row]:
     for record in every:
         if isinstance(record, ControlEvidence):
             condition, linkability = ORIGINAL, record.auc
-            rates = {threshold: pair for threshold, *pair in record.rates}
+            rates, distances = {threshold: pair for threshold, *pair in record.rates}, {}
         else:
             condition, linkability = record.condition, record.linkability
             rates = {match.threshold: [match.counted, match.non_mated] for match in record.matches}
+            distances = {match.threshold: match.distance for match in record.matches}
         mated, non_mated = rates.get(name, [_UNMEASURED] * 2)
         rows.append(
             Row(
@@ -107,6 +111,7 @@ def list_rows(result: AuditResult) -> list[Row]:
                 record.fta,
                 decisions.get(condition),
                 record.measures if isinstance(record, AttackEvidence) else None,
+                distances.get(name, math.nan),
             )
         )
     severity = list(Decision)
@@ -150,9 +155,15 @@ def chance_of(rows: Iterable[Row]) -> float:
     return max((row.search.chance1 for row in rows if row.search.chance1 == row.search.chance1), default=0.0)
 
 
-def distance_at(result: AuditResult) -> float:
-    """Return the distance of the policy's threshold for the first encoder; NaN where the cohort offers none."""
-    return result.calibrations[0].distance_at(result.verdict.policy.threshold)
+def tell_threshold(result: AuditResult) -> str:
+    """Write below which distance there is a match, by encoder where there are several; empty where none offers it."""
+    name, told = result.verdict.policy.threshold, []
+    for encoder, calibration in zip(result.encoders, result.calibrations, strict=False):
+        distance = calibration.distance_at(name)
+        whose = f" for {encoder}" if len(result.encoders) > 1 else ""
+        if distance == distance:
+            told.append(f"{distance:.4f}{whose}")
+    return join_words(told) if told else ""
 
 
 def compare_attackers(evidence: Evidence) -> Iterator[tuple[str, str, str]]:

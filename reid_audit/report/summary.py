@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reid_audit.records import AuditResult
 from reid_audit.report.page import read_templates
-from reid_audit.report.rows import distance_at, explain_verdict, headline, list_rows
+from reid_audit.report.rows import explain_verdict, headline, list_rows, tell_threshold
 from reid_audit.report.words import join_words
 
 _SPECIAL = set("\\`*_{}[]<>#+!|&~$")
@@ -30,6 +30,6 @@ def result_to_markdown(result: AuditResult) -> str:
         reason=explain_verdict(result),
         rows=rows,
         threshold=result.verdict.policy.threshold,
-        distance=distance_at(result),
+        distance=tell_threshold(result),
         calibration=result.calibrations[0],
     )

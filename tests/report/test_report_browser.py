@@ -14,6 +14,7 @@ import pytest
 
 from reid_audit import AuditResult, assess_scores, write_result
 from reid_audit.accuracy import rank_defacers
+from reid_audit.audit import describe_scans
 from reid_audit.match import merge_scores
 from reid_audit.records import Finding, ScanRow, ScoreTable, Status, SubjectEvidence
 from reid_audit.report import result_to_html, write_comparison
@@ -231,11 +232,13 @@ def test_four_defacers_and_three_encoders_take_six_screens(browser: Any, tmp_pat
     """The first screen has verdict, figure and exposed subjects; nothing unfolded, the page ends after the sixth."""
     attacks = ("naive", "aligned", "registered", "fillin", "multiview-min", "multiview-mean")
     defacers = {"a": 0.0, "b": 0.5, "c": 1.0, "d": 60.0}
-    tables = []
+    tables, scans = [], []
     for seed, encoder in enumerate(("toy", "Facenet512", "ArcFace")):
-        frame = make_scores(24, defacers, attacks=attacks, seed=seed)[0].frame
-        tables.append(ScoreTable(frame.assign(encoder=encoder)))
-    page = write_result(assess_scores(merge_scores(tables), source="x.csv", draws=0), tmp_path / "out")
+        scores, faces = make_scores(24, defacers, attacks=attacks, seed=seed)
+        tables.append(ScoreTable(scores.frame.assign(encoder=encoder)))
+        scans += [replace(row, encoder=encoder) for row in describe_scans(faces)]
+    result = replace(assess_scores(merge_scores(tables), source="x.csv", draws=0), scans=tuple(scans))
+    page = write_result(result, tmp_path / "out")
     with Watched(browser, page, viewport={"width": 1400, "height": 900}) as watched:
         assert watched.page.evaluate("document.documentElement.scrollHeight") <= 6 * 900
         for selector in ("#verdict", "#exposed", "figure svg"):
