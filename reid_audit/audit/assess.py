@@ -209,6 +209,12 @@ def assess_scores(
             "Thresholds were chosen on the originals of this cohort, and judged on the same people; "
             "the rates on held-out people stand beside them."
         )
+    same = scores.frame[scores.frame["group"] == Group.SAME.value]
+    if len(same) and (same["probe_session"].astype(str) == same["reference_session"].astype(str)).all():
+        notices.append(
+            "Nobody has two sessions: two images of one session stand for them, which flatters the attacker and the "
+            "control."
+        )
     if with_own:
         notices.append(
             f"Thresholds of {', '.join(with_own)} come from this cohort's originals, compared in the same way as its "

@@ -119,7 +119,13 @@ def _pair_up(scans: _ByVisit, attack: Attack) -> Iterator[_Block]:
 
 
 def _first_visits(scans: _ByVisit) -> _VisitPairs:
-    """Return every pair of images of the first session with originals."""
+    """Return every pair of images of the first session with originals: as many as two sessions of one person have.
+
+    Where images stand for sessions, those pairs that are mated ones too: the nearest of more pairs would be nearer.
+    """
+    same = _apart(scans, ORIGINAL, ORIGINAL, ordered=True)
+    if any(a.session == b.session for a, b in same):
+        return [(a, b) for a, b in same if a.session == same[0][0].session]
     visits = _visits_of(scans, ORIGINAL)
     images = [visit for visit in visits if visit.session == visits[0].session]
     return [(a, b) for a in images for b in images]

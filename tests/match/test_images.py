@@ -25,6 +25,7 @@ from reid_audit.records import (
     InputError,
     Policy,
     ScanRef,
+    ScoreTable,
     Status,
     parse_json,
 )
@@ -53,6 +54,7 @@ def test_mated_pairs_cross_images_and_sessions() -> None:
     assert len(mated) == 2 * 2 * 4  # people, order of sessions, pairs of images
     assert (mated["probe_session"].astype(str) != mated["reference_session"].astype(str)).all()
     assert (mated["probe_image"].astype(str) != mated["reference_image"].astype(str)).sum() == 8
+    assert (frame["group"] == Group.DIFFERENT.value).sum() == 4  # of two people, all pairs of images
     same_scan = frame[frame["group"] == Group.DEFACED_SAME_SCAN.value]
     assert (same_scan["probe_image"].astype(str) == same_scan["reference_image"].astype(str)).all()
     assert len(same_scan) == 2 * 2 * 2
@@ -66,6 +68,9 @@ def test_images_stand_for_visits_where_nobody_has_two() -> None:
     counts = frame["group"].value_counts()
     assert counts[Group.SAME.value] == 3
     assert counts[Group.DEFACED_SAME.value] == 6
+    assert counts[Group.DIFFERENT.value] == 3  # one pair of images, as for mated ones
+    result = assess_scores(ScoreTable(frame), source="made up", draws=50)
+    assert any("two images of one session stand for them" in notice for notice in result.notices)
     panel = to_panels(frame).panels[0]
     nearest = mated[mated["group"] == Group.DEFACED_SAME.value].groupby("probe_subject", observed=True)["distance"]
     assert np.diagonal(panel.distance[0, 0]) == pytest.approx(nearest.min().to_numpy())
