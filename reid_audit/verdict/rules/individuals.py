@@ -78,7 +78,8 @@ def check_labels(panel: Panel, near: float, rng: np.random.Generator) -> list[Ch
     likely = max(scores, key=lambda name: scores[name])
     order = orders[likely] if scores[likely] > _ORDERS else None
     pairs = [] if order is not None else _near_somebody_else(panel, near)
-    if not pairs and order is None and _parts_agree(panel, rng):
+    agreed = not pairs and order is None and _parts_agree(panel, rng)
+    if agreed:
         order = best_assignment(panel.residual)
     if order is not None:
         pairs = [(i, int(order[i])) for i in range(n) if order[i] != i]
@@ -86,7 +87,11 @@ def check_labels(panel: Panel, near: float, rng: np.random.Generator) -> list[Ch
         return []
     said = join_names(f"{names[i]} -> {names[j]}" for i, j in pairs)
     text = (
-        f"{panel.attack}: the labels do not fit the faces: {said}. These defaced scans resemble another person's "
+        f"{panel.attack}: defaced scans of several sessions agree on whom they resemble, and it is not the person they "
+        f"are listed under: {said}. Either the list of files is wrong, or the defacer leaves something that sessions "
+        "of one person share: check the list first."
+        if agreed
+        else f"{panel.attack}: the labels do not fit the faces: {said}. These defaced scans resemble another person's "
         "originals better than those of the person they are listed under: check the list of files."
     )
     return [_finding("labels", Decision.REVIEW, text, [names[i] for i, _ in pairs], panel)]
