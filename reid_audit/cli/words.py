@@ -161,12 +161,18 @@ def _say_attackers(result: AuditResult) -> None:
     name, distance = result.verdict.policy.threshold, rows.tell_threshold(result)
     rule = f"cosine distance below {escape(distance)} ({name})" if distance else f"never: no {name} threshold"
     out.print(f"\nMatch = {rule}. Two-sided {100 * result.evidence.confidence:g} % intervals.")
-    table = _make_table("condition", "attacker", "TMR", "FMR", "rank 1", "linkability", "bits left", "FTA")
-    for row in rows.list_rows(result):
-        numbers: tuple[Rate | Estimate, ...] = (row.mated, row.non_mated, row.search.rank1, row.linkability)
-        left = "-" if row.measures is None else f"{_short(row.measures.bits)} of {row.measures.possible_bits:.2f}"
-        table.add_row(escape(row.condition), escape(row.who), *map(_short, numbers), left, _short(row.fta))
-    out.print(table)
+    listed = rows.list_rows(result)
+    for condition in dict.fromkeys(row.condition for row in listed):
+        out.print(f"\n[bold]{escape(condition)}[/]")
+        accuracy = _make_table("attacker", "TMR", "FMR", "rank 1", "linkability")
+        rest = _make_table("attacker", "bits left", "FTA")
+        for row in (row for row in listed if row.condition == condition):
+            numbers: tuple[Rate | Estimate, ...] = (row.mated, row.non_mated, row.search.rank1, row.linkability)
+            left = "-" if row.measures is None else f"{_short(row.measures.bits)} of {row.measures.possible_bits:.2f}"
+            accuracy.add_row(escape(row.who), *map(_short, numbers))
+            rest.add_row(escape(row.who), left, _short(row.fta))
+        out.print(accuracy)
+        out.print(rest)
 
 
 def _say_everything(result: AuditResult) -> None:
