@@ -135,6 +135,14 @@ def deface(
             show_default=False,
         ),
     ] = None,
+    registered: Annotated[
+        bool,
+        typer.Option(
+            "--registered",
+            help="Cut and write further image series of the study too (CBCT, second CT, MR), where they share the "
+            "scan's frame of reference or a registration object ties them to it.",
+        ),
+    ] = False,
     salt: Annotated[
         str | None,
         typer.Option("--salt", help="Word that makes the new UIDs the same each time. Secret.", show_default=False),
@@ -165,7 +173,7 @@ def deface(
                     "--dose": dose, "--labels": labels, "--eyes-from-portrait": eyes_from_portrait}  # fmt: skip
         if wrong := [option for option, given in one_only.items() if given]:
             raise InputError(f"{wrong[0]} does not go with --studies, which cuts each at the eyes that are drawn in it")
-        settings = StudySettings(names, salt, keep_private, identity_removed)
+        settings = StudySettings(names, salt, keep_private, identity_removed, registered)
         deface_every_study(scan, output, settings, workers)
         return
     if holds_many(scan) or command or tool not in (None, EYE_PLANE):
@@ -205,6 +213,7 @@ def deface(
                 salt=salt,
                 keep_private=keep_private,
                 identity_removed=identity_removed,
+                registered=registered,
                 progress=progress,
             )
         _say_cut(done.removed.sum(), done.kept.sum(), done.notes)
@@ -227,6 +236,8 @@ def _say_structures(done: DefacedStudy) -> None:
             if which:
                 out.print(f"Structures {what}: {escape(', '.join(which))}", soft_wrap=True)
         out.print(f"Structures as they were: {len(changes.kept)}")
+    for folder, voxels, by in done.registered:
+        out.print(f"{folder}: {voxels} voxels became air; placed by {escape(by)}.", soft_wrap=True)
     for zeroed, stayed in done.dose_voxels:
         out.print(
             f"Dose: {zeroed} voxels set to zero, {stayed} in front of the eyes stayed for targets and brain.",

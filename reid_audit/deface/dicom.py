@@ -5,6 +5,8 @@ front of the eyes' centre becomes air; voxels of targets (PTV, CTV, GTV) and bra
 lacrimal glands leave the structure set, other structures, the body among them, end at the new surface, targets and
 brain stay whole. The dose becomes zero where the scan becomes air, but for targets and brain.
 
+Further images of the folder that are registered to the scan are cut by the same mask where that is asked for.
+
 Files are told apart by what their headers say, never by their names, and slices are ordered by their places.
 """
 
@@ -22,6 +24,7 @@ from numpy.typing import NDArray
 from reid_audit.deface.eye_plane import EyeCut, Mask, cut_at_skin, find_cut, removed_by
 from reid_audit.deface.headers import Renamer, claim_defaced, strip
 from reid_audit.deface.pixels import air_value, set_pixels
+from reid_audit.deface.registered import RegisteredImage, find_registered
 from reid_audit.deface.rt_dose import deface_dose
 from reid_audit.deface.rt_structures import StructureChanges, reshape_structures
 from reid_audit.deface.study import RtStudy
@@ -51,6 +54,8 @@ class DefacedStudy:
     structures : StructureChanges or None
     dose_voxels : tuple of (int, int)
         For each dose, how many voxels became zero, and how many stayed for a target or the brain.
+    registered : tuple of (str, int, str)
+        For each further image the folder within ``out_dir``, how many voxels became air, and what placed it.
     notes : tuple of str
     """
 
@@ -62,6 +67,7 @@ class DefacedStudy:
     structures: StructureChanges | None
     dose_voxels: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
+    registered: tuple[tuple[str, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,6 +143,7 @@ def deface_study(
     salt: str | None = None,
     keep_private: bool = False,
     identity_removed: bool = False,
+    registered: bool = False,
     progress: Progress | None = None,
 ) -> DefacedStudy:
     """Deface a CT (or MR) series with its structure set and dose.
@@ -160,6 +167,9 @@ def deface_study(
         Whether private elements stay. They may hold copies of the picture.
     identity_removed : bool
         Whether to claim that a de-identifier removed names and numbers; see `claim_defaced`.
+    registered : bool
+        Whether to cut and write the folder's further image series, too, where they share the scan's frame of reference
+        or a registration object ties them to it; see `find_registered`. Else they are left out.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -201,7 +211,22 @@ def deface_study(
         counts.append((int(zeroed.sum()), int(stayed.sum())))
     changes = None if rs is None else reshape_structures(rs, rois, roles, cut, safe, frame.voxel_to_lps)
 
-    old = [uid for path in stack.files for uid in _uids(read_dicom(path, pixels=False))]
+    further: list[RegisteredImage] = []
+    if registered:
+        further, told = find_registered(
+            study.further,
+            study.registrations,
+            cut=cut,
+            safe=safe,
+            voxel_to_lps=frame.voxel_to_lps,
+            frame_uid=frame_uid,
+        )
+        notes += told
+    elif study.further:
+        notes.append(f"{sum(map(len, study.further))} slices of other series were left out; --registered cuts them too")
+
+    stacks = [stack, *(image.stack for image in further)]
+    old = [uid for each in stacks for path in each.files for uid in _uids(read_dicom(path, pixels=False))]
     old += [uid for ds in (*doses, *([] if rs is None else [rs])) for uid in _uids(ds)]
     renamer = Renamer(old, salt=salt)
 
@@ -212,17 +237,24 @@ def deface_study(
         ds.preamble = b"\0" * 128  # may hold another file format, and so another picture
         ds.save_as(part / name, enforce_file_format=True)
 
+    def write_slices(images: Stack, mask: Mask, folder: str) -> None:
+        for n, path in enumerate(images.files):
+            ds = read_dicom(path)
+            _deface_slice(ds, mask[n], images.modality, path.name)
+            finish(ds, f"{folder}{images.modality}{n + 1:04d}.dcm")
+            if progress is not None:
+                progress("slices", n + 1, len(images.files))
+
     part = out_dir.with_name(f".{out_dir.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
         part.mkdir(parents=True)
-        stored = frame.by_file(removed)
-        for n, path in enumerate(stack.files):
-            ds = read_dicom(path)
-            _deface_slice(ds, stored[n], stack.modality, path.name)
-            finish(ds, f"{stack.modality}{n + 1:04d}.dcm")
-            if progress is not None:
-                progress("slices", n + 1, len(stack.files))
+        write_slices(stack, frame.by_file(removed), "")
+        written = []
+        for n, image in enumerate(further, 1):
+            (part / f"registered{n}").mkdir()
+            write_slices(image.stack, image.removed, f"registered{n}/")
+            written.append((f"registered{n}", int(image.removed.sum()), image.by))
         if rs is not None:
             finish(rs, "RS.dcm")
         for n, ds in enumerate(doses, 1):
@@ -238,7 +270,15 @@ def deface_study(
     beyond = removed_by(cut, np.zeros(frame.shape, dtype=bool))
     notes = [*stack.notes, *study.notes, *notes]
     return DefacedStudy(
-        out_dir, removed, beyond & safe, frame.voxel_to_ras_mm, cut, changes, tuple(counts), tuple(notes)
+        out_dir,
+        removed,
+        beyond & safe,
+        frame.voxel_to_ras_mm,
+        cut,
+        changes,
+        tuple(counts),
+        tuple(notes),
+        tuple(written),
     )
 
 

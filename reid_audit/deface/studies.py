@@ -43,6 +43,7 @@ class StudySettings:
     salt: str | None = None
     keep_private: bool = False
     identity_removed: bool = False
+    registered: bool = False
 
 
 def _run(study: str, status: DefaceStatus, reason: str, seconds: float) -> DefaceRun:
@@ -75,6 +76,7 @@ def _deface(source: Path, target: Path, kept: Path, settings: StudySettings) -> 
         deface_study(
             find_study(source), target, names=settings.names, salt=settings.salt,
             keep_private=settings.keep_private, identity_removed=settings.identity_removed,
+            registered=settings.registered,
         )  # fmt: skip
         run = _run(source.name, DefaceStatus.OK, "", time.monotonic() - begun)
         write_private(kept, to_json(Kept(fingerprint, run)))

@@ -14,13 +14,18 @@ _IMAGES = ("CT", "MR")
 
 @dataclass(frozen=True, slots=True)
 class RtStudy:
-    """Files of one scan: its slices, in any order, its structure set and its doses."""
+    """Files of one scan: its slices, in any order, its structure set and its doses.
+
+    ``further`` are other image series of the folder, and ``registrations`` what may tie them to the scan.
+    """
 
     name: str
     images: tuple[Path, ...]
     structures: Path | None = None
     doses: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    further: tuple[tuple[Path, ...], ...] = ()
+    registrations: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +112,14 @@ def find_study(folder: Path, *, structures: Path | None = None, doses: Sequence[
     notes = [f"{len(others)} other files of the folder were left out"] if others else []
     drawn_on = seen[sets[0]].drawn_on if sets else ()
     chosen = tuple(path for path, header in images.items() if header.series in drawn_on)
-    if chosen and len(chosen) < len(images):
-        notes.append(f"{len(images) - len(chosen)} slices of other series were left out")
+    rest = [header.series for path, header in images.items() if chosen and path not in chosen]
+    further = [tuple(p for p, header in images.items() if header.series == series) for series in dict.fromkeys(rest)]
     return RtStudy(
         folder.absolute().name,
         chosen or tuple(images),
         sets[0] if sets else None,
         tuple(doses) or all_doses,
         tuple(notes),
+        tuple(further),
+        tuple(path for path, header in seen.items() if header.modality == "REG"),
     )
