@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reid_audit.records.calibration import Estimate, Fingerprint
 from reid_audit.records.scores import Rate, Real
 from reid_audit.records.significance import TestResult
 from reid_audit.records.verdict import Decision
+from reid_audit.records.views import view
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +96,16 @@ class Comparison:
     cost_metric: str = ""
     notes: tuple[str, ...] = ()
     schema_version: int = 2
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The defacers, best first: a number with its interval in three columns, seconds, failures and cost."""
+        return view("make_defacers", self)
+
+    @property
+    def tests_table(self) -> pd.DataFrame:
+        """The tests of each two defacers, paired by subject."""
+        return view("make_paired_tests", self)
+
+    def _repr_html_(self) -> str:
+        return str(view("show_comparison", self))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, GetPydanticSchema
@@ -18,12 +17,13 @@ from reid_audit.records.review import Review
 from reid_audit.records.scans import Finding
 from reid_audit.records.scores import Group, Real, ScoreTable
 from reid_audit.records.verdict import Verdict
+from reid_audit.records.views import view
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_VIEWS = "reid_audit.report.views"
-"""What tables and figures of a result are made by; imported by its name when one is asked for."""
+    from reid_audit.records.comparison import Comparison
+
 
 _IN_MEMORY = GetPydanticSchema(lambda _source, _handler: core_schema.none_schema())
 """A field that JSON does not hold."""
@@ -173,7 +173,7 @@ class AuditResult:
     @property
     def reason(self) -> str:
         """Why the verdict is what it is, in one sentence."""
-        return str(_view("explain", self))
+        return str(view("explain", self))
 
     @property
     def rates(self) -> pd.DataFrame:
@@ -181,44 +181,68 @@ class AuditResult:
 
         Proportions in [0, 1]; ``_low`` and ``_high`` are the ends of the two-sided interval; NaN = not measured.
         """
-        return _view("make_rates", self)
+        return view("make_rates", self)
 
     @property
     def measures(self) -> pd.DataFrame:
         """What is left for those who decide, per defacer and attacker: bits, anonymity set, FNIR, larger galleries."""
-        return _view("make_measures", self)
+        return view("make_measures", self)
 
     @property
     def subjects_table(self) -> pd.DataFrame:
         """Each subject per defacer and attacker: distances and ranks before and after. Personal."""
-        return _view("make_subjects", self)
+        return view("make_subjects", self)
 
     @property
     def scans_table(self) -> pd.DataFrame:
         """Each scan with what became of it, the most exposed first. Personal."""
-        return _view("make_scans", self)
+        return view("make_scans", self)
+
+    @property
+    def exposed(self) -> pd.DataFrame:
+        """Whom a rule names or an attacker both finds first and matches: per defacer and subject, why. Personal."""
+        return view("make_exposed", self)
 
     @property
     def tests(self) -> pd.DataFrame:
         """Every significance test: of the controls, of each attack, and between defacers."""
-        return _view("make_tests", self)
+        return view("make_tests", self)
 
     @property
     def checks(self) -> pd.DataFrame:
         """Every rule of the policy and how it was met."""
-        return _view("make_checks", self)
+        return view("make_checks", self)
+
+    def compare(self, *others: AuditResult) -> Comparison:
+        """Put the defacers of this result, and of others that were measured alike, side by side, best first.
+
+        Parameters
+        ----------
+        *others : AuditResult
+            Without any, the defacers of this one.
+
+        Returns
+        -------
+        Comparison
+            Shows itself in a notebook; ``.table`` and ``.tests_table`` are DataFrames.
+
+        Raises
+        ------
+        CalibrationError
+            The results were measured with other settings or thresholds.
+        InputError
+            A defacer stands in two of them, or in none.
+        """
+        comparison: Comparison = view("compare_results", self, *others)
+        return comparison
 
     @property
     def plot(self) -> Any:
         """The figures of the report, e.g. ``result.plot.roc()``; see `reid_audit.report.Plots`."""
-        return _view("Plots", self)
+        return view("Plots", self)
 
     def __repr__(self) -> str:
         return f"AuditResult of {self.cohort}: {self.verdict.decision.value}. {self.reason}"
 
     def _repr_html_(self) -> str:
-        return str(_view("to_html", self))
-
-
-def _view(name: str, result: AuditResult) -> Any:
-    return getattr(import_module(_VIEWS), name)(result)
+        return str(view("to_html", self))

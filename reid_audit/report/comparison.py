@@ -28,19 +28,29 @@ def _flatten(record: DataclassInstance) -> dict[str, object]:
     return row
 
 
-def _list_csv(records: Iterable[DataclassInstance], **more: object) -> str:
+def _tabulate(records: Iterable[DataclassInstance], **more: object) -> Table:
     rows = [_flatten(record) | more for record in records]
-    return to_csv(Table(dict.fromkeys(rows[0] if rows else (), ""), [tuple(row.values()) for row in rows]))
+    return Table(dict.fromkeys(rows[0] if rows else (), ""), [tuple(row.values()) for row in rows])
+
+
+def tabulate_tests(tests: Iterable[TestResult]) -> Table:
+    """List significance tests with n, statistic, p and effect."""
+    return _tabulate(tests)
+
+
+def tabulate_defacers(comparison: Comparison) -> Table:
+    """List the defacers of a comparison, best first."""
+    return _tabulate(comparison.rows, cost_metric=comparison.cost_metric)
 
 
 def tests_csv(tests: Iterable[TestResult]) -> str:
-    """List significance tests with n, statistic, p and effect."""
-    return _list_csv(tests)
+    """List significance tests as CSV."""
+    return to_csv(tabulate_tests(tests))
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """List the defacers of a comparison, best first."""
-    return _list_csv(comparison.rows, cost_metric=comparison.cost_metric)
+    """List the defacers of a comparison as CSV."""
+    return to_csv(tabulate_defacers(comparison))
 
 
 def list_comparison_figures(comparison: Comparison) -> list[Figure]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from reid_audit.accuracy import rank_defacers
 from reid_audit.plots import to_png
-from reid_audit.records import AuditResult, InputError
+from reid_audit.records import AuditResult, Comparison, InputError
+from reid_audit.report.comparison import tabulate_defacers, tabulate_tests
 from reid_audit.report.figures import list_figures
 from reid_audit.report.page import result_to_summary_html
-from reid_audit.report.rows import explain_verdict, find_strongest, list_checks, list_rows
+from reid_audit.report.rows import explain_verdict, find_strongest, list_checks, list_exposed, list_rows
 from reid_audit.report.tables import Table, tabulate_measures, tabulate_rates, tabulate_scans, tabulate_subjects
 
 if TYPE_CHECKING:
@@ -46,6 +48,41 @@ def make_subjects(result: AuditResult) -> pd.DataFrame:
 def make_scans(result: AuditResult) -> pd.DataFrame:
     """Return what became of each scan."""
     return _frame(tabulate_scans(result))
+
+
+def make_exposed(result: AuditResult) -> pd.DataFrame:
+    """Return a row per defacer and subject whom a rule names or an attacker both finds first and matches."""
+    import pandas as pd
+
+    rows = [
+        (condition, subject, "; ".join(dict.fromkeys(why)))
+        for condition, subjects in list_exposed(result).items()
+        for subject, why in subjects.items()
+    ]
+    return pd.DataFrame(rows, columns=["condition", "subject", "why"])
+
+
+def compare_results(*results: AuditResult) -> Comparison:
+    """Return the defacers of results side by side, best first."""
+    return rank_defacers(results)
+
+
+def make_defacers(comparison: Comparison) -> pd.DataFrame:
+    """Return a row per defacer of a comparison."""
+    return _frame(tabulate_defacers(comparison))
+
+
+def make_paired_tests(comparison: Comparison) -> pd.DataFrame:
+    """Return the tests between the defacers of a comparison."""
+    return _frame(tabulate_tests(comparison.tests))
+
+
+def show_comparison(comparison: Comparison) -> str:
+    """Return what a notebook shows of a comparison: verdict, what is left, seconds and cost of each defacer."""
+    table = make_defacers(comparison)
+    shown = ["condition", "decision", "linkability", "linkability_high", "rank1", "chance1", "seconds", "cost"]
+    names = {"chance1": "chance", "cost": f"lost: {comparison.cost_metric}" if comparison.cost_metric else "cost"}
+    return str(table[shown].rename(columns=names).to_html(index=False, escape=True, float_format="%.3g", na_rep="-"))
 
 
 def make_tests(result: AuditResult) -> pd.DataFrame:

@@ -117,6 +117,32 @@ def test_tables_are_data_frames(result: AuditResult) -> None:
     assert set(result.checks["decision"]) <= {decision.value for decision in Decision}
 
 
+def test_exposed_people_are_a_data_frame(result: AuditResult) -> None:
+    exposed = result.exposed
+    assert list(exposed.columns) == ["condition", "subject", "why"]
+    assert set(exposed["condition"]) == {"none"}  # nobody is found after the wipe
+    assert len(exposed) == exposed["subject"].nunique() == 24
+    assert exposed["why"].str.contains("found first and matched by").all()
+
+
+def test_results_are_compared_best_first(result: AuditResult) -> None:
+    inside = result.compare()
+    assert list(inside.table["condition"]) == ["wipe", "none"]
+    assert {"linkability_high", "rank1", "seconds", "cost"} <= set(inside.table.columns)
+    assert len(inside.tests_table) == len(inside.tests) > 0
+    other = make_result(24, {"blur": 0.9, "reface": 60.0}, draws=0, cost=True)[0]  # of the same originals
+    both = result.compare(other)
+    assert set(both.table["condition"]) == {"wipe", "none", "blur", "reface"}
+    timed = both.table.set_index("condition")["seconds"]
+    assert timed["blur"] > 0
+    assert timed["wipe"] != timed["wipe"]  # not known
+    html = both._repr_html_()
+    assert "lost: dice" in html
+    assert "FAIL" in html
+    with pytest.raises(InputError, match=r"stands in manifest\.csv and in manifest\.csv"):
+        result.compare(result)
+
+
 def test_a_result_shows_itself(result: AuditResult) -> None:
     html = result._repr_html_()
     assert result.verdict.decision is Decision.FAIL

@@ -55,8 +55,8 @@ ARROWS: dict[str, set[str]] = {
         "verdict",
     },
     "plots": {"records"},
-    # attack: what each attacker says of itself; utility: its page beside the audit's.
-    "report": {"records", "match", "plots", "attack", "utility"},
+    # attack: what each attacker says of itself; accuracy: the ranking behind `result.compare`; utility: its page.
+    "report": {"records", "match", "accuracy", "plots", "attack", "utility"},
     "testing": {"records", "weights", "dataset", "match", "attack", "audit"},
     "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
     # portrait, render: pictures on demand; report: whom a result names, and the page.
