@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from reid_audit.cli.options import FormatOption, OutputFormat, WorkersOption, words_of
 from reid_audit.cli.running import start_run
-from reid_audit.cli.words import err, out, say_block
+from reid_audit.cli.words import err, out
 from reid_audit.records import prepare_file, to_json, write_private
 from reid_audit.report.words import counted
 from reid_audit.validation import PARTS, Validation
@@ -74,7 +74,9 @@ def _say(validation: Validation) -> None:
             f"[yellow]Not measured:[/] {omission.part}, {escape(omission.name)}: {escape(omission.reason)}",
             soft_wrap=True,
         )
-    say_block("This installation", validation.facts)
+    out.print("[bold]This installation[/]")
+    for name, value in validation.facts:  # no table: a digest must not be cut
+        out.print(f"  {escape(name)}: {escape(value)}", soft_wrap=True)
     differing = len(validation.differing)
     told = f"{differing} of them outside their bounds" if differing else "everything holds"
     measured = f"{counted(len(validation.measurements), 'number')} in {validation.seconds:.0f} s"

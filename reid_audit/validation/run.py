@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 
 from reid_audit.audit import Progress, Recogniser, Settings, time_face
@@ -79,7 +79,7 @@ def validate(
     measurements: list[Measurement] = []
     omissions: list[Omission] = []
     facts = [("Python", platform.python_version()), ("system", f"{platform.system()} {platform.machine()}")]
-    facts += [(name, version(name)) for name in _PACKAGES]
+    facts += [(name, _find_version(name)) for name in _PACKAGES]
     for done, part in enumerate(parts):
         if progress is not None:
             progress("parts", done, len(parts))
@@ -100,6 +100,14 @@ def validate(
         progress("parts", len(parts), len(parts))
     seconds = time.perf_counter() - began
     return Validation(tuple(measurements), tuple(omissions), tuple(facts), version("reid-audit"), seconds)
+
+
+def _find_version(package: str) -> str:
+    """Return a package's version; others may have brought it under another name, as conda does."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed under this name"
 
 
 @cache
@@ -143,7 +151,8 @@ def _measure_encoder(heads: Heads, encoder: Encoder, facts: list[tuple[str, str]
         yield replace(measurement, part=f"portraits, {encoder.name}")
     recogniser = Recogniser(encoder.name, encoder.recipe, encoder.detector, encoder.notice, encoder.identity)
     seconds = time_face(recogniser, portraits)
-    facts.append((encoder.name, f"vectors of {vectors.shape[1]} numbers, {seconds:.2f} s a face"))
+    length = f"vectors of {vectors.shape[1]} numbers" if vectors.shape[1] > 1 else "no vector"
+    facts.append((encoder.name, f"{length}, {seconds:.2f} s a face"))
     facts += [(f"{encoder.name}, {key}", value) for key, value in encoder.identity.items()]
     if encoder.notice:
         facts.append((f"{encoder.name}, notice", encoder.notice))

@@ -78,6 +78,11 @@ def test_an_encoder_whose_files_are_not_there_is_named(
     assert "facenet512_weights.onnx" in capsys.readouterr().err
 
 
+def test_a_package_of_another_name_is_said_to_be_absent() -> None:
+    assert run._find_version("numpy") == np.__version__
+    assert run._find_version("no-such-package") == "not installed under this name"
+
+
 def test_people_are_measured_by_who_lies_near_whom() -> None:
     vectors = np.array([[1, 0, 0], [0.8, 0.6, 0], [0, 0, 1], [np.nan] * 3, [0, 1, 0], [0, 1, 0]], np.float32)
     told = {name: value for name, value, _ in measure_people(vectors, np.array([0, 0, 1, 1, 2, 2]))}
