@@ -164,14 +164,16 @@ def _assess_encoder(
             )
             if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
                 cells += assess_strata(attempt, calibration, strata, table.subjects, **in_cells)
-        if len(mated) > 1:
+        if len(mated) > 1 and find_attack(attack).judged:
             subjects = max(evidence.subjects for evidence in attacks if evidence.attack == attack)
             test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)
             family.append(replace(test, attack=attack, encoder=table.encoder))
+    judged = [evidence for evidence in attacks if find_attack(evidence.attack).judged]
+    beside = [evidence for evidence in attacks if not find_attack(evidence.attack).judged]
     notes = ("there are no defaced scans: only the control was measured",) if not evaluated else ()
     return Evidence(
         controls=tuple(controls),
-        attacks=_adjust_across(attacks),
+        attacks=(*_adjust_across(judged), *_adjust_across(beside)),
         strata=tuple(cells),
         family=adjust(family),
         seed=options.seed,
@@ -180,7 +182,8 @@ def _assess_encoder(
         notes=notes,
         leaks=tuple(gap for tried in attempts.values() if (gap := find_leak(tried, confidence=confidence)) is not None),
         worst=tuple(
-            find_worst([evidence for evidence in attacks if evidence.condition == condition], options.threshold)
+            find_worst(tried, options.threshold)
             for condition in attempts
+            if (tried := [evidence for evidence in judged if evidence.condition == condition])
         ),
     )

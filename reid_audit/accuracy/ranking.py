@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reid_audit.accuracy.alike import merge_subjects, require_alike
 from reid_audit.accuracy.between import compare_pairwise
 from reid_audit.accuracy.cost import choose_cost, mark_best
+from reid_audit.attack import find_attack
 from reid_audit.records import (
     AttackEvidence,
     AuditResult,
@@ -132,7 +133,11 @@ def rank_defacers(
     rows = []
     for result in results:
         for verdict in result.verdict.conditions:
-            attacks = [attack for attack in result.evidence.attacks if attack.condition == verdict.condition]
+            attacks = [
+                attack
+                for attack in result.evidence.attacks
+                if attack.condition == verdict.condition and find_attack(attack.attack).judged
+            ]
             own = runs.get(verdict.condition)
             rows.append(_describe(result, verdict.condition, verdict.decision, attacks, own, costs))
     if not rows:

@@ -12,6 +12,7 @@ from reid_audit.accuracy.calibration_file import assign_calibrations, choose_cal
 from reid_audit.accuracy.compared import Originals, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores, find_subjects, split_encoders
 from reid_audit.accuracy.search import Searches
+from reid_audit.attack import find_attack
 from reid_audit.records import Calibration, Group, ScoreTable, SubjectEvidence
 
 
@@ -41,7 +42,7 @@ def list_subjects(scores: ScoreTable, calibrations: Calibration | Iterable[Calib
     -------
     tuple of SubjectEvidence
         Per encoder, condition and attack the easiest to find first: by rank, then by distance; subjects without a face
-        last.
+        last. Of attackers that are judged alone.
     """
     tables = split_encoders(scores)
     thresholds = assign_calibrations(calibrations, tables)
@@ -53,6 +54,8 @@ def _list_subjects(table: Scores, thresholds: Mapping[str, Calibration]) -> list
     controls: dict[str, Originals] = {}
     found: list[SubjectEvidence] = []
     for condition, attack in table.evaluated():
+        if not find_attack(attack).judged:
+            continue
         if attack not in controls:
             controls[attack] = find_originals(table, attack)
         originals = controls[attack]

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 from places import EXAMPLES
 
-from reid_audit.attack import list_attacks
+from reid_audit.attack import find_attack, list_attacks
 
 EXAMPLE = EXAMPLES / "compare_attacks.py"
 
@@ -33,15 +33,16 @@ def test_every_attacker_is_as_strong_as_naive_on_untouched_scans(example: Module
     evidence = result.evidence
     naive = evidence.attack("none")
     tried = {one.attack for one in evidence.attacks}
-    assert tried == {attack.name for attack in list_attacks()}
+    assert tried == {attack.name for attack in list_attacks() if attack.fewest_people <= 3}
     for attack in sorted(tried):
         found = evidence.attack("none", attack)
         assert found.search.rank1.value >= naive.search.rank1.value - 0.2, attack  # one search of six
         assert found.linkability.value >= naive.linkability.value - 0.1, attack
+    judged = {attack for attack in tried if find_attack(attack).judged}
     assert evidence.attack("face-box", "aligned").fta.value == 0.0
     assert evidence.attack("face-box", "fillin").fta.value == 0.0
-    (box,) = [worst for worst in evidence.worst if worst.condition == "face-box"]
-    assert len(box.tried) == len(tried)
+    box = [attack for worst in evidence.worst if worst.condition == "face-box" for attack in worst.tried]
+    assert sorted(box) == sorted(judged)
     assert (
         {one.condition for one in evidence.leaks} == {one.condition for one in evidence.crossed} == {"none", "face-box"}
     )

@@ -224,5 +224,7 @@ def test_regions_say_where_identity_is_left_and_no_rule_asks_them() -> None:
     )
     assert with_parts.verdict.decision is without.verdict.decision
     assert {c.attack for v in with_parts.verdict.conditions for c in v.checks} <= {"", "shape", "fusion"}
+    assert {p.attack for p in with_parts.subjects} == {p.attack for p in without.subjects} | {"fusion"}
+    assert not {a for worst in with_parts.evidence.worst for a in worst.tried if a.startswith("region")}
     rows = [row.attack for row in with_parts.evidence.attacks]
     assert {f"region-{name}" for name in shape.REGIONS} <= set(rows)
