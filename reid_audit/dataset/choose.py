@@ -87,7 +87,8 @@ def settle(
     originals: dict[_Key, list[Candidate]] = {}
     for key, by_condition in groups.items():
         originals[key] = _tell_apart(by_condition.get(ORIGINAL, []), choice, ledger, asked)
-    name_of = _name_images(originals)
+    alone = [images for key, by in groups.items() if not by.get(ORIGINAL) for images in by.values()]
+    name_of = _name_images([*originals.values(), *alone])
     chosen = [replace(image, image=name_of(image, of)) for of in originals.values() for image in of]
     for key, by_condition in groups.items():
         for condition, several in by_condition.items():
@@ -115,17 +116,20 @@ def settle(
     return chosen, asked.close(), notes
 
 
-def _name_images(originals: Mapping[_Key, Sequence[Candidate]]) -> Callable[[Candidate, Sequence[Candidate]], str]:
+def _name_images(groups: Iterable[Sequence[Candidate]]) -> Callable[[Candidate, Sequence[Candidate]], str]:
     """Return what names an image among those of its session and kind: its suffix, and what tells it apart.
 
-    Entities of BIDS tell images apart by their values (``"T1w run-2"``), series of DICOM by their order (``"CT 2"``).
+    ``groups`` are the originals of one session and kind each, or defaced images without any. Entities of BIDS tell
+    images apart by their values (``"T1w run-2"``), series of DICOM by their order (``"CT 2"``).
     """
-    kinds = {key.suffix for key, images in originals.items() if images}
+    kinds: set[str] = set()
     telling: dict[str, list[str]] = defaultdict(list)
-    for key, images in originals.items():
+    for images in groups:
+        kinds.update(image.suffix for image in images)
         for entity in sorted({entity for image in images for entity in image.entities}):
-            if len({image.entities.get(entity, "") for image in images}) > 1 and entity not in telling[key.suffix]:
-                telling[key.suffix].append(entity)
+            if len({image.entities.get(entity, "") for image in images}) > 1:
+                known = telling[images[0].suffix]
+                known += [entity] if entity not in known else []
 
     def name(image: Candidate, among: Sequence[Candidate]) -> str:
         if len(kinds) < 2 and not telling[image.suffix]:
@@ -171,6 +175,9 @@ def _share_out(
             ledger.add(image.suffix, "its original was not chosen", image.path.name if not image.series else "")
     for owner, own in shares:
         same = [image for image in own if owner.series and image.series == owner.series]
+        for image in own if same else ():
+            if image not in same:
+                ledger.add(image.suffix, "another series than that of its original")
         own[:] = same or own
     return [(owner, own) for owner, own in shares if own]
 

@@ -21,6 +21,20 @@ _KINDS: Mapping[tuple[str, ...], tuple[str, str]] = {
     (".npy", ".npz", ".h5", ".hdf5", ".mat", ".pt", ".pkl", ".mnc", ".img"): ("array", "may hold the voxels of a head"),
     (".lta", ".xfm", ".x5"): ("transform", "may undo a registration, and with it what a template hides"),
 }
+DICOM_COPIES = {
+    "SC": "a secondary capture: a picture that may show the face",
+    "OT": "an object of another kind: a picture that may show the face",
+    "XC": "a photograph",
+    "DOC": "a document that may hold pictures of the face",
+    "M3D": "a model that may be the surface of a head",
+    "STL": "a model that may be the surface of a head",
+}
+"""Modalities that can show a face and are no scan."""
+
+ICON = "IconImageSequence"
+"""A thumbnail within a DICOM image."""
+THUMBNAILS = "thumbnail", "within DICOM images, and may show the face: remove IconImageSequence"
+
 _BY_NAME = {
     "defacemask": ("mask", "has the outline of the face that was removed"),
     "facemask": ("mask", "has the outline of the face that was removed"),

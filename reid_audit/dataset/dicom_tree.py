@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition
-from reid_audit.dataset.copies import name_copy, read_allowed
+from reid_audit.dataset.copies import DICOM_COPIES, ICON, THUMBNAILS, name_copy, read_allowed
 from reid_audit.dataset.pseudonym import pseudonym_of
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import ORIGINAL, InputError, Modality, name_series
@@ -38,22 +38,13 @@ _KINDS = {
     "KO": "list of other images",
 }
 
-_COPIES = {
-    "SC": "a secondary capture: a picture that may show the face",
-    "OT": "an object of another kind: a picture that may show the face",
-    "XC": "a photograph",
-    "DOC": "a document that may hold pictures of the face",
-    "M3D": "a model that may be the surface of a head",
-    "STL": "a model that may be the surface of a head",
-}
-"""Modalities that can show a face and are no scan."""
-
 _DESCRIBING = ("SeriesNumber", "SeriesDescription", "ProtocolName", "ConvolutionKernel", "ContrastBolusAgent")
 _KEYWORDS = (
     *FRAME_TAGS,
     *_DESCRIBING,
     *("SOPInstanceUID", "StudyDate", "StudyTime", "StudyInstanceUID"),
     *("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
+    ICON,
 )
 
 
@@ -90,11 +81,13 @@ def _read(path: Path, ledger: Ledger, allowed: Mapping[str, str], *, released: b
     if modality in BODY_MODALITIES:
         return _read_body(path, header, ledger)
     if modality not in MODALITIES:
-        if modality in _COPIES:
-            ledger.add_copy(modality, _COPIES[modality], released=released)
+        if modality in DICOM_COPIES:
+            ledger.add_copy(modality, DICOM_COPIES[modality], released=released)
         else:
             ledger.add(modality or "DICOM file", _KINDS.get(modality, "no CT, MR or PET"))
         return None
+    if header.get(ICON):
+        ledger.add_copy(*THUMBNAILS, released=released)
     if not is_scan_image(header):
         why = "a picture made of images (secondary capture?), no image of the scanner"
         ledger.add_copy(modality, why, released=released)

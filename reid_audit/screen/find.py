@@ -11,7 +11,7 @@ from types import MappingProxyType
 from reid_audit.dataset import Aside, read_manifest
 from reid_audit.dataset.candidates import Ledger, show_name
 from reid_audit.dataset.claims import claims_of_header, claims_of_name, claims_of_sidecar
-from reid_audit.dataset.copies import MESHES, PICTURES, find_reason, read_allowed
+from reid_audit.dataset.copies import DICOM_COPIES, ICON, MESHES, PICTURES, THUMBNAILS, find_reason, read_allowed
 from reid_audit.dataset.walk import list_files
 from reid_audit.records import InputError, Modality, name_series
 from reid_audit.volume import READERS
@@ -26,6 +26,7 @@ _HEADER = (
     "DeidentificationMethod",
     "DeidentificationMethodCodeSequence",
     "RecognizableVisualFeatures",
+    ICON,
 )
 
 
@@ -139,13 +140,16 @@ def _in_folder(
     return images + _series(others, ledger, progress, root=root, allowed=allowed)
 
 
-def _read(path: Path) -> tuple[str, str, tuple[str, ...]] | None:
-    """Return modality, series and claims of a DICOM file; None = it is none. Raises what damaged bytes raise."""
+def _read(path: Path) -> tuple[str, str, tuple[str, ...], bool] | None:
+    """Return modality, series, claims, and whether a DICOM file holds a thumbnail; None = it is none.
+
+    Raises what damaged bytes raise.
+    """
     header = read_header(path, _HEADER)
     if header is None:
         return None
     modality, uid = str(header.get("Modality") or "").upper(), str(header.get("SeriesInstanceUID") or "")
-    return modality, uid, claims_of_header(header)
+    return modality, uid, claims_of_header(header), bool(header.get(ICON))
 
 
 def _series(
@@ -174,9 +178,13 @@ def _series(
             shown = show_name(path, root) if root else path.name
             ledger.add_other(path, shown, "no volume and no DICOM file", allowed)
             continue
-        modality, uid, claims_told = told
+        modality, uid, claims_told, has_icon = told
+        if has_icon:
+            ledger.add_copy(*THUMBNAILS)
         if modality in BODY_MODALITIES and uid:
             bodies.append((path, modality, name_series(f"{uid} {path.name}"), claims_told))
+        elif modality in DICOM_COPIES:
+            ledger.add_copy(f"DICOM {modality}", DICOM_COPIES[modality])
         elif modality not in list(Modality):
             ledger.add(f"DICOM {modality or 'file'}", "no image of CT, MR or PET")
         elif not uid:

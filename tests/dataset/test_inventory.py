@@ -286,6 +286,18 @@ def test_bad_participants(tmp_path, table, message):
         take_inventory(root)
 
 
+def test_a_defaced_image_of_a_kind_that_has_no_original_keeps_its_name(tmp_path):
+    root = write_bids(tmp_path / "raw", people=1, sessions=1, derivatives=("tool",))
+    anat = root / "derivatives" / "tool" / "sub-01" / "ses-1" / "anat"
+    for run in (1, 2):
+        write_image(anat / f"sub-01_ses-1_run-{run}_T2w.nii")
+    got = take_inventory(root)
+    assert keys(got) == [
+        *("01/1/T1w/original", "01/1/T1w/tool", "01/1/T2w run-1/tool", "01/1/T2w run-2/tool"),
+    ]
+    assert "2 defaced scans have no original of their visit" in got.notes[0]
+
+
 def test_participants_and_scans_need_not_agree(tmp_path):
     root = write_bids(tmp_path / "raw", people=2, derivatives=("tool",))
     (root / "participants.tsv").write_text("participant_id\tsession\tsex\nsub-02\t1\tF\nsub-09\t1\tM\n")
