@@ -254,14 +254,14 @@ def measure_scan(
     for each in (before, after):
         if each is not None:
             check_on_grid(each, original)
-    clipped = clip_volume(original)
+    clipped, clipped_defaced = clip_volume(original), clip_volume(defaced)
     skin = find_facial_skin(clipped)
-    change = find_change(clipped, clip_volume(defaced))
+    change = find_change(clipped, clipped_defaced)
     deleted = _find_deleted(before, after, settings.deleted)
     pairs, findings = _pair_structures(before, after, deleted)
     if change.box is None:
         findings.append(Finding("unchanged", "warning", "no voxel differs from the original's: was it defaced?"))
-    elif turn := find_turn(clipped, clip_volume(defaced)):
+    elif turn := find_turn(clipped, clipped_defaced):
         text = f"the head is turned or mirrored under the same header ({turn}): no number of this scan means anything"
         findings.append(Finding("turned", "warning", text))
     there = {name: structure for name, structure, _ in pairs if structure is not None}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_up_utility import make_utility
 
 from reid_audit import AuditResult, assess_scores, write_result
 from reid_audit.accuracy import rank_defacers
@@ -18,6 +19,7 @@ from reid_audit.audit import describe_scans
 from reid_audit.match import merge_scores
 from reid_audit.records import Finding, ScanRow, ScoreTable, Status, SubjectEvidence
 from reid_audit.report import result_to_html, write_comparison
+from reid_audit.report.utility_page import write_utility_page
 from reid_audit.testing import make_result, make_scores
 
 pytestmark = pytest.mark.slow
@@ -43,10 +45,11 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A report, one full of hostile names, and a comparison."""
+    """A report, one full of hostile names, a comparison, and a page of costs."""
     folder = tmp_path_factory.mktemp("pages")
     result, _ = make_result(cost=True)
     found = {"report": write_result(result, folder / "report")}
+    found["utility"] = write_utility_page(make_utility(), folder)
     found["comparison"] = write_comparison(rank_defacers([result]), folder / "comparison")
     people = [*HOSTILE, *(f"p{i}" for i in range(8))]
     odd = make_result(people, dict.fromkeys(HOSTILE, 1.0), draws=20, source="y" * 200 + ".csv")
@@ -75,15 +78,15 @@ class Watched:
         self.page.close()
 
 
-@pytest.mark.parametrize("name", ["report", "comparison", "hostile"])
+@pytest.mark.parametrize("name", ["report", "comparison", "hostile", "utility"])
 def test_the_page_asks_for_nothing_and_complains_of_nothing(browser: Any, pages: dict[str, Path], name: str) -> None:
     with Watched(browser, pages[name]) as watched:
         assert watched.requests == [pages[name].as_uri()]
         assert watched.messages == []
         assert watched.page.title().startswith("reid-audit: ")
-        visible = "#defacers" if name == "comparison" else "#evidence"
-        assert watched.page.locator(f"{visible} tbody tr").first.is_visible()
-        if name != "comparison":
+        visible = {"comparison": "#defacers tbody tr", "utility": "#verdict dd"}.get(name, "#evidence tbody tr")
+        assert watched.page.locator(visible).first.is_visible()
+        if name not in ("comparison", "utility"):
             assert watched.page.locator("#verdict strong").inner_text() in ("FAIL", "REVIEW", "INCOMPLETE", "PASS")
 
 
@@ -97,7 +100,7 @@ _OVERFLOW = """() => {
 
 
 @pytest.mark.parametrize("width", [400, 800, 1400])
-@pytest.mark.parametrize("name", ["report", "comparison", "hostile"])
+@pytest.mark.parametrize("name", ["report", "comparison", "hostile", "utility"])
 def test_nothing_overflows(browser: Any, pages: dict[str, Path], name: str, width: int) -> None:
     with Watched(browser, pages[name], viewport={"width": width, "height": 900}) as watched:
         watched.page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
@@ -147,7 +150,7 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, pages: dict[str, P
         assert watched.page.locator("#scan-table script, #scan-table b").count() == 0
 
 
-@pytest.mark.parametrize("name", ["report", "hostile", "comparison"])
+@pytest.mark.parametrize("name", ["report", "hostile", "comparison", "utility"])
 def test_print_cuts_no_table(browser: Any, pages: dict[str, Path], name: str) -> None:
     a4_width_px = round((210 - 2 * 14) / 25.4 * 96)
     with Watched(browser, pages[name], viewport={"width": a4_width_px, "height": 1000}) as watched:

@@ -9,87 +9,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up_utility import AFFINE, NAMES, make_head, make_utility
 
-from reid_audit import InputError, ScanRef, Volume
+from reid_audit import InputError, ScanRef
 from reid_audit.plots import Bar, DvhCurve, draw_bars, draw_boxes, draw_dvh, new_figure, stars
-from reid_audit.records import Modality, TradeOff
+from reid_audit.records import TradeOff
 from reid_audit.report.utility_figures import draw_risk
 from reid_audit.report.utility_page import utility_to_html, write_utility_page
 from reid_audit.report.utility_tables import number
 from reid_audit.report.utility_words import list_missing, list_worst, say_costs, say_headline
 from reid_audit.utility import (
     CaseUtility,
-    Dose,
     Utility,
-    UtilitySettings,
-    measure_scan,
     read_pictures,
     structures_from_labels,
-    summarize_cases,
-    summarize_volumes,
 )
-from reid_audit.utility.compare import compare_defacers
-from reid_audit.utility.exclusion import count_available
 from reid_audit.utility.pictures import picture_change, picture_contours, write_pictures
-from reid_audit.utility.places import summarize_places
-
-AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
-NAMES = {1: "eye", 2: "brain", 3: "cord"}
-
-
-def _head(person: int) -> tuple[Volume, np.ndarray]:
-    rng = np.random.default_rng(person)
-    intensity = np.full((20, 22, 18), -1000, dtype=np.float32)
-    intensity[3:17, 3:19, 2:16] = np.rint(rng.normal(40, 10, (14, 16, 14)))
-    labels = np.zeros(intensity.shape, dtype=np.uint8)
-    labels[6:9, 15:18, 9:11] = 1
-    labels[5 : 14 + person % 3, 5:11, 9:14] = 2
-    labels[9:11, 5:7, 2:8] = 3
-    return Volume(intensity, AFFINE, Modality.CT), labels
-
-
-def _measure(people: int = 4) -> Utility:
-    """``cut`` takes half of the eye and, in the last person, some brain; of ``cover`` there is no segmentation."""
-    cases = []
-    for person in range(people):
-        volume, labels = _head(person)
-        before = structures_from_labels(labels, AFFINE, names=NAMES)
-        cut, cover, after = volume.intensity.copy(), volume.intensity.copy(), labels.copy()
-        first = 16 if person < people - 1 else 10
-        cut[:, first:, 9:] = -1000
-        after[:, first:, 9:] = 0
-        cover[:, 17:, 4:] = 90
-        dose = np.broadcast_to(np.linspace(0, 66, 22, dtype=np.float32)[None, :, None], labels.shape).copy()
-        for condition, values, found in (
-            ("cut", cut, structures_from_labels(after, AFFINE, names=NAMES)),
-            ("cover", cover, None),
-        ):
-            cases.append(
-                measure_scan(
-                    ScanRef(f"p{person}", "1", condition, Path(f"p{person}.nii.gz")),
-                    volume,
-                    replace(volume, intensity=values),
-                    before=before,
-                    after=found,
-                    dose_before=Dose(dose, AFFINE),
-                    settings=UtilitySettings(brain=("brain",)),
-                )
-            )
-    return Utility(
-        "cohort.csv",
-        *(2.0, 5.0),
-        tuple(cases),
-        summarize_cases(cases),
-        summarize_volumes(cases),
-        compare_defacers(cases),
-        summarize_places(cases),
-        available=count_available(cases, ()),
-    )
 
 
 @pytest.fixture(scope="module")
 def utility() -> Utility:
-    return _measure()
+    return make_utility()
 
 
 def test_costs_in_a_sentence(utility: Utility) -> None:
@@ -152,7 +92,7 @@ def test_a_page_of_scans_that_could_not_be_read() -> None:
 
 @pytest.mark.slow
 def test_slices_are_kept_and_shown_when_asked_for(utility: Utility, tmp_path: Path) -> None:
-    volume, labels = _head(0)
+    volume, labels = make_head(0)
     after = labels.copy()
     after[:, 16:, 9:] = 0
     cut = volume.intensity.copy()
