@@ -12,6 +12,7 @@ from commands import parse_command
 
 from reid_audit import Policy
 from reid_audit.cli import app
+from reid_audit.testing import make_result
 from reid_audit.verdict import format_policy
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,22 @@ def _list_commands(page: Path) -> list[str]:
 def test_commands_on_pages_are_commands_of_the_program(page: Path) -> None:
     for line in _list_commands(page):
         parse_command(line)
+
+
+@pytest.mark.slow
+def test_the_notebook_snippet_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Every line but the audit itself, whose result is made up; the README's lines are among the tutorial's."""
+    snippets = []
+    for page in ("README.md", "docs/tutorial.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        snippets += re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    short, whole = snippets
+    assert set(short.splitlines()) <= set(whole.splitlines())
+    result, _ = make_result(6, draws=20)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("reid_audit.audit", lambda manifest: result)
+    exec(compile(whole, "docs/tutorial.md", "exec"), {})
+    assert (tmp_path / "result" / "report.html").is_file()
 
 
 def test_every_command_stands_in_the_table_of_commands() -> None:
