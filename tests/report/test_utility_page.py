@@ -16,13 +16,14 @@ from reid_audit.plots import Bar, DvhCurve, draw_bars, draw_boxes, draw_dvh, new
 from reid_audit.records import TradeOff
 from reid_audit.report.utility_figures import draw_risk
 from reid_audit.report.utility_page import utility_to_html, write_utility_page
-from reid_audit.report.utility_tables import number
+from reid_audit.report.utility_tables import list_tables, number
 from reid_audit.report.utility_words import list_missing, list_worst, say_costs, say_headline
 from reid_audit.utility import (
     CaseUtility,
     Utility,
     read_pictures,
     structures_from_labels,
+    summarize_cases,
 )
 from reid_audit.utility.pictures import picture_change, picture_contours, write_pictures
 
@@ -59,6 +60,26 @@ def test_what_is_missing_says_what_it_needs(utility: Utility) -> None:
         "Risk, and its trade-off against cost",
         "Pictures of the change and of the worst contours",
     }
+
+
+def test_mr_has_no_hounsfield_units(utility: Utility) -> None:
+    cases = tuple(
+        replace(
+            case,
+            measures=tuple(
+                replace(m, unit="units of the scan") if m.unit == "HU" else m
+                for m in case.measures
+                if m.structure not in ("air", "soft_tissue", "bone")
+            ),
+        )
+        for case in utility.cases
+    )
+    of_mr = replace(utility, cases=cases, values=summarize_cases(cases))
+    (tissue,) = list_tables(of_mr, "tissue")
+    assert "hu shift [units of the scan]" in tissue.header
+    assert "air moves" not in say_costs(of_mr)["cut"]
+    missing = dict(list_missing(of_mr, audited=True, pictured=True))
+    assert missing["Shift of air, soft tissue and bone"].startswith("CT")
 
 
 def test_the_worst_cases_come_first(utility: Utility) -> None:
