@@ -87,7 +87,7 @@ class Tool:
 
     def word_for(self, modality: Modality) -> str:
         """Return the tool's word for a modality, ``"-"`` where it does not take it."""
-        return self.ct if modality is Modality.CT else self.mr
+        return {Modality.CT: self.ct, Modality.MR: self.mr}.get(modality, "-")
 
 
 def _read_tools() -> tuple[Tool, ...]:

@@ -31,6 +31,18 @@ _PARTICIPANTS = {
 }
 
 
+_PET = {
+    **{"Units": "arbitrary", "TracerName": "FDG", "TracerRadionuclide": "F18", "ModeOfAdministration": "bolus"},
+    **{"InjectedRadioactivity": 200, "InjectedRadioactivityUnits": "MBq", "InjectedMass": "n/a"},
+    **{"InjectedMassUnits": "n/a", "SpecificRadioactivity": "n/a", "SpecificRadioactivityUnits": "n/a"},
+    **{"TimeZero": "12:00:00", "ScanStart": 0, "InjectionStart": 0, "FrameTimesStart": [0], "FrameDuration": [600]},
+    **{"AcquisitionMode": "list mode", "ImageDecayCorrected": True, "ImageDecayCorrectionTime": 0},
+    **{"ReconMethodName": "synthetic", "ReconMethodParameterLabels": ["none"], "ReconMethodParameterUnits": ["none"]},
+    **{"ReconMethodParameterValues": [0], "ReconFilterType": "none", "AttenuationCorrection": "synthetic"},
+}
+"""What BIDS asks of PET; nothing of it was measured."""
+
+
 def _write_json(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -122,5 +134,5 @@ def _sidecar(modality: Modality) -> dict[str, object]:
     if modality is Modality.CT:
         return {**shared, "Modality": "CT", "Units": "HU"}
     if modality is Modality.PET:
-        return {**shared, "Modality": "PT", "TracerName": "FDG", "Units": "arbitrary"}
+        return {**shared, **_PET}
     return {**shared, "MagneticFieldStrength": 3, "PulseSequenceType": "synthetic", "ConversionSoftware": "reid-audit"}

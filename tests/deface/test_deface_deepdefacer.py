@@ -85,7 +85,7 @@ def _head(modality: Modality = Modality.MR) -> PhantomScan:
     return make_phantom(1, modality=modality, spacing_mm=5.0)
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_what_it_removes_is_zero_and_its_edge_a_mixture(modality: Modality, play) -> None:
     play()
     volume = _head(modality).volume

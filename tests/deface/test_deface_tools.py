@@ -365,7 +365,7 @@ def test_rounding_is_no_change() -> None:
     assert check_output(volume, almost)[0] is DefaceStatus.UNCHANGED
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_quickshear_itself_runs(modality: Modality, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"])
     found = find_tool(find_named_tool("quickshear"))

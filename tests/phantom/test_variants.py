@@ -92,7 +92,7 @@ def test_a_bolus_on_the_cheek_stays_and_is_named(plain, skin):
     assert finding.value == pytest.approx(10, abs=3)
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_a_wrapped_nose_is_an_incomplete_face(modality):
     volume = make_phantom(4, modality=modality, spacing_mm=1.6, pose_sd_deg=0, shift_sd_mm=0).volume
     assert "face_incomplete" in codes(extract_skin(variants.with_wrapped_nose(volume)))
@@ -154,7 +154,7 @@ def is_found_as_the_same(face, plain, *, confidence=0.25):
     return face.acquired and face.confidence > plain.confidence - confidence and far < STRANGER
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_hands_and_islands_beside_the_head_are_removed(modality):
     volume, plain, face = original(modality)
     skin = extract_skin(variants.with_islands(variants.with_hands(volume, gap_mm=6.0)))
@@ -187,7 +187,7 @@ def test_what_cannot_be_told_from_the_head_does_not_change_the_face(add):
     assert is_found_as_the_same(portray(skin), face)
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_a_face_between_two_hands_is_still_found(modality):
     """They lie on the cheeks: surely a face less clear, but the person."""
     volume, plain, face = original(modality)

@@ -49,7 +49,7 @@ def unfit(skin):
     return {finding.code for finding in skin.checks if finding.severity == "unfit"}
 
 
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_a_whole_head_is_fit(modality):
     volume = make_phantom(5, modality=modality, spacing_mm=2.0, pose_sd_deg=6.8).volume
     assert not unfit(extract_skin(volume, settings=COARSE))

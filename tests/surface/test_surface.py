@@ -240,7 +240,7 @@ def test_a_level_out_of_range_is_an_error_that_names_level_and_range(level):
 
 
 @pytest.mark.parametrize("fill", [0.0, np.nan])
-@pytest.mark.parametrize("modality", list(Modality))
+@pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_a_constant_or_empty_image_is_an_error(fill, modality):
     volume = Volume(np.full((20, 20, 20), fill, np.float32), np.eye(4), modality, "flat.nii")
     with pytest.raises(InputError, match=r"flat\.nii"):
