@@ -81,4 +81,4 @@ gallery: setup  ## Draw the portraits in renders/ again
 	$(BIN)/python examples/make_gallery.py
 
 clean:  ## Remove .venv and caches
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist docs/made
