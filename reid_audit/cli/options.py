@@ -13,8 +13,17 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import TimeRemainingColumn as Remaining
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 import reid_audit
 from reid_audit.attack import choose_attacks, list_attacks
@@ -31,6 +40,10 @@ class RendererName(StrEnum):
     VTK = "vtk"
     PYRENDER = "pyrender"
     RAYCAST = "raycast"
+
+
+_FIRST = 3
+"""So many must be done before it is said how long the rest takes: the first ones load engines and are slow."""
 
 
 class OutputFormat(StrEnum):
@@ -192,7 +205,7 @@ def show_progress() -> Iterator[Callable[[str, int, int], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
-        Remaining(),
+        _Remaining(),
     )
     with Progress(*columns, console=err, transient=True, speed_estimate_period=600.0) as bars:
         known: dict[str, int] = {}
@@ -203,6 +216,13 @@ def show_progress() -> Iterator[Callable[[str, int, int], None]]:
             bars.update(bars.tasks[known[stage]].id, completed=done, total=total)
 
         yield move
+
+
+class _Remaining(TimeRemainingColumn):
+    """Says how long the rest takes once enough is done to tell."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.completed >= _FIRST else Text("-:--:--", style="progress.remaining")
 
 
 class _LinesOfProgress:
@@ -221,7 +241,7 @@ class _LinesOfProgress:
         if now - last < self._silence_s and not ended:
             return
         self._said[stage] = now
-        left = f", about {_minutes((now - began) / done * (total - done))} left" if 0 < done < total else ""
+        left = f", about {_minutes((now - began) / done * (total - done))} left" if _FIRST <= done < total else ""
         err.print(f"{stage}: {done} of {total} after {_minutes(now - began)}{left}", soft_wrap=True, markup=False)
 
 

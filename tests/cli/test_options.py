@@ -9,11 +9,12 @@ from typing import Annotated
 
 import pytest
 import typer
+from rich.progress import Progress
 from typer.testing import CliRunner
 
 from reid_audit import InputError
 from reid_audit.cli.choosing import ImageOptions
-from reid_audit.cli.options import EncoderOptions, RendererName, expand
+from reid_audit.cli.options import EncoderOptions, RendererName, _LinesOfProgress, _Remaining, expand
 from reid_audit.cli.running import RunOptions
 
 
@@ -68,3 +69,22 @@ def test_a_store_is_kept_or_not_but_not_both(tmp_path: Path) -> None:
     assert RunOptions(no_store=True).open_store() is None
     with pytest.raises(InputError, match="--store and --no-store exclude each other"):
         RunOptions(no_store=True, store=tmp_path).open_store()
+
+
+def test_no_time_is_foretold_before_three_are_done(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    lines, remaining = _LinesOfProgress(clock=lambda: now), _Remaining()
+    bars = Progress(remaining, auto_refresh=False, get_time=lambda: now, speed_estimate_period=600.0)
+    bars.add_task("scans", total=10)
+    shown = []
+    lines("scans", 0, 10)
+    for done in range(1, 6):
+        now = 40.0 * done
+        lines("scans", done, 10)
+        bars.update(bars.tasks[0].id, completed=done)
+        remaining._renderable_cache.clear()
+        shown.append(remaining.render(bars.tasks[0]).plain)
+    told = ["left" in line for line in capsys.readouterr().err.splitlines()]
+    assert told == [False, False, True, True, True]
+    assert shown[:2] == ["-:--:--"] * 2
+    assert shown[2:] == ["0:04:40", "0:04:00", "0:03:20"]

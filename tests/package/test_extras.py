@@ -16,6 +16,7 @@ EXTRAS = {
     "pyrender": ("pyrender", "OpenGL", "pyglet"),
     "cluster": ("distributed", "dask", "bokeh"),
     "notebook": ("ipykernel", "IPython"),
+    "review": ("starlette", "uvicorn"),
     "dev": ("statsmodels", "faiss", "nbclient", "hypothesis"),
 }
 
@@ -59,6 +60,7 @@ assert Path("result/report.html").is_file()
     [
         ("deepface", "from reid_audit.face import make_encoder; make_encoder('Facenet512')"),
         ("pyrender", "from reid_audit.render.with_pyrender import PyrenderRenderer; PyrenderRenderer()"),
+        ("review", "from reid_audit.review import make_app; make_app(None, None)"),
         ("cluster", "from reid_audit.work import cluster_executor\nwith cluster_executor('local'): pass"),
     ],
 )
