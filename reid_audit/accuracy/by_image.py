@@ -13,6 +13,7 @@ from reid_audit.stats.residuals import linkability
 if TYPE_CHECKING:
     import pandas as pd
 
+_COUNTED = ["encoder", "image", "subject", "session", "seen"]
 _BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
 _OF_DEFACED = (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 
@@ -37,7 +38,8 @@ def measure_images(scores: ScoreTable, *, confidence: float = 0.95) -> tuple[Ima
     if not set(IMAGE_COLUMNS) <= set(frame.columns):
         return ()
     defaced = frame["group"].isin([group.value for group in _OF_DEFACED])
-    rows = frame[defaced & ~frame["condition"].astype(str).str.startswith(CANARY)]
+    canaries = [name for name in frame["condition"].unique() if str(name).startswith(CANARY)]
+    rows = frame[defaced & ~frame["condition"].isin(canaries)]
     originals = _count_originals(frame[~frame["group"].isin([group.value for group in _BOTH_DEFACED])])
     evidence = []
     for (probe, reference), part in rows.groupby(list(IMAGE_COLUMNS), observed=True, sort=False):
@@ -51,13 +53,14 @@ def _count_originals(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[int, in
     """Count the originals of each encoder and image, and those without any distance."""
     import pandas as pd
 
-    ends = []
+    parts = []
     for side in ("probe", "reference"):
         rows = frame if side == "reference" else frame[frame["condition"] == ORIGINAL]
-        columns = {name: rows[f"{side}_{name}"].astype(str) for name in ("subject", "session", "image")}
-        ends.append(pd.DataFrame(columns | {"encoder": rows["encoder"].astype(str), "seen": rows["distance"].notna()}))
-    scans = pd.concat(ends).groupby(["encoder", "image", "subject", "session"])["seen"].any()
-    counts = scans.groupby(["encoder", "image"]).agg(["size", "sum"])
+        keys = [rows["encoder"], *(rows[f"{side}_{name}"] for name in ("image", "subject", "session"))]
+        seen = rows["distance"].notna().groupby(keys, observed=True).any()
+        parts.append(pd.DataFrame([(*map(str, key), value) for key, value in seen.items()], columns=_COUNTED))
+    scans = pd.concat(parts).groupby(_COUNTED[:-1])["seen"].any()
+    counts = scans.groupby(_COUNTED[:2]).agg(["size", "sum"])
     return {(str(e), str(i)): (int(n), int(n - seen)) for (e, i), n, seen in counts.itertuples()}
 
 
