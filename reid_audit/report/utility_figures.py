@@ -254,8 +254,8 @@ def draw_risk(points: Sequence[TradeOff]) -> Iterator[Figure]:
         yield Figure(
             "risk against repeatability of the volumes",
             "Mean inverse distance of defaced scans to their own originals against nCR; whiskers are standard "
-            "deviations, over comparisons and over structures. Filled: no other defacer is better in both. Scans without a "
-            "face are in no mean of the risk; the table of distances counts them.",
+            "deviations, over comparisons and over structures. Filled: no other defacer is better in both. Scans "
+            "without a face are in no mean of the risk; the table of distances counts them.",
             "; ".join(f"{point.condition}: {number(point.risk, 2)}, nCR {number(point.cost)}" for point in known),
             (partial(plots.draw_risk, points=known, best=best),),
             legend=False,
