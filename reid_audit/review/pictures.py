@@ -8,11 +8,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from reid_audit.alteration import find_alteration, restore, summarise_original
 from reid_audit.portrait import ScanContext
 from reid_audit.records import InputError, Portrait, ScanRef, Skin, View
 from reid_audit.render import Renderer, turn_view
 from reid_audit.review.cases import ReviewCase
-from reid_audit.volume import digest_image, digest_voxels
+from reid_audit.volume import check_same_grid, digest_image, digest_voxels
 
 AZIMUTHS_DEG = (-60, -30, 0, 30, 60)
 """From where the head is seen, in degrees to its left; 0 faces it."""
@@ -91,13 +92,40 @@ class Pictures:
         return ScanContext(scan, self._renderer)
 
     def _aim(self, drawn: _Drawn, side: str) -> tuple[Skin, View]:
-        """Return skin and frontal camera: the original's level and camera for both, else the scan's own."""
-        if drawn.before is not None:
-            skin = drawn.before.extract()
-            view = drawn.before.find_view(skin)
-            return (skin, view) if side == "before" else (drawn.after.extract(skin.level), view)
-        skin = drawn.after.extract()
-        return skin, drawn.after.find_view(skin)
+        """Return skin and frontal camera: the original's level and camera for both, else the scan's own.
+
+        What protects nobody (a turn, a motion, other intensities) is undone as in the audit: a reader who is shown the
+        back of a head would say that the face is removed. A scan that does not fit its original faces itself.
+        """
+        after, before = drawn.after, drawn.before
+        if before is not None:
+            skin = before.extract()
+            view = before.find_view(skin)
+            if side == "before":
+                return skin, view
+            if after.once("laid on its original", lambda: _undo(after, before, skin, view)):
+                return after.extract(skin.level), view
+        skin = after.extract()
+        return skin, after.find_view(skin)
+
+
+def _undo(after: ScanContext, before: ScanContext, skin: Skin, view: View) -> bool:
+    """Lay a defaced scan on its original; False where it does not fit it."""
+    try:
+        original = summarise_original(before.read(), skin, view)
+    except InputError:  # no head to compare with: the grids alone tell
+        return _lies_alike(after, before)
+    alteration = find_alteration(original, after.read())
+    after.undo(lambda volume: restore(volume, alteration, original))
+    return alteration.face is not None
+
+
+def _lies_alike(after: ScanContext, before: ScanContext) -> bool:
+    try:
+        check_same_grid(before.read(), after.read())
+    except InputError:
+        return False
+    return True
 
 
 def _to_png(portrait: Portrait) -> bytes:

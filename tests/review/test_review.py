@@ -14,12 +14,14 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from reid_audit import AuditResult, Cohort, Decision, InputError, ScanRef, read_volume
 from reid_audit.cli import main
 from reid_audit.cli.review import say_review
+from reid_audit.phantom import make_phantom
 from reid_audit.records import Answer, Check, Modality, Reading, Review
 from reid_audit.render import make_renderer
 from reid_audit.report import result_to_json
@@ -296,6 +298,26 @@ def test_pictures_are_drawn_in_memory_through_one_camera_and_of_the_judged_image
     sizes = {Image.open(io.BytesIO(content)).size for content in drawn.values()}
     assert len(sizes) == 1
     assert len(pictures.shown(0)) == 64
+
+
+@pytest.mark.slow
+def test_a_head_that_was_turned_is_shown_from_the_front(tmp_path: Path) -> None:
+    """The back of a head has no face: a reader would call it removed."""
+    head = make_phantom(0, 1, spacing_mm=4.0).volume
+    turned = replace(head, intensity=np.ascontiguousarray(head.intensity[::-1, ::-1]))
+    scans = {}
+    for name, volume in (("original", head), ("turned", turned)):
+        write_volume(volume, tmp_path / f"{name}.nii")
+        scans[name] = ScanRef("p1", "1", name, tmp_path / f"{name}.nii", Modality.CT)
+    volume = read_volume(scans["turned"].path)
+    digest = digest_image(digest_voxels(volume), volume.grid)
+    with make_renderer("raycast") as renderer:
+        pictures = Pictures([ReviewCase(scans["turned"], scans["original"], digest, ())], renderer)
+        before, after = (
+            np.asarray(Image.open(io.BytesIO(pictures.draw(0, side, 0))), float) for side in ("before", "after")
+        )
+    assert np.abs(before - after).mean() < 1.0
+    assert np.abs(before - before[:, ::-1]).mean() > 1.0  # the measure tells a head from its mirror image
 
 
 # --- the page ---
