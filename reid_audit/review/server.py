@@ -220,16 +220,21 @@ def serve(progress: Progress, pictures: Pictures, *, port: int = 0, say: Callabl
         uvicorn.Config(app, host=HOST, port=port, log_level="critical", access_log=False, lifespan="off", ws="none")
     )
 
-    async def run() -> None:
-        task = asyncio.create_task(server.serve())
+    async def listen() -> bool:
+        try:
+            await server.serve()
+        except SystemExit:  # uvicorn's way to say that it cannot listen
+            return False
+        return True
+
+    async def run() -> bool:
+        task = asyncio.create_task(listen())
         while not server.started and not task.done():
             await asyncio.sleep(0.02)
         if server.started:
             address = server.servers[0].sockets[0].getsockname()
             say(f"http://{HOST}:{address[1]}/?token={token}")
-        await task
+        return await task
 
-    try:
-        asyncio.run(run())
-    except SystemExit as error:  # uvicorn's way to say that it cannot listen
-        raise InputError(f"--port {port}: cannot be listened on; leave it out, and a free one is taken") from error
+    if not asyncio.run(run()):
+        raise InputError(f"--port {port}: cannot be listened on; leave it out, and a free one is taken")
