@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reid_audit.attack import find_attack
 from reid_audit.audit import RunPlan
 from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, Status
 from reid_audit.report import rows
@@ -94,7 +95,7 @@ def _say_defacers(result: AuditResult) -> None:
         table.add_row(escape(verdict.condition), _word(verdict.decision), *map(escape, cells), count)
     out.print(table)
     for row in listed:
-        if row.condition == ORIGINAL:
+        if row.condition == ORIGINAL and find_attack(row.attack).judged:
             numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
             out.print(f"Control (originals, {escape(row.who)}): {numbers}")
     canaries = [(value, who) for seen in rows.list_canaries(result).values() for who, value in seen.items()]

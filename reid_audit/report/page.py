@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from reid_audit.attack import find_attack
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
@@ -153,7 +154,7 @@ def _numbers(result: AuditResult) -> dict[str, Any]:
         "reason": rows.explain_verdict(result),
         "notices": rows.list_notices(result),
         "rows": every,
-        "controls": [row for row in every if row.decision is None],
+        "controls": [row for row in every if row.decision is None and find_attack(row.attack).judged],
         "strongest": rows.find_strongest(every),
         "exposed": rows.list_exposed(result),
         "threshold": result.verdict.policy.threshold,

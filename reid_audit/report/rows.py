@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from reid_audit.attack import find_attack
 from reid_audit.records import (
     ORIGINAL,
     AttackEvidence,
@@ -117,7 +118,8 @@ def list_rows(result: AuditResult) -> list[Row]:
     severity = list(Decision)
 
     def order(row: Row) -> tuple[int, float, str]:
-        bounds = [each.linkability.at_most for each in rows if each.condition == row.condition]
+        same = [each for each in rows if each.condition == row.condition and find_attack(each.attack).judged]
+        bounds = [each.linkability.at_most for each in same]
         worst = max((2.0 if bound != bound else bound for bound in bounds), default=2.0)
         return -1 if row.decision is None else severity.index(row.decision), worst, row.condition
 
@@ -125,7 +127,7 @@ def list_rows(result: AuditResult) -> list[Row]:
 
 
 def find_strongest(rows: Iterable[Row]) -> dict[str, Row]:
-    """Return for each defacer the attacker that links most: by linkability, then by rank 1."""
+    """Return for each defacer the attacker that links most, of those judged: by linkability, then by rank 1."""
 
     def strength(row: Row) -> tuple[float, float]:
         values = row.linkability.value, row.search.rank1.value
@@ -133,7 +135,7 @@ def find_strongest(rows: Iterable[Row]) -> dict[str, Row]:
 
     strongest: dict[str, Row] = {}
     for row in rows:
-        if row.decision is not None and (
+        if (row.decision is not None and find_attack(row.attack).judged) and (
             row.condition not in strongest or strength(row) > strength(strongest[row.condition])
         ):
             strongest[row.condition] = row
@@ -141,9 +143,9 @@ def find_strongest(rows: Iterable[Row]) -> dict[str, Row]:
 
 
 def list_canaries(result: AuditResult) -> dict[str, dict[str, Estimate]]:
-    """Return what each attacker links of each weak defacing; the ends of an interval are one-sided bounds."""
+    """Return what each attacker that is judged links of each weak defacing; the ends are one-sided bounds."""
     canaries: dict[str, dict[str, Estimate]] = {}
-    for canary in result.evidence.canaries:
+    for canary in (each for each in result.evidence.canaries if find_attack(each.attack).judged):
         bounds = canary.linkability
         shown = replace(bounds, low=bounds.at_least, high=bounds.at_most)
         canaries.setdefault(canary.condition, {})[name_attacker(result, canary)] = shown

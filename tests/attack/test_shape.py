@@ -19,6 +19,7 @@ from reid_audit.audit.settings import context_of
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare_attacks
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Finding, Policy
+from reid_audit.report.rows import find_strongest, list_canaries, list_rows
 from reid_audit.testing import FakeEncoder, make_tiny_head
 from reid_audit.volume import write_volume
 
@@ -226,5 +227,8 @@ def test_regions_say_where_identity_is_left_and_no_rule_asks_them() -> None:
     assert {c.attack for v in with_parts.verdict.conditions for c in v.checks} <= {"", "shape", "fusion"}
     assert {p.attack for p in with_parts.subjects} == {p.attack for p in without.subjects} | {"fusion"}
     assert not {a for worst in with_parts.evidence.worst for a in worst.tried if a.startswith("region")}
-    rows = [row.attack for row in with_parts.evidence.attacks]
+    listed = list_rows(with_parts)
+    assert {row.attack for row in find_strongest(listed).values()} <= {"shape", "fusion"}
+    assert not [name for seen in list_canaries(with_parts).values() for name in seen if name.startswith("region")]
+    rows = [row.attack for row in listed]
     assert {f"region-{name}" for name in shape.REGIONS} <= set(rows)
