@@ -323,7 +323,7 @@ KINDS = {
     "swapped_leak": Kind(relabelled(swapped_pairs, leak=0.3), "never"),
     "shuffled_leak": Kind(relabelled(shuffled, leak=0.3), "never"),
     "untouched2_swapped": Kind(untouched_and_swapped, "never"),
-    "two_labels": Kind(two_labels, "never"),
+    "two_labels": Kind(two_labels, "rarely"),
     "one_label": Kind(one_label, "free"),
     "blind_registered": Kind(blind_registered, "never"),
     "partly_blind": Kind(partly_blind(0.3), "never"),
