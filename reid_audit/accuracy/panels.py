@@ -91,6 +91,12 @@ class Panel:
         return np.diagonal(self.percentile, axis1=1, axis2=2)
 
     @cached_property
+    def farther(self) -> Floats:
+        """(b, n): share of each search's non-mated comparisons that lie farther than the mate, ties half."""
+        count = (np.isfinite(self.residual) & ~np.eye(len(self.subjects), dtype=bool)).sum(axis=2)
+        return np.asarray((self.mated * (count + 1) - 0.5) / np.maximum(count, 1))
+
+    @cached_property
     def found_first(self) -> NDArray[np.bool_]:
         """(b, n): the mate lies before everybody else, ties in the attacker's favour."""
         n = len(self.subjects)
