@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_audit import AuditResult, Settings, audit, local_executor, write_result
-from reid_audit.attack import Attack, Hints, Target, register_attack
+from reid_audit.attack import SAMPLE, Attack, Hints, Target, register_attack
 from reid_audit.demo import write_demo_cohort
 from reid_audit.records import Face, Portrait
 
@@ -40,11 +40,11 @@ class Mirrored(Attack):
         return (target.encode(draw),)
 
 
-def run(manifest: Path, *, settings: Settings, workers: int | None = None) -> AuditResult:
+def run(manifest: Path, *, settings: Settings, workers: int | None = None, canaries: int = SAMPLE) -> AuditResult:
     """Audit a cohort with the naive attacker and this one."""
     register_attack(Mirrored())
     with local_executor(workers) as executor:
-        return audit(manifest, settings=settings, attacks=["mirrored"], executor=executor, progress=_tell)
+        return audit(manifest, settings=settings, attacks=["mirrored"], canaries=canaries, executor=executor, progress=_tell)
 
 
 def _tell(stage: str, done: int, total: int) -> None:

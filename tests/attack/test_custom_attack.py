@@ -43,13 +43,13 @@ def test_the_example_registers_an_attacker_and_the_report_shows_it(
 ) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)  # worker processes take it over, and with it the module of the class
     example = importlib.import_module("custom_attack")
-    result = example.run(write_small_cohort(tmp_path, people=3), settings=COARSE, workers=2)
+    result = example.run(write_small_cohort(tmp_path, people=2), settings=COARSE, workers=2, canaries=0)
     assert [evidence.attack for evidence in result.evidence.attacks] == ["naive", "mirrored"]
     frame = result.scores.frame
     naive, mirrored = (
         frame[(frame["attack"] == a) & (frame["group"] == "defaced_same") & (frame["condition"] == "cut")]
         for a in ("naive", "mirrored")
     )
-    assert len(naive) == len(mirrored) == 3
+    assert len(naive) == len(mirrored) == 2
     assert (naive["distance"].to_numpy() != mirrored["distance"].to_numpy()).all()
     assert "mirrored" in result_to_html(result)
