@@ -44,7 +44,9 @@ def run(manifest: Path, *, settings: Settings, workers: int | None = None, canar
     """Audit a cohort with the naive attacker and this one."""
     register_attack(Mirrored())
     with local_executor(workers) as executor:
-        return audit(manifest, settings=settings, attacks=["mirrored"], canaries=canaries, executor=executor, progress=_tell)
+        return audit(
+            manifest, settings=settings, attacks=["mirrored"], canaries=canaries, executor=executor, progress=_tell
+        )
 
 
 def _tell(stage: str, done: int, total: int) -> None:
