@@ -43,7 +43,7 @@ def raw(demo_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_participants_then_group(raw, tmp_path, capsys, demo_faces) -> None:
     out, work = raw / "derivatives" / "reid-audit", tmp_path / "work"
-    shared = ["--encoder", "dlib", "-w", str(work), "--n_procs", "1"]
+    shared = ["--encoder", "dlib", "--attack", "registered", "-w", str(work), "--n_procs", "1"]
     first = ["bids", str(raw), str(out), "participant", "--participant_label", "p001", "sub-p002", *shared]
     assert main(first) == 0
     assert sorted(path.name for path in out.glob("sub-*")) == ["sub-p001", "sub-p002"]

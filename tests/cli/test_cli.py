@@ -151,7 +151,8 @@ def test_calibrate_then_score(demo_manifest: Path, tmp_path: Path, capsys: pytes
     assert "youden" in capsys.readouterr().out
     assert [each.fingerprint.encoder for each in read_calibrations(calibration)] == ["dlib"]
 
-    code = main(["score", str(demo_manifest), "--calibration", str(calibration), "-o", str(out), *shared])
+    quick = ["--attack", "registered", "--canaries", "1"]
+    code = main(["score", str(demo_manifest), "--calibration", str(calibration), "-o", str(out), *quick, *shared])
     text = capsys.readouterr().out
     result = result_from_json((out / "result.json").read_text())
     assert code == result.verdict.exit_code
