@@ -160,7 +160,7 @@ def test_turned_people_are_recognised_only_when_they_are_faced():
     with make_renderer() as renderer:
         for visit in (1, 2):
             for person in people:
-                skin = extract_skin(make_phantom(person, visit, pose_sd_deg=6.8).volume)
+                skin = extract_skin(make_phantom(person, visit, pose_sd_deg=6.8, spacing_mm=2.0).volume)
                 for name, view in (("faced", find_frontal_view(skin)), ("as they lie", frontal_view(skin))):
                     face = encoder.encode(renderer.render(skin, view))
                     assert face.acquired
