@@ -11,7 +11,7 @@ from reid_audit.phantom.broad import Anchors, find_anchors
 from reid_audit.phantom.field import Array, Grid
 from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_person, draw_visit
 from reid_audit.phantom.skin import skin_distance
-from reid_audit.phantom.tissue import CT_HU, MR_CONTRASTS, paint_head
+from reid_audit.phantom.tissue import CT_HU, FDG, MR_CONTRASTS, paint_head
 from reid_audit.records import InputError, Modality, Volume
 
 _PIVOT_MM = np.array([0.0, 0.0, -30.0])  # the head nods about the neck's upper end, roughly
@@ -63,7 +63,7 @@ def make_phantom(
     identity, visit : int
         Not negative. The same (seed, identity) is the same person, the same (seed, identity, visit) the same scan.
     modality : Modality
-    contrast : {"T1", "T2", "PD", "FLAIR", "FDG"}
+    contrast : {"T1", "T2", "PD", "FLAIR"}
         How MR weights the tissues; CT and PET (FDG) have one contrast.
     seed : int
         Not negative; another seed is another population.
@@ -114,7 +114,7 @@ def make_phantom(
     grid, voxel_to_ras_mm = _place(person, at_visit, anchors, oblique_deg, *rig)
     skin = skin_distance(person, at_visit, anchors, grid)
     pet = modality is Modality.PET
-    tissues = CT_HU if ct else MR_CONTRASTS["FDG" if pet else contrast]
+    tissues = CT_HU if ct else FDG if pet else MR_CONTRASTS[contrast]
     image, labels = paint_head(person, anchors, grid, skin, tissues, ethmoid=ethmoid)
     if any(rig):
         _add_rig(image, skin, voxel_to_ras_mm, *rig)

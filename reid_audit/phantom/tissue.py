@@ -64,15 +64,17 @@ MR_CONTRASTS: Mapping[str, Contrast] = MappingProxyType(
         "T1": T1,
         "T2": Contrast(0, 350, 800, 250, 30, 500, 1600, 750, 500, 1700, 200, 600, 550),
         "PD": Contrast(0, 600, 900, 650, 50, 600, 850, 1000, 850, 900, 350, 800, 850),
-        "FDG": Contrast(0, 250, 80, 250, 120, 200, 100, 1000, 450, 80, 80, 350, 300),
         "FLAIR": Contrast(0, 320, 250, 300, 30, 200, 120, 900, 700, 120, 150, 450, 650),
     }
 )
 """What `make_phantom` can paint: the order of the tissues is that of spin echoes at 1.5-3 T, the numbers are round.
 
 T2 and PD have bright fat, as fast spin echoes show it; in FLAIR both fluid and fat are suppressed, so that skin and
-what lies beneath it are a third as bright as the brain. FDG is the uptake of sugar in PET.
+what lies beneath it are a third as bright as the brain.
 """
+
+FDG = Contrast(0, 250, 80, 250, 120, 200, 100, 1000, 450, 80, 80, 350, 300)
+"""Order of the uptake of sugar in PET: grey matter > white matter > glands and muscle."""
 
 
 class _Painter:
