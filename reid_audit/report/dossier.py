@@ -10,20 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reid_audit.records import AuditResult, Decision, summarise_defacing
-from reid_audit.report.page import read_templates
 from reid_audit.report.rows import (
     Row,
     count_flow,
-    explain_verdict,
     find_strongest,
-    headline,
     list_canaries,
     list_exposed,
     list_rows,
-    tell_threshold,
 )
-from reid_audit.report.summary import escape
-from reid_audit.report.words import join_words
+from reid_audit.report.summary import render_markdown
 
 PUBLIC_LIMIT = 0.09
 """Probability of re-identification that EMA Policy 0070 and Health Canada's PRCI accept in a public release."""
@@ -84,14 +79,10 @@ def result_to_dossier(result: AuditResult) -> str:
     outline for a HIPAA expert determination, claims of DICOM PS3.15, and statements for TCIA and OpenNeuro. It names no
     subject. Labels from the manifest are escaped.
     """
-    environment = read_templates().overlay(autoescape=False)
-    environment.filters |= {"md": escape, "join_words": join_words}
     rows = list_rows(result)
-    return environment.get_template("dossier.md").render(
-        result=result,
-        headline=headline(result),
-        reason=explain_verdict(result),
-        rows=rows,
+    return render_markdown(
+        "dossier.md",
+        result,
         controls=[row for row in rows if row.decision is None],
         strongest=find_strongest(rows),
         bounds=bound_rank1(rows),
@@ -102,6 +93,4 @@ def result_to_dossier(result: AuditResult) -> str:
         people=max((row.subjects for row in rows), default=0),
         scans=len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans}),
         runs=summarise_defacing(result.defacing),
-        threshold=result.verdict.policy.threshold,
-        distance=tell_threshold(result),
     )

@@ -16,20 +16,24 @@ def escape(text: str) -> str:
     return "".join(f"\\{c}" if c in _SPECIAL else c for c in plain)
 
 
+def render_markdown(template: str, result: AuditResult, **values: object) -> str:
+    """Fill a Markdown template with what every summary tells of a result, and with further values."""
+    environment = read_templates().overlay(autoescape=False)
+    environment.filters |= {"md": escape, "join_words": join_words}
+    return environment.get_template(template).render(
+        result=result,
+        headline=headline(result),
+        reason=explain_verdict(result),
+        rows=list_rows(result),
+        threshold=result.verdict.policy.threshold,
+        distance=tell_threshold(result),
+        **values,
+    )
+
+
 def result_to_markdown(result: AuditResult) -> str:
     """Write a summary for a data paper: verdict, methods with the numbers filled in, a table, limits, references.
 
     It names no subject. Labels from the manifest are escaped.
     """
-    environment = read_templates().overlay(autoescape=False)
-    environment.filters |= {"md": escape, "join_words": join_words}
-    rows = list_rows(result)
-    return environment.get_template("summary.md").render(
-        result=result,
-        headline=headline(result),
-        reason=explain_verdict(result),
-        rows=rows,
-        threshold=result.verdict.policy.threshold,
-        distance=tell_threshold(result),
-        calibration=result.calibrations[0],
-    )
+    return render_markdown("summary.md", result, calibration=result.calibrations[0])
