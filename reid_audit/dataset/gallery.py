@@ -17,12 +17,12 @@ _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
 
 def _numbered(candidates: Iterable[tuple[str, Path]], known: Collection[str]) -> tuple[ScanRef, ...]:
-    """Give each person's photographs the sessions 1, 2, ..., and strangers a number: a file may bear a real name."""
+    """Give each person's photographs the sessions 1, 2, ..., and others a number: a file may bear a real name."""
     count: dict[str, int] = {}
     non_mated: dict[str, str] = {}
     photos = []
     for owner, path in candidates:
-        subject = owner if owner in known else non_mated.setdefault(owner, f"stranger {len(non_mated) + 1}")
+        subject = owner if owner in known else non_mated.setdefault(owner, f"other person {len(non_mated) + 1}")
         count[subject] = count.get(subject, 0) + 1
         photos.append(ScanRef(subject, str(count[subject]), PHOTOGRAPH, path))
     return tuple(photos)
@@ -54,7 +54,7 @@ def read_gallery(path: Path, subjects: Iterable[str], *, allow_outside: bool = F
     -------
     tuple of ScanRef
         Condition ``"photograph"``, the sessions numbered from 1 within each subject. Photographs of nobody in the
-        cohort are strangers to everybody, ``"stranger 1"`` and so on.
+        cohort are of subjects of their own, ``"other person 1"`` and so on.
 
     Raises
     ------

@@ -193,7 +193,7 @@ def test_an_attacker_that_looks_twice_counts_by_what_links_better() -> None:
     np.testing.assert_allclose(distances, [[0, np.nan], [1, np.nan], [np.nan, np.nan]])
 
 
-def test_the_parrot_is_judged_by_rank_and_linkability_alone() -> None:
+def test_the_defaced_gallery_is_judged_by_rank_and_linkability_alone() -> None:
     rng = np.random.default_rng(0)
     records = []
     for person in range(12):

@@ -36,7 +36,7 @@ def test_photographs_in_a_folder_are_named_by_their_subjects(tmp_path: Path) -> 
         ("p1", "2"),
         ("p10", "1"),
         ("p2", "1"),
-        ("stranger 1", "1"),  # to everybody, and without a name
+        ("other person 1", "1"),  # of nobody in the cohort, and without a name
     ]
 
 

@@ -180,7 +180,7 @@ def test_phantom_then_render(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def _write_distances(path: Path, people: int, *, shift: float) -> None:
-    """Everybody's own distance is 0.1; strangers' are 0.5 and up; defacing adds `shift` to all."""
+    """Mated distances are 0.1; non-mated are 0.5 and up; defacing adds `shift` to all."""
     rows = ["group,probe_subject,reference_subject,distance,sex"]
     for i in range(people):
         rows.append(f"same,p{i},p{i},{0.1 + i / 1000:.4f},{'FM'[i % 2]}")

@@ -46,9 +46,9 @@ def test_blocks_come_to_what_the_table_comes_to(
     rng = np.random.default_rng(seed)
     probes, references = _vectors(rng, people, length, coarse=coarse)
     who_p, who_r = [f"p{i}" for i in range(people)], [f"p{i}" for i in range(people)]
-    if twice:  # a second reference of some, and a stranger without a probe
+    if twice:  # a second reference of some, and a person without a probe
         references = np.concatenate([references, references[: people // 2] * 2.0, np.ones((1, length))])
-        who_r = [*who_r, *who_r[: people // 2], "stranger"]
+        who_r = [*who_r, *who_r[: people // 2], "other"]
     probes[rng.random(len(probes)) < lost] = np.nan
     references[rng.random(len(references)) < lost] = np.nan
     limits = (0.0, 0.49713, 1.00037)  # no distance of whole numbers: blocks may round a last bit otherwise

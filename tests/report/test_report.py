@@ -355,7 +355,7 @@ def test_score_files_give_back_every_comparison(told: tuple[AuditResult, ScoreTa
         format_bob(scores, columns=3)
 
 
-def test_scores_without_names_never_make_strangers_one_person() -> None:
+def test_scores_without_names_never_make_two_people_one() -> None:
     _, scores = make_result(4, {"cut": 1.0}, draws=0)
     frame = scores.frame.copy()
     for column in ("probe_subject", "reference_subject"):

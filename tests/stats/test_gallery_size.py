@@ -14,7 +14,7 @@ from reid_audit.stats import extrapolate_fpir, extrapolate_rank1
 
 
 def test_mates_at_every_rank_alike_give_chance() -> None:
-    """Subject i's mate has i strangers nearer: ranks 1 to n once each, p uniform, a = b = 1, and rank-1 = 1 / N."""
+    """Subject i's mate has i non-mated nearer: ranks 1 to n once each, p uniform, a = b = 1, and rank-1 = 1 / N."""
     n = 60
     block = np.full((n, n), 0.9)
     for i in range(n):
@@ -45,7 +45,7 @@ def test_scans_that_were_not_acquired_find_nobody() -> None:
 
 
 def _normal_world(subjects: int, shift: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Scores whose truth is known: mates N(-shift, 1), strangers N(0, 1), brought into [0, 2]."""
+    """Scores whose truth is known: mates N(-shift, 1), non-mated N(0, 1), brought into [0, 2]."""
     block = rng.normal(size=(subjects, subjects)) - shift * np.eye(subjects)
     return np.asarray(1 + block / 10)
 

@@ -103,12 +103,12 @@ def test_unequal_numbers_of_scans_count_for_less_than_the_people() -> None:
 # --- pairs ---
 
 
-def _strangers(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _pairs_of(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(n, 1)
 
 
 def test_rate_of_pairs_against_a_jackknife_by_hand() -> None:
-    p, r = _strangers(4)  # (0,1) (0,2) (0,3) (1,2) (1,3) (2,3)
+    p, r = _pairs_of(4)  # (0,1) (0,2) (0,3) (1,2) (1,3) (2,3)
     hit = np.array([1, 0, 1, 0, 0, 1], dtype=bool)
     rate = rate_of_pairs(hit, p, r)
     assert (rate.value, rate.successes, rate.trials, rate.subjects) == (0.5, 3, 6, 4)
@@ -120,7 +120,7 @@ def test_rate_of_pairs_against_a_jackknife_by_hand() -> None:
 
 @pytest.mark.parametrize("hit", [False, True])
 def test_no_pair_matched_is_no_certainty(hit: bool) -> None:
-    p, r = _strangers(20)
+    p, r = _pairs_of(20)
     rate = rate_of_pairs(np.full(len(p), hit), p, r)
     assert rate.value == float(hit)
     bound = clopper_pearson(0, 10).high  # ten disjoint pairs of twenty people
@@ -203,7 +203,7 @@ def test_bounds_of_an_auc_by_hand() -> None:
 
 def test_a_scan_without_a_face_counts_one_half() -> None:
     p, r = np.nonzero(~np.eye(2, dtype=bool))
-    # Person 1 has no face: his own pair is a guess, his pair with a stranger is left out.
+    # Person 1 has no face: his own pair is a guess, his non-mated pair is left out.
     assert auc_of_pairs([0.1, nan], [0, 1], [0.5, nan], p, r).value == pytest.approx((1 + 0.5) / 2)
     assert auc_of_pairs([nan, nan], [0, 1], [nan, nan], p, r).value == 0.5
     none = auc_of_pairs([0.1, nan], [0, 1], [nan, nan], p, r)
@@ -242,7 +242,7 @@ def test_every_draw_holds_as_many_people() -> None:
 
 
 def test_both_ends_of_a_pair_follow_the_draw() -> None:
-    p, r = _strangers(3)
+    p, r = _pairs_of(3)
     own, other = np.array([0.1, 0.2, 0.3]), np.array([0.15, 0.25, 0.35])
     weights = np.array([[1, 1, 1], [3, 0, 0], [2, 1, 0]], dtype=np.uint16)
     whole, alone, two = redraw_curves(own, np.arange(3), other, p, r, np.array([0.2, 0.3, 1.0]), weights)
@@ -381,7 +381,7 @@ PERSON, NOISE = 0.6, 0.8
 class World:
     """Distances with random effects of people, and the truth about them.
 
-    A pair of strangers is a_i + a_j + noise; a person's own is 0.8 a_i + b_i + noise - gap, so that people who are far
+    A non-mated pair is a_i + a_j + noise; a mated pair is 0.8 a_i + b_i + noise - gap, so that people who are far
     from everybody are also far from themselves.
     """
 

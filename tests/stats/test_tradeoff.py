@@ -19,7 +19,7 @@ from reid_audit.stats import (
 
 
 def _ladder() -> np.ndarray:
-    """Ten subjects: strangers of probe i at 0.5 + i / 100, mates at 0.1 but for the last two at 0.9."""
+    """Ten subjects: non-mated of probe i at 0.5 + i / 100, mates at 0.1 but for the last two at 0.9."""
     block = np.repeat(0.5 + np.arange(10)[:, None] / 100, 10, axis=1)
     np.fill_diagonal(block, [0.1] * 8 + [0.9] * 2)
     return block
@@ -43,7 +43,7 @@ def test_det_without_a_miss_is_not_certain() -> None:
 def test_fnir_by_hand() -> None:
     (point,) = measure_fnir([_ladder()], fpir=[0.3, 0.1])
     assert point.fpir == 0.3  # ten searches cannot hold 10 %
-    assert point.threshold == pytest.approx(0.53)  # three of ten nearest strangers lie below
+    assert point.threshold == pytest.approx(0.53)  # three of ten nearest non-mated lie below
     assert point.fnir.value == pytest.approx(0.2)
 
 

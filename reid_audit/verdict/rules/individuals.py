@@ -23,7 +23,7 @@ _APART = -5.0
 NEAR = 0.9
 """Share of mated comparisons within whose distance two labels of one person lie."""
 _ALONE = 0.5
-_STRANGER = 0.9
+_SAME_PERSON = 0.9
 """Mate percentile that somebody who is the same person reaches in at least one of the comparisons."""
 _ORDERS = 6.0
 _AGREEMENT = 4.5
@@ -150,7 +150,7 @@ def _unlike_visits(originals: Originals, canaries: list[Panel]) -> NDArray[np.bo
     apart: NDArray[np.bool_] = np.asarray((nearest_visit > far).any(axis=0))
     for canary in canaries:
         if canary.pairs:
-            apart &= ~(np.fmin.reduce(canary.mated) >= _STRANGER)
+            apart &= ~(np.fmin.reduce(canary.mated) >= _SAME_PERSON)
     return apart
 
 
