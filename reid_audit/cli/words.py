@@ -139,7 +139,7 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
         Where the report is.
     """
     subjects = max((row.subjects for row in rows.list_rows(result)), default=0)
-    scans = len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans})
+    scans = rows.count_scans(result)
     what = [result.cohort, counted(subjects, "subject"), counted(scans, "scan") if scans else "", *result.encoders]
     head = f"[{COLOURS[result.verdict.decision]}]{escape(rows.headline(result))}[/]"
     out.print(f"{head}  {escape(', '.join(filter(None, what)))}")

@@ -64,6 +64,11 @@ def _model(name: str, kind: str) -> tuple[Any, Mapping[str, str]]:
     return _load(kind, str(weights.find_weights(name)), sha256), identity
 
 
+@cache
+def _find_faces() -> Any:
+    return _dlib().get_frontal_face_detector()  # a second of unpacking each time
+
+
 def _boxes_about(box: Any) -> Iterator[Any]:
     centre_x, centre_y = (box.left() + box.right()) / 2, (box.top() + box.bottom()) / 2
     for shift_x, shift_y, scale in product(BOX_SHIFTS, BOX_SHIFTS, BOX_SCALES):
@@ -81,7 +86,7 @@ class DlibDetector:
 
     def __init__(self) -> None:
         self._predictor, files = _model("dlib-landmarks", "shape_predictor")
-        self._detector = _dlib().get_frontal_face_detector()
+        self._detector = _find_faces()
         self.identity: Mapping[str, str] = {
             **files,
             "detection": f"HOG, {UPSAMPLE} upsamplings, floor {FLOOR_SCORE}, sure {SURE_SCORE}",

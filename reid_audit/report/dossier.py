@@ -13,6 +13,7 @@ from reid_audit.records import AuditResult, Decision, summarise_defacing
 from reid_audit.report.rows import (
     Row,
     count_flow,
+    count_scans,
     find_strongest,
     list_canaries,
     list_exposed,
@@ -91,6 +92,6 @@ def result_to_dossier(result: AuditResult) -> str:
         canaries=[(name, who, value) for name, seen in list_canaries(result).items() for who, value in seen.items()],
         flow=count_flow(result),
         people=max((row.subjects for row in rows), default=0),
-        scans=len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans}),
+        scans=count_scans(result),
         runs=summarise_defacing(result.defacing),
     )

@@ -335,6 +335,11 @@ class Flow:
     noted: tuple[tuple[str, int], ...]
 
 
+def count_scans(result: AuditResult) -> int:
+    """Count the scans: a row of ``result.scans`` per scan and encoder."""
+    return len({(scan.subject, scan.session, scan.condition, scan.file) for scan in result.scans})
+
+
 def count_flow(result: AuditResult) -> list[Flow]:
     """Follow the scans of each condition from the manifest to the comparisons, under the naive attacker."""
     compared: dict[str, int] = {}
