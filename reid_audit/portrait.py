@@ -31,7 +31,7 @@ from reid_audit.render import Lighting, Renderer, find_frontal_view
 from reid_audit.surface import SurfaceSettings, extract_skin, refine_level
 from reid_audit.volume import digest_voxels, read_volume
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raise when the search for a face, or the order of the steps, gives another face; kept faces are then made anew."""
 
 _SEARCH_VOXEL_MM = 2.0  # a level is judged on a coarse mesh

@@ -70,9 +70,10 @@ def _face(person: Person, p: Points) -> Array:
     d = np.where(y > 0, f, np.float32(60))
     n = np.float32(person.face_squareness)
     qx, qy = np.sqrt(x * x + 16) / w, np.abs(y) / d  # not |x|: a squareness below 2 would crease the middle
-    total = qx**n + qy**n + np.float32(1e-9)
+    power_x, power_y = qx**n, qy**n
+    total = power_x + power_y + np.float32(1e-9)
     k0 = total ** (1 / n)
-    gradient = total ** (1 / n - 1) * np.sqrt((qx ** (n - 1) / w) ** 2 + (qy ** (n - 1) / d) ** 2)
+    gradient = k0 / total * np.sqrt((power_x / (qx * w)) ** 2 + (power_y / (np.maximum(qy, np.float32(1e-6)) * d)) ** 2)
     stack: Array = (k0 - 1) / (gradient + np.float32(1e-3))
     stack = smooth_cut(stack, (np.float32(34) - z).astype(np.float32), 30)  # the forehead is the braincase's
     # The plane of the lower jaw: through the gonia and the chin, facing down and back.

@@ -10,12 +10,13 @@ smooth union
     https://iquilezles.org/articles/smin).
 coarse
     A grid of about 3 mm on which the broad forms are evaluated; a cubic spline carries them to the scan's own grid.
-    Only what is finer than that (eyes, nose, lips, ears) is evaluated there, each inside its own box.
+    Only what is finer than that (eyes, nose, lips, ears) is evaluated there, each inside its own box. A grid that is
+    itself as coarse is its own coarse grid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field as record_field
 from functools import lru_cache
@@ -31,7 +32,6 @@ Box = tuple[slice, slice, slice]
 _COARSE_MM = 3.2
 WARP_SIGMA_MM = 24.0
 _WARP_KNOTS_MM = 8.0  # a third of the sigma: the spline between them is off by some micrometres
-_SLAB_PLANES = 4
 _WARP_REACH_MM = 5.0  # boxes are given before the warp, shapes after it
 
 
@@ -53,23 +53,38 @@ def smooth_cut(a: Array, b: Array, k: float) -> Array:
 
 def ellipsoid(p: Points, centre: Any, radii: Any) -> Array:
     """Distance to an ellipsoid, exact to first order at its surface."""
-    k0 = np.zeros((), np.float32)
-    k1 = np.zeros((), np.float32)
+    k0: Array = np.zeros((), np.float32)
+    k1: Array = np.zeros((), np.float32)
     for axis in range(3):
-        q = (p[axis] - np.float32(centre[axis])) / np.float32(radii[axis])
-        k0 = k0 + q * q
-        q = q / np.float32(radii[axis])
-        k1 = k1 + q * q
+        square = p[axis] - np.float32(centre[axis])
+        square *= square
+        square *= np.float32(radii[axis] ** -2.0)
+        k0 = k0 + square
+        square *= np.float32(radii[axis] ** -2.0)
+        k1 = k1 + square
     k0 = np.sqrt(k0)
-    return k0 * (k0 - 1) / (np.sqrt(k1) + np.float32(1e-6))
+    k1 = np.sqrt(k1)
+    k1 += np.float32(1e-6)
+    distance: Array = k0 - 1
+    distance *= k0
+    distance /= k1
+    return distance
 
 
 def _along(p: Points, a: Any, b: Any) -> tuple[Array, Array]:
     """Return the place 0..1 along the segment a-b that is nearest to each point, and the squared distance to it."""
     a, d = np.asarray(a, np.float32), np.asarray(b, np.float32) - np.asarray(a, np.float32)
     q = [p[axis] - a[axis] for axis in range(3)]
-    t: Array = np.clip((q[0] * d[0] + q[1] * d[1] + q[2] * d[2]) / (d @ d), 0, 1)
-    square: Array = (q[0] - t * d[0]) ** 2 + (q[1] - t * d[1]) ** 2 + (q[2] - t * d[2]) ** 2
+    d_unit = d / (d @ d)
+    t: Array = q[0] * d_unit[0]
+    t += q[1] * d_unit[1]
+    t += q[2] * d_unit[2]
+    t = np.clip(t, 0, 1)
+    square: Array = np.zeros((), np.float32)
+    for axis in range(3):
+        q[axis] -= t * d[axis]
+        q[axis] *= q[axis]
+        square = square + q[axis]
     return t, square
 
 
@@ -86,17 +101,22 @@ def capsule(p: Points, a: Any, b: Any, radius_a: float, radius_b: float | None =
     """
     t, square = _along(p, a, b)
     end = radius_a if radius_b is None else radius_b
-    rod: Array = np.sqrt(square) - (np.float32(radius_a) + np.float32(end - radius_a) * t)
+    rod: Array = np.sqrt(square)
+    rod -= np.float32(radius_a)
+    if end != radius_a:
+        rod -= np.float32(end - radius_a) * t
     return rod
 
 
 def bump(p: Points, centre: Any, sigma: Any) -> Array:
     """Gaussian of height 1 about a point, `sigma` in mm per axis."""
-    square = np.zeros((), np.float32)
+    exponent: Array = np.zeros((), np.float32)
     for axis in range(3):
-        q = (p[axis] - np.float32(centre[axis])) * np.float32(1 / sigma[axis])
-        square = square + q * q
-    hill: Array = np.exp(np.float32(-0.5) * square)
+        square = p[axis] - np.float32(centre[axis])
+        square *= square
+        square *= np.float32(-0.5 / sigma[axis] ** 2)
+        exponent = exponent + square
+    hill: Array = np.exp(exponent)
     return hill
 
 
@@ -116,7 +136,7 @@ def _filter(n: int) -> Any:
     return csr_array(np.where(np.abs(matrix) > 1e-7, matrix, 0).astype(np.float32))  # it fades by 0.27 per place
 
 
-class _Spline:
+class Spline:
     """Values on few even places of a grid, carried by a cubic spline to other places of it.
 
     Parameters
@@ -181,10 +201,18 @@ class Grid:
             knots = [knot + weight * s for knot, s in zip(knots, shift, strict=True)]
         object.__setattr__(self, "_warp_knots_mm", tuple(knots))
 
+    def grow(self, voxels: tuple[int, int, int]) -> Grid:
+        """Return the grid with so many more voxels before and behind its own along each axis."""
+        shift = np.eye(4)
+        shift[:3, 3] = -np.asarray(voxels)
+        i, j, k = (n + 2 * more for n, more in zip(self.shape, voxels, strict=True))
+        return Grid((i, j, k), self.voxel_to_head_mm @ shift, self.warp_centres_mm, self.warp_shifts_mm)
+
     def _places(self, step_mm: float) -> tuple[NDArray[np.float64], ...]:
         """Index vectors of an even grid of at most `step_mm` whose corners are those of the grid."""
         spacing = np.linalg.norm(self.voxel_to_head_mm[:3, :3], axis=0)
-        counts = [max(4, 1 + int(np.ceil((n - 1) * s / step_mm))) for n, s in zip(self.shape, spacing, strict=True)]
+        steps = (np.asarray(self.shape) - 1) * spacing / step_mm
+        counts = [max(4, min(n, 1 + int(np.ceil(s)))) for n, s in zip(self.shape, steps, strict=True)]
         return tuple(np.linspace(0, n - 1, c) for n, c in zip(self.shape, counts, strict=True))
 
     def _unwarped(self, *indices: NDArray[Any]) -> Points:
@@ -197,25 +225,13 @@ class Grid:
         """Head coordinates of every (i, j, k) from three index vectors, each (i, j, k) float32, warp included."""
         x, y, z = self._unwarped(*indices)
         if len(self.warp_centres_mm):
-            shifts = (_Spline(knots, self.shape, indices).planes() for knots in self._warp_knots_mm)
+            shifts = (Spline(knots, self.shape, indices).planes() for knots in self._warp_knots_mm)
             x, y, z = (p + shift for p, shift in zip((x, y, z), shifts, strict=True))
         return x, y, z
 
     def coarse_indices(self) -> tuple[NDArray[np.float64], ...]:
         """Index vectors of the coarse grid; its corners are those of the grid."""
         return self._places(_COARSE_MM)
-
-    def slabs(self, coarse: Array) -> Iterator[Slab]:
-        """Yield the grid in slabs of few planes, each with a field of the coarse grid carried to its voxels."""
-        every = [np.arange(n) for n in self.shape]
-        field = _Spline(coarse, self.shape, every)
-        warp = [_Spline(knots, self.shape, every) for knots in self._warp_knots_mm if len(self.warp_centres_mm)]
-        for start in range(0, self.shape[0], _SLAB_PLANES):
-            span = slice(start, min(start + _SLAB_PLANES, self.shape[0]))
-            x, y, z = self._unwarped(every[0][span], *every[1:])
-            shifted = (p + w.planes(span) for p, w in zip((x, y, z), warp, strict=True)) if warp else (x, y, z)
-            first, second, third = (np.broadcast_to(p, (span.stop - start, *self.shape[1:])) for p in shifted)
-            yield Slab(self, span, (first, second, third), field.planes(span))
 
     def box(self, low_mm: Any, high_mm: Any) -> Box:
         """Smallest box of voxels that holds a box of the head frame; may be empty outside the field of view."""
@@ -225,38 +241,6 @@ class Grid:
         low = np.clip(np.floor(index.min(axis=0)).astype(int), 0, self.shape)
         high = np.clip(np.ceil(index.max(axis=0)).astype(int) + 1, 0, self.shape)
         return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Slab:
-    """A few planes of a grid along its first axis: so few that what is computed on them stays in the cache.
-
-    Attributes
-    ----------
-    grid : Grid
-    span : slice
-        Its planes.
-    points : three (planes, j, k) float32
-        Head coordinates of its voxels in mm, warp included.
-    field : (planes, j, k) float32
-        What the coarse grid holds, carried to its voxels.
-    """
-
-    grid: Grid
-    span: slice
-    points: Points
-    field: Array
-
-    def box(self, low_mm: Any, high_mm: Any) -> Box:
-        """Part of a box of the head frame that lies in the slab, counted from its first plane; may be empty."""
-        i, j, k = self.grid.box(low_mm, high_mm)
-        start, stop = (min(max(end, self.span.start), self.span.stop) - self.span.start for end in (i.start, i.stop))
-        return slice(start, stop), j, k
-
-    def box_points(self, box: Box) -> Points:
-        """Head coordinates of the voxels of a box."""
-        x, y, z = (p[box] for p in self.points)
-        return x, y, z
 
 
 def _corners(low: Any, high: Any) -> list[tuple[float, float, float]]:

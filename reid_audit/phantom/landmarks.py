@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import Anchors, find_anchors
 from reid_audit.phantom.field import WARP_SIGMA_MM, Grid
 from reid_audit.phantom.person import Person, Visit, draw_person, draw_visit
@@ -90,9 +91,10 @@ def make_average_head(modality: Modality = Modality.CT, *, spacing_mm: float = 2
     voxel_to_head = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     voxel_to_head[:3, 3] = _LOW_MM
     i, j, k = (int(n) for n in np.ceil((_HIGH_MM - _LOW_MM) / spacing_mm) + 1)
-    grid = Grid((i, j, k), voxel_to_head, person.warp_centres_mm, person.warp_shifts_mm)
-    skin = skin_distance(person, visit, anchors, grid)
-    image, labels = paint_head(person, anchors, grid, skin, CT_HU if modality is Modality.CT else T1)
+    blocks = Blocks(Grid((i, j, k), voxel_to_head, person.warp_centres_mm, person.warp_shifts_mm))
+    by_block = skin_distance(person, visit, anchors, blocks)
+    painted = paint_head(person, anchors, blocks, by_block, CT_HU if modality is Modality.CT else T1)
+    skin, image, labels = (blocks.to_volume(each) for each in (by_block, *painted))
     brain = np.isin(labels, [LABELS["brain"], LABELS["brainstem"]])
     for array in (image, skin, brain, voxel_to_head):
         array.flags.writeable = False  # it is shared

@@ -186,7 +186,8 @@ def draw_person(seed: int, identity: int, *, variety: float = 1.0) -> Person:
             mean: Any = f.default
             spread, male = f.metadata["spread"], f.metadata["male"]
             drawn = mean + variety * spread * (_clipped_normal(rng) + sign * male)
-            traits[f.name] = max(drawn, _least(mean, spread, male))
+            # A number of Python's own: one of NumPy's would make every array that it meets float64.
+            traits[f.name] = float(max(drawn, _least(mean, spread, male)))
     centres = np.array([(s * x, y, z) for x, y, z in _WARP_SITES for s in ((1, -1) if x else (1,))], np.float32)
     shifts = np.asarray(variety * _clipped_normal(rng, centres.shape) * (0.9, 1.0, 1.0), np.float32)
     return Person(

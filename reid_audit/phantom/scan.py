@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import Anchors, find_anchors
 from reid_audit.phantom.field import Array, Grid
 from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_person, draw_visit
 from reid_audit.phantom.skin import skin_distance
-from reid_audit.phantom.tissue import CT_HU, FDG, MR_CONTRASTS, paint_head
+from reid_audit.phantom.tissue import CT_HU, FDG, MR_CONTRASTS, paint_head, skin_depth_mm
 from reid_audit.records import InputError, Modality, Volume
 
 _PIVOT_MM = np.array([0.0, 0.0, -30.0])  # the head nods about the neck's upper end, roughly
@@ -112,12 +113,15 @@ def make_phantom(
     ct = modality is Modality.CT
     rig = (couch and ct, headrest and ct)
     grid, voxel_to_ras_mm = _place(person, at_visit, anchors, oblique_deg, *rig)
-    skin = skin_distance(person, at_visit, anchors, grid)
+    blocks = Blocks(grid)
+    inside_mm, outside_mm = skin_depth_mm(person, grid)
+    skin = skin_distance(person, at_visit, anchors, blocks, inside_mm=inside_mm, outside_mm=outside_mm)
     pet = modality is Modality.PET
     tissues = CT_HU if ct else FDG if pet else MR_CONTRASTS[contrast]
-    image, labels = paint_head(person, anchors, grid, skin, tissues, ethmoid=ethmoid)
+    painted = paint_head(person, anchors, blocks, skin, tissues, ethmoid=ethmoid)
+    image, labels = (blocks.to_volume(each) for each in painted)
     if any(rig):
-        _add_rig(image, skin, voxel_to_ras_mm, *rig)
+        _add_rig(image, blocks.to_volume(skin), voxel_to_ras_mm, *rig)
     rng = np.random.default_rng(at_visit.noise_seed)
     if pet:
         image = _as_pet(image, at_visit, rng, voxel_to_ras_mm)
@@ -227,12 +231,15 @@ def _add_rig(image: Array, skin: Array, voxel_to_ras_mm: NDArray[np.float64], co
 
 
 def _as_ct(image: Array, visit: Visit, rng: np.random.Generator) -> Array:
-    noise = rng.standard_normal(image.shape, dtype=np.float32)
-    noise *= np.float32(_CT_NOISE_HU * visit.noise)
-    noise += image
-    np.rint(noise, out=noise)
-    clipped: Array = np.clip(noise, -1024, 3071, out=noise)
-    return clipped
+    sd = np.float32(_CT_NOISE_HU * visit.noise)
+    noisy = np.empty_like(image)
+    for plane, noise in zip(image, noisy, strict=True):  # a plane stays in the cache
+        rng.standard_normal(out=noise, dtype=np.float32)
+        noise *= sd
+        noise += plane
+        np.rint(noise, out=noise)
+        np.clip(noise, -1024, 3071, out=noise)
+    return noisy
 
 
 def _as_pet(image: Array, visit: Visit, rng: np.random.Generator, voxel_to_ras_mm: NDArray[np.float64]) -> Array:

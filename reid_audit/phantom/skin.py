@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import Anchors, Eye, broad_distance
 from reid_audit.phantom.field import (
     Array,
-    Grid,
     Points,
-    Slab,
     bump,
     capsule,
     ellipsoid,
@@ -25,7 +25,7 @@ from reid_audit.phantom.person import Person, Visit
 # --- fine features: each takes the distance so far and returns it with the feature ---
 
 
-def _add_eye(d: Array, person: Person, visit: Visit, eye: Eye, p: Points) -> Array:
+def _add_eye(person: Person, visit: Visit, eye: Eye, d: Array, p: Points) -> Array:
     cx, cy, cz = eye.centre_mm
     r, a = eye.radius_mm, person.eye_half_width
     tilt = np.deg2rad(person.eye_tilt_deg)
@@ -59,7 +59,7 @@ def _add_eye(d: Array, person: Person, visit: Visit, eye: Eye, p: Points) -> Arr
     return np.minimum(d, smooth_union(ball, cornea, 1.0)) + moat
 
 
-def _add_nose(d: Array, person: Person, anchors: Anchors, p: Points) -> Array:
+def _add_nose(person: Person, anchors: Anchors, d: Array, p: Points) -> Array:
     x, y, z = p
     tip_r = person.nose_tip_radius
     tz, ty = anchors.tip_z, anchors.tip_y - tip_r
@@ -105,7 +105,7 @@ def _add_nose(d: Array, person: Person, anchors: Anchors, p: Points) -> Array:
     return smooth_cut(d, hole, 1.5)
 
 
-def _add_mouth(d: Array, person: Person, visit: Visit, anchors: Anchors, p: Points) -> Array:
+def _add_mouth(person: Person, visit: Visit, anchors: Anchors, d: Array, p: Points) -> Array:
     x, y, z = p
     a = person.mouth_half_width
     t = x / np.float32(a)
@@ -141,7 +141,7 @@ def _add_mouth(d: Array, person: Person, visit: Visit, anchors: Anchors, p: Poin
     return pinched.astype(np.float32)
 
 
-def _add_creases(d: Array, person: Person, visit: Visit, anchors: Anchors, p: Points) -> Array:
+def _add_creases(person: Person, visit: Visit, anchors: Anchors, d: Array, p: Points) -> Array:
     s: Array = np.abs(p[0])
     q = (s, p[1], p[2])
     start = (person.ala_half_width + 7, anchors.ala_y + 1, anchors.tip_z + 2)
@@ -158,7 +158,7 @@ def _add_creases(d: Array, person: Person, visit: Visit, anchors: Anchors, p: Po
     return d + max(person.chin_cleft, 0) * cleft
 
 
-def _add_ear(d: Array, person: Person, anchors: Anchors, side: int, p: Points) -> Array:
+def _add_ear(person: Person, anchors: Anchors, side: int, d: Array, p: Points) -> Array:
     angle = np.deg2rad(person.ear_angle_deg + side * person.ear_angle_skew / 2)
     lean = np.deg2rad(10)
     length, width = person.ear_length, person.ear_width
@@ -202,8 +202,19 @@ def _add_ear(d: Array, person: Person, anchors: Anchors, side: int, p: Points) -
 # --- all of it ---
 
 
-def skin_distance(person: Person, visit: Visit, anchors: Anchors, grid: Grid) -> Array:
-    """Distance to the skin at every voxel, (i, j, k) float32, negative inside.
+_Feature = tuple[Callable[[Array, Points], Array], Any, Any]  # the feature, and its box in the head frame, mm
+
+
+def skin_distance(
+    person: Person,
+    visit: Visit,
+    anchors: Anchors,
+    blocks: Blocks,
+    *,
+    inside_mm: float = np.inf,
+    outside_mm: float = np.inf,
+) -> Array:
+    """Distance to the skin at every voxel by block, (blocks, voxels) float32, negative inside.
 
     Parameters
     ----------
@@ -211,50 +222,55 @@ def skin_distance(person: Person, visit: Visit, anchors: Anchors, grid: Grid) ->
     visit : Visit
     anchors : Anchors
         Of this person and visit.
-    grid : Grid
+    blocks : Blocks
+    inside_mm, outside_mm : float
+        How far from the skin a distance is asked for. Farther away all of a block has that of its middle.
     """
-    coarse = broad_distance(person, visit, grid.points(*grid.coarse_indices()))
-    return np.concatenate([_add_features(person, visit, anchors, slab) for slab in grid.slabs(coarse)])
+    points = zip(*(np.array_split(p, 8) for p in blocks.grid.points(*blocks.grid.coarse_indices())), strict=True)
+    coarse = np.concatenate([broad_distance(person, visit, part) for part in points])  # parts stay in the cache
+    middle = blocks.carry_to_centres(coarse)
+    boxes = [(feature, blocks.box(low, high)) for feature, low, high in _features(person, visit, anchors)]
+    for feature, within in boxes:
+        x, y, z = (p[within] for p in blocks.centres)
+        middle[within] = feature(middle[within], (x, y, z))
+    is_near = (middle > -inside_mm - blocks.margin_mm) & (middle < outside_mm + blocks.margin_mm)
+    near = np.flatnonzero(is_near)
+    carried = blocks.carry(coarse, near)
+    d = np.repeat(middle[:, None], carried.shape[1], axis=1)
+    d[near] = carried
+    for feature, within in boxes:
+        for part in blocks.parts(within[is_near[within]]):
+            d[part] = feature(d[part], blocks.points(part))
+    return d
 
 
-def _add_features(person: Person, visit: Visit, anchors: Anchors, slab: Slab) -> Array:
-    """Add to the broad forms of a slab what is finer than the coarse grid, each inside its own box."""
-    d = slab.field
-
-    def add(feature: Callable[[Array, Points], Array], low_mm: Any, high_mm: Any) -> None:
-        box = slab.box(low_mm, high_mm)
-        if d[box].size:
-            d[box] = feature(d[box], slab.box_points(box))
-
+def _features(person: Person, visit: Visit, anchors: Anchors) -> list[_Feature]:
+    """Return what is finer than the coarse grid, in the order in which it is added to the broad forms."""
     ty, mz = anchors.tip_y, anchors.mouth_z
-    add(
-        lambda d, p: _add_nose(d, person, anchors, p),
-        (-30, 62, anchors.subnasale_z - 10),
-        (30, ty + 8, person.sellion_z + 28),
-    )
-    add(
-        lambda d, p: _add_creases(d, person, visit, anchors, p),
-        (-52, 50, mz - 26),
-        (52, ty + 4, anchors.tip_z + 14),
-    )
-    add(
-        lambda d, p: _add_mouth(d, person, visit, anchors, p),
-        (-36, 62, mz - 20),
-        (36, ty + 4, anchors.subnasale_z + 6),
-    )
+    features: list[_Feature] = [
+        (
+            partial(_add_nose, person, anchors),
+            (-30, 62, anchors.subnasale_z - 10),
+            (30, ty + 8, person.sellion_z + 28),
+        ),
+        (
+            partial(_add_creases, person, visit, anchors),
+            (-52, 50, mz - 26),
+            (52, ty + 4, anchors.tip_z + 14),
+        ),
+        (
+            partial(_add_mouth, person, visit, anchors),
+            (-36, 62, mz - 20),
+            (36, ty + 4, anchors.subnasale_z + 6),
+        ),
+    ]
     for eye in anchors.eyes:
         x, y, z = eye.centre_mm
         reach = person.eyeball_radius + 13  # lids, and the width over which they melt into the face
-        add(
-            lambda d, p, eye=eye: _add_eye(d, person, visit, eye, p),  # type: ignore[misc]
-            (x - reach - 5, y - 16, z - reach),
-            (x + reach + 5, y + reach, z + reach),
-        )
+        low, high = (x - reach - 5, y - 16, z - reach), (x + reach + 5, y + reach, z + reach)
+        features.append((partial(_add_eye, person, visit, eye), low, high))
     for side in (1, -1):
         inner, outer = sorted((side * (anchors.ear_x - 16), side * (anchors.ear_x + 36)))
-        add(
-            lambda d, p, side=side: _add_ear(d, person, anchors, side, p),  # type: ignore[misc]
-            (inner, -58, person.ear_z - 48),
-            (outer, 22, person.ear_z + 48),
-        )
-    return d
+        low, high = (inner, -58, person.ear_z - 48), (outer, 22, person.ear_z + 48)
+        features.append((partial(_add_ear, person, anchors, side), low, high))
+    return features
