@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +19,27 @@ from reid_audit.records import Review, prepare_file
 from reid_audit.render import make_renderer
 from reid_audit.report import RESULT_FILE, read_result
 from reid_audit.report.words import counted
-from reid_audit.review import REVIEW_FILE, Pictures, Progress, list_cases, measure_agreement, serve
+from reid_audit.review import (
+    REVIEW_FILE,
+    Pictures,
+    Progress,
+    list_cases,
+    list_screened,
+    measure_agreement,
+    serve,
+)
+from reid_audit.screen import list_images, read_screening
 
 
 @expand
 def review(
-    result: Annotated[Path, typer.Argument(help="Folder that `score` wrote, or its result.json.", show_default=False)],
+    result: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder that `score` wrote, or its result.json; or the JSON of `screen RELEASE -o screening.json`.",
+            show_default=False,
+        ),
+    ],
     dataset: CohortArgument,
     *,
     output: Annotated[
@@ -43,19 +59,30 @@ def review(
     """Show the scans that need a human, before and after defacing, on a page of this machine, and keep the answers.
 
     The page opens by a link that works once and listens on the loopback address only. Portraits live in memory. Give
-    the answers to `score --review`, `report --review` or `certify --review`. Needs Starlette and uvicorn, which the
-    extra named review brings.
+    the answers to `score --review`, `report --review` or `certify --review`; those on a screening, whose images are
+    shown without originals, to `screen --review`. Needs Starlette and uvicorn, which the extra named review brings.
 
     Example: [bold]reid-audit review result manifest.csv --reader "A. Steward"[/]
     """
-    judged = read_result(result)
     path = output or (result if result.is_dir() else result.parent) / REVIEW_FILE
     prepare_file(path, mark=b'"judged_utc"')
-    cases = list_cases(judged, reid_audit.read_cohort(dataset, **images.reading), every=every)
+    screened = _is_screening(result)
+    if screened:
+        screening = read_screening(result)
+        cohort, made_utc = screening.source, screening.created_utc
+        listed = list_images(dataset, allow_outside=bool(images.reading["allow_outside"]))
+        cases = list_screened(screening, listed, every=every)
+        unseen = sum(image.decision == 3 and not image.image_sha256 for image in screening.images)
+        if unseen:
+            out.print(f"{counted(unseen, 'file')} gave no volume and cannot be shown here: open them yourself.")
+    else:
+        judged = read_result(result)
+        cohort, made_utc = judged.cohort, judged.created_utc
+        cases = list_cases(judged, reid_audit.read_cohort(dataset, **images.reading), every=every)
     if not cases:
-        out.print("No scan needs a look; --all shows every one.")
+        out.print("No scan needs a look; --all shows every other one.")
         return
-    progress = Progress.start(path, judged, cases, reader or getpass.getuser())
+    progress = Progress.start(path, cohort, made_utc, cases, reader or getpass.getuser())
     answered = len(progress.mine())
     out.print(f"{counted(len(cases), 'scan')} to look at, {answered} of them answered by {escape(progress.reader)}.")
 
@@ -70,9 +97,19 @@ def review(
             err.print("Stopped.")
     say_review(progress.review)
     if progress.review.readings:
-        source = escape(str(result / RESULT_FILE if result.is_dir() else result))
+        source = str(result / RESULT_FILE if result.is_dir() else result)
+        command = f"screen {dataset}" if screened else f"report {source}"
         out.print(f"Answers: {escape(str(path))}", soft_wrap=True)
-        out.print(f"Into the verdict: reid-audit report {source} --review {escape(str(path))}", soft_wrap=True)
+        out.print(f"Into the verdict: reid-audit {escape(command)} --review {escape(str(path))}", soft_wrap=True)
+
+
+def _is_screening(path: Path) -> bool:
+    """Whether a file is the JSON of a screening; what is neither that nor a result is refused where it is read."""
+    try:
+        made = json.loads(path.read_bytes()) if path.is_file() else {}
+    except ValueError:
+        return False
+    return isinstance(made, dict) and "expect_defaced" in made
 
 
 def say_review(review: Review) -> None:

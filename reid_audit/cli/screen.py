@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from reid_audit.cli.options import OutsideOption, WorkersOption
+from reid_audit.cli.options import OutsideOption, ReviewOption, WorkersOption
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import err, out
 from reid_audit.records import Decision, InputError, prepare_file, to_json, write_private
@@ -17,6 +17,7 @@ from reid_audit.report import Case, cases_to_junit
 from reid_audit.report.page import render_page
 from reid_audit.report.tables import Table, to_csv
 from reid_audit.report.words import counted
+from reid_audit.review import read_review
 from reid_audit.screen import ImageScreening, Screening, ScreenState, list_images
 from reid_audit.screen import screen as screen_images
 from reid_audit.work import Store
@@ -87,6 +88,7 @@ def screen(
             show_default=False,
         ),
     ] = None,
+    review: ReviewOption = None,
     allow_outside: OutsideOption = False,
     workers: WorkersOption = None,
     store: Annotated[
@@ -107,6 +109,7 @@ def screen(
     """
     if output is not None:
         _check_output(output)
+    answers = None if review is None else read_review(review)
     kept = None if no_store else Store(store)
     with start_run(workers=workers, store=kept) as run:
         images = list_images(path, allow=allow, allow_outside=allow_outside, progress=run.progress)
@@ -114,6 +117,7 @@ def screen(
             images,
             expect_defaced=expect_defaced,
             masks=masks,
+            review=answers,
             store=kept,
             executor=run.executor,
             progress=run.progress,
@@ -174,7 +178,7 @@ def _to_junit(screening: Screening) -> str:
 def _decide(screening: Screening, image: ImageScreening) -> Decision:
     if screening.expect_defaced:
         return _DECISIONS[image.decision]
-    return Decision.REVIEW if image.state is ScreenState.UNKNOWN else Decision.PASS
+    return Decision.REVIEW if image.is_unknown else Decision.PASS
 
 
 def say_screening(screening: Screening, *, verbose: int = 0) -> None:

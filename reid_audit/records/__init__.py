@@ -74,7 +74,7 @@ from reid_audit.records.files import (
 from reid_audit.records.head_box import HeadBox, measure_head_box
 from reid_audit.records.measures import Canary, GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
-from reid_audit.records.review import Answer, Reading, Review
+from reid_audit.records.review import Answer, Reading, Review, settle
 from reid_audit.records.scans import (
     CANARY,
     ORIGINAL,
@@ -177,6 +177,7 @@ __all__ = [
     "prepare_folder",
     "read_cells",
     "read_json",
+    "settle",
     "summarise_defacing",
     "to_json",
     "worst",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,3 +64,11 @@ class Review:
     def readers(self) -> tuple[str, ...]:
         """Who read, in the order of their first answers."""
         return tuple(dict.fromkeys(reading.reader for reading in self.readings))
+
+
+def settle(readings: Sequence[Reading]) -> Answer:
+    """Return what the readers of a scan say together: a face where one sees it, or unsure where they disagree."""
+    said = {reading.answer for reading in readings}
+    if Answer.FACE in said:
+        return Answer.FACE
+    return said.pop() if len(said) == 1 else Answer.UNSURE

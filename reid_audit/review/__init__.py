@@ -1,4 +1,4 @@
-"""Show a human the scans that need one, before and after defacing, and keep what was seen.
+"""Show a human the scans that need a look, before and after defacing, and keep what was seen.
 
 A page on this machine alone: it listens on the loopback address, opens by a link that works once, asks the network for
 nothing, and ends when the reader is done. Pictures are drawn when they are asked for and live in memory.
@@ -13,7 +13,7 @@ answer
     face visible, removed, not a head, or unsure. `reid_audit.verdict.fold_review` says what each means for the verdict.
 """
 
-from reid_audit.review.cases import ReviewCase, list_cases
+from reid_audit.review.cases import ReviewCase, list_cases, list_screened
 from reid_audit.review.pictures import AZIMUTHS_DEG, Pictures
 from reid_audit.review.progress import REVIEW_COMMAND, REVIEW_FILE, Progress, measure_agreement, read_review
 from reid_audit.review.server import HOST, make_app, serve
@@ -27,6 +27,7 @@ __all__ = [
     "Progress",
     "ReviewCase",
     "list_cases",
+    "list_screened",
     "make_app",
     "measure_agreement",
     "read_review",

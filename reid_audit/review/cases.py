@@ -1,4 +1,4 @@
-"""Which scans need a human, the gravest first."""
+"""Which scans need a human, the gravest first: by a result, or by a screening."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from reid_audit.dataset import Cohort
 from reid_audit.records import ORIGINAL, AuditResult, Decision, InputError, ScanRef, ScanRow, Status
 from reid_audit.report.rows import list_checks, list_exposed
 from reid_audit.report.words import STATUS_TEXT
+from reid_audit.screen import Images, Screening
 
 _NOT_JUDGED = (Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED, Status.BACKEND_ERROR)
 _MOST_REASONS = 3
+_LOOK = 3
+"""The decision on an image at which a human must look."""
+SCREENED = "screened"
+"""The condition of an image of a screening; its subject is its name there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,13 @@ class ReviewCase:
     before: ScanRef | None
     image_sha256: str
     reasons: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the page calls it."""
+        if self.scan.condition == SCREENED:
+            return self.scan.subject
+        return f"{self.scan.subject}, session {self.scan.visit}, {self.scan.condition}"
 
 
 def list_cases(result: AuditResult, cohort: Cohort, *, every: bool = False) -> list[ReviewCase]:
@@ -75,6 +87,36 @@ def list_cases(result: AuditResult, cohort: Cohort, *, every: bool = False) -> l
         digest = next(row.image_sha256 for row in same if row.image_sha256)
         cases.append(ReviewCase(refs[key], _find_before(cohort, refs[key]), digest, tuple(reasons[:_MOST_REASONS])))
     return sorted(cases, key=lambda case: not case.reasons)
+
+
+def list_screened(screening: Screening, images: Images, *, every: bool = False) -> list[ReviewCase]:
+    """List the images of which `reid-audit screen` could not tell that nothing is left of a face; no original is known.
+
+    Parameters
+    ----------
+    screening : Screening
+    images : Images
+        Of the same release, from `reid_audit.screen.list_images`.
+    every : bool
+        List every other volume too, after those.
+
+    Raises
+    ------
+    InputError
+        Where the release lacks an image that was screened.
+    """
+    there = {image.name: image for image in images.images}
+    doubted = {image.name for image in screening.images if image.is_unknown or image.decision == _LOOK}
+    cases = []
+    for told in sorted(screening.images, key=lambda image: image.name not in doubted):
+        if not told.image_sha256 or told.allowed or not (every or told.name in doubted):
+            continue
+        image = there.get(told.name)
+        if image is None:
+            raise InputError(f"{images.source}: lacks {told.name}, which was screened; give the same release")
+        scan = ScanRef(told.name, "", SCREENED, image.path, image.modality, image.series)
+        cases.append(ReviewCase(scan, None, told.image_sha256, (told.reason,) if told.name in doubted else ()))
+    return cases
 
 
 def _list_unseen(result: AuditResult) -> set[str]:

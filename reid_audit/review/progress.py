@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from reid_audit.records import Answer, AuditResult, InputError, Reading, Review, read_json, to_json, write_private
+from reid_audit.records import Answer, InputError, Reading, Review, read_json, to_json, write_private
 from reid_audit.review.cases import ReviewCase
 
 REVIEW_COMMAND = "reid-audit review"
@@ -40,8 +40,16 @@ class Progress:
     _before: list[Review] = field(default_factory=list)
 
     @classmethod
-    def start(cls, path: Path, result: AuditResult, cases: Sequence[ReviewCase], reader: str) -> Progress:
+    def start(cls, path: Path, cohort: str, judged_utc: str, cases: Sequence[ReviewCase], reader: str) -> Progress:
         """Go on with the file where it is there, else begin one.
+
+        Parameters
+        ----------
+        path : Path
+        cohort, judged_utc : str
+            Which result or screening the cases are of, and when that was made.
+        cases : sequence of ReviewCase
+        reader : str
 
         Raises
         ------
@@ -50,13 +58,13 @@ class Progress:
         """
         if not reader.strip() or not reader.isprintable():
             raise InputError(f"--reader {reader!r}: give the name that the review shall carry")
-        review = Review(result.cohort, result.created_utc, version("reid-audit"), ())
+        review = Review(cohort, judged_utc, version("reid-audit"), ())
         if path.exists():
             review = read_review(path)
-            if (review.cohort, review.judged_utc) != (result.cohort, result.created_utc):
+            if (review.cohort, review.judged_utc) != (cohort, judged_utc):
                 raise InputError(
-                    f"{path.name}: is about {review.cohort} judged {review.judged_utc}, not about this result; give "
-                    "another file by --output"
+                    f"{path.name}: is about {review.cohort} judged {review.judged_utc}, not about this one of "
+                    f"{judged_utc}; give another file by --output"
                 )
         return cls(path, cases, reader.strip(), review)
 

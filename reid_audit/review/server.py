@@ -177,7 +177,7 @@ def _tell(progress: Progress) -> dict[str, Any]:
         "file": progress.path.name,
         "cases": [
             {
-                "name": f"{case.scan.subject}, session {case.scan.visit}, {case.scan.condition}",
+                "name": case.name,
                 "reasons": case.reasons,
                 "before": case.before is not None,
                 "answer": mine[number].answer.value if number in mine else "",

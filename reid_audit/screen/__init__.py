@@ -16,7 +16,7 @@ claim
 from reid_audit.screen.find import Images, ScreenImage, list_images
 from reid_audit.screen.judge import STAGE_VERSION, screen_context
 from reid_audit.screen.records import ImageScreening, Part, PartState, Screening, ScreenState
-from reid_audit.screen.run import screen
+from reid_audit.screen.run import read_screening, screen
 
 __all__ = [
     "STAGE_VERSION",
@@ -28,6 +28,7 @@ __all__ = [
     "ScreenState",
     "Screening",
     "list_images",
+    "read_screening",
     "screen",
     "screen_context",
 ]

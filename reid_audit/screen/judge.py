@@ -16,8 +16,9 @@ from reid_audit.screen.area import find_altered, find_missing
 from reid_audit.screen.head import PartPlace, in_face, lay_average_head, place_parts, to_index
 from reid_audit.screen.records import IDENTIFYING, NAN, ImageScreening, Part, PartState, ScreenState
 from reid_audit.screen.texture import Mask, Texture, measure_texture
+from reid_audit.volume import digest_image, digest_voxels
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raise when the same scan may be judged otherwise; kept judgements are then made anew."""
 
 _LEAST_FITTING = 0.35  # share of the skin near the average head; whole heads reach 0.55, of real people 0.57 to 0.82
@@ -70,7 +71,16 @@ def screen_context(
     except InputError as error:
         unread = ImageScreening(name, ScreenState.UNKNOWN, _tell(error, context), claims=claims)
         return Judged(replace(unread, seconds=time.monotonic() - began), None)
-    told = ImageScreening(name, ScreenState.UNKNOWN, "", str(volume.modality), claims=claims, notes=volume.notes)
+    digest = digest_image(digest_voxels(volume), volume.grid)
+    told = ImageScreening(
+        name,
+        ScreenState.UNKNOWN,
+        "",
+        str(volume.modality),
+        claims=claims,
+        notes=volume.notes,
+        image_sha256=digest,
+    )
     try:
         judged = _judge(context, encoder, volume, told, is_drawn=is_drawn)
     except (EngineError, InputError, RenderError) as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from reid_audit.dataset import Aside
-from reid_audit.records import Real
+from reid_audit.records import Answer, Real
 
 NAN = float("nan")
 IDENTIFYING = ("eyes", "nose", "mouth")
@@ -81,6 +81,10 @@ class ImageScreening:
     seconds : float
     allowed : str
         Why it may show a face, by the table of allowed files; empty where nobody allowed it.
+    image_sha256 : str
+        Of voxels and place of a volume, as in `ScanRow`; empty where there is none, or it was allowed.
+    reviewed : Answer or None
+        What readers of `reid-audit review` said of this image.
     """
 
     name: str
@@ -97,21 +101,31 @@ class ImageScreening:
     mask: str = ""
     seconds: float = 0.0
     allowed: str = ""
+    image_sha256: str = ""
+    reviewed: Answer | None = None
 
     @property
     def decision(self) -> int:
         """What a gate that expects defaced images makes of it: 0 nothing left, 1 a face, 3 a human must look.
 
         An altered image passes only where eyes, nose and mouth are each removed, replaced or outside: what was merely
-        blurred or covered, or left as it was, may still be recognised. What is allowed to show a face passes.
+        blurred or covered, or left as it was, may still be recognised. What is allowed to show a face passes. A reader
+        who sees a face outweighs every state; one who sees none answers what a human must look at, and no more.
         """
-        if self.allowed or self.state is ScreenState.NO_FACE:
+        if self.allowed:
             return 0
-        if self.state is ScreenState.FACE:
+        if self.state is ScreenState.FACE or self.reviewed is Answer.FACE:
             return 1
+        if self.state is ScreenState.NO_FACE or self.reviewed in (Answer.REMOVED, Answer.NOT_HEAD):
+            return 0
         gone = (PartState.REMOVED, PartState.REPLACED, PartState.OUTSIDE)
         left = [part for part in self.parts if part.name in IDENTIFYING and part.state not in gone]
         return 0 if self.state is ScreenState.ALTERED and not left else 3
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether neither the screening nor a reader knows what it shows."""
+        return self.state is ScreenState.UNKNOWN and self.reviewed in (None, Answer.UNSURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +141,8 @@ class Screening:
         Every other file of the tree, by kind and reason.
     expect_defaced : bool
     tool_version : str
+    created_utc : str
+        ISO 8601.
     """
 
     source: str
@@ -134,12 +150,14 @@ class Screening:
     aside: tuple[Aside, ...]
     expect_defaced: bool
     tool_version: str
+    created_utc: str = ""
+    schema_version: int = 1
 
     @property
     def exit_code(self) -> int:
         """0 all is as it should be, 1 a face where none is expected, 3 a human must look."""
         if not self.expect_defaced:
-            return 3 if any(image.state is ScreenState.UNKNOWN for image in self.images) else 0
+            return 3 if any(image.is_unknown for image in self.images) else 0
         decisions = {image.decision for image in self.images} | {3 for aside in self.aside if aside.may_show}
         return 1 if 1 in decisions else 3 if 3 in decisions or not self.images else 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +15,7 @@ from reid_audit import portrait, surface
 from reid_audit.dataset.copies import MESHES, PICTURES
 from reid_audit.face import Encoder, make_encoder
 from reid_audit.portrait import ScanContext
-from reid_audit.records import ORIGINAL, InputError, ScanRef
+from reid_audit.records import ORIGINAL, InputError, Reading, Review, ScanRef, read_json, settle
 from reid_audit.render import Renderer, make_renderer
 from reid_audit.screen.copies import screen_mesh, screen_picture
 from reid_audit.screen.find import Images, ScreenImage
@@ -66,6 +67,7 @@ def screen(
     expect_defaced: bool = False,
     masks: Path | None = None,
     detector: str = "dlib",
+    review: Review | None = None,
     store: Store | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -82,6 +84,8 @@ def screen(
         Folder for the altered areas as NIfTI, made if absent, for the owner alone; images without one get none.
     detector : str
         One that the encoder dlib takes.
+    review : Review, optional
+        What readers saw in this release; answers on other images do not count.
     store : Store, optional
         Where finished judgements are kept, without names, so that a run that was stopped continues.
     executor : concurrent.futures.Executor, optional
@@ -137,4 +141,29 @@ def screen(
         replace(told, allowed=why, reason=f"{told.reason}; allowed: {why}") if (why := image.allowed) else told
         for image, told in ((image, done[place]) for place, image in enumerate(images.images))
     )
-    return Screening(images.source, in_order, images.aside, expect_defaced, version("reid-audit"))
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    screening = Screening(images.source, in_order, images.aside, expect_defaced, version("reid-audit"), now)
+    return screening if review is None else _fold(screening, review)
+
+
+def _fold(screening: Screening, review: Review) -> Screening:
+    """Tell of each image what its readers said; InputError where nothing was said of any."""
+    answers: dict[tuple[str, str], list[Reading]] = {}
+    for reading in review.readings:
+        answers.setdefault((reading.subject, reading.image_sha256), []).append(reading)
+    images = []
+    for image in screening.images:
+        readings = answers.get((image.name, image.image_sha256)) if image.image_sha256 else None
+        said = None if readings is None else settle(readings)
+        images.append(image if said is None else replace(image, reviewed=said, reason=f"{image.reason}; seen: {said}"))
+    if not any(image.reviewed for image in images):
+        raise InputError(
+            f"--review: none of its {len(review.readings)} answers is about an image of {screening.source}; run "
+            "`reid-audit review` on its screening"
+        )
+    return replace(screening, images=tuple(images))
+
+
+def read_screening(path: Path) -> Screening:
+    """Read what `reid-audit screen` wrote as JSON. InputError where it is none."""
+    return read_json(path, Screening, made_by="reid-audit screen RELEASE -o screening.json")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from reid_audit.records import Answer, AuditResult, Check, Decision, InputError, Reading, Review
+from reid_audit.records import Answer, AuditResult, Check, Decision, InputError, Reading, Review, settle
 from reid_audit.verdict.decision import conclude
 from reid_audit.verdict.rules.words import join_names
 
@@ -50,7 +50,7 @@ def fold_review(result: AuditResult, review: Review) -> AuditResult:
     answers: dict[_Scan, list[Reading]] = {}
     for reading in valid:
         answers.setdefault(reading.scan, []).append(reading)
-    settled = {scan: _settle(readings) for scan, readings in answers.items()}
+    settled = {scan: settle(readings) for scan, readings in answers.items()}
     verdict = result.verdict
     conditions = [each.condition for each in verdict.conditions]
     checks = [*verdict.checks, *(check for each in verdict.conditions for check in each.checks)]
@@ -64,14 +64,6 @@ def fold_review(result: AuditResult, review: Review) -> AuditResult:
         notices=(*result.notices, notice) if stale else result.notices,
         review=replace(review, readings=tuple(valid)),
     )
-
-
-def _settle(readings: Sequence[Reading]) -> Answer:
-    """Return what the readers of a scan say together: the gravest, or unsure where they disagree."""
-    said = {reading.answer for reading in readings}
-    if Answer.FACE in said:
-        return Answer.FACE
-    return said.pop() if len(said) == 1 else Answer.UNSURE
 
 
 def _readers(scans: Sequence[_Scan], answers: Mapping[_Scan, Sequence[Reading]]) -> str:

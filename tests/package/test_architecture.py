@@ -59,8 +59,8 @@ ARROWS: dict[str, set[str]] = {
     "report": {"records", "match", "accuracy", "plots", "attack", "utility"},
     "testing": {"records", "weights", "dataset", "match", "attack", "audit"},
     "utility": {"records", "volume", "surface", "dataset", "stats", "work"},
-    # pictures on demand, after alteration undid what protects nobody; report: whom a result names, and the page.
-    "review": {"records", "volume", "dataset", "alteration", "render", "portrait", "report"},
+    # pictures on demand, after alteration undid what protects nobody; report, screen: what needs a look, and the page.
+    "review": {"records", "volume", "dataset", "alteration", "render", "portrait", "report", "screen"},
     # screen: which images there are in a release. It draws nothing and shows nothing.
     "certificate": {"records", "volume", "screen", "work"},
     "bids_app": {"records", "dataset", "attack", "audit", "work", "report"},

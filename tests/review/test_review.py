@@ -18,9 +18,11 @@ from reid_audit.review import (
     Progress,
     ReviewCase,
     list_cases,
+    list_screened,
     measure_agreement,
     read_review,
 )
+from reid_audit.screen import Images, ImageScreening, Part, PartState, ScreenImage, Screening, ScreenState
 from reid_audit.verdict import fold_review
 
 
@@ -69,7 +71,7 @@ def test_one_image_of_a_session_does_not_answer_for_another(result: AuditResult,
     several = replace(result, scans=rows)
     cases = list_cases(several, replace(cohort, scans=scans))
     assert [case.scan.visit for case in cases if case.scan.subject == "p003"] == ["1/T1w", "1/T2w"]
-    progress = Progress.start(tmp_path / "review.json", several, cases, "a")
+    progress = Progress.start(tmp_path / "review.json", several.cohort, several.created_utc, cases, "a")
     for number, case in enumerate(cases):
         if case.scan.subject == "p003" and case.scan.image == "T1w":
             progress.answer(number, Answer.REMOVED, "", "seen")
@@ -149,7 +151,7 @@ def test_answers_are_kept_at_once_undone_and_gone_on_with(
     result: AuditResult, cases: list[ReviewCase], tmp_path: Path
 ) -> None:
     path = tmp_path / "review.json"
-    first = Progress.start(path, result, cases, "ann")
+    first = Progress.start(path, result.cohort, result.created_utc, cases, "ann")
     first.answer(0, Answer.REMOVED, " a note ", "seen")
     first.answer(1, Answer.FACE, "", "seen")
     assert [reading.answer for reading in read_review(path).readings] == [Answer.REMOVED, Answer.FACE]
@@ -158,19 +160,19 @@ def test_answers_are_kept_at_once_undone_and_gone_on_with(
     assert len(read_review(path).readings) == 2
     assert first.undo()
     assert read_review(path).readings[1].answer is Answer.FACE
-    again = Progress.start(path, result, cases, "ann")
+    again = Progress.start(path, result.cohort, result.created_utc, cases, "ann")
     assert {number: reading.note for number, reading in again.mine().items()} == {0: "a note", 1: ""}
     assert not again.undo()
-    second = Progress.start(path, result, cases, "ben")
+    second = Progress.start(path, result.cohort, result.created_utc, cases, "ben")
     assert second.mine() == {}
     second.answer(0, Answer.REMOVED, "", "seen")
     assert read_review(path).readers == ("ann", "ben")
     with pytest.raises(InputError, match="no picture of it was shown"):
         second.answer(2, Answer.REMOVED, "", "")
     with pytest.raises(InputError, match="--reader ' '"):
-        Progress.start(path, result, cases, " ")
-    with pytest.raises(InputError, match="not about this result"):
-        Progress.start(path, replace(result, created_utc="2020"), cases, "ann")
+        Progress.start(path, result.cohort, result.created_utc, cases, " ")
+    with pytest.raises(InputError, match="not about this one of 2020"):
+        Progress.start(path, result.cohort, "2020", cases, "ann")
 
 
 def test_two_readers_are_compared_by_cohens_kappa(result: AuditResult, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,3 +188,53 @@ def test_two_readers_are_compared_by_cohens_kappa(result: AuditResult, capsys: p
     assert "a and b, 20 scans: Cohen's kappa 0.40" in capsys.readouterr().out
     alike = replace(review, readings=review.readings[:16])
     assert measure_agreement(alike)[0][3] != measure_agreement(alike)[0][3]  # NaN: one answer throughout
+
+
+# --- a screening ---
+
+
+def _screening() -> Screening:
+    """An unknown image, a defacing that left a mouth, a whole face, and a file that gave no volume."""
+    left = (Part("eyes", PartState.REMOVED), Part("nose", PartState.REMOVED), Part("mouth", PartState.SEEN))
+    images = (
+        ImageScreening("whole.nii", ScreenState.FACE, "a face", image_sha256="w"),
+        ImageScreening("odd.nii", ScreenState.UNKNOWN, "no head fits", image_sha256="o"),
+        ImageScreening("cut.nii", ScreenState.ALTERED, "mouth left", parts=left, image_sha256="c"),
+        ImageScreening("broken.nii", ScreenState.UNKNOWN, "cannot be read"),
+    )
+    return Screening("release", images, (), True, "1", "2026-01-02T00:00:00")
+
+
+def _images(*names: str) -> Images:
+    return Images("release", tuple(ScreenImage(name, Path(name)) for name in names), ())
+
+
+def test_what_a_screening_doubts_is_looked_at_without_originals() -> None:
+    everything = _images("whole.nii", "odd.nii", "cut.nii", "broken.nii")
+    cases = list_screened(_screening(), everything)
+    assert [(case.name, case.reasons, case.before) for case in cases] == [
+        ("odd.nii", ("no head fits",), None),
+        ("cut.nii", ("mouth left",), None),
+    ]
+    assert [case.name for case in list_screened(_screening(), everything, every=True)][2:] == ["whole.nii"]
+    with pytest.raises(InputError, match=r"lacks cut\.nii, which was screened"):
+        list_screened(_screening(), _images("odd.nii"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "unknown", "cut", "whole"),
+    [
+        (Answer.FACE, 1, 1, 1),
+        (Answer.REMOVED, 0, 0, 1),
+        (Answer.NOT_HEAD, 0, 0, 1),
+        (Answer.UNSURE, 3, 3, 1),
+    ],
+)
+def test_a_reader_answers_what_a_screening_doubts_and_clears_no_face(
+    answer: Answer, unknown: int, cut: int, whole: int
+) -> None:
+    seen = [replace(image, reviewed=answer) for image in _screening().images[:3]]
+    assert [image.decision for image in seen] == [whole, unknown, cut]
+    assert replace(_screening(), images=tuple(seen[1:2]), expect_defaced=False).exit_code == (
+        3 if answer is Answer.UNSURE else 0
+    )

@@ -133,7 +133,7 @@ def page(
     result: AuditResult, cases: list[ReviewCase], tmp_path: Path
 ) -> Iterator[tuple[str, Progress, threading.Thread]]:
     """A page that is served: its link, the answers behind it, and the thread that serves."""
-    progress = Progress.start(tmp_path / "review.json", result, cases, "ann")
+    progress = Progress.start(tmp_path / "review.json", result.cohort, result.created_utc, cases, "ann")
     links: list[str] = []
     pictures: object = Painted(failing=[11])
     thread = threading.Thread(target=serve, args=(progress, pictures), kwargs={"say": links.append}, daemon=True)

@@ -16,9 +16,18 @@ from reid_audit.cli import main
 from reid_audit.dataset.claims import claims_of_name, claims_of_sidecar
 from reid_audit.deface import apply_defacer, make_defacer
 from reid_audit.phantom import LABELS, make_phantom
-from reid_audit.records import InputError, Modality, Volume
+from reid_audit.records import Answer, InputError, Modality, Reading, Review, Volume, to_json
 from reid_audit.render import find_frontal_view, make_renderer
-from reid_audit.screen import ImageScreening, Part, PartState, Screening, ScreenState, list_images, screen
+from reid_audit.screen import (
+    ImageScreening,
+    Part,
+    PartState,
+    Screening,
+    ScreenState,
+    list_images,
+    read_screening,
+    screen,
+)
 from reid_audit.screen.texture import find_flat, measure_texture
 from reid_audit.surface import extract_skin, write_mesh
 from reid_audit.volume import read_labels, write_volume
@@ -198,3 +207,26 @@ def test_a_second_run_takes_what_the_first_one_kept(release: Path, tmp_path: Pat
     again = screen(whole, store=store)
     assert first.images[0].state is ScreenState.FACE
     assert again == first  # seconds too: it was not looked at again
+
+
+@pytest.mark.slow
+def test_answers_of_readers_enter_the_gate_where_they_are_about_the_same_image(
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = release / "blur.nii.gz"
+    argv = ["screen", str(path), "--workers", "1", "--no-store", "--expect-defaced"]
+    assert main([*argv, "-o", str(tmp_path / "screening.json")]) == 3
+    screening = read_screening(tmp_path / "screening.json")
+    (image,) = screening.images
+    assert image.image_sha256
+
+    def answer(digest: str, said: Answer) -> int:
+        reading = Reading(image.name, "", "screened", digest, "seen", "ann", said, "", "2026-01-02T00:00:00")
+        review = Review(screening.source, screening.created_utc, "1", (reading,))
+        (tmp_path / "review.json").write_text(to_json(review))
+        return main([*argv, "--review", str(tmp_path / "review.json")])
+
+    assert answer(image.image_sha256, Answer.REMOVED) == 0
+    assert "seen: removed" in capsys.readouterr().out
+    assert answer(image.image_sha256, Answer.FACE) == 1
+    assert answer("of another image", Answer.REMOVED) == 2
