@@ -14,6 +14,7 @@ from reid_audit.audit.face_cache import FaceCache, check_engines_here
 from reid_audit.audit.scan import Knowledge, attacks_on, examine_scan
 from reid_audit.audit.settings import Engines, encoders_of
 from reid_audit.dataset import Cohort
+from reid_audit.dataset.priors import order_of
 from reid_audit.portrait import Partner
 from reid_audit.records import ORIGINAL, EngineError, Face, FaceRecord, Finding, InputError, ScanRef, Status
 from reid_audit.work import Progress, SerialExecutor, run_all
@@ -94,7 +95,8 @@ def acquire_faces(
 
         if progress is not None and missing:
             progress(name, 0, len(missing))
-        run_all(executor, task, missing.items(), done=note, lost=_lose)
+        calls = sorted(missing.items(), key=lambda call: order_of(call[0].image))
+        run_all(executor, task, calls, done=note, lost=_lose)
     return [
         _explain(cohort, records[scan.key, encoder], records) for encoder in engines.encoders for scan in cohort.scans
     ]

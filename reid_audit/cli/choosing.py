@@ -93,6 +93,15 @@ class ImageOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
+    four_d: Annotated[
+        str,
+        typer.Option(
+            "--four-d",
+            help="Judge 4-D images of BIDS too (bold, dwi, asl): by their first volume, or the mean of all.",
+            rich_help_panel=_PANEL,
+            metavar="first|mean",
+        ),
+    ] = ""
     trust_originals: Annotated[
         bool,
         typer.Option(
@@ -131,6 +140,7 @@ class ImageOptions:
             conditions=tuple((name, Path(path)) for name, path in _pairs_of("--condition", self.condition)),
             trust_originals=self.trust_originals,
             allow=self.allow,
+            frames=self.four_d,
         )
 
 

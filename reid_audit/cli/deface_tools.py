@@ -106,6 +106,7 @@ def deface_many(
             time_limit_s=time_limit_s,
             max_brain_cut=max_brain_cut,
             others=[s for s in scans if s.condition == ORIGINAL and s not in wanted],
+            bids=place if place.is_dir() and cohort is not None else None,
             executor=executor,
             progress=progress,
         )

@@ -17,6 +17,7 @@ from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import expand, show_progress
 from reid_audit.cli.words import out
 from reid_audit.dataset import Aside, salt_home, take_inventory, write_manifest
+from reid_audit.dataset.priors import tell_priors
 from reid_audit.records import ORIGINAL, Group, ScanRef, natural_key, prepare_file
 
 EXIT_ASKED = 2
@@ -93,6 +94,8 @@ def _say_cohort(cohort: reid_audit.Cohort) -> None:
             *([_count_images(scans)] if several else []),
         )
     out.print(table)
+    if several and (told := tell_priors(cohort.images)):
+        out.print(f"Others matched undefaced images with photographs (Schwarz; looked at in this order): {told}.")
     if len(cohort.strata.columns):
         out.print(f"Strata: {escape(', '.join(map(str, cohort.strata.columns)))}")
     pairs = Table("comparison", "condition", "possible", "missing", "because", title="Pairs", title_justify="left")

@@ -12,16 +12,16 @@ from rich.markup import escape
 from rich.table import Table
 
 import reid_audit
+from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import (
-    ManifestArgument,
-    OutsideOption,
     OverwriteOption,
     WorkersOption,
+    expand,
     show_progress,
     words_of,
 )
 from reid_audit.cli.words import out
-from reid_audit.dataset import read_manifest
+from reid_audit.dataset import read_cohort
 from reid_audit.records import InputError, prepare_empty_folder, prepare_folder, write_private
 from reid_audit.report import RESULT_FILE, read_result, result_to_json
 from reid_audit.report.figures import save_figures
@@ -87,8 +87,10 @@ def say_listings(listings: Iterable[Listing]) -> None:
         out.print()
 
 
+@expand
 def utility(
-    manifest: ManifestArgument,
+    dataset: CohortArgument,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
     segmentations: Annotated[
         Path | None,
@@ -195,13 +197,15 @@ def utility(
     ] = False,
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
-    allow_outside: OutsideOption = False,
+    images: DatasetOptions,
 ) -> None:
     """Measure what the protection cost: segmentations, voxels, dose and volumes before and after.
 
     Example: [bold]reid-audit utility manifest.csv --segmentations labels -o utility[/]
+
+    Example: [bold]reid-audit utility bids --condition face-box=defaced/face-box -o utility[/]
     """
-    cohort = read_manifest(manifest, allow_outside=allow_outside)
+    cohort = read_cohort(dataset, **images.reading)
     settings = UtilitySettings(
         tolerance_mm=tolerance,
         brain=tuple(words_of(brain)),

@@ -42,6 +42,9 @@ SUFFIXES: Mapping[str, tuple[str, Modality]] = {
 }
 """Suffixes of images that show a head in detail, what they are called here, and their modality."""
 
+SERIES_SUFFIXES = ("bold", "dwi", "asl")
+"""Suffixes of MR images with many volumes, of which one may be chosen."""
+
 _BY_SMALL_LETTERS = {suffix.lower(): judged for suffix, judged in SUFFIXES.items()}
 NO_SESSION = "1"
 """The session of everybody in a dataset without ``ses-``."""
@@ -86,7 +89,9 @@ def _stem(name: str) -> str | None:
     return next((name[: -len(ending)] for ending in _ENDINGS if name.lower().endswith(ending)), None)
 
 
-def _identify(path: Path, root: Path, condition: str, ledger: Ledger, allowed: Mapping[str, str]) -> Candidate | None:
+def _identify(
+    path: Path, root: Path, condition: str, ledger: Ledger, allowed: Mapping[str, str], frames: str
+) -> Candidate | None:
     """Tell from its name what an image is; None = it is set aside."""
     name, shown = path.name, show_name(path, root)
     stem = _stem(name)
@@ -109,6 +114,11 @@ def _identify(path: Path, root: Path, condition: str, ledger: Ledger, allowed: M
         ledger.add("image", "an entity stands twice in its name", shown)
         return None
     judged = _BY_SMALL_LETTERS.get(match["suffix"].lower())
+    if match["suffix"] in SERIES_SUFFIXES:
+        if not frames:
+            ledger.add(match["suffix"], "has many volumes: --four-d first or mean judges one", shown)
+            return None
+        judged = match["suffix"], Modality.MR
     if judged is None:
         ledger.add(match["suffix"], f"not one of the images that are judged ({', '.join(_judged())})", shown)
         return None
@@ -119,7 +129,10 @@ def _identify(path: Path, root: Path, condition: str, ledger: Ledger, allowed: M
         ledger.add(match["suffix"], "resampled to another space: not on its original's voxel grid", shown)
         return None
     suffix, modality = judged
-    return Candidate(subject, session, condition, suffix, modality, path, entities=entities)
+    may_be_4d = suffix in SERIES_SUFFIXES or modality is Modality.PET
+    return Candidate(
+        subject, session, condition, suffix, modality, path, entities=entities, frames=frames if may_be_4d else ""
+    )
 
 
 def _judged() -> tuple[str, ...]:
@@ -127,7 +140,7 @@ def _judged() -> tuple[str, ...]:
 
 
 def _read_tree(
-    root: Path, condition: str, ledger: Ledger, allowed: Mapping[str, str], *, allow_outside: bool
+    root: Path, condition: str, ledger: Ledger, allowed: Mapping[str, str], frames: str, *, allow_outside: bool
 ) -> list[Candidate]:
     """Find the images in the ``sub-*`` folders of one dataset."""
     names = sorted(name for name in os.listdir(root) if name.startswith("sub-") and os.path.isdir(root / name))
@@ -137,7 +150,7 @@ def _read_tree(
         if path.parent == root:
             _name_copy(path, root, condition, ledger, allowed)
             continue  # else the dataset's own tables and texts
-        image = _identify(path, root, condition, ledger, allowed)
+        image = _identify(path, root, condition, ledger, allowed, frames)
         candidates += [image] if image is not None else []
     # Elsewhere in the tree nothing is judged, and may show a face. Derivatives of the originals are read one by one.
     beside = [path for path in without if condition != ORIGINAL or path.name != "derivatives"]
@@ -236,7 +249,7 @@ def read_bids(root: Path, choice: Choice, ledger: Ledger, *, allow_outside: bool
     for condition, path in trees:
         if not path.is_dir():
             raise InputError(f"{path.name}: there is no such folder; correct --condition {condition}=PATH")
-        images = _read_tree(path, condition, ledger, allowed, allow_outside=allow_outside)
+        images = _read_tree(path, condition, ledger, allowed, choice.frames, allow_outside=allow_outside)
         if not images and condition != ORIGINAL:
             ledger.add("derivative", "holds no image that is judged", condition)
         if condition == ORIGINAL and not choice.trust_originals:

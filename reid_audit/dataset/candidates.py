@@ -40,6 +40,8 @@ class Candidate:
         What it is called among the images of its session; see `reid_audit.dataset.choose.settle`.
     study : tuple of str
         Date, time and identifier of the DICOM study; empty in BIDS. Kept in memory, never written.
+    frames : str
+        Which volume of a 4-D image is meant; see `reid_audit.records.FRAMES`.
     """
 
     subject: str
@@ -52,6 +54,7 @@ class Candidate:
     entities: Mapping[str, str] = field(default_factory=dict)
     study: tuple[str, str, str] = ("", "", "")
     image: str = ""
+    frames: str = ""
 
     @property
     def run(self) -> str:
@@ -165,6 +168,8 @@ class Choice:
         Whether images that say they were defaced are originals all the same.
     allow : Path, optional
         Table of files that may show a face; see `reid_audit.dataset.copies.read_allowed`.
+    frames : str
+        ``"first"`` or ``"mean"`` takes 4-D images of BIDS too (bold, dwi, asl): that volume of them.
     """
 
     suffix: str = ""
@@ -174,6 +179,7 @@ class Choice:
     conditions: tuple[tuple[str, Path], ...] = ()
     trust_originals: bool = False
     allow: Path | None = None
+    frames: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

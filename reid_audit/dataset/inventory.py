@@ -13,7 +13,7 @@ from reid_audit.dataset.cohort import Cohort, check_unlike, listed
 from reid_audit.dataset.dicom_tree import read_dicom_tree
 from reid_audit.dataset.manifest import read_manifest
 from reid_audit.dataset.pseudonym import read_salt
-from reid_audit.records import ORIGINAL, InputError, ScanRef, natural_key
+from reid_audit.records import FRAMES, ORIGINAL, InputError, ScanRef, natural_key
 from reid_audit.volume.stored import quiet
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def take_inventory(
         Where `path` is none of the three, holds no scan, or an option cannot be followed.
     """
     path = Path(path)
+    if choice.frames not in ("", *FRAMES):
+        raise InputError(f"--four-d must be {' or '.join(FRAMES)}; got {choice.frames!r}")
     if layout not in LAYOUTS:
         raise InputError(f"layout must be one of {', '.join(LAYOUTS)}; got {layout!r}")
     if not path.exists():
@@ -105,7 +107,8 @@ def _of_manifest(path: Path, choice: Choice, *, layout: str, allow_outside: bool
 
 
 def _scan_of(image: Candidate) -> ScanRef:
-    return ScanRef(image.subject, image.session, image.condition, image.path, image.modality, image.series, image.image)
+    part = image.series or image.frames
+    return ScanRef(image.subject, image.session, image.condition, image.path, image.modality, part, image.image)
 
 
 def _finish(

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from reid_audit.deface.bids import describe_derivative, place_derivative, write_sidecar
 from reid_audit.deface.companions import Companions, read_companions
 from reid_audit.deface.found import FoundTool, find_tool
 from reid_audit.deface.names import list_defacers, make_defacer
@@ -40,7 +41,8 @@ from reid_audit.records import (
     to_json,
     write_private,
 )
-from reid_audit.volume import read_volume, write_volume
+from reid_audit.volume import read_volume, write_labels, write_volume
+from reid_audit.volume.change import find_changed
 from reid_audit.volume.stored import ending
 from reid_audit.work import Progress, run_all
 
@@ -149,10 +151,31 @@ def private_folder(folder: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a defaced scan, the record of its run and, of a BIDS dataset, the mask of what changed are written."""
+
+    target: Path
+    kept: Path
+    mask: Path | None = None
+    bids: Path | None = None
+
+
+def _place(scan: ScanRef, name: str, folder: Path, bids: Path | None) -> _Places:
+    private = private_folder(folder / ".defacing") / name
+    place = Path(f"sub-{scan.subject}") / f"ses-{scan.visit_stem}"
+    kept = private / place.with_name(f"{place.name}.json")
+    if bids is None:
+        return _Places(folder / name / place.with_name(f"{place.name}.nii.gz"), kept)
+    image, mask = place_derivative(scan.path, bids)
+    return _Places(folder / name / image, kept, private / mask, bids)
+
+
 def _deface_scan(
-    scan: ScanRef, maker: Maker, target: Path, kept: Path, where: Companions, time_limit_s: float, max_brain_cut: float
+    scan: ScanRef, maker: Maker, at: _Places, where: Companions, time_limit_s: float, max_brain_cut: float
 ) -> DefaceRun:
     """Make one defaced scan, unless it is there already. Whatever goes wrong with this scan is its status."""
+    target, kept = at.target, at.kept
     try:
         volume = read_volume(scan.path, modality=scan.modality)
         labels, brain, files = read_companions(scan, volume, where)
@@ -170,6 +193,10 @@ def _deface_scan(
         if made.status is DefaceStatus.OK and made.volume is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             write_volume(made.volume, target)
+            if at.mask is not None and at.bids is not None:
+                mask = find_changed(volume, made.volume).astype(np.uint8)
+                write_labels(mask, volume.voxel_to_ras_mm, private_folder(at.mask.parent) / at.mask.name)
+                write_sidecar(target, scan.path, at.bids, defacer=name_of(maker), defacer_version=_version_of(maker))
             run = _run_of(scan, maker, made)
             write_private(kept, to_json(Kept(fingerprint, run)))
     except (ReidAuditError, OSError, MemoryError) as error:
@@ -218,6 +245,7 @@ def deface_scans(
     time_limit_s: float = TIME_LIMIT_S,
     max_brain_cut: float = 0.0,
     others: Sequence[ScanRef] = (),
+    bids: Path | None = None,
     executor: Executor,
     progress: Progress | None = None,
 ) -> tuple[tuple[ScanRef, ...], tuple[DefaceRun, ...]]:
@@ -238,6 +266,10 @@ def deface_scans(
         For each tool on each scan.
     max_brain_cut : float
         Share of a brain mask that may have changed.
+    bids : Path, optional
+        The raw BIDS dataset that the scans are of: each condition then is a derivative of it, with names, sidecars and
+        ``dataset_description.json`` as BIDS has them. Masks of what changed stay in ``.defacing``: where air had one
+        value they show the outline of the face.
     others : sequence of ScanRef
         Originals that are not defaced and stand in the result all the same, e.g. of a second visit.
     executor : concurrent.futures.Executor
@@ -262,16 +294,14 @@ def deface_scans(
     folder.mkdir(parents=True, exist_ok=True)
     jobs = []
     for maker in makers:
-        for scan in originals:
-            name = name_of(maker)
-            place = Path(f"sub-{scan.subject}") / f"ses-{scan.visit_stem}"
-            target = folder / name / place.with_name(f"{place.name}.nii.gz")
-            kept = private_folder(folder / ".defacing") / name / place.with_name(f"{place.name}.json")
-            jobs.append((scan, maker, target, kept))
+        name = name_of(maker)
+        if bids is not None:
+            describe_derivative(folder / name, bids, defacer=name, defacer_version=_version_of(maker))
+        jobs += [(scan, maker, _place(scan, name, folder, bids)) for scan in originals]
     calls = [(*job, companions, time_limit_s, max_brain_cut) for job in jobs]
     runs = run_all(executor, _deface_scan, calls, lost=_lost_run, progress=progress, stage="defacing")
     placed = [place_original(scan, folder) for scan in (*originals, *others)]
-    for (scan, maker, target, _), run in zip(jobs, runs, strict=True):
+    for (scan, maker, at), run in zip(jobs, runs, strict=True):
         if run.status is DefaceStatus.OK:
-            placed.append(replace(scan, condition=name_of(maker), path=target, series=""))
+            placed.append(replace(scan, condition=name_of(maker), path=at.target, series=""))
     return tuple(placed), tuple(runs)

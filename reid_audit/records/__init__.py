@@ -77,6 +77,7 @@ from reid_audit.records.result import AuditResult, Distribution, PairCount, Scan
 from reid_audit.records.review import Answer, Reading, Review, settle
 from reid_audit.records.scans import (
     CANARY,
+    FRAMES,
     ORIGINAL,
     Finding,
     Grid,
@@ -93,6 +94,7 @@ from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy
 
 __all__ = [
     "CANARY",
+    "FRAMES",
     "IMAGE_COLUMNS",
     "ORIGINAL",
     "SCORE_COLUMNS",

@@ -35,6 +35,10 @@ def name_series(uid: str) -> str:
     return hashlib.sha256(uid.strip().encode()).hexdigest()[:12]
 
 
+FRAMES = ("first", "mean")
+"""Which volume of a 4-D file is meant, in place of a series: its first, or the mean of all."""
+
+
 class Modality(StrEnum):
     """How the skin level is chosen: CT is in HU, MR and PET (as DICOM calls it) have no scale of their own."""
 
@@ -58,7 +62,8 @@ class ScanRef:
     modality : Modality or None
         None = to be told from the file (HU range or DICOM header).
     series : str
-        Which DICOM series of the folder, by `name_series`; empty = a file, or a folder that holds one series.
+        Which DICOM series of the folder, by `name_series`, or which volume of a 4-D file, by `FRAMES`; empty = a file
+        of one volume, or a folder that holds one series.
     image : str
         Which image of the session, e.g. ``"T2w run-2"``; empty where a session has one image.
     """
@@ -97,7 +102,7 @@ class ScanRef:
 
         A series of a DICOM tree has none: the tree's folders may be named after its patients.
         """
-        return "DICOM series" if self.series else self.path.name
+        return "DICOM series" if self.series and self.series not in FRAMES else self.path.name
 
 
 @dataclass(frozen=True, slots=True, eq=False)

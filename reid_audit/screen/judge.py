@@ -23,10 +23,15 @@ STAGE_VERSION = 2
 
 _LEAST_FITTING = 0.35  # share of the skin near the average head; whole heads reach 0.55, of real people 0.57 to 0.82
 _LEAST_INSIDE = 0.3  # share of a part inside the field of view
-_GONE_MM: Mapping[str, float] = {"eyes": -8.0, "nose": -9.0, "mouth": -9.0, "chin": -14.0, "ears": -16.0}
+_GONE_MM: Mapping[str, float] = {"eyes": -8.0, "nose": -9.0, "mouth": -14.0, "chin": -20.0, "ears": -16.0}
 """A skin that lies further behind the average head's was cut away where flat values stand before it, or..."""
+_WRITTEN_MM = 0.0
+"""... already here where air has noise elsewhere, so that somebody wrote the flat values, or..."""
 _FAR_GONE_MM = -20.0
-"""... in any case from here on."""
+"""... whatever stands before it from here on, unless a detector is sure of the face."""
+_COVERED_MM: Mapping[str, float] = {"eyes": 9.0}
+"""A skin that lies further before it was covered, unless a detector is sure; whole heads reach 5 at the eyes, and
+noses, mouths and chins differ too much."""
 _FLAT_BEFORE = 0.5
 _ROUGH_SHARE = 0.35
 _QUIET_SHARE = 0.5
@@ -112,13 +117,16 @@ def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageSc
         return Judged(replace(told, reason=not_head), None)
     places = place_parts(volume, skin.level, laid)
     if is_drawn:
-        parts = tuple(_judge_place(part, place, is_flat=True) for part, place in places.items())
+        parts = tuple(_judge_place(part, place, _GONE_MM[part], is_sure=False) for part, place in places.items())
         return Judged(_settle(replace(told, parts=parts), is_sure=is_sure), None)
     face = in_face(volume, laid)
     texture = measure_texture(volume, skin.level, ~face)
     altered = find_altered(volume, texture, face)
     soft = _is_soft(volume, skin, texture.quiet, face)
-    parts = tuple(_judge_part(part, place, volume, texture, altered, soft) for part, place in places.items())
+    parts = tuple(
+        _judge_part(part, place, volume, texture, altered, is_soft=soft, is_sure=is_sure)
+        for part, place in places.items()
+    )
     told = _settle(replace(told, parts=parts), is_sure=is_sure)
     if told.state is not ScreenState.ALTERED:
         altered = np.zeros_like(altered)
@@ -144,10 +152,14 @@ def _share(mask: Mask, volume: Volume, points_ras_mm: NDArray[np.float64]) -> fl
     return float(mask[tuple(inside)].mean())
 
 
-def _judge_part(name: str, place: PartPlace, volume: Volume, texture: Texture, altered: Mask, soft: bool) -> Part:
+def _judge_part(
+    name: str, place: PartPlace, volume: Volume, texture: Texture, altered: Mask, *, is_soft: bool, is_sure: bool
+) -> Part:
     before = np.concatenate([place.skin_ras_mm + _BEFORE_MM * place.outward_ras, place.missed_ras_mm])
-    is_flat = _share(texture.flat, volume, before) > _FLAT_BEFORE
-    judged = _judge_place(name, place, is_flat=is_flat)
+    gone_mm = _FAR_GONE_MM
+    if _share(texture.flat, volume, before) > _FLAT_BEFORE:
+        gone_mm = _WRITTEN_MM if texture.air_speaks else _GONE_MM[name]
+    judged = _judge_place(name, place, gone_mm, is_sure=is_sure)
     if judged.state is not PartState.SEEN:
         return judged
     offset = judged.offset_mm
@@ -155,18 +167,20 @@ def _judge_part(name: str, place: PartPlace, volume: Volume, texture: Texture, a
     if texture.tissue_speaks and max(_share(texture.rough, volume, points) for points in below) > _ROUGH_SHARE:
         return Part(name, PartState.VEILED, offset)
     if max(_share(altered, volume, points) for points in below) > _QUIET_SHARE:
-        return Part(name, PartState.BLURRED if soft else PartState.REPLACED, offset)
+        return Part(name, PartState.BLURRED if is_soft else PartState.REPLACED, offset)
     return Part(name, PartState.SEEN, offset)
 
 
-def _judge_place(name: str, place: PartPlace, *, is_flat: bool) -> Part:
-    """Judge a part by where its skin lies alone."""
+def _judge_place(name: str, place: PartPlace, gone_mm: float, *, is_sure: bool) -> Part:
+    """Judge a part by where its skin lies alone: gone, or covered, or there."""
     if place.inside < _LEAST_INSIDE:
         return Part(name, PartState.OUTSIDE)
     offset = place.offset_mm
     behind = -np.inf if offset != offset else offset
-    gone = behind < (_GONE_MM[name] if is_flat else _FAR_GONE_MM)
-    return Part(name, PartState.REMOVED if gone else PartState.SEEN, offset)
+    if behind < gone_mm and not (is_sure and gone_mm <= _FAR_GONE_MM):
+        return Part(name, PartState.REMOVED, offset)
+    is_covered = behind > _COVERED_MM.get(name, np.inf) and not is_sure
+    return Part(name, PartState.VEILED if is_covered else PartState.SEEN, offset)
 
 
 def _is_soft(volume: Volume, skin: Skin, quiet: Mask, face: Mask) -> bool:

@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Grid, InputError, Modality, Volume
+from reid_audit.records import FRAMES, Grid, InputError, Modality, Volume
 from reid_audit.volume.air import PADDING_HU
 from reid_audit.volume.bodies import body_modality, read_body
 from reid_audit.volume.cause import name_cause
@@ -180,6 +180,8 @@ def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
         raise InputError(f"{name}: there is no such file; check the path in the manifest")
     if kind not in READERS and os.path.isfile(path) and body_modality(path):
         return read_body(path, name)
+    if series in FRAMES and READERS.get(kind) is read_nibabel and os.path.isfile(path):
+        return read_nibabel(path, series)
     if series:
         raise InputError(f"{name}: a series is taken out of a folder, and this is a file; correct the manifest")
     if kind in _DICOM_ENDINGS:
@@ -221,7 +223,8 @@ def read_volume(
         None takes it from the DICOM header or, for other formats, tells it from the values: CT where at least 2 % of
         them are air (below -850 HU) and 2 % soft tissue (within 200 of 0 HU), else MR. What was told is noted.
     series : str
-        Which DICOM series of a folder, by `reid_audit.records.name_series`; needed where it holds several.
+        Which DICOM series of a folder, by `reid_audit.records.name_series`; needed where it holds several. Of a 4-D
+        NIfTI file ``"first"`` or ``"mean"``: its first volume, or the mean of all.
     name : str
         What messages call the scan; its name without folders by default.
     clip_hu : bool

@@ -90,8 +90,8 @@ def _nifti_notes(name: str, image: Any, raw: Any) -> list[str]:
     return notes
 
 
-def read_nibabel(path: Path) -> Stored:
-    """Read NIfTI (.nii, .nii.gz) or MGH (.mgh, .mgz)."""
+def read_nibabel(path: Path, frames: str = "") -> Stored:
+    """Read NIfTI (.nii, .nii.gz) or MGH (.mgh, .mgz); of a 4-D file the first volume or the mean, see `FRAMES`."""
     from nibabel.filebasedimages import ImageFileError
     from nibabel.freesurfer.mghformat import MGHError
     from nibabel.spatialimages import HeaderDataError, HeaderTypeError
@@ -103,14 +103,14 @@ def read_nibabel(path: Path) -> Stored:
     try:
         # Opened here, so that it is closed here: nibabel leaves its own files open where it fails.
         with _BoundedGzip(path) if path.suffix.lower() in (".gz", ".mgz") else path.open("rb") as stream:
-            return _read_stream(path.name, stream, is_mgh=ending(path) in (".mgz", ".mgh"))
+            return _read_stream(path.name, stream, frames, is_mgh=ending(path) in (".mgz", ".mgh"))
     except InputError:
         raise
     except damaged as error:
         raise InputError(f"{path.name}: breaks off, is damaged or is no {ending(path)} image; copy it again") from error
 
 
-def _read_stream(name: str, stream: Any, *, is_mgh: bool) -> Stored:
+def _read_stream(name: str, stream: Any, frames: str, *, is_mgh: bool) -> Stored:
     import nibabel as nib
     from nibabel.arrayproxy import ArrayProxy
     from nibabel.fileholders import FileHolder
@@ -122,7 +122,7 @@ def _read_stream(name: str, stream: Any, *, is_mgh: bool) -> Stored:
     raw = None if is_mgh else kind.header_class.from_fileobj(stream, check=False)
     stream.seek(0)
     image = kind.from_file_map({"image": FileHolder(fileobj=stream)})
-    check_declared(name, image.shape, image.header.get_data_dtype())
+    check_declared(name, image.shape, image.header.get_data_dtype(), frames=frames)
     notes = [] if is_mgh else _nifti_notes(name, image, raw)
     if is_mgh and int(image.header["goodRASFlag"]) != 1:
         notes.append("no orientation in the header: FreeSurfer's default is taken, left and right may be swapped")
@@ -134,7 +134,11 @@ def _read_stream(name: str, stream: Any, *, is_mgh: bool) -> Stored:
         spec = (image.shape, image.header.get_data_dtype(), least, stored.slope, stored.inter)
         stored = ArrayProxy(stream, spec)
         notes.append(f"the header says that voxels begin at byte {int(raw['vox_offset'])}: read from {least}")
-    values = np.asarray(stored.get_unscaled()).reshape(image.shape[:3], order="F")
+    volumes = np.asarray(stored.get_unscaled()).reshape((*image.shape[:3], -1), order="F")
+    values = volumes[..., 0]
+    if volumes.shape[3] > 1:
+        values = volumes.mean(axis=3, dtype=np.float32) if frames == "mean" else values
+        notes.append(f"{frames} of {volumes.shape[3]} volumes")
     stream.read(2**20)  # on to the end of a gzip file, where its checksum is compared
     slope, intercept = float(stored.slope), float(stored.inter)
     return Stored(values, np.asarray(image.affine, np.float64), slope, intercept, notes=tuple(notes))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import InputError, Modality
+from reid_audit.records import FRAMES, InputError, Modality
 
 MAX_GIB = 4.0
 """Largest image that is read, as stored and as float32; a header is judged by it before any voxel is unpacked."""
@@ -101,8 +101,8 @@ def max_gib() -> float:
     return limit
 
 
-def check_declared(name: str, shape: Iterable[int], dtype: np.dtype[Any] | None) -> None:
-    """Refuse what the header alone rules out, before a voxel is unpacked."""
+def check_declared(name: str, shape: Iterable[int], dtype: np.dtype[Any] | None, *, frames: str = "") -> None:
+    """Refuse what the header alone rules out, before a voxel is unpacked; of 4-D files, unless `frames` are chosen."""
     shape = tuple(int(n) for n in shape)
     text = " x ".join(map(str, shape))
     if dtype is not None and dtype.kind not in "biuf":
@@ -116,8 +116,11 @@ def check_declared(name: str, shape: Iterable[int], dtype: np.dtype[Any] | None)
             f"{name}: declares {text} voxels of {n_bytes} bytes, over the limit of {max_gib():g} GiB; crop or resample "
             f"it, or set {LIMIT_VARIABLE} to a higher limit"
         )
-    if len(shape) > 3 and max(shape[3:]) > 1:
-        raise InputError(f"{name}: holds {int(np.prod(shape[3:]))} volumes ({text}); give one volume, e.g. the first")
+    if len(shape) > 3 and max(shape[3:]) > 1 and not frames:
+        raise InputError(
+            f"{name}: holds {int(np.prod(shape[3:]))} volumes ({text}); give one, or choose with --four-d (in a "
+            f"manifest: the column series): {' or '.join(FRAMES)}"
+        )
     if len(shape) < 3 or min(shape[:3]) < 2:
         raise InputError(f"{name}: holds a single slice ({text}); a head needs a whole volume")
 

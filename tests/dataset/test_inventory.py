@@ -80,6 +80,7 @@ def test_what_is_no_scan_is_set_aside_with_its_reason(tmp_path):
     ):
         write_image(anat / f"{name}.nii")
     write_image(root / "sub-01" / "ses-1" / "func" / "sub-01_ses-1_task-rest_bold.nii.gz")
+    write_image(root / "sub-01" / "ses-1" / "func" / "sub-01_ses-1_task-rest_cbv.nii.gz")
     write_image(root / "sourcedata" / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_run-9_T1w.nii")
     for path in (root / "derivatives" / "fmriprep").rglob("*.nii"):
         path.rename(path.with_name(path.name.replace("desc-defaced", "space-MNI_desc-preproc")))
@@ -91,6 +92,7 @@ def test_what_is_no_scan_is_set_aside_with_its_reason(tmp_path):
     assert aside(got) == {
         "no NIfTI image": 2 + 2,
         "phase, real or imaginary part": 1,
+        "has many volumes: --four-d first or mean judges one": 1,
         f"not one of the images that are judged ({', '.join(dict.fromkeys(name for name, _ in SUFFIXES.values()))})": 1,
         "its name is not BIDS": 2,
         "its name and its folder disagree about subject or session": 2,

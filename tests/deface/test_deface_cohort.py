@@ -278,3 +278,36 @@ def test_the_list_tells_what_is_here(capsys: pytest.CaptureFixture[str], monkeyp
     for name in ("face-box", "average-reface", "afni-reface-plus", "mideface", "caideface", "--command"):
         assert name in said
     assert "pydeface is not on the PATH" in said
+
+
+def test_a_bids_dataset_is_defaced_into_derivatives_that_score_and_utility_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from reid_audit.dataset import Choice, read_cohort
+    from reid_audit.phantom.bids import write_bids_cohort
+    from reid_audit.volume import read_labels
+
+    raw = write_bids_cohort(tmp_path / "raw", subjects=1, visits=1, spacing_mm=5.0)
+    out = tmp_path / "out"
+    assert main(["deface", str(raw), "-o", str(out), "--tool", "face-box", "--workers", "1"]) == 0
+    derivative = out / "face-box"
+    image = derivative / "sub-p01/ses-1/anat/sub-p01_ses-1_desc-defaced_T1w.nii.gz"
+    description = json.loads((derivative / "dataset_description.json").read_text())
+    assert description["DatasetType"] == "derivative"
+    assert description["GeneratedBy"][0]["Name"] == "face-box"
+    sidecar = json.loads(image.with_name("sub-p01_ses-1_desc-defaced_T1w.json").read_text())
+    assert sidecar["Sources"] == ["bids:raw:sub-p01/ses-1/anat/sub-p01_ses-1_T1w.nii.gz"]
+    assert sidecar["MagneticFieldStrength"] == 3  # of the raw sidecar
+    assert sidecar["DefacedBy"].startswith("face-box reid-audit ")
+    original = read_volume(raw / "sub-p01/ses-1/anat/sub-p01_ses-1_T1w.nii.gz").intensity
+    mask, _ = read_labels(out / ".defacing/face-box/sub-p01/ses-1/anat/sub-p01_ses-1_mod-T1w_defacemask.nii.gz")
+    defaced = read_volume(image).intensity
+    assert 0 < np.count_nonzero(mask) < mask.size / 2
+    assert np.allclose(defaced[mask == 0], original[mask == 0], atol=np.ptp(original) * 0.006)
+    assert not any("defacemask" in path.name for path in derivative.rglob("*"))  # it can show the outline of the face
+    cohort = read_cohort(raw, choice=Choice(conditions=(("face-box", derivative),)))
+    assert [cohort.partner_of(scan) is not None for scan in cohort.defaced("face-box")] == [True]
+    capsys.readouterr()
+    words = ["utility", str(raw), "--condition", f"face-box={derivative}", "-o", str(tmp_path / "cost")]
+    assert main([*words, "--workers", "1"]) == 0
+    assert "face-box: " in capsys.readouterr().out
