@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import cos, radians
 
 import numpy as np
@@ -45,6 +46,7 @@ def weigh(residual: Array, distance: Array, scale: float) -> Array:
     return weight
 
 
+@lru_cache(maxsize=1)  # asked for twice in a row: by the pose, and for what lies on one side
 def find_mirror_plane(skin: Skin) -> tuple[Array, float]:
     """Find the plane about which the front of a head is its own mirror image.
 
@@ -55,7 +57,7 @@ def find_mirror_plane(skin: Skin) -> tuple[Array, float]:
     Returns
     -------
     normal : (3,) float64
-        Unit vector to the right, within about 25 degrees of RAS x.
+        Unit vector to the right, within about 25 degrees of RAS x. Not to be written to: the next caller gets it too.
     offset_mm : float
         The plane holds the points p with ``normal @ p == offset_mm``.
     """
@@ -92,6 +94,7 @@ def find_mirror_plane(skin: Skin) -> tuple[Array, float]:
             break
     if plane[0] < cos(radians(35)):  # nothing like a head: leave it as it lies
         return np.array([1.0, 0.0, 0.0]), float(np.percentile(points[:, 0], [2, 98]).mean())
+    plane.flags.writeable = False
     return plane, offset
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from isal import igzip
+from isal.igzip_lib import IsalError
 
 from reid_audit.records import InputError
 from reid_audit.volume.stored import (
@@ -29,7 +29,7 @@ _MAX_HEADER_BYTES = 2**26  # header and extensions before the voxels
 # --- NIfTI and MGH ---
 
 
-class _BoundedGzip(gzip.GzipFile):
+class _BoundedGzip(igzip.IGzipFile):  # type: ignore[misc]  # the package has no types
     """A gzip file that refuses to unpack more than the largest image: a few kB may unpack to terabytes.
 
     To go forward is to unpack too, so that a header which says that its voxels begin far behind is stopped as well.
@@ -48,16 +48,23 @@ class _BoundedGzip(gzip.GzipFile):
 
     def read(self, size: int | None = -1) -> bytes:
         left = max(0, self._limit - self.tell()) + 1  # one more shows that there is more
-        content = super().read(left if size is None or size < 0 else min(size, left))
+        content: bytes = super().read(left if size is None or size < 0 else min(size, left))
         self._check(self.tell())
         return content
+
+    def readinto(self, buffer: Any) -> int:
+        """Unpack where the voxels shall be, without a copy between."""
+        self._check(self.tell() + memoryview(buffer).nbytes)
+        filled: int = self._buffer.readinto(buffer)
+        return filled
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         if whence == os.SEEK_END:
             raise OSError("the end of a packed file is found by unpacking it")
         if whence == os.SEEK_SET or offset:  # to ask where the stream is is to go nowhere from there
             self._check(offset + (self.tell() if whence == os.SEEK_CUR else 0))
-        return super().seek(offset, whence)
+        position: int = super().seek(offset, whence)
+        return position
 
 
 def _nifti_notes(name: str, image: Any, raw: Any) -> list[str]:
@@ -98,8 +105,9 @@ def read_nibabel(path: Path, frames: str = "") -> Stored:
     from nibabel.wrapstruct import WrapStructError
 
     # What gzip and nibabel raise on damaged bytes, found by feeding them thousands of damaged files.
-    ours = (ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError, MGHError)
-    damaged = (OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, zlib.error, *ours)
+    ours: tuple[Any, ...] = (ImageFileError, HeaderDataError, HeaderTypeError, WrapStructError, MGHError)
+    unpacking: Any = IsalError  # its stub takes the class for an instance
+    damaged = (OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, unpacking, *ours)
     try:
         # Opened here, so that it is closed here: nibabel leaves its own files open where it fails.
         with _BoundedGzip(path) if path.suffix.lower() in (".gz", ".mgz") else path.open("rb") as stream:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from isal import igzip
 from numpy.typing import NDArray
 
 from reid_audit.records import InputError, Volume, write_private
@@ -28,7 +28,7 @@ def _write_nifti(values: NDArray[Any], voxel_to_ras_mm: NDArray[np.float64], pat
         image.header.set_xyzt_units("mm")
         content = image.to_bytes()
     if path.name.lower().endswith(".gz"):
-        content = gzip.compress(content, compresslevel=1, mtime=0)
+        content = igzip.compress(content, compresslevel=1, mtime=0)
     try:
         write_private(path, content)
     except OSError as error:
