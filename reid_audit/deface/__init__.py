@@ -22,6 +22,7 @@ from __future__ import annotations
 from .cohort import deface_scans, parse_makers
 from .companions import Companions
 from .dicom import DefacedStudy, deface_study
+from .drawn_head import DrawnHead
 from .examine import examine_scans
 from .found import FoundTool, find_tool
 from .frame import FaceFrame, find_face_frame
@@ -50,6 +51,7 @@ __all__ = [
     "DefacedStudy",
     "Defacer",
     "DefacingQuality",
+    "DrawnHead",
     "DrawnReface",
     "EyePlaneCut",
     "FaceBlur",

@@ -61,7 +61,7 @@ class FaceFrame:
         return {name: head_to_ras[:3, :3] @ point + head_to_ras[:3, 3] for name, point in landmarks.items()}
 
 
-def _parameters_to_matrix(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+def parameters_to_matrix(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation vector, shift (mm), logs of the three scales -> (4, 4)."""
     from scipy.spatial.transform import Rotation
 
@@ -122,7 +122,7 @@ def find_face_frame(volume: Volume, *, skin: Skin | None = None) -> FaceFrame:
     last = np.asarray(average.skin_mm.shape)[:, None] - 1
 
     def residual(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
-        matrix = _parameters_to_matrix(parameters)
+        matrix = parameters_to_matrix(parameters)
         head = points @ matrix[:3, :3].T + matrix[:3, 3]
         index = to_voxel[:3, :3] @ head.T + to_voxel[:3, 3:]
         near = np.clip(index, 0, last)
@@ -144,7 +144,7 @@ def find_face_frame(volume: Volume, *, skin: Skin | None = None) -> FaceFrame:
     for nod_deg in (0.0, -20.0, 20.0):
         start = np.zeros(9)
         start[0] = np.radians(nod_deg)
-        turn = _parameters_to_matrix(start)[:3, :3]
+        turn = parameters_to_matrix(start)[:3, :3]
         start[3:6] = np.array([0.0, 0.0, 122.0]) - turn @ (middle[0], middle[1], top)
         x_scale = [0.05] * 3 + [3.0] * 3 + [0.03] * 3
         fit = least_squares(
@@ -163,7 +163,7 @@ def find_face_frame(volume: Volume, *, skin: Skin | None = None) -> FaceFrame:
             f"{volume.source or 'volume'}: no head fits its skin (half of it lies {misfit_mm:.1f} mm away, limit "
             f"{MAX_MISFIT_MM:g}; scales {text}); use a defacer that works from a label map"
         )
-    return FaceFrame(_parameters_to_matrix(best.x), skin.level, misfit_mm)
+    return FaceFrame(parameters_to_matrix(best.x), skin.level, misfit_mm)
 
 
 def head_coordinates(

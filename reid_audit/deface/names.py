@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from reid_audit.deface.drawn_head import DrawnHead
 from reid_audit.deface.protocol import Defacer
 from reid_audit.deface.reface import AverageReface, DrawnReface
 from reid_audit.deface.reference import EyePlaneCut, FaceBlur, FaceRemoval
@@ -24,6 +25,7 @@ def list_defacers() -> tuple[Defacer, ...]:
         EyePlaneCut(),
         FaceBlur(),
         FaceRemoval(),
+        DrawnHead(),
     )
 
 

@@ -21,7 +21,8 @@ _DEEP_MM = 16.0  # below both skins: eyes and lips, and no brain
 _FADE_MM = 6.0
 _BRAIN_MM = 5.0  # how much farther out a brain may reach than the average one, laid on by the skin
 _VOXEL_MM = 1.5
-_POPULATION = 20_000  # seed of the synthetic people whose faces are laid on; no phantom of a test or demo has it
+POPULATION = 20_000
+"""Seed of the synthetic people whose faces are laid on; no phantom of a test or demo has it."""
 
 
 class _Donor(NamedTuple):
@@ -49,11 +50,17 @@ def _average_brain() -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:
     return away, np.linalg.inv(head.voxel_to_head_mm)
 
 
+def draw_identity(volume: Volume, people: int) -> int:
+    """Return which of so many synthetic people a scan gets: it hangs on the scan's voxels alone."""
+    digest = hashlib.sha256(np.ascontiguousarray(volume.intensity).data).digest()
+    return int.from_bytes(digest[:8], "big") % people
+
+
 @lru_cache(maxsize=2)
 def _draw(identity: int, modality: Modality) -> _Donor:
     """Make a synthetic person who faces the front, and lay the average head on the skin."""
     volume = make_phantom(
-        identity, modality=modality, seed=_POPULATION, spacing_mm=_VOXEL_MM, pose_sd_deg=0.0, shift_sd_mm=0.0
+        identity, modality=modality, seed=POPULATION, spacing_mm=_VOXEL_MM, pose_sd_deg=0.0, shift_sd_mm=0.0
     ).volume
     frame = find_face_frame(volume)
     depth = depth_mm(volume.intensity, volume.spacing_mm, frame.level)
@@ -134,6 +141,5 @@ class DrawnReface:
 
     def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume with another face. See `reid_audit.deface.apply_defacer`."""
-        digest = hashlib.sha256(np.ascontiguousarray(volume.intensity).data).digest()
-        identity = int.from_bytes(digest[:8], "big") % self.people
-        return _lay(volume, _draw(identity, volume.modality), brain_of(labels, label_values))
+        donor = _draw(draw_identity(volume, self.people), volume.modality)
+        return _lay(volume, donor, brain_of(labels, label_values))

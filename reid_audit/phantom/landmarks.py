@@ -16,13 +16,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import Anchors, find_anchors
-from reid_audit.phantom.field import WARP_SIGMA_MM, Grid
-from reid_audit.phantom.person import Person, Visit, draw_person, draw_visit
-from reid_audit.phantom.scan import head_to_ras
-from reid_audit.phantom.skin import skin_distance
-from reid_audit.phantom.tissue import CT_HU, LABELS, T1, paint_head
+from reid_audit.phantom.field import WARP_SIGMA_MM
+from reid_audit.phantom.person import Person, draw_person, draw_visit, still_visit
+from reid_audit.phantom.scan import head_to_ras, paint_person
+from reid_audit.phantom.tissue import CT_HU, LABELS, T1
 from reid_audit.records import Modality
 
 PARTS = ("eye_right", "eye_left", "nose", "mouth", "chin")
@@ -69,12 +67,6 @@ def _in_head_frame(person: Person, anchors: Anchors) -> dict[str, NDArray[np.flo
     }
 
 
-def _still() -> Visit:
-    """Return a visit that changes nothing."""
-    none = (0.0, 0.0, 0.0)
-    return Visit(none, none, (1.0, 1.0, 1.0), 0.0, 0.0, 0.0, 1.0, 1.0, none, 0)
-
-
 @lru_cache(maxsize=4)
 def make_average_head(modality: Modality = Modality.CT, *, spacing_mm: float = 2.0) -> AverageHead:
     """Make the average head. The same arguments give the same head, made once per process.
@@ -86,19 +78,16 @@ def make_average_head(modality: Modality = Modality.CT, *, spacing_mm: float = 2
     spacing_mm : float
         Edge of its voxels.
     """
-    person, visit = Person(), _still()
-    anchors = find_anchors(person, visit)
+    person = Person()
     voxel_to_head = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     voxel_to_head[:3, 3] = _LOW_MM
     i, j, k = (int(n) for n in np.ceil((_HIGH_MM - _LOW_MM) / spacing_mm) + 1)
-    blocks = Blocks(Grid((i, j, k), voxel_to_head, person.warp_centres_mm, person.warp_shifts_mm))
-    by_block = skin_distance(person, visit, anchors, blocks)
-    painted = paint_head(person, anchors, blocks, by_block, CT_HU if modality is Modality.CT else T1)
-    skin, image, labels = (blocks.to_volume(each) for each in (by_block, *painted))
-    brain = np.isin(labels, [LABELS["brain"], LABELS["brainstem"]])
-    for array in (image, skin, brain, voxel_to_head):
+    painted = paint_person(person, (i, j, k), voxel_to_head, CT_HU if modality is Modality.CT else T1)
+    brain = np.isin(painted.labels, [LABELS["brain"], LABELS["brainstem"]])
+    for array in (painted.intensity, painted.skin_mm, brain, voxel_to_head):
         array.flags.writeable = False  # it is shared
-    return AverageHead(image, skin, brain, voxel_to_head, _in_head_frame(person, anchors))
+    landmarks_mm = _in_head_frame(person, find_anchors(person, still_visit()))
+    return AverageHead(painted.intensity, painted.skin_mm, brain, voxel_to_head, landmarks_mm)
 
 
 def locate_landmarks(

@@ -161,6 +161,12 @@ class Visit:
     noise_seed: int
 
 
+def still_visit() -> Visit:
+    """Return a visit that changes nothing about a person's head."""
+    none = (0.0, 0.0, 0.0)
+    return Visit(none, none, (1.0, 1.0, 1.0), 0.0, 0.0, 0.0, 1.0, 1.0, none, 0)
+
+
 def _clipped_normal(rng: np.random.Generator, size: Any = None) -> Any:
     """Draw standard normals within `_REACH` spreads."""
     return np.clip(rng.standard_normal(size), -_REACH, _REACH)

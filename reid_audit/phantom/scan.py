@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,9 @@ from numpy.typing import NDArray
 from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import Anchors, find_anchors
 from reid_audit.phantom.field import Array, Grid
-from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_person, draw_visit
+from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_person, draw_visit, still_visit
 from reid_audit.phantom.skin import skin_distance
-from reid_audit.phantom.tissue import CT_HU, FDG, MR_CONTRASTS, paint_head, skin_depth_mm
+from reid_audit.phantom.tissue import CT_HU, FDG, MR_CONTRASTS, Contrast, paint_head, skin_depth_mm
 from reid_audit.records import InputError, Modality, Volume
 
 _PIVOT_MM = np.array([0.0, 0.0, -30.0])  # the head nods about the neck's upper end, roughly
@@ -129,6 +130,35 @@ def make_phantom(
         image = _as_ct(image, at_visit, rng) if ct else _as_mr(image, at_visit, rng, voxel_to_ras_mm)
     source = f"phantom_{seed}_{identity}_{visit}"
     return PhantomScan(Volume(image, voxel_to_ras_mm, modality, source), labels, identity, visit)
+
+
+class PaintedHead(NamedTuple):
+    """A head without noise on somebody's grid: intensity, distance to the skin (mm, negative inside) and labels."""
+
+    intensity: NDArray[np.float32]
+    skin_mm: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+
+
+def paint_person(
+    person: Person, shape: tuple[int, int, int], voxel_to_head_mm: NDArray[np.float64], contrast: Contrast
+) -> PaintedHead:
+    """Paint a person on any grid, e.g. that of a scan into which the head is to be laid.
+
+    Parameters
+    ----------
+    person : Person
+    shape : (3,) tuple of int
+    voxel_to_head_mm : (4, 4) float64
+        To the person's own head frame: `Person.size` is not applied.
+    contrast : Contrast
+    """
+    still = still_visit()
+    anchors = find_anchors(person, still)
+    blocks = Blocks(Grid(shape, voxel_to_head_mm, person.warp_centres_mm, person.warp_shifts_mm))
+    skin_mm = skin_distance(person, still, anchors, blocks)
+    intensity, labels = paint_head(person, anchors, blocks, skin_mm, contrast)
+    return PaintedHead(*(blocks.to_volume(each) for each in (intensity, skin_mm, labels)))
 
 
 def _check_arguments(
