@@ -14,7 +14,7 @@ veiled
 unaltered
     The face is the original's, within what saving explains on the cranium of the same scan.
 exchanged
-    The scan does not fit its original at all.
+    The scan does not fit its original at all: neither its cranium nor what lies deep inside it.
 face_altered
     The skin of the face region lies elsewhere, or other tissue lies below it.
 face_region_there, face_region_gone
@@ -29,7 +29,7 @@ from reid_audit.alteration.restore import restore
 from reid_audit.alteration.summary import summarise_original
 from reid_audit.records import OriginalSummary
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised where the same two scans would give other findings."""
 
 __all__ = [

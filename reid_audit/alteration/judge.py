@@ -9,7 +9,7 @@ import numpy as np
 
 from reid_audit.alteration.face import DEEP_MM, FaceChange, compare_face
 from reid_audit.alteration.intensity import UNCHANGED, map_level
-from reid_audit.alteration.register import Fit, register
+from reid_audit.alteration.register import SAME_SHARE, Fit, register
 from reid_audit.alteration.sample import Array, transform
 from reid_audit.alteration.summary import PARTS
 from reid_audit.records import Finding, OriginalSummary, Volume
@@ -159,8 +159,9 @@ def _face_findings(face: FaceChange, is_as_stored: bool) -> Iterator[Finding]:
 
 
 def fits(fit: Fit, face: FaceChange) -> bool:
-    """Whether a scan is of the original's head: its cranium agrees in brightness, or to rounding, or in shape."""
-    return fit.share >= _FITS_SHARE or fit.equal >= _EQUAL_SHARE or face.cranium_shift_mm < _FITS_MM
+    """Whether a scan is of the original's head: its cranium agrees (brightness, rounding, shape), or its inside."""
+    cranium = fit.share >= _FITS_SHARE or fit.equal >= _EQUAL_SHARE or face.cranium_shift_mm < _FITS_MM
+    return cranium or fit.same_inside >= SAME_SHARE
 
 
 def find_alteration(original: OriginalSummary, defaced: Volume) -> Alteration:

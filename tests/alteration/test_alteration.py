@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from reid_audit.alteration import Alteration, OriginalSummary, find_alteration, map_level, restore, summarise_original
 from reid_audit.alteration.intensity import IntensityMap, fit_intensity, unmap
@@ -148,6 +148,17 @@ def test_another_head_is_exchanged(original: OriginalSummary) -> None:
     assert alteration.codes == {"exchanged"}
     assert alteration.face is None
     np.testing.assert_array_equal(alteration.fit.placement, np.eye(4))
+
+
+def test_another_head_around_the_same_brain_is_not_exchanged_but_altered(original: OriginalSummary) -> None:
+    other = make_head(2, nose_mm=22, half_mm=(82, 86, 105))
+    brain = distance_transform_edt(HEAD.intensity > 150.0, sampling=SPACING_MM) > 15.0
+    laid = with_values(np.where(brain, HEAD.intensity, other.intensity))
+    alteration = find_alteration(original, laid)
+    assert alteration.codes == {"face_altered"}
+    assert alteration.fit.same_inside > 0.8
+    louder = find_alteration(original, with_values(np.where(brain, HEAD.intensity + 5.0, other.intensity)))
+    assert louder.codes == {"exchanged"}
 
 
 def changed(original: OriginalSummary, volume: Volume) -> Alteration:
