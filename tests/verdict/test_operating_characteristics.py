@@ -3,12 +3,14 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from reid_audit.accuracy.panels import to_panels
 from reid_audit.records import Decision
 from reid_audit.verdict.rules import judge
+from reid_audit.verdict.rules.thresholds import operating_point
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from bench_verdict import POLICY, judge_world
@@ -71,3 +73,16 @@ def test_sex_is_told_and_does_not_fail_for_identity():
     assert decision is not Decision.FAIL
     assert all(check.value > 0.6 for check in checks if check.name == "sex")
     assert any(check.name == "sex" for check in checks)
+
+
+@pytest.mark.parametrize(("factor", "name"), [(0.5, "youden"), (1.5, "youden of the calibration")])
+def test_of_the_thresholds_of_a_cohort_and_of_a_calibration_that_counts_at_which_more_match(factor, name):
+    frame, strata = KINDS["perfect"].make(World(30, 0))
+    (originals,) = to_panels(frame, strata).originals.values()
+    own = operating_point(originals, "youden")
+    given = SimpleNamespace(name="youden", distance=factor * own.distance)
+    calibration = SimpleNamespace(thresholds=(given,), threshold=lambda _: given)
+    point = operating_point(originals, "youden", calibration)
+    assert point.name == name
+    assert point.distance == max(own.distance, given.distance)
+    assert point.fmr == pytest.approx((originals.non_mated[originals.non_mated >= 0] < point.distance).mean())

@@ -34,7 +34,7 @@ def judge(
     seed : int
         Of the random assignments that labels are compared with.
     calibrations : mapping of str to Calibration, optional
-        By encoder, of other people: threshold and control where nobody here has two visits.
+        By encoder, of other people: control where nobody here has two visits, and a threshold beside this cohort's own.
 
     Returns
     -------
@@ -65,7 +65,10 @@ def judge(
             checks += sight.check_cover(condition, own, [p for p in own if p in sighted], policy)
         for panel in attackers:
             rng = np.random.default_rng(seed)
-            point = operating_point(panels.originals_of(panel), policy.threshold, of_others.get(panel.encoder))
+            originals = panels.originals_of(panel)
+            # A calibration is of the encoder's own distances: no threshold for what an attacker makes of them.
+            shared = originals is panels.originals[panel.encoder]
+            point = operating_point(originals, policy.threshold, of_others.get(panel.encoder) if shared else None)
             found = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
             checks += found if sight.binds(panel.attack, policy) else _show_beside(found)
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks

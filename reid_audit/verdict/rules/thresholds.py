@@ -8,6 +8,7 @@ import numpy as np
 
 from reid_audit.accuracy.panels import Originals
 from reid_audit.records import Calibration
+from reid_audit.stats.residuals import Floats
 
 _FEWEST = 30
 """Non-mated comparisons of originals below which no threshold is set."""
@@ -33,20 +34,29 @@ def operating_point(originals: Originals, name: str, calibration: Calibration | 
     name : str
         ``Policy.threshold``. Youden's and the EER need mated originals; without them FMR 1 % takes their place.
     calibration : Calibration, optional
-        Of other people; used where this cohort has no mated originals.
+        Of other people. Where this cohort has mated originals, its own threshold counts too: of the two, the one at
+        which more comparisons match.
 
     Returns
     -------
     OperatingPoint or None
         None where the originals make fewer than 30 non-mated comparisons and there is no calibration.
     """
-    from sklearn.metrics import roc_curve
-
     mated = originals.mated[np.isfinite(originals.mated)]
     other = np.sort(originals.non_mated[np.isfinite(originals.non_mated)])
-    if not mated.size and calibration is not None and name in [t.name for t in calibration.thresholds]:
+    elsewhere = None
+    if calibration is not None and name in [t.name for t in calibration.thresholds]:
         distance = calibration.threshold(name).distance
-        return OperatingPoint(name, distance, float((other < distance).mean()) if other.size else float("nan"))
+        fmr = float((other < distance).mean()) if other.size else float("nan")
+        elsewhere = OperatingPoint(f"{name} of the calibration", distance, fmr)
+    here = _choose_here(mated, other, name) if mated.size or elsewhere is None else None
+    return max((point for point in (here, elsewhere) if point), key=lambda point: point.distance, default=None)
+
+
+def _choose_here(mated: Floats, other: Floats, name: str) -> OperatingPoint | None:
+    """Choose the threshold on the originals of this cohort; ``other`` is sorted."""
+    from sklearn.metrics import roc_curve
+
     if len(other) < _FEWEST:
         return None
     if name not in _FMR and mated.size:
@@ -56,6 +66,6 @@ def operating_point(originals: Originals, name: str, calibration: Calibration | 
         distance = float(np.nextafter(-at[k], np.inf))  # a match lies strictly below the threshold
         return OperatingPoint(name, distance, float((other < distance).mean()))
     wanted = _FMR.get(name, 0.01)
-    key, fmr = next(point for point in _FMR.items() if point[1] >= wanted and point[1] * len(other) >= _FALSE_MATCHES)
-    distance = float(other[int(fmr * len(other))])
+    key, least = next(point for point in _FMR.items() if point[1] >= wanted and point[1] * len(other) >= _FALSE_MATCHES)
+    distance = float(other[int(least * len(other))])
     return OperatingPoint(key, distance, float((other < distance).mean()))
