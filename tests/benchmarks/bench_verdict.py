@@ -32,7 +32,10 @@ def judge_world(kind, people, seed, visits=2):
 def allowed(kind, people):
     """Return the least and the greatest share of PASS that the operating characteristics allow."""
     passes = KINDS[kind].passes
-    least = max((share for n, share in GROWS.items() if n <= people), default=0.0) if passes == "grows" else 0.0
+    grown = max((share for n, share in GROWS.items() if n <= people), default=0.0)
+    least = {"grows": grown, "both": grown**2}.get(
+        passes, 0.0
+    )  # both: a PASS takes two encoders that err independently
     return least, {"never": 0.0, "rarely": 0.01, "limit": 0.05}.get(passes, 1.0)
 
 
