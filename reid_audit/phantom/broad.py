@@ -7,6 +7,7 @@ are found by rays that meet it from the front or the side, so that no draw of th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,7 @@ def _face(person: Person, p: Points) -> Array:
     widths = (24, 35, 43, jaw - 1, 0.65 * jaw + 0.35 * wide + 1, wide, wide + 1, wide + 1, wide - 6)
     front = person.midface_y
     depths = (front - 14, front - 3, front + 3, front + 5, front + 8, front + 2, front, front + 4, front)
-    table_z = np.linspace(menton - 40, 80, 240)
-    half_width = _smooth_table(table_z, heights, widths)
-    half_depth = _smooth_table(table_z, heights, depths)
-    w = np.interp(z, table_z, half_width).astype(np.float32)
-    f = np.interp(z, table_z, half_depth).astype(np.float32)
+    w, f = (_look_up(z, menton - 40, 80, _smooth_table(menton - 40, 80, heights, row)) for row in (widths, depths))
     d = np.where(y > 0, f, np.float32(60))
     n = np.float32(person.face_squareness)
     qx, qy = np.sqrt(x * x + 16) / w, np.abs(y) / d  # not |x|: a squareness below 2 would crease the middle
@@ -83,10 +80,24 @@ def _face(person: Person, p: Points) -> Array:
     return smooth_cut(stack, -below.astype(np.float32), 22)
 
 
-def _smooth_table(at: Any, heights: Any, values: Any) -> Any:
+@lru_cache(maxsize=16)  # one head asks a dozen times
+def _smooth_table(low: float, high: float, heights: tuple[float, ...], values: tuple[float, ...]) -> Array:
     from scipy.interpolate import PchipInterpolator
 
-    return PchipInterpolator(heights, values, extrapolate=True)(np.clip(at, heights[0], heights[-1]))
+    at = np.clip(np.linspace(low, high, 240), heights[0], heights[-1])
+    table: Array = PchipInterpolator(heights, values, extrapolate=True)(at).astype(np.float32)
+    return table
+
+
+def _look_up(at: Array, low: float, high: float, table: Array) -> Array:
+    """Interpolate between the even places of a table from `low` to `high`, as `np.interp` does in float64."""
+    place = (at - np.float32(low)) * np.float32((len(table) - 1) / (high - low))
+    np.clip(place, 0, len(table) - 1, out=place)
+    before = np.minimum(place.astype(np.int32), len(table) - 2)
+    place -= before
+    first = table[before]
+    first += place * (table[before + 1] - first)
+    return first
 
 
 def _neck(person: Person, p: Points) -> Array:

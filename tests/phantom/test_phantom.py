@@ -449,10 +449,8 @@ def test_an_adult_ethmoid_opens_at_the_centre_of_the_eyes_and_changes_nothing_el
 @pytest.mark.slow
 def test_no_trait_is_without_effect():
     """Each trait, pushed by two spreads, moves the skin somewhere: none is decoration."""
-    affine = np.diag([4.0, 3.0, 3.0, 1.0])
-    affine[:3, 3] = (-105, -105, -165)
     visit = draw_visit(0, 0, 0, modality=Modality.CT, spacing_mm=3.0, pose_sd_deg=0, shift_sd_mm=0)
-    grid = Grid((53, 77, 95), affine, *(np.zeros((0, 3), np.float32),) * 2)
+    grid = upright((53, 58, 72), 4.0, corner_mm=(-105, -105, -165))
 
     def skin(person: Person) -> np.ndarray:
         return skin_of(person, visit, grid)
