@@ -283,15 +283,25 @@ def _as_pet(image: Array, visit: Visit, rng: np.random.Generator, voxel_to_ras_m
 
 
 def _as_mr(image: Array, visit: Visit, rng: np.random.Generator, voxel_to_ras_mm: NDArray[np.float64]) -> Array:
-    """Coil gain, Rician noise (Gudbjartsson & Patz 1995, doi:10.1002/mrm.1910340618) and an arbitrary scale."""
+    """Coil gain, Rician noise (Gudbjartsson & Patz 1995, doi:10.1002/mrm.1910340618) and an arbitrary scale.
+
+    The gain is written into `image`.
+    """
     spacing = np.linalg.norm(voxel_to_ras_mm[:3, :3], axis=0)
     for axis, (slope, step) in enumerate(zip(visit.bias, spacing, strict=True)):
         n = image.shape[axis]
         at = (np.arange(n) - n / 2) * step / 100
         gain = np.exp(slope * at - 0.06 * at**2).astype(np.float32)
-        image = image * gain.reshape([-1 if a == axis else 1 for a in range(3)])
+        image *= gain.reshape([-1 if a == axis else 1 for a in range(3)])
     sd = np.float32(_MR_NOISE * visit.noise)
-    real = image + sd * rng.standard_normal(image.shape, dtype=np.float32)
-    magnitude: Array = np.hypot(real, sd * rng.standard_normal(image.shape, dtype=np.float32))
+    magnitude: Array = rng.standard_normal(image.shape, dtype=np.float32)
+    magnitude *= sd
+    magnitude += image
+    for real in magnitude:  # a plane stays in the cache
+        imaginary = rng.standard_normal(real.shape, dtype=np.float32)
+        imaginary *= sd
+        real *= real
+        real += imaginary * imaginary
+        np.sqrt(real, out=real)
     magnitude *= np.float32(visit.scale)
     return magnitude
