@@ -13,12 +13,13 @@ from reid_audit.face import Encoder
 from reid_audit.portrait import ScanContext
 from reid_audit.records import EngineError, InputError, RenderError, Skin, Status, View, Volume
 from reid_audit.screen.area import find_altered, find_missing
+from reid_audit.screen.extent import find_extent
 from reid_audit.screen.head import PartPlace, in_face, lay_average_head, place_parts, to_index
 from reid_audit.screen.records import IDENTIFYING, NAN, ImageScreening, Part, PartState, ScreenState
 from reid_audit.screen.texture import Mask, Texture, measure_texture
 from reid_audit.volume import digest_image, digest_voxels
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 """Raise when the same scan may be judged otherwise; kept judgements are then made anew."""
 
 _LEAST_FITTING = 0.35  # share of the skin near the average head; whole heads reach 0.55, of real people 0.57 to 0.82
@@ -30,8 +31,8 @@ _WRITTEN_MM = 0.0
 _FAR_GONE_MM = -20.0
 """... whatever stands before it from here on, unless a detector is sure of the face."""
 _COVERED_MM: Mapping[str, float] = {"eyes": 9.0}
-"""A skin that lies further before it was covered, unless a detector is sure; whole heads reach 5 at the eyes, and
-noses, mouths and chins differ too much."""
+"""A skin that lies further before it was covered: whole heads reach 5 at the eyes; noses, mouths and chins differ too
+much. A detector may be sure of the face that the cover makes."""
 _FLAT_BEFORE = 0.5
 _ROUGH_SHARE = 0.35
 _QUIET_SHARE = 0.5
@@ -39,6 +40,9 @@ _DEPTHS_MM = (3.0, 5.0, 7.0)  # below the skin, where noise is looked at
 _BEFORE_MM = 4.0
 _SOFT = 0.85  # of the steepness of the skin beside the face: blurred below it
 _PROFILE_MM = np.arange(-8.0, 9.0)
+_SOFTLY = (PartState.BLURRED, PartState.REPLACED, PartState.VEILED)
+"""What fades out beside the face: a network tells how far it reaches. What was removed ends where its values do, and
+where all air has one value the noise of the tissue alone measured better."""
 _DETECTED = "a detector is sure of a face in its portrait"
 _NOT_HEAD = ("not_a_head", "small_surface", "bone_only", "not_hu")
 
@@ -117,7 +121,7 @@ def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageSc
         return Judged(replace(told, reason=not_head), None)
     places = place_parts(volume, skin.level, laid)
     if is_drawn:
-        parts = tuple(_judge_place(part, place, _GONE_MM[part], is_sure=False) for part, place in places.items())
+        parts = tuple(_judge_drawn(part, place) for part, place in places.items())
         return Judged(_settle(replace(told, parts=parts), is_sure=is_sure), None)
     face = in_face(volume, laid)
     texture = measure_texture(volume, skin.level, ~face)
@@ -132,6 +136,8 @@ def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageSc
         altered = np.zeros_like(altered)
     elif not texture.air_speaks:
         altered |= find_missing(volume, texture, laid)
+    elif any(part.state in _SOFTLY and part.name in IDENTIFYING for part in parts):
+        altered = find_extent(volume, texture, laid)
     return Judged(replace(told, altered_cm3=float(altered.sum() * np.prod(volume.spacing_mm)) / 1000), altered)
 
 
@@ -171,6 +177,12 @@ def _judge_part(
     return Part(name, PartState.SEEN, offset)
 
 
+def _judge_drawn(name: str, place: PartPlace) -> Part:
+    """Judge a part of a contour or an isodose: these may be drawn with a margin, which covers nothing."""
+    part = _judge_place(name, place, _GONE_MM[name], is_sure=False)
+    return replace(part, state=PartState.SEEN) if part.state is PartState.VEILED else part
+
+
 def _judge_place(name: str, place: PartPlace, gone_mm: float, *, is_sure: bool) -> Part:
     """Judge a part by where its skin lies alone: gone, or covered, or there."""
     if place.inside < _LEAST_INSIDE:
@@ -179,7 +191,7 @@ def _judge_place(name: str, place: PartPlace, gone_mm: float, *, is_sure: bool) 
     behind = -np.inf if offset != offset else offset
     if behind < gone_mm and not (is_sure and gone_mm <= _FAR_GONE_MM):
         return Part(name, PartState.REMOVED, offset)
-    is_covered = behind > _COVERED_MM.get(name, np.inf) and not is_sure
+    is_covered = behind > _COVERED_MM.get(name, np.inf)
     return Part(name, PartState.VEILED if is_covered else PartState.SEEN, offset)
 
 

@@ -25,6 +25,7 @@ _QUIET = (0.34, 0.37, 0.4, 0.45, 0.5, 0.6)
 
 _CHANCE_CM3 = 4.0  # what may be so beside the face
 _ROUGH = 0.4  # share of large ones around a voxel with too much
+_MOST_NOISE = 3.0  # medians; anatomy's edges are larger
 _WINDOW_MM = 9.0
 _LEAST_WINDOW = 5  # voxels
 _LEAST_COUNTED = 0.2  # share of a window that is not constant; below it few voxels would say much
@@ -41,6 +42,10 @@ class Texture:
     tissue : bool
         Above the skin level.
     flat, quiet, rough : bool
+    quiet_share, rough_share : (i, j, k) float32
+        Share of small and of large residuals around each voxel.
+    noise : (i, j, k) float32
+        Mean of the residuals around each voxel, in medians of those beside the face; each counts up to three.
     air_speaks : bool
         Whether air beside the face has noise, so that its absence in front of the face means something.
     tissue_speaks : bool
@@ -51,6 +56,9 @@ class Texture:
     flat: Mask
     quiet: Mask
     rough: Mask
+    quiet_share: NDArray[np.float32]
+    rough_share: NDArray[np.float32]
+    noise: NDArray[np.float32]
     air_speaks: bool
     tissue_speaks: bool
 
@@ -81,11 +89,11 @@ def _residual(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(least, dtype=np.float32)
 
 
-def _quantiles(values: NDArray[np.float32]) -> tuple[float, float]:
+def _quantiles(values: NDArray[np.float32]) -> tuple[float, float, float]:
     if len(values) < _LEAST_VOXELS:
-        return 0.0, 0.0
-    small, large = np.quantile(values[:: 1 + len(values) // 500_000], (_SMALL, _LARGE))
-    return float(small), float(large)
+        return 0.0, 0.0, 0.0
+    small, usual, large = np.quantile(values[:: 1 + len(values) // 500_000], (_SMALL, 0.5, _LARGE))
+    return float(small), float(usual), float(large)
 
 
 def _find_quiet(share: NDArray[np.float32], beside: Mask, voxel_cm3: float) -> Mask:
@@ -121,7 +129,8 @@ def measure_texture(volume: Volume, level: float, beside: Mask) -> Texture:
     tissue, flat, residual = values > level, find_flat(values), _residual(values)
     known = beside & ~flat
     voxel_cm3 = float(np.prod(volume.spacing_mm)) / 1000
-    (small, large), (small_air, large_air) = (_quantiles(residual[known & which]) for which in (tissue, ~tissue))
+    of_tissue, of_air = (_quantiles(residual[known & which]) for which in (tissue, ~tissue))
+    (small, usual, large), (small_air, usual_air, large_air) = of_tissue, of_air
     size = [max(_LEAST_WINDOW, round(_WINDOW_MM / s) // 2 * 2 + 1) for s in volume.spacing_mm]
 
     # Constant values have no residual and lend their neighbours none: only the others are counted.
@@ -132,7 +141,12 @@ def measure_texture(volume: Volume, level: float, beside: Mask) -> Texture:
 
     flat_air = float(flat[beside & ~tissue].mean()) if (beside & ~tissue).any() else 1.0
     air_speaks = small_air > 0 and flat_air < _FLAT_AIR
-    quiet = _find_quiet(share(residual < np.where(tissue, small, small_air)), tissue & beside, voxel_cm3)
-    quiet &= tissue | air_speaks
-    rough = share(residual > np.where(tissue, large, max(large, large_air))) > _ROUGH
-    return Texture(tissue, flat, quiet if small > 0 else np.zeros_like(tissue), rough, air_speaks, small > 0)
+    quiet_share = share(residual < np.where(tissue, small, small_air))
+    rough_share = share(residual > np.where(tissue, large, max(large, large_air)))
+    quiet = _find_quiet(quiet_share, tissue & beside, voxel_cm3) & (tissue | air_speaks)
+    in_medians = residual / np.maximum(np.where(tissue, usual, usual_air), np.float32(1e-6))
+    noise = uniform_filter(np.minimum(in_medians, np.float32(_MOST_NOISE)), size)
+    if not small > 0:
+        quiet = np.zeros_like(tissue)
+    rough = rough_share > _ROUGH
+    return Texture(tissue, flat, quiet, rough, quiet_share, rough_share, noise, air_speaks, small > 0)

@@ -128,6 +128,23 @@ def test_an_image_that_is_not_defaced_fails_and_is_named() -> None:
     assert parse_json(result_to_json(result), AuditResult, source="x", made_by="x").evidence.images[0].scans == 28
 
 
+def test_structure_sets_and_doses_that_are_defaced_too_leave_the_verdict_to_the_scan() -> None:
+    policy = Policy(required_attacks=("naive",))
+    study = ("CT", "RTSTRUCT", "RTDOSE")
+
+    def judge(images: tuple[str, ...], **left: float) -> AuditResult:
+        faces = _faces(people=14, images=study, left={image: left.get(image, 0.0) for image in study})
+        kept = [record for record in faces if record.scan.image in images]
+        return assess_scores(compare_faces(kept), source="made up", draws=50, policy=policy)
+
+    alone, defaced, untouched = judge(("CT",)), judge(study), judge(study, RTSTRUCT=1.0)
+    assert defaced.verdict.decision is alone.verdict.decision
+    assert alone.verdict.decision is not Decision.FAIL
+    assert untouched.verdict.decision is Decision.FAIL
+    failed = [c.text for part in untouched.verdict.conditions for c in part.checks if c.decision is Decision.FAIL]
+    assert any("RTSTRUCT alone links" in text for text in failed)
+
+
 def test_an_image_that_nobody_saw_is_incomplete() -> None:
     faces = [
         replace(face, face=Face(Status.NO_FACE, "toy"))
