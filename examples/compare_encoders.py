@@ -5,13 +5,14 @@
     python examples/compare_encoders.py dlib onnx:model.onnx --phantoms 24
     python examples/compare_encoders.py dlib Facenet512 ArcFace --manifest cohort/manifest.csv --detector dlib
     python examples/compare_encoders.py dlib onnx:model.onnx --phantoms 40 --variety 1.5 --labels label_maps
+    python examples/compare_encoders.py dlib --phantoms 70 --difficulty hard --spacing-mm 2
 
 One table for all that is asked for, with rates of whole cohorts and nothing about one person. Each scan is drawn once
 and its face is looked for once per detector; every encoder then reads the same place. Time is that of a whole face,
 with the detector's part. AUC counts a pair without a face one half; `found` leaves such pairs out. `same` and
 `different` are the mean distances of one person's scans and of two people's: whether synthetic strangers are as unlike
-each other as those of real head shapes is seen there, and `--variety` sets it. People need two
-sessions. `reid-audit choose-model` does it for a manifest, on all cores.
+each other as those of real head shapes is seen there, and `--difficulty` and `--variety` set it.
+People need two sessions. `reid-audit choose-model` does it for a manifest, on all cores.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from reid_audit.accuracy.choose import EncoderChoice, choose_encoder, score_enco
 from reid_audit.dataset import read_manifest
 from reid_audit.face import Detector, Encoder, make_encoder
 from reid_audit.match import compare_faces
-from reid_audit.phantom import make_phantom
+from reid_audit.phantom import DIFFICULTIES, make_phantom
 from reid_audit.records import (
     ORIGINAL,
     Face,
@@ -54,12 +55,17 @@ TIMED = 5
 """Portraits on which the time per face is measured."""
 
 
-def list_phantoms(people: int, seed: int, variety: float) -> Iterator[tuple[ScanRef, Volume]]:
+def list_phantoms(
+    people: int, seed: int, *, variety: float | None, difficulty: str, spacing_mm: float | None
+) -> Iterator[tuple[ScanRef, Volume]]:
     """Two visits of each synthetic person."""
     for identity in range(people):
         for visit in (1, 2):
             scan = ScanRef(f"s{identity:03d}", str(visit), ORIGINAL, Path(f"s{identity:03d}_{visit}.nii.gz"))
-            yield scan, make_phantom(identity, visit, seed=seed, variety=variety).volume
+            made = make_phantom(
+                identity, visit, seed=seed, variety=variety, difficulty=difficulty, spacing_mm=spacing_mm
+            )
+            yield scan, made.volume
 
 
 def list_originals(manifest: Path) -> Iterator[tuple[ScanRef, Volume | ReidAuditError]]:
@@ -189,14 +195,22 @@ def main() -> None:
     parser.add_argument("--detector", default="auto")
     parser.add_argument("--renderer", default="auto")
     parser.add_argument("--phantoms", type=int, metavar="PEOPLE")
-    parser.add_argument("--variety", type=float, default=1.0, help="of the phantoms, as in `make_phantom`")
+    parser.add_argument("--variety", type=float, help="of the phantoms, as in `make_phantom`")
+    parser.add_argument("--spacing-mm", type=float, help="of the phantoms; 2 is quick")
+    parser.add_argument("--difficulty", choices=list(DIFFICULTIES), default="easy", help="of the phantoms")
     parser.add_argument("--manifest", type=Path)
     parser.add_argument("--labels", type=Path, metavar="FOLDER", help="label maps, .nii.gz; above 0 is head")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     cohorts: dict[str, Iterator[tuple[ScanRef, Volume | ReidAuditError]]] = {}
     if options.phantoms:
-        cohorts["phantoms"] = list_phantoms(options.phantoms, options.seed, options.variety)
+        cohorts["phantoms"] = list_phantoms(
+            options.phantoms,
+            options.seed,
+            variety=options.variety,
+            difficulty=options.difficulty,
+            spacing_mm=options.spacing_mm,
+        )
     if options.labels:
         cohorts["label maps"] = list_visits(options.labels, options.seed)
     if options.manifest:

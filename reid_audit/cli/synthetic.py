@@ -74,6 +74,13 @@ def phantom(
     modality: Annotated[
         Modality, typer.Option("--modality", help="CT in HU, T1-like MR, or PET of FDG.")
     ] = Modality.CT,
+    difficulty: Annotated[
+        str,
+        typer.Option(
+            "--difficulty",
+            help="How alike people are and how much a visit changes them: easy, typical or hard.",
+        ),
+    ] = "easy",
     bids: Annotated[bool, typer.Option("--bids", help="As a raw BIDS dataset instead of a manifest.")] = False,
     seed: SeedOption = 0,
     dicom: Annotated[
@@ -94,6 +101,8 @@ def phantom(
     """
     if dicom and modality is not Modality.CT:
         raise InputError(f"--dicom writes radiotherapy studies of CT; got --modality {modality}.")
+    if release and difficulty != "easy":
+        raise InputError(f"--release writes people of the difficulty easy; got --difficulty {difficulty}.")
     with show_progress() as progress:
         if release:
             hidden = write_release(
@@ -111,6 +120,7 @@ def phantom(
                 subjects=subjects,
                 visits=visits,
                 seed=seed,
+                difficulty=difficulty,
                 progress=lambda done, total: progress("studies", done, total),
             )
             out.print(f"{subjects} people, {visits} studies each: {escape(str(manifest))}", soft_wrap=True)
@@ -122,6 +132,7 @@ def phantom(
             visits=visits,
             modality=modality,
             seed=seed,
+            difficulty=difficulty,
             progress=lambda done, total: progress("heads", done, total),
         )
     out.print(f"{subjects} people, {visits} visits each: {escape(str(place))}", soft_wrap=True)

@@ -69,6 +69,7 @@ def write_bids_cohort(
     progress: Callable[[int, int], None] | None = None,
     spacing_mm: float | None = None,
     pose_sd_deg: float = 3.0,
+    difficulty: str = "easy",
 ) -> Path:
     """Write scans of synthetic people as a raw BIDS dataset. The same arguments give the same bytes.
 
@@ -84,7 +85,7 @@ def write_bids_cohort(
     seed : int
     progress : callable, optional
         Called as ``progress(done, total)`` after each scan.
-    spacing_mm, pose_sd_deg
+    spacing_mm, pose_sd_deg, difficulty
         As in `make_phantom`.
 
     Returns
@@ -100,7 +101,7 @@ def write_bids_cohort(
     from reid_audit.volume import write_labels, write_volume
 
     options = {"modality": modality, "spacing_mm": spacing_mm, "pose_sd_deg": pose_sd_deg}
-    drawn = draw_visits(subjects, visits, seed=seed, progress=progress, **options)
+    drawn = draw_visits(subjects, visits, seed=seed, difficulty=difficulty, progress=progress, **options)
     labels_dir = out_dir / "derivatives" / "labels"
     labels_dir.mkdir(parents=True, exist_ok=True)
     places = {Modality.CT: ("ct", "ct"), Modality.MR: ("anat", "T1w"), Modality.PET: ("pet", "pet")}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reid_audit.phantom.change import find_difficulty
 from reid_audit.phantom.dicom import write_rt_set
 from reid_audit.phantom.person import draw_person
 from reid_audit.phantom.scan import PhantomScan, make_phantom
@@ -37,6 +38,7 @@ def draw_visits(
     visits: int,
     *,
     seed: int,
+    difficulty: str = "easy",
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> Iterator[DrawnScan]:
@@ -47,6 +49,8 @@ def draw_visits(
     subjects, visits : int
         At least 1; else `InputError`.
     seed : int
+    difficulty : str
+        As in `make_phantom`; whom a table of subjects calls of one sex depends on it.
     progress : callable, optional
         Called as ``progress(done, total)``.
     **options
@@ -59,10 +63,10 @@ def draw_visits(
 
     def draw() -> Iterator[DrawnScan]:
         for identity in range(1, subjects + 1):
-            person = draw_person(seed, identity)
+            person = draw_person(seed, identity, kinship=find_difficulty(difficulty).kinship)
             subject, site = f"p{identity:0{width}d}", SITES[identity % len(SITES)]
             for number in range(1, visits + 1):
-                scan = make_phantom(identity, number, seed=seed, **options)
+                scan = make_phantom(identity, number, seed=seed, difficulty=difficulty, **options)
                 yield DrawnScan(subject, number, scan, person.sex, person.age_years, site)
                 if progress is not None:
                     progress((identity - 1) * visits + number, subjects * visits)
@@ -87,6 +91,7 @@ def write_cohort(
     pose_sd_deg: float = 3.0,
     couch: bool = False,
     headrest: bool = False,
+    difficulty: str = "easy",
 ) -> Path:
     """Write scans of synthetic people, their label maps and a manifest.
 
@@ -103,7 +108,7 @@ def write_cohort(
     seed : int
     progress : callable, optional
         Called as ``progress(done, total)`` after each scan.
-    spacing_mm, pose_sd_deg, couch, headrest
+    spacing_mm, pose_sd_deg, couch, headrest, difficulty
         As in `make_phantom`.
 
     Returns
@@ -120,7 +125,9 @@ def write_cohort(
     from reid_audit.volume import write_labels, write_volume
 
     options = {"couch": couch, "headrest": headrest, "spacing_mm": spacing_mm, "pose_sd_deg": pose_sd_deg}
-    drawn = draw_visits(subjects, visits, seed=seed, progress=progress, modality=modality, **options)
+    drawn = draw_visits(
+        subjects, visits, seed=seed, difficulty=difficulty, progress=progress, modality=modality, **options
+    )
     (out_dir / "labels").mkdir(parents=True, exist_ok=True)
     suffix = {Modality.CT: "CT", Modality.MR: "T1w", Modality.PET: "pet"}[modality]
     rows: list[tuple[str, ...]] = []
@@ -149,6 +156,7 @@ def write_rt_cohort(
     ptv: Sequence[str] = ("oropharynx",),
     progress: Callable[[int, int], None] | None = None,
     spacing_mm: float | None = None,
+    difficulty: str = "easy",
 ) -> Path:
     """Write synthetic people as radiotherapy studies, in all patient positions and both slice orders in turn.
 
@@ -164,7 +172,7 @@ def write_rt_cohort(
         See `write_rt_set`.
     progress : callable, optional
         Called as ``progress(done, total)`` after each scan.
-    spacing_mm : float or None
+    spacing_mm, difficulty
         As in `make_phantom`.
 
     Returns
@@ -179,7 +187,7 @@ def write_rt_cohort(
     """
     from reid_audit.dataset import write_manifest
 
-    drawn = draw_visits(subjects, visits, seed=seed, progress=progress, spacing_mm=spacing_mm)
+    drawn = draw_visits(subjects, visits, seed=seed, difficulty=difficulty, progress=progress, spacing_mm=spacing_mm)
     out_dir.mkdir(parents=True, exist_ok=True)
     scans: list[ScanRef] = []
     for visit in drawn:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reid_audit.phantom.broad import Anchors, find_anchors
 from reid_audit.phantom.field import WARP_SIGMA_MM
-from reid_audit.phantom.person import Person, draw_person, draw_visit, still_visit
+from reid_audit.phantom.person import Person, draw_head, still_visit
 from reid_audit.phantom.scan import head_to_ras, paint_person
 from reid_audit.phantom.tissue import CT_HU, LABELS, T1
 from reid_audit.records import Modality
@@ -98,13 +98,14 @@ def locate_landmarks(
     seed: int = 0,
     pose_sd_deg: float = 3.0,
     shift_sd_mm: float = 3.0,
-    variety: float = 1.0,
+    variety: float | None = None,
+    difficulty: str = "easy",
 ) -> dict[str, NDArray[np.float64]]:
     """Tell where the landmarks of a synthetic scan are.
 
     Parameters
     ----------
-    identity, visit, modality, seed, pose_sd_deg, shift_sd_mm, variety
+    identity, visit, modality, seed, pose_sd_deg, shift_sd_mm, variety, difficulty
         Those with which `make_phantom` made the scan.
 
     Returns
@@ -112,9 +113,16 @@ def locate_landmarks(
     dict
         Each of `PARTS` to its (3,) position in RAS mm, right to about 2 mm.
     """
-    person = draw_person(seed, identity, variety=variety)
-    at_visit = draw_visit(
-        seed, identity, visit, modality=modality, spacing_mm=None, pose_sd_deg=pose_sd_deg, shift_sd_mm=shift_sd_mm
+    person, at_visit = draw_head(
+        seed,
+        identity,
+        visit,
+        modality=modality,
+        spacing_mm=None,
+        pose_sd_deg=pose_sd_deg,
+        shift_sd_mm=shift_sd_mm,
+        variety=variety,
+        difficulty=difficulty,
     )
     matrix = head_to_ras(person, at_visit)
     points_ras_mm = {}

@@ -14,18 +14,19 @@ warp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.phantom.change import FAMILY, Change, Difficulty, draw_change, find_difficulty
 from reid_audit.records import Modality
 
 MAX_VARIETY = 1.5
 """Largest `variety`: beyond it the parts of a jaw can come in the wrong order."""
 
-_PERSON_STREAM, _VISIT_STREAM = 0, 1  # keep the draws of people and of visits independent
+_PERSON_STREAM, _VISIT_STREAM, _FAMILY_STREAM, _CHANGE_STREAM = range(4)  # keep what is drawn independent
 _REACH = 2.2  # spreads between which normals are drawn: rare, but never grotesque
 _LEAST = 0.3  # of the mean: what variety leaves of a length
 
@@ -143,6 +144,7 @@ class Person:
 
 # Where the warp acts, right side and middle (x, y, z in the head frame); mirrored to the left with draws of its own.
 _WARP_SITES = ((0, 95, 45), (0, 95, -20), (0, 90, -80), (32, 75, 10), (38, 70, -30), (30, 70, -75), (52, 20, -70))
+_WARP_CENTRES_MM = np.array([(s * x, y, z) for x, y, z in _WARP_SITES for s in ((1, -1) if x else (1,))], np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,6 +161,7 @@ class Visit:
     scale: float  # MR only: units are arbitrary
     bias: tuple[float, float, float]  # MR only: relative change of the coil's gain per 100 mm
     noise_seed: int
+    change: Change = field(default_factory=Change)
 
 
 def still_visit() -> Visit:
@@ -178,27 +181,65 @@ def _least(mean: float, spread: float, male: float) -> float:
     return min(smallest, _LEAST * mean) if smallest > 0 else -np.inf
 
 
-def draw_person(seed: int, identity: int, *, variety: float = 1.0) -> Person:
-    """Draw the person that (seed, identity) stands for; the same pair gives the same person.
+def draw_person(seed: int, identity: int, *, variety: float = 1.0, kinship: float = 0.0) -> Person:
+    """Draw the person that (seed, identity) stands for; the same arguments give the same person.
 
-    `variety` multiplies how far the person is from the average one, in every trait and in the warp.
+    `variety` multiplies how far the person is from the average one, in every trait and in the warp. `kinship` is the
+    share of the variance that each `FAMILY` of neighbouring identities has in common, with the sex and nearly the age.
     """
-    rng = np.random.default_rng((_PERSON_STREAM, seed, identity))
-    sex = "M" if rng.random() < 0.5 else "F"
-    sign = 1.0 if sex == "M" else -1.0
+    own = _draw_traits(np.random.default_rng((_PERSON_STREAM, seed, identity)))
+    if kinship:
+        shared = _draw_traits(np.random.default_rng((_FAMILY_STREAM, seed, identity // FAMILY)))
+        normals = np.sqrt(1 - kinship) * own.normals + np.sqrt(kinship) * shared.normals
+        shifts = np.sqrt(1 - kinship) * own.shifts + np.sqrt(kinship) * shared.shifts
+        age_years = round((1 - kinship) * own.age_years + kinship * shared.age_years)
+        own = _Draw(shared.sex, np.clip(normals, -_REACH, _REACH), np.clip(shifts, -_REACH, _REACH), age_years)
+    sign = 1.0 if own.sex == "M" else -1.0
     traits = {}
-    for f in fields(Person):
-        if "spread" in f.metadata:
-            mean: Any = f.default
-            spread, male = f.metadata["spread"], f.metadata["male"]
-            drawn = mean + variety * spread * (_clipped_normal(rng) + sign * male)
-            # A number of Python's own: one of NumPy's would make every array that it meets float64.
-            traits[f.name] = float(max(drawn, _least(mean, spread, male)))
-    centres = np.array([(s * x, y, z) for x, y, z in _WARP_SITES for s in ((1, -1) if x else (1,))], np.float32)
-    shifts = np.asarray(variety * _clipped_normal(rng, centres.shape) * (0.9, 1.0, 1.0), np.float32)
+    for f, normal in zip(_traits(), own.normals, strict=True):
+        mean: Any = f.default
+        spread, male = f.metadata["spread"], f.metadata["male"]
+        drawn = float(mean + variety * spread * (normal + sign * male))
+        # A number of Python's own: one of NumPy's would make every array that it meets float64.
+        traits[f.name] = max(drawn, _least(mean, spread, male))
     return Person(
-        **traits, warp_centres_mm=centres, warp_shifts_mm=shifts, sex=sex, age_years=int(rng.integers(22, 86))
+        **traits,
+        warp_centres_mm=_WARP_CENTRES_MM,
+        warp_shifts_mm=np.asarray(variety * own.shifts * (0.9, 1.0, 1.0), np.float32),
+        sex=own.sex,
+        age_years=own.age_years,
     )
+
+
+def _traits() -> list[Any]:
+    """Return the fields of `Person` that are drawn."""
+    return [f for f in fields(Person) if "spread" in f.metadata]
+
+
+class _Draw(NamedTuple):
+    """What of a person is drawn, in spreads."""
+
+    sex: str
+    normals: NDArray[np.float64]
+    shifts: NDArray[np.float64]
+    age_years: int
+
+
+def _draw_traits(rng: np.random.Generator) -> _Draw:
+    sex = "M" if rng.random() < 0.5 else "F"
+    normals = np.array([_clipped_normal(rng) for _ in _traits()])
+    return _Draw(sex, normals, _clipped_normal(rng, _WARP_CENTRES_MM.shape), int(rng.integers(22, 86)))
+
+
+def change_person(person: Person, change: Change) -> Person:
+    """Return the person as a visit sees it; traits stay within what is plausible."""
+    moved = {}
+    for f in _traits():
+        if f.name in change.traits:
+            least = _least(f.default, f.metadata["spread"], f.metadata["male"])
+            moved[f.name] = max(getattr(person, f.name) + change.traits[f.name], least)
+    shifts = person.warp_shifts_mm if change.warp_mm is None else person.warp_shifts_mm + change.warp_mm
+    return replace(person, warp_shifts_mm=shifts, **moved)
 
 
 def draw_visit(
@@ -210,6 +251,8 @@ def draw_visit(
     spacing_mm: float | None,
     pose_sd_deg: float,
     shift_sd_mm: float,
+    person: Person | None = None,
+    difficulty: Difficulty | None = None,
 ) -> Visit:
     """Draw what (seed, identity, visit) changes.
 
@@ -221,11 +264,17 @@ def draw_visit(
         Edge of isotropic voxels; None = drawn.
     pose_sd_deg, shift_sd_mm : float
         Spread of each angle and of each component of the shift.
+    person, difficulty
+        Whose face changes, and how much; without them it stays but for weight, mouth and lids.
     """
+    change = Change()
+    if person is not None and difficulty is not None:
+        change = draw_change(np.random.default_rng((_CHANGE_STREAM, seed, identity, visit)), person, difficulty)
     rng = np.random.default_rng((_VISIT_STREAM, seed, identity, visit))
     rotation = _clipped_normal(rng, 3) * pose_sd_deg
     shift = _clipped_normal(rng, 3) * shift_sd_mm
     slice_mm = float(rng.uniform(1.2, 1.6)) if modality is Modality.CT else 1.2
+    slice_mm = change.slice_mm if change.slice_mm and modality is Modality.CT else slice_mm
     in_plane_mm = float(rng.uniform(1.15, 1.3))
     weight, gap, drop = rng.normal(0, 0.3), abs(rng.normal(0, 0.5)), rng.normal(0, 0.2)
     bias = rng.normal(0, 0.12, 3)
@@ -241,4 +290,34 @@ def draw_visit(
         scale=scale,
         bias=(float(bias[0]), float(bias[1]), float(bias[2])),
         noise_seed=int(rng.integers(2**63)),
+        change=change,
     )
+
+
+def draw_head(
+    seed: int,
+    identity: int,
+    visit: int,
+    *,
+    modality: Modality,
+    spacing_mm: float | None,
+    pose_sd_deg: float,
+    shift_sd_mm: float,
+    variety: float | None,
+    difficulty: str,
+) -> tuple[Person, Visit]:
+    """Draw the person as a visit sees it, and the visit; the arguments are those of `make_phantom`."""
+    scale = find_difficulty(difficulty)
+    person = draw_person(seed, identity, variety=scale.variety if variety is None else variety, kinship=scale.kinship)
+    at_visit = draw_visit(
+        seed,
+        identity,
+        visit,
+        modality=modality,
+        spacing_mm=spacing_mm,
+        pose_sd_deg=pose_sd_deg,
+        shift_sd_mm=shift_sd_mm,
+        person=person,
+        difficulty=scale if scale.change else None,
+    )
+    return change_person(person, at_visit.change), at_visit

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.phantom.artefacts import add_streaks, blur
 from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import Anchors, find_anchors
 from reid_audit.phantom.field import Array, Grid
-from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_person, draw_visit, still_visit
+from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_head, still_visit
 from reid_audit.phantom.skin import skin_distance
 from reid_audit.phantom.tissue import CT_HU, FDG, MR_CONTRASTS, Contrast, paint_head, skin_depth_mm
 from reid_audit.records import InputError, Modality, Volume
@@ -55,8 +56,9 @@ def make_phantom(
     pose_sd_deg: float = 3.0,
     shift_sd_mm: float = 3.0,
     oblique_deg: float = 0.0,
-    variety: float = 1.0,
+    variety: float | None = None,
     ethmoid: bool = False,
+    difficulty: str = "easy",
 ) -> PhantomScan:
     """Make one scan of one synthetic person.
 
@@ -78,15 +80,17 @@ def make_phantom(
         Standard deviation of the head's rotation about each axis and of its shift along each; drawn within 2.2 of them.
     oblique_deg : float
         Tilt of the slices about the x axis, -40 to 40. The head stays where it is.
-    variety : float
+    variety : float or None
         How far people are from the average one, 0 (all are it) to 1.5, in units of what surveys of heads tell: a
         caricature of the same person. Faces differ in more ways than the traits of these have, so that at 1 people
         look more alike to a recogniser than those of real heads; at 1.5 they are as far apart (``--variety`` of
-        ``examples/compare_encoders.py`` measures it).
+        ``examples/compare_encoders.py`` measures it). None: as `difficulty` has it, 1 for ``"easy"``.
     ethmoid : bool
         Whether the air cells between the eyes have the size of adults'. Otherwise they end behind the eyes' centres,
         and who cuts a head there lays open 1 cm2 of air. With them it is 3 to 4 cm2, in real heads about 4: what a
         detector takes for eyes and nose in a face that was cut off depends on it.
+    difficulty : {"easy", "typical", "hard"}
+        How alike people are and how much a visit changes a face and its scan, see `DIFFICULTIES`.
 
     Returns
     -------
@@ -100,8 +104,7 @@ def make_phantom(
     _check_arguments(identity, visit, seed, spacing_mm, pose_sd_deg, shift_sd_mm, oblique_deg, variety)
     if contrast not in MR_CONTRASTS:
         raise InputError(f"contrast must be one of {', '.join(MR_CONTRASTS)}; got {contrast!r}.")
-    person = draw_person(seed, identity, variety=variety)
-    at_visit = draw_visit(
+    person, at_visit = draw_head(
         seed,
         identity,
         visit,
@@ -109,10 +112,12 @@ def make_phantom(
         spacing_mm=spacing_mm,
         pose_sd_deg=pose_sd_deg,
         shift_sd_mm=shift_sd_mm,
+        variety=variety,
+        difficulty=difficulty,
     )
     anchors = find_anchors(person, at_visit)
     ct = modality is Modality.CT
-    rig = (couch and ct, headrest and ct)
+    rig = (couch and ct, (headrest or at_visit.change.headrest) and ct)
     grid, voxel_to_ras_mm = _place(person, at_visit, anchors, oblique_deg, *rig)
     blocks = Blocks(grid)
     inside_mm, outside_mm = skin_depth_mm(person, grid)
@@ -123,6 +128,10 @@ def make_phantom(
     image, labels = (blocks.to_volume(each) for each in painted)
     if any(rig):
         _add_rig(image, blocks.to_volume(skin), voxel_to_ras_mm, *rig)
+    if at_visit.change.streaks and ct:
+        add_streaks(image, voxel_to_ras_mm, head_to_ras(person, at_visit), anchors, seed=at_visit.noise_seed)
+    if at_visit.change.blur_mm:
+        image = blur(image, at_visit.spacing_mm, at_visit.change.blur_mm)
     rng = np.random.default_rng(at_visit.noise_seed)
     if pet:
         image = _as_pet(image, at_visit, rng, voxel_to_ras_mm)
@@ -169,7 +178,7 @@ def _check_arguments(
     pose_sd_deg: float,
     shift_sd_mm: float,
     oblique_deg: float,
-    variety: float,
+    variety: float | None,
 ) -> None:
     for name, value in (("identity", identity), ("visit", visit), ("seed", seed)):
         if value < 0:
@@ -181,7 +190,7 @@ def _check_arguments(
             raise InputError(f"{name} must lie between 0 and {limit}; got {size}.")
     if not -40 <= oblique_deg <= 40:
         raise InputError(f"oblique_deg must lie between -40 and 40; got {oblique_deg}.")
-    if not 0 <= variety <= MAX_VARIETY:
+    if variety is not None and not 0 <= variety <= MAX_VARIETY:
         raise InputError(f"variety must lie between 0 and {MAX_VARIETY}; got {variety}.")
 
 
