@@ -148,6 +148,7 @@ def rank_defacers(
         return math.inf if math.isnan(row.linkability.at_most) else row.linkability.at_most
 
     rows.sort(key=lambda row: (order.index(row.decision), bound(row), row.condition))
+    leaks = {leak.condition: leak for result in results for leak in result.leaks}
     subjects, others = merge_subjects(results)
     threshold = results[0].verdict.policy.threshold
     return Comparison(
@@ -159,4 +160,5 @@ def rank_defacers(
         distance=results[0].calibrations[0].distance_at(threshold),
         cost_metric=cost,
         notes=_note(results, others),
+        leaks=tuple(leaks[row.condition] for row in rows if row.condition in leaks),
     )

@@ -14,6 +14,7 @@ from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import FillIn
 from reid_audit.attack.fusion import Fusion, fuse
+from reid_audit.attack.leaks import map_leaks
 from reid_audit.attack.learned import Learned
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
@@ -134,6 +135,7 @@ __all__ = [
     "fuse",
     "lay_head",
     "list_attacks",
+    "map_leaks",
     "read_photo",
     "register_attack",
     "search_photographs",

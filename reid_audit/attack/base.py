@@ -140,6 +140,8 @@ class Attack:
         Whether it looks at no scan and compares by what other attackers made of all encoders; see `join`.
     fewest_people : int
         Below so many people it learns nothing and is not run.
+    channel : str
+        The part of a head for which it stands where a report says what is left where; ``""`` = none.
     caveat : str
         What must be read beside its numbers, one sentence; ``""`` = nothing.
     """
@@ -160,6 +162,7 @@ class Attack:
     encoder: str = ""
     joins: bool = False
     fewest_people: int = 0
+    channel: str = ""
     caveat: str = ""
 
     def __init__(self, name: str = "") -> None:

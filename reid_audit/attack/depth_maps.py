@@ -65,6 +65,38 @@ def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]
     return full
 
 
+def subtract_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return what each probe has more than its own reference, at the shift at which the region agrees best.
+
+    Parameters
+    ----------
+    probes, references : (n, h, w) float32
+        On one grid, pair by pair.
+    region : (h, w) bool
+        As in `compare_depth_maps`.
+
+    Returns
+    -------
+    (n, h, w) float64
+        mm, less the median of the cells that agree; NaN outside the region, where one of the two has no skin, and where
+        too few agree.
+    """
+    rows, columns = np.nonzero(region)
+    few = (rows % _COARSE == 0) & (columns % _COARSE == 0)
+    shifts = list(product(range(-REACH, REACH + 1), repeat=2))
+    full = np.full((len(probes), *region.shape), np.nan)
+    for n, (probe, reference) in enumerate(zip(probes, references, strict=True)):
+        cells = probe[rows[few], columns[few]]
+        tried = np.array([cells - reference[rows[few] + up, columns[few] + left] for up, left in shifts])
+        up, left = shifts[int(_narrowest(tried)[1].argmin())]
+        differences = (probe[rows, columns] - reference[rows + up, columns + left])[None]
+        rising, width, begin = _narrowest(differences)
+        if np.isfinite(width[0]):
+            middle = rising[0, begin[0] + _count(len(rows)) // 2]
+            full[n, rows, columns] = differences[0] - middle
+    return full
+
+
 def enough_skin(depth_map: Maps, region: NDArray[np.bool_]) -> bool:
     """Whether a map has skin in so many cells of a region that it can be compared."""
     return int(np.isfinite(depth_map[region]).sum()) >= _count(int(region.sum()))

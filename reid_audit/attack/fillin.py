@@ -21,6 +21,7 @@ class FillIn(Attack):
     """Looks for a face on the defaced head whose missing part is that of the average synthetic head."""
 
     name = "fillin"
+    channel = "face, filled in"
 
     def describe(self) -> str:  # noqa: D102
         return "what was cut away is filled with an average head before the detector looks"

@@ -14,6 +14,7 @@ class Naive(Attack):
     """Encodes what the detector finds in the portrait that the original's level and camera give."""
 
     name = "naive"
+    channel = "face, by a recogniser"
     baseline = selected_by_default = binds_by_default = True
 
     def describe(self) -> str:  # noqa: D102

@@ -21,9 +21,11 @@ from reid_audit.attack.depth_maps import REACH, compare_depth_maps, enough_skin
 from reid_audit.records import Face, FaceRecord, Skin, Status, View
 from reid_audit.render import measure_depth
 
-_CELL_MM = 2.0
-_LEFT_MM = np.arange(-95.0, 95.1, _CELL_MM)  # from the middle of the head
-_UP_MM = np.arange(-131.0, 105.1, _CELL_MM)  # from `View.target_ras_mm`, at the height of the eyes
+CELL_MM = 2.0
+"""Edge of a cell of a depth map."""
+
+_LEFT_MM = np.arange(-95.0, 95.1, CELL_MM)  # from the middle of the head
+_UP_MM = np.arange(-131.0, 105.1, CELL_MM)  # from `View.target_ras_mm`, at the height of the eyes
 _NO_SKIN_MM = np.float32(-1000.0)  # a vector is finite
 _UNIT_MM = 10.0
 _FARTHEST = 2.0
@@ -61,11 +63,12 @@ class Shape(Attack):
     Attributes
     ----------
     region : (h, w) bool
-        On the grid of `FACE`.
+        On the grid of `FACE`; as an attribute without what lies far outside of it.
     """
 
     name = encoder = "shape"
     version = 2
+    channel = "face, its shape"
     sees = Side.BOTH
 
     def __init__(self, name: str = "", region: NDArray[np.bool_] = FACE) -> None:
@@ -74,7 +77,7 @@ class Shape(Attack):
         self._window = np.s_[
             rows[0] - REACH : rows[-1] + REACH + 1, columns[0] - REACH : columns[-1] + REACH + 1
         ]  # with the margin that shifts need
-        self._region = region[self._window]
+        self.region = region[self._window]
 
     def describe(self) -> str:  # noqa: D102
         return (
@@ -90,7 +93,7 @@ class Shape(Attack):
     def _take(self, depth_mm: NDArray[np.float32]) -> Face:
         """Keep what this attacker compares of a depth map of the whole head."""
         part = depth_mm[self._window]
-        if not enough_skin(part, self._region):
+        if not enough_skin(part, self.region):
             return Face(Status.NO_FACE, self.encoder, reason="the region shows too little skin to compare")
         return Face(Status.OK, self.encoder, np.where(np.isnan(part), _NO_SKIN_MM, part).ravel())
 
@@ -105,13 +108,21 @@ class Shape(Attack):
         full = np.full((len(probes), len(references)), np.nan)
         (rows, p), (columns, r) = self._maps(probes), self._maps(references)
         if rows and columns:
-            full[np.ix_(rows, columns)] = np.minimum(compare_depth_maps(p, r, self._region) / _UNIT_MM, _FARTHEST)
+            full[np.ix_(rows, columns)] = np.minimum(compare_depth_maps(p, r, self.region) / _UNIT_MM, _FARTHEST)
         return full
+
+    def measure(self, skin: Skin, view: View) -> NDArray[np.float32]:
+        """Return the depth map of a head around the region, (h, w) mm, NaN = no skin."""
+        return np.asarray(_map_depth(skin, view)[self._window])
+
+    def maps_of(self, faces: Sequence[Face]) -> NDArray[np.float32]:
+        """Return the depth maps that `look` made, (n, h, w) mm, NaN = no skin; looks that failed are left out."""
+        return self._maps(faces)[1]
 
     def _maps(self, faces: Sequence[Face | None]) -> tuple[list[int], NDArray[np.float32]]:
         """Return which faces have a map, and the maps."""
         acquired = [(k, face.vector) for k, face in enumerate(faces) if face is not None and face.vector is not None]
-        maps = np.array([vector for _, vector in acquired], np.float32).reshape(-1, *self._region.shape)
+        maps = np.array([vector for _, vector in acquired], np.float32).reshape(-1, *self.region.shape)
         return [k for k, _ in acquired], np.where(maps == _NO_SKIN_MM, np.float32(np.nan), maps)
 
 
@@ -127,7 +138,7 @@ class Region(Shape):
 
     def __init__(self, part: str) -> None:
         super().__init__(f"region-{part}", REGIONS[part])
-        self._part = part
+        self.channel = part.replace("-", " ")
 
     def describe(self) -> str:  # noqa: D102
-        return f"the shape of this part alone: {self._part.replace('-', ' ')}; shown beside, and no rule asks it"
+        return f"the shape of this part alone: {self.channel}; shown beside, and no rule asks it"

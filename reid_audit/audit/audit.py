@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.accuracy import check_within, measure_crossings
-from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks
+from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, map_leaks
 from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores
 from reid_audit.audit.calibrate import check_calibrations, require_control
@@ -162,6 +162,7 @@ def audit(
         weights={recogniser.name: recogniser.identity for recogniser in engines.recognisers},
         scans=describe_scans([*released, *photographs]),
         pairs=cohort.pair_accounting(),
+        leaks=map_leaks(released),
     )
 
 

@@ -14,6 +14,7 @@ figure into text for a page or a file. Where there is nothing to draw the Axes s
 `draw_boxes`                        a measure by structure
 `draw_dvh`                          dose-volume histograms before and after
 `draw_difference`, `draw_contours`  a slice with what changed, and with contours before and after
+`draw_leak_map`                     where a defacer changed a face, and where identity is left, on an average head
 `draw_threshold_by_size`            how much a threshold depends on the number of subjects who set it
 =================================== ====================================================================================
 
@@ -27,6 +28,7 @@ from reid_audit.plots.cost import draw_bland_altman, draw_risk, draw_tradeoff
 from reid_audit.plots.curves import Leftover, draw_cmc, draw_det, draw_roc, draw_threshold_by_size
 from reid_audit.plots.distances import draw_distributions, draw_pairs
 from reid_audit.plots.intervals import Number, draw_intervals
+from reid_audit.plots.leaks import draw_leak_map
 from reid_audit.plots.slices import draw_contours, draw_difference
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "draw_distributions",
     "draw_dvh",
     "draw_intervals",
+    "draw_leak_map",
     "draw_pairs",
     "draw_risk",
     "draw_roc",

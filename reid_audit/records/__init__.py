@@ -72,6 +72,7 @@ from reid_audit.records.files import (
     write_private,
 )
 from reid_audit.records.head_box import HeadBox, measure_head_box
+from reid_audit.records.leaks import LeakMap
 from reid_audit.records.measures import Canary, GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.review import Answer, Reading, Review, settle
@@ -132,6 +133,7 @@ __all__ = [
     "InputError",
     "Lattice",
     "LeakGap",
+    "LeakMap",
     "Lines",
     "MatchRates",
     "Measures",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reid_audit.records.calibration import Estimate, Fingerprint
+from reid_audit.records.leaks import LeakMap
 from reid_audit.records.scores import Rate, Real
 from reid_audit.records.significance import TestResult
 from reid_audit.records.verdict import Decision
@@ -85,6 +86,8 @@ class Comparison:
         What ``cost`` is made of; ``""`` = nothing was measured.
     notes : tuple of str
         What a reader must know.
+    leaks : tuple of LeakMap
+        Where identity is left, in the order of the rows, where that was measured.
     """
 
     tool_version: str
@@ -95,6 +98,7 @@ class Comparison:
     distance: Real
     cost_metric: str = ""
     notes: tuple[str, ...] = ()
+    leaks: tuple[LeakMap, ...] = ()
     schema_version: int = 2
 
     @property

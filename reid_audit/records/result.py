@@ -13,6 +13,7 @@ from reid_audit.records.calibration import Calibration, Fingerprint
 from reid_audit.records.cost import DefaceRun, UtilityValue
 from reid_audit.records.evidence import Evidence, SubjectEvidence
 from reid_audit.records.faces import Status
+from reid_audit.records.leaks import LeakMap
 from reid_audit.records.review import Review
 from reid_audit.records.scans import Finding
 from reid_audit.records.scores import Group, Real, ScoreTable
@@ -122,6 +123,8 @@ class AuditResult:
         What the protection cost, where that was measured.
     review : Review or None
         What people saw who looked at scans, where that is in the verdict.
+    leaks : tuple of LeakMap
+        Where on the face identity is left, by defacer; empty unless the shape was measured.
     scores : ScoreTable or None
         Every comparison; a file of its own, so None in a result that was read from JSON.
     """
@@ -145,6 +148,7 @@ class AuditResult:
     defacing: tuple[DefaceRun, ...] = ()
     utility: tuple[UtilityValue, ...] = ()
     review: Review | None = None
+    leaks: tuple[LeakMap, ...] = ()
     schema_version: int = 2
     scores: Annotated[ScoreTable | None, Field(exclude=True), _IN_MEMORY] = field(
         default=None, repr=False, compare=False

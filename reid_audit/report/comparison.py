@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from reid_audit import plots
 from reid_audit.records import Comparison, Estimate, Rate, TestResult
-from reid_audit.report.figures import Figure
+from reid_audit.report.figure import Figure
+from reid_audit.report.leak_figures import draw_leak_maps
 from reid_audit.report.page import render_page
 from reid_audit.report.tables import Table, to_csv
 
@@ -72,6 +73,7 @@ def list_comparison_figures(comparison: Comparison) -> list[Figure]:
             share=True,
         )
     ]
+    figures += draw_leak_maps(comparison.leaks)
     points = {row.condition: (row.linkability, Estimate(row.cost)) for row in rows if row.cost == row.cost}
     if points:
         cost = f"lost: {comparison.cost_metric}"

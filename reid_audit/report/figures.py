@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +10,8 @@ from typing import Any
 
 from reid_audit import plots
 from reid_audit.records import ORIGINAL, AuditResult, Distribution, Estimate, Group, Rate, SubjectEvidence
+from reid_audit.report.figure import Figure
+from reid_audit.report.leak_figures import draw_channels, draw_leak_maps
 from reid_audit.report.rows import Row, chance_of, find_strongest, list_canaries, list_rows
 from reid_audit.report.words import counted, estimate_text, percent, rank1_text, rate_text
 
@@ -18,66 +19,7 @@ _MOST_CURVES = 6
 """A picture with more lines is not read; the tables hold all."""
 _MOST_COLUMNS = 5
 _WEAKEST = "least linked canary"
-_WIDTH_INCHES = 10.0
 _BETTER = {True: "more is better", False: "less is better", None: "0 is best"}
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One picture of one or more panels.
-
-    Attributes
-    ----------
-    name : str
-        Stands in the picture and names its file.
-    caption, alt : str
-        What it shows, and the same in words and numbers.
-    panels : tuple of callables
-        Each draws on the Axes that it is given.
-    columns : int
-        Panels beside each other; 0 = all.
-    share : bool
-        All panels have one x and one y axis.
-    legend : bool
-        One legend below for all panels.
-    folded : bool or None
-        Whether the page shows it only when asked; None = it stands on the first screen.
-    """
-
-    name: str
-    caption: str
-    alt: str
-    panels: tuple[Callable[[Any], None], ...]
-    columns: int = 0
-    height_inches: float = 3.6
-    share: bool = False
-    legend: bool = True
-    folded: bool | None = False
-
-    def make(self) -> Any:
-        """Return the matplotlib figure."""
-        columns = self.columns or len(self.panels)
-        with plots.style():
-            figure, axes = plots.new_figure(
-                columns,
-                rows=-(-len(self.panels) // columns),
-                width_inches=_WIDTH_INCHES / columns,
-                height_inches=self.height_inches,
-                share=self.share,
-            )
-            for draw, panel in zip(self.panels, axes, strict=False):
-                draw(panel)
-                panel.xaxis.set_tick_params(labelbottom=True)
-            for spare in axes[len(self.panels) :]:
-                spare.remove()
-            figure.suptitle(plots.shorten(self.name, most=80), fontsize="medium", fontweight="bold", x=0.01, ha="left")
-            if self.legend:
-                plots.show_common_legend(figure)
-            return figure
-
-    def svg(self) -> str:
-        """Return the figure for a page that gives ink and paper."""
-        return plots.to_svg(self.make(), name=self.name, themed=True)
 
 
 def _draw_attackers(
@@ -209,6 +151,8 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
             tuple(panels),
             height_inches=4.2,
         )
+    yield from draw_channels(rows)
+    yield from draw_leak_maps(result.leaks)
     yield from _draw_cost(result, strongest)
 
 

@@ -21,7 +21,8 @@ from reid_audit.records import (
     summarise_defacing,
 )
 from reid_audit.report import rows, words
-from reid_audit.report.figures import Figure, list_details, list_overview
+from reid_audit.report.figure import Figure
+from reid_audit.report.figures import list_details, list_overview
 from reid_audit.report.rows import Row, ScanRisk
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 from reid_audit import plots
 from reid_audit.records import AuditResult, TradeOff, natural_key
-from reid_audit.report.figures import Figure
+from reid_audit.report.figure import Figure
 from reid_audit.report.utility_tables import number
 from reid_audit.report.utility_words import list_conditions, list_measures
 from reid_audit.utility import (

@@ -9,7 +9,7 @@ from typing import Any
 
 from reid_audit.records import AuditResult, write_private
 from reid_audit.report import utility_figures as figures
-from reid_audit.report.figures import Figure
+from reid_audit.report.figure import Figure
 from reid_audit.report.page import draw_figure, render_page
 from reid_audit.report.utility_pictures import list_pictures
 from reid_audit.report.utility_tables import Listing, list_risks, list_tables, list_trade_off

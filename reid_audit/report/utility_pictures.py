@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_audit import plots
-from reid_audit.report.figures import Figure
+from reid_audit.report.figure import Figure
 from reid_audit.report.utility_tables import number
 from reid_audit.report.utility_words import list_conditions
 from reid_audit.utility import CaseUtility, SlicePicture, Utility, read_pictures

@@ -163,6 +163,14 @@ class Plots:
         """Linkability against what the protection cost, where that was measured."""
         return self("risk against cost")
 
+    def channels(self) -> Picture:
+        """Linkability by part of the head, a panel per defacer; needs the attackers shape and regions."""
+        return self("linkability by part of the head")
+
+    def leaks(self) -> Picture:
+        """Where each defacer changed the face, and where identity is left; needs the attacker shape."""
+        return self("where identity is left on the face")
+
     def distances(self, condition: str, attack: str = "", encoder: str = "") -> Picture:
         """Distances of all comparisons, and of each subject before and after.
 

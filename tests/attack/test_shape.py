@@ -24,7 +24,7 @@ from reid_audit.testing import FakeEncoder, make_tiny_head
 from reid_audit.volume import write_volume
 
 SHAPE = find_attack("shape")
-REGION = SHAPE._region
+REGION = SHAPE.region
 
 
 def _faces(people: int, *, seed: int = 0, rough_mm: float = 2.0) -> np.ndarray:
