@@ -21,7 +21,7 @@ def _scan_person(
     identity: int, visit: int, folder: Path, *, modality: Modality, spacing_mm: float | None, seed: int
 ) -> list[ScanRef]:
     """Write the scan of one visit, and what each defacer makes of a first visit."""
-    phantom = make_phantom(identity, visit, modality=modality, spacing_mm=spacing_mm, seed=seed)
+    phantom = make_phantom(identity, visit, modality=modality, spacing_mm=spacing_mm, seed=seed, difficulty="typical")
     volumes = {ORIGINAL: phantom.volume}
     if visit == 1:
         for defacer in reference_defacers():
@@ -45,6 +45,8 @@ def write_demo_cohort(
     progress: Progress | None = None,
 ) -> Path:
     """Write synthetic people in two visits, the first of them defaced by each reference defacer.
+
+    People and visits differ as those of published label maps do (``difficulty="typical"`` of `make_phantom`).
 
     Parameters
     ----------

@@ -43,9 +43,10 @@ def test_removing_the_whole_face_does_not_fail(result: AuditResult) -> None:
 def test_the_eye_plane_cut_looks_safe_the_published_way_and_does_not_pass(
     result: AuditResult,
 ) -> None:
-    attack = result.evidence.attack("eye-plane")
-    assert attack.match("youden").counted.value <= 0.10  # what O'Sullivan-Steben 2025 looks at
-    assert attack.linkability.low > 0.5  # all ranks: 12 people are too few for a bound on rank 1 alone
+    naive = result.evidence.attack("eye-plane")
+    assert naive.match("youden").counted.value <= 0.10  # what O'Sullivan-Steben 2025 looks at
+    linked = [each.linkability.low for each in result.evidence.attacks if each.condition == "eye-plane"]
+    assert max(linked) > 0.5  # all ranks: 12 people are too few for a bound on rank 1 alone
     decisions = {each.condition: each.decision for each in result.verdict.conditions}
     assert decisions["eye-plane"] is not Decision.PASS
     verdict = next(each for each in result.verdict.conditions if each.condition == "eye-plane")
