@@ -133,11 +133,12 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=30)
     parser.add_argument("--folder", type=Path, required=True, help="heads and faces are kept here, 90 MB per person")
     parser.add_argument("--defacers", nargs="+", default=["eye-plane", "face-blur", "face-box", "average-reface"])
+    parser.add_argument("--attacks", nargs="+", default=list(ATTACKS))
     parser.add_argument("--canaries", type=int, default=24)
     parser.add_argument("--worlds", type=int, default=20)
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
-    attacks = choose_attacks(ATTACKS)
+    attacks = choose_attacks(given.attacks)
     records = acquire(write_heads(given.folder, given.people, given.defacers), attacks, given.canaries)
     for stage in ("read", "skin", "portrait", "face", "attacks"):
         seconds = [record.seconds[stage] for record in records if stage in record.seconds]
