@@ -31,8 +31,8 @@ _WRITTEN_MM = 0.0
 _FAR_GONE_MM = -20.0
 """... whatever stands before it from here on, unless a detector is sure of the face."""
 _COVERED_MM: Mapping[str, float] = {"eyes": 9.0}
-"""A skin that lies further before it was covered: whole heads reach 5 at the eyes; noses, mouths and chins differ too
-much. A detector may be sure of the face that the cover makes."""
+"""A skin that lies further before it was covered, unless a detector is sure; noses, mouths and chins of whole heads
+differ by more."""
 _FLAT_BEFORE = 0.5
 _ROUGH_SHARE = 0.35
 _QUIET_SHARE = 0.5
@@ -191,7 +191,7 @@ def _judge_place(name: str, place: PartPlace, gone_mm: float, *, is_sure: bool) 
     behind = -np.inf if offset != offset else offset
     if behind < gone_mm and not (is_sure and gone_mm <= _FAR_GONE_MM):
         return Part(name, PartState.REMOVED, offset)
-    is_covered = behind > _COVERED_MM.get(name, np.inf)
+    is_covered = behind > _COVERED_MM.get(name, np.inf) and not is_sure
     return Part(name, PartState.VEILED if is_covered else PartState.SEEN, offset)
 
 

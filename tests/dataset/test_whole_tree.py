@@ -26,7 +26,7 @@ names = st.builds(
 
 
 @given(st.sets(names, min_size=1, max_size=14), st.sets(names, max_size=6))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=99, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_every_file_is_a_scan_or_counted(raw: set[tuple[str, ...]], derived: set[tuple[str, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder, "study")
