@@ -11,9 +11,9 @@ from reid_audit.plots.canvas import shorten
 from reid_audit.records import LeakMap
 
 _LIGHT = np.array([-0.35, 0.5, 1.0])  # from the viewer's upper left
-_MOST_CHANGE_MM = 20.0
-_MOST_IDENTITY = 32.0
-_LEAST_IDENTITY = 1.0
+_SHADES = np.linspace(-0.2, 1.1, 10)
+_CHANGE_MM = np.array([0.5, 1, 2, 3, 5, 7.5, 10, 15, 20])
+_IDENTITY = 2.0 ** np.arange(6)  # of variances: 1 = a stranger fits as well
 
 
 def _shade(relief_mm: NDArray[np.float64], cell_mm: float) -> NDArray[np.float64]:
@@ -33,23 +33,24 @@ def draw_leak_map(axes: Any, leak: LeakMap, *, layer: str) -> None:
     layer : {"change", "identity"}
         How far the skin moved, in mm; or between-person over within-person variance, where more than 1 is left.
     """
-    from matplotlib.colors import LogNorm, Normalize
+    from matplotlib.colors import BoundaryNorm, LogNorm
 
     relief, values = (np.array(rows, dtype=float) for rows in (leak.relief_mm, getattr(leak, _FIELDS[layer])))
-    height, width = (n * leak.cell_mm for n in relief.shape)
-    place: dict[str, Any] = {"origin": "lower", "extent": (0, width, 0, height), "interpolation": "nearest"}
-    axes.imshow(_shade(relief, leak.cell_mm), cmap="gray", vmin=-0.2, vmax=1.1, **place)
+    x, y = (np.arange(n) * leak.cell_mm for n in relief.shape[::-1])
+    # Areas and no pixels: a page shows no picture, so that nothing in it can be one of a person.
+    axes.contourf(x, y, np.ma.masked_invalid(_shade(relief, leak.cell_mm)), levels=_SHADES, cmap="gray", extend="both")
     if layer == "change":
-        norm: Any = Normalize(0, _MOST_CHANGE_MM)
-        shown, label, colours = np.ma.masked_less(values, 0.5), "change, mm", "viridis"
+        levels, colours, label = _CHANGE_MM, "viridis", "change, mm"
+        norm: Any = BoundaryNorm(levels, 256, extend="max")
     else:
-        norm = LogNorm(_LEAST_IDENTITY, _MOST_IDENTITY)
-        shown, label, colours = np.ma.masked_less_equal(values, _LEAST_IDENTITY), "between / within persons", "inferno"
-    image = axes.imshow(np.ma.masked_invalid(shown), cmap=colours, norm=norm, alpha=0.8, **place)
-    bar = axes.figure.colorbar(image, ax=axes, shrink=0.75, label=label)
-    if layer == "identity":
-        bar.set_ticks([1, 2, 4, 8, 16, 32], labels=["1", "2", "4", "8", "16", "32"])
-        bar.minorticks_off()
+        levels, colours, label = _IDENTITY, "inferno", "between / within persons"
+        norm = LogNorm(levels[0], levels[-1])
+    shown = np.ma.masked_invalid(np.where(values > levels[0], values, np.nan))
+    areas = axes.contourf(x, y, shown, levels=levels, cmap=colours, norm=norm, extend="max", alpha=0.8)
+    bar = axes.figure.colorbar(areas, ax=axes, shrink=0.75, label=label)
+    bar.set_ticks(levels, labels=[f"{level:g}" for level in levels])
+    bar.minorticks_off()
+    axes.set_aspect("equal")
     axes.set_axis_off()
     axes.set_title(shorten(f"{leak.condition}: {'change' if layer == 'change' else 'identity left'}", most=40))
 
