@@ -6,6 +6,8 @@ python examples/run_notebooks.py compare     # those whose names begin so
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import re
 import sys
@@ -15,6 +17,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
+from PIL import Image
 
 HERE = Path(__file__).resolve().parent
 NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
@@ -49,9 +52,20 @@ def clean(book: Any) -> Any:
         for output in cell.get("outputs", []):
             output.pop("metadata", None) if output.output_type == "stream" else output.update(metadata={})
             for kind, data in output.get("data", {}).items():
-                if isinstance(data, str) and kind.startswith("text/"):
+                if kind == "image/png":
+                    output.data[kind] = shrink(data)
+                elif isinstance(data, str) and kind.startswith("text/"):
                     output.data[kind] = re.sub(r"T_[0-9a-f]{5}", "T_table", re.sub(r" at 0x[0-9a-f]+", "", data))
     return book
+
+
+def shrink(png_base64: str) -> str:
+    """Store a picture in 256 colours where that is smaller: figures need no more."""
+    with Image.open(io.BytesIO(base64.b64decode(png_base64))) as picture:
+        flat = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    flat.save(buffer, format="png", optimize=True)
+    return min(png_base64, base64.b64encode(buffer.getvalue()).decode(), key=len)
 
 
 def main() -> None:
