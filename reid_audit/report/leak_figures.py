@@ -46,7 +46,7 @@ def draw_channels(rows: Sequence[Row]) -> Iterator[Figure]:
     yield Figure(
         "linkability by part of the head",
         "Where identity is left: what an attacker links who reads one part of the head alone, with intervals. "
-        "A better defacer can still change what lies in the face; ears and outline stay where only the face is defaced. "
+        "A better defacer can change what lies in the face; ears and outline stay where only the face is defaced. "
         "Parts of the face bind no verdict. Dotted: chance.",
         "; ".join(f"{name}, {channel}: {estimate_text(row.linkability)}" for name, channel, row in channels),
         tuple(partial(draw, condition=condition) for condition in conditions),
