@@ -74,7 +74,7 @@ def main() -> None:
         records = acquire_faces(
             read_manifest(options.manifest),
             engines,
-            attacks=choose_attacks(),
+            attacks=choose_attacks(["naive"]),
             executor=executor,
             cache=FaceCache(Store(options.store), engines),
         )

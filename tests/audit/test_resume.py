@@ -32,9 +32,9 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def contain_side_effects(manifest: Path) -> dict[str, str]:
+def undisturbed(manifest: Path) -> dict[str, str]:
     """The faces without a store, a pool or a cluster."""
-    found = describe(acquire_faces(read_manifest(manifest), start_engines(COARSE), attacks=choose_attacks()))
+    found = describe(acquire_faces(read_manifest(manifest), start_engines(COARSE), attacks=choose_attacks(["naive"])))
     assert len(found) == SCANS
     return found
 
@@ -64,7 +64,7 @@ def _wait(until: Callable[[], object], *, seconds: float = 120.0) -> None:
 
 
 def test_a_run_that_was_killed_twice_continues_and_nothing_finished_is_done_again(
-    manifest: Path, contain_side_effects: dict[str, str], tmp_path: Path
+    manifest: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
     finished = 0
@@ -80,24 +80,24 @@ def test_a_run_that_was_killed_twice_continues_and_nothing_finished_is_done_agai
         before, finished = finished, len(_faces_in(store))
         assert before < finished < SCANS
     result = _finish(_start(manifest, store))
-    assert result == {"faces": contain_side_effects, "computed": SCANS - finished, "kept": finished}
+    assert result == {"faces": undisturbed, "computed": SCANS - finished, "kept": finished}
     damaged = _faces_in(store)[0]
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
-    assert _finish(_start(manifest, store)) == {"faces": contain_side_effects, "computed": 1, "kept": SCANS - 1}
+    assert _finish(_start(manifest, store)) == {"faces": undisturbed, "computed": 1, "kept": SCANS - 1}
 
 
 def test_two_runs_at_once_on_one_store_are_both_right(
-    manifest: Path, contain_side_effects: dict[str, str], tmp_path: Path
+    manifest: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
     both = [_finish(run) for run in [_start(manifest, store), _start(manifest, store)]]
-    assert [result["faces"] for result in both] == [contain_side_effects, contain_side_effects]
+    assert [result["faces"] for result in both] == [undisturbed, undisturbed]
     assert len(_faces_in(store)) == SCANS
     assert not list(store.rglob(".*"))
 
 
 def test_a_cluster_comes_to_the_same_also_when_a_worker_is_killed(
-    manifest: Path, contain_side_effects: dict[str, str], tmp_path: Path
+    manifest: Path, undisturbed: dict[str, str], tmp_path: Path
 ) -> None:
     pytest.importorskip("distributed")
     dask, place = [sys.executable, "-m", "dask"], str(tmp_path / "scheduler.json")
@@ -115,9 +115,9 @@ def test_a_cluster_comes_to_the_same_also_when_a_worker_is_killed(
         _wait(lambda: len(_faces_in(tmp_path / "store")) >= 2)
         started[1].send_signal(signal.SIGKILL)
         result = _finish(run)
-        assert result == {"faces": contain_side_effects, "computed": SCANS, "kept": 0}
+        assert result == {"faces": undisturbed, "computed": SCANS, "kept": 0}
         local_again = _finish(_start(manifest, tmp_path / "store"))
-        assert local_again == {"faces": contain_side_effects, "computed": 0, "kept": SCANS}
+        assert local_again == {"faces": undisturbed, "computed": 0, "kept": SCANS}
     finally:
         for process in reversed(started):
             process.kill()
