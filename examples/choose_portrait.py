@@ -117,14 +117,14 @@ def try_all(heads: Iterator[tuple[int, int, Volume]]) -> str:
                 encoder.encode(renderer.render(skin, choice.view(skin, view), lighting=choice.lighting))
                 for (_, _, skin), view in zip(skins, faced, strict=True)
             ]
-            found = [
+            tried = [
                 [(p, f.vector) for (p, v, _), f in zip(skins, faces, strict=True) if v == n and f.acquired]
                 for n in (1, 2)
             ]
             scores = [face.confidence for face in faces if face.acquired]
             row = f"| {choice.name} | {len(scores)}/{len(faces)} | {np.mean(scores) if scores else np.nan:.2f} |"
-            if all(found):
-                (own_1, first), (own_2, second) = (zip(*side, strict=True) for side in found)
+            if all(tried):
+                (own_1, first), (own_2, second) = (zip(*side, strict=True) for side in tried)
                 distance = cosine_distances(np.array(second), np.array(first))
                 same = np.equal.outer(own_2, own_1)
                 hits = sum(own_1[k] == p for k, p in zip(distance.argmin(axis=1), own_2, strict=True))

@@ -80,12 +80,12 @@ def scan_person(
     volumes = {ORIGINAL: phantom.volume}
     for defacer in defacers:
         volumes[defacer.name] = apply_defacer(defacer, phantom.volume, phantom.labels, LABELS).volume
-    found = []
+    records = []
     for condition, volume in volumes.items():
         path = folder / f"p{identity:03d}_{visit}_{condition}.nii.gz"
         write_volume(volume, path)
-        found.append(ScanRef(f"p{identity:03d}", str(visit), condition, path))
-    return found
+        records.append(ScanRef(f"p{identity:03d}", str(visit), condition, path))
+    return records
 
 
 def run(

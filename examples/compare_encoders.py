@@ -177,13 +177,13 @@ def say(cohort: str, choice: EncoderChoice, searched: dict[str, Searched]) -> No
     for score in choice.scores:
         interval = f"  [{score.auc.low:.3f}, {score.auc.high:.3f}]"
         fta = f"{score.fta.successes}/{score.fta.trials}"
-        found = searched[score.encoder]
-        first = f"{found.rank1.successes}/{found.rank1.trials}"
+        search = searched[score.encoder]
+        first = f"{search.rank1.successes}/{search.rank1.trials}"
         print(
             f"{cohort:<14}{score.encoder:<26}{score.auc.value:>7.3f}{interval:<16}"
-            f"{found.auc:>7.3f}{first:>8}{found.chance1:>8.3f}"
+            f"{search.auc:>7.3f}{first:>8}{search.chance1:>8.3f}"
             f"{score.overlap:>8.2f}{score.h.statistic:>8.1f}{score.tmr.value:>8.2f}"
-            f"{found.same:>8.3f}{found.different:>11.3f}{fta:>9}{1000 * score.seconds:>9.0f}"
+            f"{search.same:>8.3f}{search.different:>11.3f}{fta:>9}{1000 * score.seconds:>9.0f}"
         )
     print(f"{cohort:<14}{choice.reason}")
 

@@ -165,15 +165,15 @@ def main() -> None:
         for case in cases():
             write_volume(case.volume, path)
             scan = ScanRef("s", "1", ORIGINAL, path, Modality.MR)
-            (found,) = examine_scan(scan, engines)
+            (record,) = examine_scan(scan, engines)
             share, best = by_hand(scan, case.volume, engines)
             row = rows.setdefault(case.kind, Row())
             row.scans += 1
-            row.automatically += found.face.acquired
+            row.automatically += record.face.acquired
             row.by_hand += best is not None
-            if not found.face.acquired:
+            if not record.face.acquired:
                 hand = "no level shows a face" if best is None else f"by hand at {share:.3f}: {tell(best)}"
-                print(f"{case.name}: {tell(found)}; {hand}", file=sys.stderr, flush=True)
+                print(f"{case.name}: {tell(record)}; {hand}", file=sys.stderr, flush=True)
             path.unlink()
 
     print("| people | scans | found automatically | found by hand (20 levels) | difference |")

@@ -83,12 +83,12 @@ def sum_up(people: str, portrait: str, records: list[FaceRecord]) -> Row:
     """Count the faces that were found, and what they are worth."""
     scores = compare_faces(records)
     control = assess_scores(scores, source=people, draws=100).evidence.controls[0]
-    found = sum(record.face.acquired for record in records)
+    acquired = sum(record.face.acquired for record in records)
     rank1 = control.search.rank1
     return Row(
         people,
         portrait,
-        f"{found}/{len(records)}",
+        f"{acquired}/{len(records)}",
         f"{control.auc.value:.3f} ({control.auc.low:.3f} to {control.auc.high:.3f})",
         f"{rank1.successes}/{len({record.scan.subject for record in records})}",
     )

@@ -27,20 +27,20 @@ def find_needed(name: str, extras: frozenset[str] = frozenset()) -> dict[str, Di
             continue
         seen.add(asked)
         try:
-            found = distribution(asked[0])
+            installed = distribution(asked[0])
         except PackageNotFoundError:
             continue
-        needed[canonicalize_name(asked[0])] = found
-        for requirement in map(Requirement, found.requires or ()):
+        needed[canonicalize_name(asked[0])] = installed
+        for requirement in map(Requirement, installed.requires or ()):
             marker = requirement.marker
             if marker is None or any(marker.evaluate({"extra": extra}) for extra in ("", *asked[1])):
                 waiting.append((requirement.name, frozenset(requirement.extras)))
     return needed
 
 
-def measure_bytes(found: Distribution) -> int:
+def measure_bytes(installed: Distribution) -> int:
     """Return the bytes of a distribution's files that lie on this disk."""
-    paths = (found.locate_file(file) for file in found.files or ())
+    paths = (installed.locate_file(file) for file in installed.files or ())
     return sum(path.stat().st_size for path in paths if path.is_file())  # type: ignore[attr-defined]
 
 
@@ -50,7 +50,7 @@ if __name__ == "__main__":
     parser.add_argument("--most", type=float, default=float("inf"), help="MB")
     options = parser.parse_args()
     extras = frozenset(filter(None, options.extras.split(",")))
-    sizes = {name: measure_bytes(found) / 1e6 for name, found in find_needed("reid-audit", extras).items()}
+    sizes = {name: measure_bytes(each) / 1e6 for name, each in find_needed("reid-audit", extras).items()}
     for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
         print(f"{size:8.1f} MB  {name}")
     total = sum(sizes.values())

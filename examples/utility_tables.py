@@ -67,13 +67,13 @@ def _smooth(volume: Volume) -> np.ndarray:
 
 def learn_ranges(scans: Sequence[tuple[Volume, np.ndarray]]) -> Ranges:
     """Learn which smoothed intensities each structure has: the 2nd to the 98th percentile of all its voxels."""
-    found: dict[int, list[np.ndarray]] = {}
+    values: dict[int, list[np.ndarray]] = {}
     for volume, labels in scans:
         smooth = _smooth(volume)
         for value in NAMES:
-            found.setdefault(value, []).append(smooth[labels == value])
+            values.setdefault(value, []).append(smooth[labels == value])
     learned = {}
-    for value, parts in found.items():
+    for value, parts in values.items():
         seen = np.concatenate(parts)
         if seen.size and value != PTV:
             learned[value] = (float(np.percentile(seen, 2)), float(np.percentile(seen, 98)))
@@ -152,12 +152,12 @@ def segment_scan(scan: ScanRef, folder: Path, models: Mapping[str, Ranges]) -> l
     volume, truth = read_volume(scan.path, modality=scan.modality), _truth(scan, folder)
     rows = []
     for trained_on, ranges in models.items():
-        found = segment(volume, truth, ranges)
+        segments = segment(volume, truth, ranges)
         if trained_on == ORIGINAL:
-            write_labels(found, volume.voxel_to_ras_mm, folder / "segmentations" / scan.path.name)
+            write_labels(segments, volume.voxel_to_ras_mm, folder / "segmentations" / scan.path.name)
         for value in ranges:
-            dice = compare_masks(found == value, truth == value, spacing_mm=volume.spacing_mm).dice
-            empty = not (found == value).any()  # Sahlsten 2023 leaves empty outputs out
+            dice = compare_masks(segments == value, truth == value, spacing_mm=volume.spacing_mm).dice
+            empty = not (segments == value).any()  # Sahlsten 2023 leaves empty outputs out
             rows.append((trained_on, scan.condition, scan.subject, NAMES[value], math.nan if empty else dice))
     return rows
 
@@ -189,9 +189,9 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
         training = set(subjects[: max(1, len(subjects) // 2)])
         models = {}
         for condition in dict.fromkeys(scan.condition for scan in first):
-            mine = [scan for scan in first if scan.condition == condition and scan.subject in training]
+            own = [scan for scan in first if scan.condition == condition and scan.subject in training]
             models[condition] = learn_ranges(
-                [(read_volume(s.path, modality=s.modality), _truth(s, folder)) for s in mine]
+                [(read_volume(s.path, modality=s.modality), _truth(s, folder)) for s in own]
             )
         done = iter(range(1, len(first) + 1))
         tasks = [(scan, folder, models) for scan in first]
@@ -199,7 +199,7 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
         rows = [row for each in scored for row in each if row[2] not in training or len(subjects) < 2]
         table = pd.DataFrame(rows, columns=["trained_on", "evaluated_on", "subject", "structure", "score"])
         cohort = read_manifest(manifest)
-        found = measure_utility(
+        utility = measure_utility(
             cohort,
             segmentations=folder / "segmentations",
             doses=folder / "doses",
@@ -208,24 +208,24 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
             executor=executor,
             progress=progress,
         )
-    say_listings(list_tables(found, "findings"))
+    say_listings(list_tables(utility, "findings"))
     heading("Sahlsten 2023: voxels that are left, structures lost, train x test")
-    say_listings(list_tables(found, "voxels", "matrix"))
+    say_listings(list_tables(utility, "voxels", "matrix"))
     heading("O'Sullivan-Steben 2025: Dice by position against the cut, places of target volumes")
-    say_listings(list_tables(found, "places", "targets"))
+    say_listings(list_tables(utility, "places", "targets"))
     heading("Ammar 2025: segmentations, intensities, depth, dose, defacers compared")
-    say_listings(list_tables(found, "segmentation", "tissue", "scan", "changes", "dose", "comparisons"))
+    say_listings(list_tables(utility, "segmentation", "tissue", "scan", "changes", "dose", "comparisons"))
     heading("Molchanova 2023: repeatability of volumes, trade-off")
-    say_listings(list_tables(found, "volumes"))
+    say_listings(list_tables(utility, "volumes"))
     if not options.without_risk:
         with local_executor(options.workers) as executor, show_progress() as progress:
             result = reid_audit.audit(
                 cohort, settings=Settings(encoders=("dlib",)), attacks=["naive"], executor=executor, progress=progress
             )
-        points = trade_offs(with_utility(result, found.values))
+        points = trade_offs(with_utility(result, utility.values))
         say_listings([list_risks(measure_same_scan(result)), list_trade_off(points)])
     if options.output is not None:
-        out.print(f"Result: {write_utility(found, options.output, overwrite=True)}")
+        out.print(f"Result: {write_utility(utility, options.output, overwrite=True)}")
 
 
 # --- whole-head label maps ---
@@ -308,7 +308,7 @@ def print_integrity(folder: Path, options: argparse.Namespace) -> None:
         done = iter(range(1, len(tasks) + 1))
         made = run_all(executor, make_head, tasks, done=lambda _: progress("heads", next(done), len(tasks)))
         write_manifest(folder / "manifest.csv", [scan for scans, _ in made for scan in scans])
-        found = measure_utility(
+        utility = measure_utility(
             read_manifest(folder / "manifest.csv"),
             segmentations=folder / "labels",
             settings=UtilitySettings(names=names, brain=tuple(BRAIN)),
@@ -318,7 +318,7 @@ def print_integrity(folder: Path, options: argparse.Namespace) -> None:
     lost = [name for _, each in made for name in each]
     for name in dict.fromkeys(lost):
         out.print(f"{name}: not applied to {lost.count(name)} of {len(files)} heads, whose field of view ends too high")
-    say_listings(list_tables(found, "findings", "voxels", "scan"))
+    say_listings(list_tables(utility, "findings", "voxels", "scan"))
 
 
 def main() -> None:

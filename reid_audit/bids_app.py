@@ -187,8 +187,8 @@ def run_participants(
     for subject in cohort.subjects:
         folder = out_dir / f"sub-{subject}"
         folder.mkdir(exist_ok=True)
-        mine = [record for record in records if record.scan.subject == subject]
-        write_private(folder / f"sub-{subject}_faces.tsv", _faces_table(mine))
+        own = [record for record in records if record.scan.subject == subject]
+        write_private(folder / f"sub-{subject}_faces.tsv", _faces_table(own))
     return records
 
 

@@ -50,7 +50,7 @@ def make_utility(people: int = 4) -> Utility:
         after[:, first:, 9:] = 0
         cover[:, 17:, 4:] = 90
         dose = np.broadcast_to(np.linspace(0, 66, 22, dtype=np.float32)[None, :, None], labels.shape).copy()
-        for condition, values, found in (
+        for condition, values, actual in (
             ("cut", cut, structures_from_labels(after, AFFINE, names=NAMES)),
             ("cover", cover, None),
         ):
@@ -60,7 +60,7 @@ def make_utility(people: int = 4) -> Utility:
                     volume,
                     replace(volume, intensity=values),
                     before=before,
-                    after=found,
+                    after=actual,
                     dose_before=Dose(dose, AFFINE),
                     settings=UtilitySettings(brain=("brain",)),
                 )

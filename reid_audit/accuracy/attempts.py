@@ -80,10 +80,10 @@ def measure_matches(attempt: Attempt, threshold: Threshold, *, confidence: float
 
 def measure_linkability(mated: Pairs, non_mated: Pairs, *, confidence: float, missing: str) -> Estimate:
     """Measure the AUC of mated against non-mated comparisons; ``missing`` is the reason where there are none."""
-    found = auc_of_pairs(
+    area = auc_of_pairs(
         mated.distance, mated.probe, non_mated.distance, non_mated.probe, non_mated.reference, confidence=confidence
     )
-    return replace(found, reason=missing) if math.isnan(found.value) else found
+    return replace(area, reason=missing) if math.isnan(area.value) else area
 
 
 def _measure_within(searches: Searches, confidence: float) -> Estimate:
@@ -92,8 +92,8 @@ def _measure_within(searches: Searches, confidence: float) -> Estimate:
     non_mated = searches.non_mated if inside.all() else searches.non_mated.keep(inside)
     mate = searches.mate[searches.of[inside]]
     nearer = 0.5 + 0.5 * (mate < non_mated.distance) - 0.5 * (mate > non_mated.distance)
-    found = mean_of_pairs(nearer, non_mated.probe, non_mated.reference, confidence=confidence)
-    return replace(found, reason="no probe has a mated and a non-mated reference") if math.isnan(found.value) else found
+    mean = mean_of_pairs(nearer, non_mated.probe, non_mated.reference, confidence=confidence)
+    return replace(mean, reason="no probe has a mated and a non-mated reference") if math.isnan(mean.value) else mean
 
 
 def _measure_defaced_gallery(table: Scores, attempt: Attempt, confidence: float) -> Estimate:

@@ -34,15 +34,15 @@ def compare_pairwise(people: Iterable[SubjectEvidence]) -> tuple[TestResult, ...
         attacker.setdefault(person.condition, {})[person.subject] = person
     tests: list[TestResult] = []
     for (encoder, attack), conditions in tables.items():
-        for one, other in combinations(conditions, 2):
-            shared = [subject for subject in conditions[one] if subject in conditions[other]]
-            a, b = ([conditions[c][subject] for subject in shared] for c in (one, other))
-            name = f"{one} vs {other}"
+        for condition, other in combinations(conditions, 2):
+            shared = [subject for subject in conditions[condition] if subject in conditions[other]]
+            a, b = ([conditions[c][subject] for subject in shared] for c in (condition, other))
+            name = f"{condition} vs {other}"
             rank = [np.array([person.rank_after for person in side]) for side in (a, b)]
-            found = (
+            paired = (
                 mcnemar([p.matched_after for p in a], [p.matched_after for p in b], compared=f"matched: {name}"),
                 mcnemar(rank[0] == 1, rank[1] == 1, compared=f"found first: {name}"),
                 wilcoxon(*rank, compared=f"rank: {name}"),
             )
-            tests += [replace(test, attack=attack, encoder=encoder) for test in found]
+            tests += [replace(test, attack=attack, encoder=encoder) for test in paired]
     return adjust(tests)

@@ -80,8 +80,8 @@ def _hold_out(same: Pairs, different: Pairs, *, seed: int) -> _HeldOut | None:
     fold[shuffled] = np.arange(len(people)) % _FOLDS
     tests: list[tuple[Pairs, Pairs, _Points]] = []
     for k in range(_FOLDS):
-        mine = fold == k
-        own_out, p, r = mine[same.probe], mine[different.probe], mine[different.reference]
+        held_out = fold == k
+        own_out, p, r = held_out[same.probe], held_out[different.probe], held_out[different.reference]
         train = same.distance[~own_out], different.distance[~p & ~r]
         points = _find_points(*train, measure_roc(*train))
         tests.append((same.keep(own_out), different.keep(p & r), points))

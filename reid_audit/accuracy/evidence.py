@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
     """Benjamini-Hochberg over defacers and attackers, one family per test and pair of groups."""
-    flat = [(i, test) for i, one in enumerate(attacks) for test in one.tests]
+    flat = [(i, test) for i, attack in enumerate(attacks) for test in attack.tests]
     families = {(test.name, test.compared) for _, test in flat}
     adjusted: dict[int, TestResult] = {}
     for family in sorted(families):
@@ -40,7 +40,7 @@ def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
     done: list[list[TestResult]] = [[] for _ in attacks]
     for k, (i, _) in enumerate(flat):
         done[i].append(adjusted[k])
-    return tuple(replace(one, tests=tuple(tests)) for one, tests in zip(attacks, done, strict=True))
+    return tuple(replace(attack, tests=tuple(tests)) for attack, tests in zip(attacks, done, strict=True))
 
 
 def assess(

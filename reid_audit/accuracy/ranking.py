@@ -39,23 +39,27 @@ def _describe(
     runs: DefacingSummary | None,
     costs: Mapping[str, float],
 ) -> DefacerRow:
-    seen = [one for one in attacks if one.linkability.value == one.linkability.value]
-    worst = max(seen, key=lambda one: one.linkability.value, default=None)
+    seen = [attack for attack in attacks if attack.linkability.value == attack.linkability.value]
+    worst = max(seen, key=lambda attack: attack.linkability.value, default=None)
     threshold = result.verdict.policy.threshold
-    finder = max(attacks, key=lambda one: (one.search.rank1.value == one.search.rank1.value, one.search.rank1.value))
+    finder = max(
+        attacks, key=lambda attack: (attack.search.rank1.value == attack.search.rank1.value, attack.search.rank1.value)
+    )
     return DefacerRow(
         condition=condition,
         cohort=result.cohort,
         decision=decision,
-        subjects=min(one.subjects for one in attacks),
+        subjects=min(attack.subjects for attack in attacks),
         worst_attack=worst.attack if worst else "",
         worst_encoder=worst.encoder if worst else "",
         linkability=worst.linkability if worst else Estimate(math.nan, reason="no attacker gave a distance"),
-        matched=_largest(m.subjects for one in attacks for m in one.matches if m.threshold == threshold),
+        matched=_largest(m.subjects for attack in attacks for m in attack.matches if m.threshold == threshold),
         rank1=finder.search.rank1,
         chance1=finder.search.chance1,
         unacquired=min(
-            (one.fta for one in attacks if one.fta.value == one.fta.value), key=lambda r: r.value, default=_NO_RATE
+            (attack.fta for attack in attacks if attack.fta.value == attack.fta.value),
+            key=lambda r: r.value,
+            default=_NO_RATE,
         ),
         runs=runs.runs if runs else 0,
         failures=runs.failed if runs else 0,
@@ -74,7 +78,7 @@ def _note(results: Sequence[AuditResult], others: int) -> tuple[str, ...]:
         )
     if len({result.verdict.policy for result in results}) > 1:
         notes.append("the results were decided by different policies: compare their numbers, not their verdicts")
-    galleries = {one.search.gallery for result in results for one in result.evidence.attacks if one.search.cmc}
+    galleries = {attack.search.gallery for result in results for attack in result.evidence.attacks if attack.search.cmc}
     if len(galleries) > 1:
         sizes = ", ".join(str(size) for size in sorted(galleries))
         notes.append(f"searches went through galleries of {sizes} people: compare ranks with their chance")

@@ -117,21 +117,21 @@ def find_worst(attacks: Sequence[AttackEvidence], threshold: str = "youden") -> 
     """Return the strongest of the attackers on one defacer, by one encoder; the first of several that are equal."""
     unknown = Rate(math.nan, math.nan, math.nan, 0, 0, 0)
 
-    def match_of(one: AttackEvidence) -> Rate:
-        return next((m.subjects for m in one.matches if m.threshold == threshold), unknown)
+    def match_of(attack: AttackEvidence) -> Rate:
+        return next((m.subjects for m in attack.matches if m.threshold == threshold), unknown)
 
     def most(values: Sequence[float]) -> int | None:
         known = [k for k, value in enumerate(values) if not math.isnan(value)]
         return max(known, key=lambda k: (values[k], -k)) if known else None
 
-    by_match = most([match_of(one).value for one in attacks])
-    by_rank = most([one.search.rank1.value for one in attacks])
-    by_link = most([one.linkability.value for one in attacks])
+    by_match = most([match_of(rival).value for rival in attacks])
+    by_rank = most([rival.search.rank1.value for rival in attacks])
+    by_link = most([rival.linkability.value for rival in attacks])
     linked = attacks[by_link or 0]
     return WorstCase(
         condition=attacks[0].condition,
         encoder=attacks[0].encoder,
-        tried=tuple(one.attack for one in attacks),
+        tried=tuple(rival.attack for rival in attacks),
         match_attack="" if by_match is None else attacks[by_match].attack,
         match=unknown if by_match is None else match_of(attacks[by_match]),
         rank1_attack="" if by_rank is None else attacks[by_rank].attack,

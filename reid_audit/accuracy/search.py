@@ -71,11 +71,11 @@ def search_gallery(mated: Pairs, non_mated: Pairs, sessions: int, *, any_referen
         return _no_search(non_mated)
     all_mated = key(non_mated)
     place = np.minimum(np.searchsorted(wanted, all_mated), len(wanted) - 1)
-    found = (wanted[place] == all_mated) & (non_mated.probe >= 0)
-    met = np.bincount(place[found], minlength=len(wanted)) > 0  # without a non-mated reference there is no search
+    first = (wanted[place] == all_mated) & (non_mated.probe >= 0)
+    met = np.bincount(place[first], minlength=len(wanted)) > 0  # without a non-mated reference there is no search
     if not met.any():
         return _no_search(non_mated)
-    of, at = np.where(found, (np.cumsum(met) - 1)[place], -1), at[met]
+    of, at = np.where(first, (np.cumsum(met) - 1)[place], -1), at[met]
     mate, n = mated.distance[at], len(at)
     inside = of >= 0
     nearer = non_mated.distance < mate[of]  # NaN on either side: not nearer

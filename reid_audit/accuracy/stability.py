@@ -42,18 +42,20 @@ def measure_stability(
     place[subjects] = np.arange(len(subjects))
     mated, probe, reference = place[same.probe], place[different.probe], place[different.reference]
     kept, both = mated >= 0, (probe >= 0) & (reference >= 0)
-    mated, mine = mated[kept], same.distance[kept]
+    mated, same_distance = mated[kept], same.distance[kept]
     probe, reference, other = probe[both], reference[both], different.distance[both]
-    found = []
+    rows = []
     for size in [*(s for s in _SIZES if 2 * s <= len(subjects)), len(subjects)]:
         values = []
         for _ in range(1 if size == len(subjects) else draws):
             drawn = np.zeros(len(subjects), dtype=bool)
             drawn[rng.choice(len(subjects), size, replace=False)] = True
-            values.append(find_youden(measure_roc(mine[drawn[mated]], other[drawn[probe] & drawn[reference]]))[0])
+            values.append(
+                find_youden(measure_roc(same_distance[drawn[mated]], other[drawn[probe] & drawn[reference]]))[0]
+            )
         seen = np.array([value for value in values if value == value])
         spread = np.quantile(seen, [0.025, 0.5, 0.975]) if seen.size else np.full(3, np.nan)
         if size == len(subjects):
             spread[[0, 2]] = np.nan
-        found.append(ThresholdStability("youden", size, float(spread[1]), float(spread[0]), float(spread[2])))
-    return tuple(found)
+        rows.append(ThresholdStability("youden", size, float(spread[1]), float(spread[0]), float(spread[2])))
+    return tuple(rows)

@@ -52,7 +52,7 @@ def list_subjects(scores: ScoreTable, calibrations: Calibration | Iterable[Calib
 def _list_subjects(table: Scores, thresholds: Mapping[str, Calibration]) -> list[SubjectEvidence]:
     n, sessions = len(table.subjects), max(len(table.sessions), 1)
     controls: dict[str, Originals] = {}
-    found: list[SubjectEvidence] = []
+    rows: list[SubjectEvidence] = []
     for condition, attack in table.evaluated():
         if not find_attack(attack).judged:
             continue
@@ -69,7 +69,7 @@ def _list_subjects(table: Scores, thresholds: Mapping[str, Calibration]) -> list
         missed = np.bincount(scanned[~seen], minlength=n)
         subjects = find_subjects(scanned)
         order = sorted(subjects.tolist(), key=lambda i: (*np.nan_to_num([rank_after[i], after[i]], nan=np.inf), i))
-        found += [
+        rows += [
             SubjectEvidence(
                 subject=table.subjects[i],
                 condition=condition,
@@ -85,4 +85,4 @@ def _list_subjects(table: Scores, thresholds: Mapping[str, Calibration]) -> list
             )
             for i in order
         ]
-    return found
+    return rows

@@ -16,13 +16,13 @@ _PLANES = 12
 
 def _orientations() -> tuple[Array, ...]:
     """Return the 48 (3, 3) matrices that permute and turn round axes; the identity first."""
-    found = []
+    turns = []
     for order in permutations(range(3)):
         for signs in product((1.0, -1.0), repeat=3):
             matrix = np.zeros((3, 3))
             matrix[range(3), order] = signs
-            found.append(matrix)
-    return tuple(found)
+            turns.append(matrix)
+    return tuple(turns)
 
 
 ORIENTATIONS = _orientations()
@@ -60,7 +60,7 @@ def search_lattice(original: Lattice, defaced: Lattice) -> list[Array]:
     a, b = _halve(original.field), _halve(defaced.field)
     size = [next_fast_len(max(a.shape) + n, real=True) for n in b.shape]
     spectrum = np.conj(rfftn(b, size))
-    found: list[tuple[float, Array]] = []
+    starts: list[tuple[float, Array]] = []
     for turn in ORIENTATIONS:
         order = np.abs(turn).argmax(axis=1)
         signs = turn[range(3), order]
@@ -74,6 +74,6 @@ def search_lattice(original: Lattice, defaced: Lattice) -> list[Array]:
         last = np.array(turned.shape) - 1
         index[:3, 3] = 2 * (np.where(signs < 0, last, 0) + shift) + 0.5 - turn @ np.full(3, 0.5)
         score = float(np.abs(product_[best]))
-        found.append((score, defaced.lattice_to_ras_mm @ index @ np.linalg.inv(original.lattice_to_ras_mm)))
-    found.sort(key=lambda pair: -pair[0])
-    return [placement for _, placement in found[:_CANDIDATES]]
+        starts.append((score, defaced.lattice_to_ras_mm @ index @ np.linalg.inv(original.lattice_to_ras_mm)))
+    starts.sort(key=lambda pair: -pair[0])
+    return [placement for _, placement in starts[:_CANDIDATES]]

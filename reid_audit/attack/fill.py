@@ -143,7 +143,7 @@ def lay_head(
     limit = np.array([*[_LARGEST_TURN] * 3, *[_LARGEST_SHIFT_MM] * 3, _LARGEST_SCALE])
     move = np.zeros(7)
     for scale in _FIT_MM:
-        found = least_squares(
+        fit = least_squares(
             residual,
             move,
             bounds=(-limit, limit),
@@ -153,7 +153,7 @@ def lay_head(
             f_scale=scale,
             max_nfev=60,
         )
-        move = np.clip(found.x, -0.999 * limit, 0.999 * limit)
+        move = np.clip(fit.x, -0.999 * limit, 0.999 * limit)
     return Laid(head_to_ras(move), float((np.abs(residual(move)) < _FIT_MM[-1]).mean()))
 
 

@@ -140,14 +140,16 @@ def _find_left_beside(records: Sequence[FaceRecord], untouched: Sequence[str]) -
 def _tell_left_beside(left: Sequence[FaceRecord], condition: str) -> list[Check]:
     checks = []
     for kind, name in _BODIES.items():
-        found = [record for record in left if _body_of(record) == kind]
-        if found:
-            subjects = tuple(dict.fromkeys(record.scan.subject for record in found))
+        beside = [record for record in left if _body_of(record) == kind]
+        if beside:
+            subjects = tuple(dict.fromkeys(record.scan.subject for record in beside))
             text = (
-                f"The {name} of {len(found)} sessions ({listed(record.scan.key for record in found)}) is that of the "
+                f"The {name} of {len(beside)} sessions ({listed(record.scan.key for record in beside)}) is that of the "
                 "original: it shows the face that was taken out of the scan beside it."
             )
-            checks.append(Check("left_beside", Decision.FAIL, text, len(found), condition=condition, subjects=subjects))
+            checks.append(
+                Check("left_beside", Decision.FAIL, text, len(beside), condition=condition, subjects=subjects)
+            )
     return checks
 
 

@@ -95,10 +95,10 @@ def check_signature(path: Path, signers: Path | None = None) -> str:
                 f"--signers {signers.name}: there is no such file; one line per signer: NAME ssh-ed25519 AAAA..."
             )
         asked = [program, "-Y", "find-principals", "-s", str(signature), "-f", str(signers)]
-        found = subprocess.run(asked, capture_output=True, text=True, check=False)
-        if found.returncode or not found.stdout.strip():
+        checked = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if checked.returncode or not checked.stdout.strip():
             raise InputError(f"{signature.name}: nobody of {signers.name} made this signature")
-        who = found.stdout.split()[0]
+        who = checked.stdout.split()[0]
         arguments = ["-Y", "verify", *how, "-f", str(signers), "-I", who]
     with path.open("rb") as stream:
         done = subprocess.run([program, *arguments], stdin=stream, capture_output=True, text=True, check=False)

@@ -162,19 +162,19 @@ def _verify(path: Path, release: Path, signers: Path | None) -> int:
     else:
         out.print("Signature: none, so that anybody could have written this certificate")
     with show_progress() as progress:
-        found = verify_release(
+        verification = verify_release(
             certificate,
             release,
             without={hashlib.sha256(content).hexdigest() for content in own},
             progress=progress,
         )
-    _say_verification(certificate, found)
-    return worst([certificate.decision, *([] if found.is_same else [Decision.INCOMPLETE])]).exit_code
+    _say_verification(certificate, verification)
+    return worst([certificate.decision, *([] if verification.is_same else [Decision.INCOMPLETE])]).exit_code
 
 
-def _say_verification(certificate: Certificate, found: Verification) -> None:
+def _say_verification(certificate: Certificate, verification: Verification) -> None:
     decided = f"{certificate.decision.value} of {certificate.created_utc}"
-    if found.is_same:
+    if verification.is_same:
         out.print(
             f"[{COLOURS[Decision.PASS]}]UNCHANGED[/]  all {counted(len(certificate.files), 'file')} are those that "
             f"were certified. Verdict: {decided}."
@@ -183,7 +183,11 @@ def _say_verification(certificate: Certificate, found: Verification) -> None:
     out.print(
         f"[{COLOURS[Decision.FAIL]}]CHANGED[/]  the release is not what was certified ({decided}); score it again."
     )
-    for what, names in (("changed", found.changed), ("missing", found.missing), ("new", found.new)):
+    for what, names in (
+        ("changed", verification.changed),
+        ("missing", verification.missing),
+        ("new", verification.new),
+    ):
         if names:
             _say_files(f"{counted(len(names), 'file')} {what}", names)
     err.print("What was changed or is new was not judged, whatever the certificate says.")

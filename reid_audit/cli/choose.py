@@ -74,20 +74,20 @@ def _say_choice(choice: EncoderChoice) -> None:
     for notice in choice.notices:
         out.print(f"[yellow]Note:[/] {escape(notice)}")
     table = Table("encoder", "AUC", "TMR at FMR 1 %", "overlap", "H", "no face", "s per face")
-    for one in choice.scores:
-        numbers = [(one.overlap, ".3f"), (one.h.statistic, ".1f")]
+    for score in choice.scores:
+        numbers = [(score.overlap, ".3f"), (score.h.statistic, ".1f")]
         overlap, h = ("" if number != number else format(number, form) for number, form in numbers)
         table.add_row(
-            escape(one.encoder) + (" (stand-in)" if one.stand_in else ""),
-            estimate_text(one.auc),
-            rate_text(one.tmr),
+            escape(score.encoder) + (" (stand-in)" if score.stand_in else ""),
+            estimate_text(score.auc),
+            rate_text(score.tmr),
             overlap,
             h,
-            rate_text(one.fta),
-            "" if one.seconds != one.seconds else f"{one.seconds:.3f}",
+            rate_text(score.fta),
+            "" if score.seconds != score.seconds else f"{score.seconds:.3f}",
         )
     out.print(table)
-    for one in choice.scores:
-        if one.reason:
-            out.print(f"  {escape(one.encoder)}: {escape(one.reason)}")
+    for score in choice.scores:
+        if score.reason:
+            out.print(f"  {escape(score.encoder)}: {escape(score.reason)}")
     out.print(f"Recommended: [bold]{escape(choice.recommended or 'none')}[/]: {escape(choice.reason)}.")

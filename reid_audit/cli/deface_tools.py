@@ -37,8 +37,8 @@ def list_tools(wanted: bool) -> None:
         own.add_row(defacer.name, escape(", ".join(defacer.needs)) or "-", escape(defacer.description))
     others = Table("name", "here", "takes", "what it removes and keeps; licence", title="Other people's tools")
     with err.status("looking"):
-        found = [deface.find_tool(tool) for tool in deface.TOOLS]
-    for each in found:
+        tools = [deface.find_tool(tool) for tool in deface.TOOLS]
+    for each in tools:
         tool = each.tool
         here = f"[green]yes[/] {escape(each.version)}" if each.is_available else f"no: {escape(each.reason)}"
         needs = "; needs a brain mask" if tool.needs_brain else ""
@@ -98,7 +98,7 @@ def deface_many(
     wanted = [s for s in scans if s.condition == ORIGINAL and (not sessions or s.session in sessions)]
     values = _read_names(labels, label_names)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
-        found, runs = deface.deface_scans(
+        taken, runs = deface.deface_scans(
             wanted,
             makers,
             folder,
@@ -110,8 +110,8 @@ def deface_many(
             executor=executor,
             progress=progress,
         )
-        examined, notes = deface.examine_scans(found, executor=executor, progress=progress) if quality else ((), ())
-    _write(folder, found, runs, cohort)
+        examined, notes = deface.examine_scans(taken, executor=executor, progress=progress) if quality else ((), ())
+    _write(folder, taken, runs, cohort)
     if quality:
         deface.write_quality(examined, folder / deface.QUALITY_FILE)
         _say_quality(deface.summarise_quality(examined))

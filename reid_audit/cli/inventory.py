@@ -47,28 +47,28 @@ def inventory(
     if output is not None:
         prepare_file(output, mark=b"condition", overwrite=overwrite)
     with show_progress() as progress:
-        found = take_inventory(path, **images.reading, progress=progress)
-    out.print(f"{escape(found.source)}: read as {LAYOUTS[found.layout]}")
-    if found.cohort is not None:
-        _say_cohort(found.cohort)
-    _say_aside(found.aside)
-    if found.layout == "DICOM":
+        listed = take_inventory(path, **images.reading, progress=progress)
+    out.print(f"{escape(listed.source)}: read as {LAYOUTS[listed.layout]}")
+    if listed.cohort is not None:
+        _say_cohort(listed.cohort)
+    _say_aside(listed.aside)
+    if listed.layout == "DICOM":
         salt = str(images.salt_file or salt_home())
         out.print(f"People have pseudonyms; who has the salt can undo them: {escape(salt)}", soft_wrap=True)
-    for note in found.notes:
+    for note in listed.notes:
         out.print(f"[yellow]Note:[/] {escape(note)}")
-    if found.cohort is None:
-        for question in found.questions:
+    if listed.cohort is None:
+        for question in listed.questions:
             out.print(f"[bold yellow]To choose:[/] {escape(question)}")
         raise typer.Exit(EXIT_ASKED)
     if output is None:
         out.print("Write it as a manifest with -o manifest.csv, or give the same options to `calibrate` and `score`.")
         return
-    write_manifest(output, found.cohort.scans, found.cohort.strata)
+    write_manifest(output, listed.cohort.scans, listed.cohort.strata)
     folder = output.parent.resolve()
-    outside = any(not scan.path.resolve().is_relative_to(folder) for scan in found.cohort.scans)
+    outside = any(not scan.path.resolve().is_relative_to(folder) for scan in listed.cohort.scans)
     out.print(f"Manifest (private: it says where the scans are): {escape(str(output))}", soft_wrap=True)
-    command = "calibrate" if found.cohort.conditions == (ORIGINAL,) else "score"
+    command = "calibrate" if listed.cohort.conditions == (ORIGINAL,) else "score"
     target = "calibration.json" if command == "calibrate" else "result"
     flag = " --allow-outside" if outside else ""
     out.print(f"Next: reid-audit {command} {escape(shlex.quote(str(output)))}{flag} -o {target}", soft_wrap=True)

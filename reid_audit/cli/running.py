@@ -131,8 +131,8 @@ def _stop_cleanly(store: Store | None) -> Iterator[None]:
         code = EXIT_TERMINATED
         raise KeyboardInterrupt
 
-    mine = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGTERM, terminate) if mine else None
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, terminate) if is_main_thread else None
     try:
         yield
     except KeyboardInterrupt as stop:
@@ -140,7 +140,7 @@ def _stop_cleanly(store: Store | None) -> Iterator[None]:
         err.print(f"Stopped. {rest}")
         raise typer.Exit(code) from stop
     finally:
-        if mine:
+        if is_main_thread:
             signal.signal(signal.SIGTERM, before)
 
 

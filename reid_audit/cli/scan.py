@@ -43,10 +43,10 @@ def render(
             settings=encoding.settings,
         )
         save_picture(portrait, output)
-    found = face.reason or "found"
+    outcome = face.reason or "found"
     score = "" if face.confidence != face.confidence else f", detector score {face.confidence:.2f}"
     out.print(
-        f"{escape(str(output))}: drawn by {portrait.renderer}; face: {face.status.value} ({found}){score}, "
+        f"{escape(str(output))}: drawn by {portrait.renderer}; face: {face.status.value} ({outcome}){score}, "
         f"recogniser {face.encoder}",
         soft_wrap=True,
     )

@@ -222,7 +222,7 @@ def utility(
     if figures is not None:
         prepare_empty_folder(figures, overwrite=overwrite)
     with reid_audit.local_executor(workers) as executor, show_progress() as progress:
-        found = measure_utility(
+        measured = measure_utility(
             cohort,
             segmentations=segmentations,
             doses=doses,
@@ -237,22 +237,22 @@ def utility(
             executor=executor,
             progress=progress,
         )
-    write_utility(found, output, overwrite=overwrite)
-    say_listings(list_tables(found))
-    joined = None if audited is None else with_utility(audited, found.values)
-    programs = () if other is None else tuple(list_programs(found, other[1], other[0]))
+    write_utility(measured, output, overwrite=overwrite)
+    say_listings(list_tables(measured))
+    joined = None if audited is None else with_utility(audited, measured.values)
+    programs = () if other is None else tuple(list_programs(measured, other[1], other[0]))
     say_listings(programs)
-    tell = partial(write_utility_page, found, audited=joined, programs=programs)
+    tell = partial(write_utility_page, measured, audited=joined, programs=programs)
     written = tell(output)
     pictured = None if maps is None else tell(maps, pictures=maps)
     if figures is not None:
-        drawn = save_figures(list_utility_figures(found, joined), figures)
+        drawn = save_figures(list_utility_figures(measured, joined), figures)
         out.print(f"Figures: {len(drawn)} files in {escape(str(figures))}", soft_wrap=True)
     if joined is not None:
         say_listings([list_risks(measure_same_scan(joined)), list_trade_off(trade_offs(joined))])
         write_private(output / RESULT_FILE, result_to_json(joined))
         out.print(f"Audit with its cost: {escape(str(output / RESULT_FILE))}", soft_wrap=True)
-    for condition, text in say_costs(found).items():
+    for condition, text in say_costs(measured).items():
         out.print(f"{escape(condition)}: {escape(text)}.", soft_wrap=True)
     out.print(f"Page: {escape(str(written))}", soft_wrap=True)
     if pictured is not None:

@@ -72,8 +72,8 @@ def signs_of_defacing(path: Path, kept: frozenset[str] = frozenset()) -> tuple[s
         Both empty where nothing hints at it.
     """
     for claim in (*claims_of_name(path.name), *claims_of_sidecar(path)):
-        if found := _FACE.search(claim):
-            return claim, claim.removeprefix("name: ").lower() if claim.startswith("name: ") else found[1].lower()
+        if word := _FACE.search(claim):
+            return claim, claim.removeprefix("name: ").lower() if claim.startswith("name: ") else word[1].lower()
     head, _, suffix = path.name.partition(".")[0].rpartition("_")
     if any(path.parent.glob(f"{head}_mod-{suffix}_defacemask.*")):
         return "a defacemask beside it", _DEFACED

@@ -162,8 +162,8 @@ def search_gallery(
         distance = distances_of_units(x[block], y)
         is_own = who_x[block, None] == who_y[None, :]
         bins = bins_of(distance)
-        mine, theirs, their_bins = distance[is_own], distance[~is_own], bins[~is_own]
-        own.add(mine, bins[is_own])
+        mated, theirs, their_bins = distance[is_own], distance[~is_own], bins[~is_own]
+        own.add(mated, bins[is_own])
         others.add(theirs, their_bins)
         contest.add(theirs, their_bins)
         mate = np.where(is_own, distance, np.inf).min(axis=1)
@@ -193,11 +193,11 @@ def _own_distances(
     count = last - first
     rows = np.repeat(np.arange(len(who_x)), count)
     columns = order[np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)]
-    found = [np.zeros(0)]
+    distances = [np.zeros(0)]
     for start in range(0, len(rows), 1 << 16):
         a, b = x[rows[start : start + (1 << 16)]], y[columns[start : start + (1 << 16)]]
-        found.append(0.5 * ((a - b) ** 2).sum(axis=1))
-    return np.clip(np.concatenate(found), 0.0, 2.0)
+        distances.append(0.5 * ((a - b) ** 2).sum(axis=1))
+    return np.clip(np.concatenate(distances), 0.0, 2.0)
 
 
 def _nearest(distance: NDArray[np.float64], k: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

@@ -56,8 +56,8 @@ class Blocks:
         corner = (self._edge - 1) / 2
         self.margin_mm = float(np.linalg.norm(corner * spacing)) * _STEEPEST
         i, j, k = np.indices(self._edge).reshape(3, -1) - corner[:, None]  # of each voxel from the middle of its block
-        one = np.ones_like(i)
-        self._monomials = np.array([one, i, j, k, i * i / 2, j * j / 2, k * k / 2, i * j, i * k, j * k], np.float32)
+        ones = np.ones_like(i)
+        self._monomials = np.array([ones, i, j, k, i * i / 2, j * j / 2, k * k / 2, i * j, i * k, j * k], np.float32)
         self._coefficients = self._expand()
         first, second, third = (c[:, 0] for c in self._coefficients)
         self.centres: Points = (first, second, third)

@@ -315,8 +315,8 @@ def list_risks(result: AuditResult) -> list[ScanRisk]:
     def order(risk: ScanRisk) -> tuple[object, ...]:
         scan = risk.scan
         who = natural_key(scan.condition), natural_key(scan.subject), natural_key(scan.session)
-        found = _last_if_nan(risk.rank), _last_if_nan(risk.distance)
-        return (scan.condition == ORIGINAL, not risk.matched, *found, *who)
+        nearness = _last_if_nan(risk.rank), _last_if_nan(risk.distance)
+        return (scan.condition == ORIGINAL, not risk.matched, *nearness, *who)
 
     return sorted(risks, key=order)
 

@@ -170,8 +170,8 @@ def _number(text: object, progress: Progress) -> int:
 
 def _tell(progress: Progress) -> dict[str, Any]:
     """Return what the page shows: the cases and this reader's answers; agreement once every case is answered."""
-    mine = progress.mine()
-    complete = len(mine) == len(progress.cases)
+    answers = progress.mine()
+    complete = len(answers) == len(progress.cases)
     return {
         "angles": AZIMUTHS_DEG,
         "file": progress.path.name,
@@ -180,8 +180,8 @@ def _tell(progress: Progress) -> dict[str, Any]:
                 "name": case.name,
                 "reasons": case.reasons,
                 "before": case.before is not None,
-                "answer": mine[number].answer.value if number in mine else "",
-                "note": mine[number].note if number in mine else "",
+                "answer": answers[number].answer.value if number in answers else "",
+                "note": answers[number].note if number in answers else "",
             }
             for number, case in enumerate(progress.cases)
         ],

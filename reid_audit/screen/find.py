@@ -162,7 +162,7 @@ def _series(
     """Gather DICOM files by folder and series; what is none, or no image of CT, MR or PET, goes to the ledger."""
     damaged = damaged_header_errors()
     bodies: list[tuple[Path, str, str, tuple[str, ...]]] = []
-    found: dict[tuple[Path, str, str], list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
+    by_series: dict[tuple[Path, str, str], list[tuple[Path, tuple[str, ...]]]] = defaultdict(list)
     for done, path in enumerate(paths, 1):
         if progress is not None and (done % 100 == 0 or done == len(paths)):
             progress("headers", done, len(paths))
@@ -190,12 +190,12 @@ def _series(
         elif not uid:
             ledger.add(f"DICOM {modality}", "lacks a SeriesInstanceUID: which series it belongs to cannot be told")
         else:
-            found[path.parent, name_series(uid), modality].append((path, claims_told))
+            by_series[path.parent, name_series(uid), modality].append((path, claims_told))
     images = [
         ScreenImage(f"DICOM {modality} {series}", path, series, Modality.CT, claims_told)
         for path, modality, series, claims_told in bodies
     ]
-    for (folder, series, modality), members in found.items():
+    for (folder, series, modality), members in by_series.items():
         distinct = tuple(dict.fromkeys(text for _, texts in members for text in texts))
         name = f"DICOM series {series} ({modality}, {len(members)} files)"
         files = tuple(path for path, _ in members)

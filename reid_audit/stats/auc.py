@@ -110,13 +110,15 @@ def auc_of_pairs(
     and his pairs with others hold, and both are sums over ranks.
     """
     check_confidence(confidence)
-    found = leave_out_auc(mated, mated_subject, non_mated, probe, reference)
+    left_out = leave_out_auc(mated, mated_subject, non_mated, probe, reference)
     method = "subject jackknife, Korn-Graubard"
-    if not found.without.size:
-        return Estimate(found.value, subjects=found.people, confidence=confidence, method=method, reason=found.reason)
-    bounds = auc_bounds(found.value, found.without, confidence, subjects=found.people)
+    if not left_out.without.size:
+        return Estimate(
+            left_out.value, subjects=left_out.people, confidence=confidence, method=method, reason=left_out.reason
+        )
+    bounds = auc_bounds(left_out.value, left_out.without, confidence, subjects=left_out.people)
     reason = "" if np.isfinite(bounds.low) else "too few people for an interval"
-    return Estimate(found.value, *bounds, found.people, confidence, method, reason)
+    return Estimate(left_out.value, *bounds, left_out.people, confidence, method, reason)
 
 
 class LeftOut(NamedTuple):
@@ -188,9 +190,9 @@ def _own_against_own_pairs(
     starts = np.searchsorted(who[order], np.arange(n))
     turn = np.arange(len(order)) - starts[who[order]]
     for k in range(int(turn.max()) + 1):
-        mine = order[turn == k]
+        own = order[turn == k]
         kth, there = np.full(n, np.nan), np.zeros(n, dtype=bool)
-        kth[who[mine]], there[who[mine]] = d_own[mine], True
+        kth[who[own]], there[who[own]] = d_own[own], True
         for side in (p, r):
             twice += np.where(there, np.bincount(side, _beats(kth[side], d_other), n), 0.0)
     return twice

@@ -71,8 +71,8 @@ def extrapolate_rank1(
         acquired = len(nearer) / (len(nearer) + lost)
         return acquired * _none_below(*_fit(nearer, non_mates), np.asarray(sizes, dtype=np.float64) - 1)
 
-    found = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
-    return tuple(GalleryRate(size, rate, 1 / size) for size, rate in zip(sizes, found, strict=True))
+    estimates = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    return tuple(GalleryRate(size, rate, 1 / size) for size, rate in zip(sizes, estimates, strict=True))
 
 
 def extrapolate_fpir(
@@ -103,8 +103,8 @@ def extrapolate_fpir(
         acquired = len(matched) / (len(matched) + lost)
         return acquired * (1 - _none_below(*_fit(matched, non_mates), np.asarray(sizes, dtype=np.float64)))
 
-    found = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
-    return tuple(GalleryRate(size, rate, math.nan) for size, rate in zip(sizes, found, strict=True))
+    estimates = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    return tuple(GalleryRate(size, rate, math.nan) for size, rate in zip(sizes, estimates, strict=True))
 
 
 def _check_sizes(sizes: Sequence[int], least: int) -> None:

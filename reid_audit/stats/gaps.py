@@ -34,14 +34,16 @@ def _difference(value: float, without: NDArray[np.float64], confidence: float) -
             value, subjects=n, confidence=confidence, method=_METHOD, reason="too few people for an interval"
         )
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
-    two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
+    two_sided, one_sided = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
     if error < 1e-12:  # nobody differs: what unseen subjects could still change
         unseen = (
             clopper_pearson(0, n, confidence=confidence).high,
             clopper_pearson(0, n, confidence=2 * confidence - 1).high,
         )
-        two, one = unseen
-    low, high, at_least, at_most = (min(max(value + shift, -1.0), 1.0) for shift in (-two, two, -one, one))
+        two_sided, one_sided = unseen
+    low, high, at_least, at_most = (
+        min(max(value + shift, -1.0), 1.0) for shift in (-two_sided, two_sided, -one_sided, one_sided)
+    )
     return Estimate(value, low, high, at_least, at_most, n, confidence, _METHOD)
 
 

@@ -170,5 +170,5 @@ def _fit(features: list[NDArray[np.float64]]) -> NDArray[np.float64]:
             slope -= (mated - np.einsum("ij,ijk->ik", np.exp(score - log_sum[:, None]), x)).sum(0) / len(features)
         return total, slope
 
-    found = minimize(loss, np.zeros(2), jac=True, bounds=[(0, None)] * 2, method="TNC")
-    return np.asarray(found.x, dtype=np.float64)
+    fit = minimize(loss, np.zeros(2), jac=True, bounds=[(0, None)] * 2, method="TNC")
+    return np.asarray(fit.x, dtype=np.float64)

@@ -153,12 +153,14 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: flo
     odds = np.clip(without, 1e-15, 1 - 1e-15)
     logits = np.clip(np.log(odds / (1 - odds)), middle - math.log(2), middle + math.log(2))
     spread = math.sqrt((n - 1) / n * float(((logits - logits.mean()) ** 2).sum()))
-    two, one = (float(student.ppf(q, n - 1)) * spread for q in ((1 + confidence) / 2, confidence))
+    two_sided, one_sided = (float(student.ppf(q, n - 1)) * spread for q in ((1 + confidence) / 2, confidence))
 
     def back(z: float) -> float:
         return 1 / (1 + math.exp(-min(max(z, -700.0), 700.0)))
 
-    return Bounds(back(middle - two), back(middle + two), back(middle - one), back(middle + one))
+    return Bounds(
+        back(middle - two_sided), back(middle + two_sided), back(middle - one_sided), back(middle + one_sided)
+    )
 
 
 def per_person(n: int, *sides: tuple[NDArray[np.intp], NDArray[np.float64] | None]) -> NDArray[np.float64]:

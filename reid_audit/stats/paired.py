@@ -66,8 +66,8 @@ def mean_of_people(
         return Estimate(mean, *jackknife_bounds(mean, without, confidence, independent=n), n, confidence, method)
     from scipy.stats import t as student
 
-    two, one = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
-    return Estimate(mean, mean - two, mean + two, mean - one, mean + one, n, confidence, method)
+    two_sided, one_sided = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
+    return Estimate(mean, mean - two_sided, mean + two_sided, mean - one_sided, mean + one_sided, n, confidence, method)
 
 
 def paired_t(before: ArrayLike, after: ArrayLike, *, compared: str = "", subjects: int | None = None) -> TestResult:

@@ -85,8 +85,8 @@ def measure_det(
         threshold = np.sort(other)[[_place(rate, len(other)) for rate in points]]
         return np.asarray((own >= threshold[:, None]).mean(1), dtype=np.float64)
 
-    found = jackknife(fnmr, subjects, limits=(0, 1), logit=True, confidence=confidence)
-    return tuple(DetPoint(rate, estimate) for rate, estimate in zip(points, found, strict=True))
+    estimates = jackknife(fnmr, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    return tuple(DetPoint(rate, estimate) for rate, estimate in zip(points, estimates, strict=True))
 
 
 def measure_fnir(
@@ -129,9 +129,9 @@ def measure_fnir(
         returned = (mate < thresholds(nearest)[:, None]) & (mate <= nearest)
         return np.asarray(1 - returned.mean(1), dtype=np.float64)
 
-    found = jackknife(fnir, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    estimates = jackknife(fnir, subjects, limits=(0, 1), logit=True, confidence=confidence)
     limits = thresholds(ends(np.ones(subjects, dtype=bool))[1])
-    return tuple(SearchMiss(*point) for point in zip(points, found, limits.tolist(), strict=True))
+    return tuple(SearchMiss(*point) for point in zip(points, estimates, limits.tolist(), strict=True))
 
 
 def _place(rate: float, size: int) -> int:
@@ -281,5 +281,5 @@ def measure_share_of_control(defaced: Blocks, control: Blocks, *, confidence: fl
 
     reached = auc(control, np.ones(subjects, dtype=bool)) - 0.5
     most = 0.5 / reached if reached > 0 else math.inf
-    (found,) = jackknife(share, subjects, limits=(-most, most), confidence=confidence)
-    return found
+    (estimate,) = jackknife(share, subjects, limits=(-most, most), confidence=confidence)
+    return estimate

@@ -74,9 +74,9 @@ def measure_tamperings() -> Iterator[tuple[str, float, str]]:
         return replace(scan.volume, intensity=np.asfortranarray(values, dtype=np.float32))
 
     for name, (tamper, codes) in TAMPERINGS.items():
-        found = find_alteration(original, with_values(tamper(scan.volume.intensity))).codes
+        named = find_alteration(original, with_values(tamper(scan.volume.intensity))).codes
         told = f"an original that was {name}" if name != "half a turn" else "an original that was turned by half"
-        yield name, float(found == codes | _UNALTERED), f"{told}: 1 where just that is found, and no defacing"
+        yield name, float(named == codes | _UNALTERED), f"{told}: 1 where just that is found, and no defacing"
     defaced = FaceRemoval().deface(scan.volume, scan.labels, LABELS)
     codes = find_alteration(original, defaced).codes
     gone = {"face_altered", "face_region_gone"} <= codes and "unaltered" not in codes

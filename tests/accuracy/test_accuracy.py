@@ -267,14 +267,14 @@ def test_renaming_people_changes_nothing_but_names() -> None:
     faces = make_faces(14, {"cut": 1.5})
     rename = {f"p{i}": f"q{(i * 5 + 3) % 14}" for i in range(14)}
     renamed = [replace(r, scan=replace(r.scan, subject=rename[r.scan.subject])) for r in faces]
-    one, two = (make_evidence(compare_faces(f))[0].attack("cut") for f in (faces, renamed))
-    for m, n in zip(one.matches, two.matches, strict=True):
+    each, two = (make_evidence(compare_faces(f))[0].attack("cut") for f in (faces, renamed))
+    for m, n in zip(each.matches, two.matches, strict=True):
         if m.threshold == "youden":
             assert m.counted == n.counted
-    for a, b in ((one.linkability, two.linkability), (one.search_auc, two.search_auc)):
+    for a, b in ((each.linkability, two.linkability), (each.search_auc, two.search_auc)):
         assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high))
-    assert one.search.cmc == two.search.cmc
-    assert one.tests[0].p == pytest.approx(two.tests[0].p)
+    assert each.search.cmc == two.search.cmc
+    assert each.tests[0].p == pytest.approx(two.tests[0].p)
 
 
 def test_each_attacker_stands_alone() -> None:
@@ -283,7 +283,7 @@ def test_each_attacker_stands_alone() -> None:
     only_defaced = ScoreTable(stronger[stronger["condition"] == "cut"])
     evidence, calibration = make_evidence(merge_scores([naive, only_defaced]))
     assert [c.attack for c in evidence.controls] == ["naive"]  # originals are the same under both
-    marks = {(t.condition, t.attack) for one in evidence.attacks for t in one.tests}
+    marks = {(t.condition, t.attack) for each in evidence.attacks for t in each.tests}
     assert marks == {("cut", "naive"), ("cut", "aligned")}
     assert evidence.attack("cut", "aligned").linkability.value > 0.9 > evidence.attack("cut").linkability.value
     with pytest.raises(KeyError, match="cut/naive"):
@@ -304,9 +304,9 @@ def test_a_better_attack_never_looks_safer(seed: int, factor: float, several: in
     before = make_evidence(_BETTER)[0].attack("cut")
     for name in ("linkability", "search_auc", "auc_vs_different"):
         assert getattr(worse, name).value >= getattr(before, name).value - 1e-12
-    for one, two in zip(worse.matches, before.matches, strict=True):
-        assert one.subjects.value >= two.subjects.value
-        assert one.counted.value >= two.counted.value
+    for each, two in zip(worse.matches, before.matches, strict=True):
+        assert each.subjects.value >= two.subjects.value
+        assert each.counted.value >= two.counted.value
     assert worse.search.rank1.value >= before.search.rank1.value
     assert worse.search.mean_rank <= before.search.mean_rank
 
@@ -396,8 +396,8 @@ def test_who_is_easiest_to_find() -> None:
 def test_permutations_depend_on_the_seed_alone() -> None:
     table = compare_faces(make_faces(10, {"cut": 3.0}))
     calibration = calibrate_scores(table, fingerprint=FINGERPRINT, seed=0, draws=0)
-    one, two = (assess(table, calibration, seed=4, permutations=99) for _ in range(2))
-    assert repr(one) == repr(two)
+    each, two = (assess(table, calibration, seed=4, permutations=99) for _ in range(2))
+    assert repr(each) == repr(two)
 
 
 def test_every_pair_of_visits_counts_for_its_person() -> None:

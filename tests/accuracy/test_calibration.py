@@ -100,12 +100,12 @@ def test_identities_of_the_roc(same: list[float], different: list[float]) -> Non
 @given(coarse, coarse, st.sampled_from([0.25, 0.5]))
 @settings(max_examples=30, deadline=None)
 def test_scaling_all_distances_changes_no_rate(same: list[float], different: list[float], factor: float) -> None:
-    one = measure_roc(same, different)
+    each = measure_roc(same, different)
     two = measure_roc(np.array(same) * factor, np.array(different) * factor)
-    assert np.array_equal(one.tmr, two.tmr)
-    assert np.array_equal(one.fmr, two.fmr)
-    assert find_youden(two)[0] == pytest.approx(find_youden(one)[0] * factor, nan_ok=True)
-    assert find_eer(one)[0] == find_eer(two)[0]
+    assert np.array_equal(each.tmr, two.tmr)
+    assert np.array_equal(each.fmr, two.fmr)
+    assert find_youden(two)[0] == pytest.approx(find_youden(each)[0] * factor, nan_ok=True)
+    assert find_eer(each)[0] == find_eer(two)[0]
 
 
 def test_eer_and_d_prime_by_hand() -> None:
@@ -200,9 +200,9 @@ def test_held_out_people_have_no_part_in_their_threshold() -> None:
 
 def test_the_same_seed_gives_the_same_calibration() -> None:
     table = compare_faces(make_faces(12, {}))
-    one, two, other = (repr(calibrate_scores(table, fingerprint=FINGERPRINT, seed=s, draws=50)) for s in (1, 1, 2))
-    assert one == two
-    assert one != other
+    each, two, other = (repr(calibrate_scores(table, fingerprint=FINGERPRINT, seed=s, draws=50)) for s in (1, 1, 2))
+    assert each == two
+    assert each != other
 
 
 def test_calibration_survives_the_file(tmp_path: Path) -> None:

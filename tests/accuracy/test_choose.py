@@ -94,8 +94,8 @@ def test_nothing_is_recommended_where_nobody_is_told_apart():
 
 
 def test_no_encoder_or_one_twice_is_an_input_error():
-    one = score_encoder("one", cohort(5, separation=0.2))
-    for scores, message in (([], "at least one"), ([one, one], "named twice")):
+    each = score_encoder("one", cohort(5, separation=0.2))
+    for scores, message in (([], "at least one"), ([each, each], "named twice")):
         with pytest.raises(InputError, match=message):
             choose_encoder(scores)
 

@@ -23,10 +23,10 @@ def make_table(mated: float, non_mated: float) -> ScoreTable:
     for name in names:
         rows.append((Group.SAME, "original", name, "1", name, "2", 0.2))
         rows += [(Group.DEFACED_SAME, "cut", name, a, name, b, mated) for a, b in (("1", "2"), ("2", "1"))]
-    for one, other in itertools.permutations(names, 2):
-        rows += [(Group.DEFACED_DIFFERENT, "cut", one, a, other, b, non_mated) for a, b in (("1", "2"), ("2", "1"))]
-        if one < other:
-            rows.append((Group.DIFFERENT, "original", one, "1", other, "1", 1.0))
+    for each, other in itertools.permutations(names, 2):
+        rows += [(Group.DEFACED_DIFFERENT, "cut", each, a, other, b, non_mated) for a, b in (("1", "2"), ("2", "1"))]
+        if each < other:
+            rows.append((Group.DIFFERENT, "original", each, "1", other, "1", 1.0))
     columns = ["group", "condition", "probe_subject", "probe_session", "reference_subject", "reference_session"]
     frame = pd.DataFrame(rows, columns=[*columns, "distance"]).astype(dict.fromkeys(columns, "category"))
     frame["group"] = pd.Categorical([group.value for group, *_ in rows])

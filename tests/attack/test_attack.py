@@ -142,8 +142,8 @@ def test_crossed_landmarks_are_those_of_the_next_person_of_the_session() -> None
     scans = [ScanRef(s, v, "cut", Path("x")) for s, v in (("p2", "1"), ("p2", "2"), ("p10", "1"), ("p1", "1"))]
     visits = [(s, v) for s in ("p1", "p2", "p10") for v in ("1", "2") if (s, v) != ("p10", "2")]
     originals = [_seen(s, v, ORIGINAL, (1, 0)) for s, v in visits]
-    found = choose_crossings(scans, originals)
-    assert {key: (r.scan.subject, r.scan.session) for key, r in found.items()} == {
+    actual = choose_crossings(scans, originals)
+    assert {key: (r.scan.subject, r.scan.session) for key, r in actual.items()} == {
         "p2/1/cut": ("p10", "1"),
         "p2/2/cut": ("p10", "1"),  # p10 has no second visit
         "p10/1/cut": ("p1", "1"),  # round the end
@@ -237,9 +237,9 @@ def _cross(*, reads_pixels: bool) -> list[FaceRecord]:
 def test_the_crossed_control_tells_the_pixels_owner_from_the_landmarks_owner(reads_pixels: bool) -> None:
     records = _cross(reads_pixels=reads_pixels)
     (crossed,) = measure_crossings(records)
-    found = crossed.pixels_first if reads_pixels else crossed.landmarks_first
+    actual = crossed.pixels_first if reads_pixels else crossed.landmarks_first
     other = crossed.landmarks_first if reads_pixels else crossed.pixels_first
-    assert (found.successes, found.trials, other.successes) == (20, 20, 0)
+    assert (actual.successes, actual.trials, other.successes) == (20, 20, 0)
     assert crossed.chance == pytest.approx(1 / 20)
     assert (crossed.pixels_auc if reads_pixels else crossed.landmarks_auc).value == 1.0
     scores = compare_attacks(records, choose_attacks())
@@ -266,12 +266,12 @@ def test_a_recogniser_that_breaks_under_one_attacker_alone_lets_nothing_pass() -
         _seen("a", "1", "cut", (1, 0), looks={"aligned": (broken,), "registered": (undrawn,)}),
     ]
     cohort = Cohort(tuple(record.scan for record in records), pd.DataFrame(index=["a"]))
-    found = {check.attack: check for check in check_scans(cohort, records) if check.name == "broken_attack"}
-    assert {attack: check.decision for attack, check in found.items()} == {
+    actual = {check.attack: check for check in check_scans(cohort, records) if check.name == "broken_attack"}
+    assert {attack: check.decision for attack, check in actual.items()} == {
         "aligned": Decision.INCOMPLETE,
         "registered": Decision.REVIEW,
     }
-    assert "1 of 1 scans made the recogniser fail: a/1/cut" in found["aligned"].text
+    assert "1 of 1 scans made the recogniser fail: a/1/cut" in actual["aligned"].text
 
 
 def test_what_is_found_on_a_scan_concerns_its_defacer_and_on_an_original_all() -> None:
@@ -287,15 +287,15 @@ def test_what_is_found_on_a_scan_concerns_its_defacer_and_on_an_original_all() -
         replace(_seen("a", "1", "wipe", (1, 0)), digest="v"),
     ]
     cohort = Cohort(tuple(record.scan for record in records), pd.DataFrame(index=["a", "b"]))
-    found = check_scans(cohort, records)
-    assert [(check.name, check.condition, check.decision) for check in found] == [
+    actual = check_scans(cohort, records)
+    assert [(check.name, check.condition, check.decision) for check in actual] == [
         ("same_voxels", "", Decision.REVIEW),  # a's original, its copy, and what is called b
         ("unfit_scans", "", Decision.REVIEW),
         ("original_in_release", "copy", Decision.FAIL),
         ("unseen_scans", "cut", Decision.INCOMPLETE),
     ]
-    assert found[2].text == "1 of 2 scans under a defacer's name equal their original, voxel by voxel: a/1/copy."
-    assert "1 of 2 scans were not seen: a/1/cut" in found[3].text
+    assert actual[2].text == "1 of 2 scans under a defacer's name equal their original, voxel by voxel: a/1/copy."
+    assert "1 of 2 scans were not seen: a/1/cut" in actual[3].text
 
 
 def test_originals_and_scans_without_a_portrait_stay_as_they_are() -> None:
@@ -317,8 +317,8 @@ def test_attackers_on_synthetic_heads(demo_faces: tuple[Cohort, Engines, list[Fa
     assert set(scores["attack"]) == {"naive", "aligned", "registered", "fusion"}
     of_originals = scores[scores["group"].isin(["same", "different"])]
     assert set(of_originals["attack"]) == {"naive", "fusion"}
-    found = scores[(scores["condition"] == "face-removal") & (scores["attack"] == "aligned")]
-    assert found["distance"].notna().all()
+    actual = scores[(scores["condition"] == "face-removal") & (scores["attack"] == "aligned")]
+    assert actual["distance"].notna().all()
 
 
 @pytest.mark.slow

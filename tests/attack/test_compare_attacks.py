@@ -32,18 +32,20 @@ def test_every_attacker_is_as_strong_as_naive_on_untouched_scans(example: Module
     result, table = example.run(3, spacing_mm=2.2, voxel_mm=3.0, workers=2, defacers=defacers)
     evidence = result.evidence
     naive = evidence.attack("none")
-    tried = {one.attack for one in evidence.attacks}
+    tried = {each.attack for each in evidence.attacks}
     assert tried == {attack.name for attack in list_attacks() if attack.fewest_people <= 3}
     for attack in sorted(tried):
-        found = evidence.attack("none", attack)
-        assert found.search.rank1.value >= naive.search.rank1.value - 0.2, attack  # one search of six
-        assert found.linkability.value >= naive.linkability.value - 0.1, attack
+        actual = evidence.attack("none", attack)
+        assert actual.search.rank1.value >= naive.search.rank1.value - 0.2, attack  # one search of six
+        assert actual.linkability.value >= naive.linkability.value - 0.1, attack
     judged = {attack for attack in tried if find_attack(attack).judged}
     assert evidence.attack("face-box", "aligned").fta.value == 0.0
     assert evidence.attack("face-box", "fillin").fta.value == 0.0
     box = [attack for worst in evidence.worst if worst.condition == "face-box" for attack in worst.tried]
     assert sorted(box) == sorted(judged)
     assert (
-        {one.condition for one in evidence.leaks} == {one.condition for one in evidence.crossed} == {"none", "face-box"}
+        {each.condition for each in evidence.leaks}
+        == {each.condition for each in evidence.crossed}
+        == {"none", "face-box"}
     )
     assert table.count("| face-box |") == len(tried) + 1

@@ -30,8 +30,8 @@ def test_photographs_in_a_folder_are_named_by_their_subjects(tmp_path: Path) -> 
     for name in ("p1.jpg", "p1_left.png", "p10.JPG", "p2/smile.jpg", "passer-by.jpg", ".hidden.jpg"):
         _photo(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture")
-    found = read_gallery(tmp_path, ["p1", "p10", "p2"])
-    assert sorted((p.subject, p.session) for p in found) == [
+    actual = read_gallery(tmp_path, ["p1", "p10", "p2"])
+    assert sorted((p.subject, p.session) for p in actual) == [
         ("p1", "1"),
         ("p1", "2"),
         ("p10", "1"),
@@ -43,8 +43,8 @@ def test_photographs_in_a_folder_are_named_by_their_subjects(tmp_path: Path) -> 
 def test_photographs_in_a_table(tmp_path: Path) -> None:
     _photo(tmp_path / "a" / "x.png")
     (tmp_path / "gallery.csv").write_text("subject,path\np1,a/x.png\np1,a/y.png\n")
-    found = read_gallery(tmp_path / "gallery.csv", ["p1"])
-    assert [(p.subject, p.session, p.path) for p in found] == [
+    actual = read_gallery(tmp_path / "gallery.csv", ["p1"])
+    assert [(p.subject, p.session, p.path) for p in actual] == [
         ("p1", "1", tmp_path / "a/x.png"),
         ("p1", "2", tmp_path / "a/y.png"),
     ]
@@ -119,11 +119,11 @@ def test_scans_are_looked_up_in_photographs_with_a_control_and_thresholds_of_the
     assert set(frame["reference_session"]) == {"photographs"}
     result = assess_scores(compare_attacks(scans, (), photos), source="made up", draws=50)
     own = next(control for control in result.evidence.controls if control.attack == "photos")
-    found = result.evidence.attack("cut", "photos")
+    actual = result.evidence.attack("cut", "photos")
     assert own.search.rank1.value == 1.0
-    assert found.search.rank1.value > 0.9
-    assert found.match("youden").distance > 1.3 * result.calibrations[0].threshold("youden").distance
-    assert any("photographs" in note for note in found.notes)
+    assert actual.search.rank1.value > 0.9
+    assert actual.match("youden").distance > 1.3 * result.calibrations[0].threshold("youden").distance
+    assert any("photographs" in note for note in actual.notes)
     assert any("photos" in notice for notice in result.notices)
 
 
@@ -147,9 +147,9 @@ def test_other_attackers_look_their_own_faces_up_in_photographs() -> None:
     assert find_attack("photos-registered").own_thresholds
     assert binds("photos-registered", Policy(required_attacks=("photos",)))
     result = assess_scores(compare_attacks(blind, choose_attacks(["registered"]), photos), source="made up", draws=50)
-    found = {row.attack: row for row in result.evidence.attacks}
-    assert found["photos"].linkability.value < 0.75
-    assert found["photos-registered"].linkability.value > 0.95
+    actual = {row.attack: row for row in result.evidence.attacks}
+    assert actual["photos"].linkability.value < 0.75
+    assert actual["photos-registered"].linkability.value > 0.95
     by_original = {control.attack: control.search.rank1.value for control in result.evidence.controls}
     assert by_original["photos-registered"] == by_original["photos"] == 1.0
 

@@ -98,10 +98,10 @@ def _hand_on(record: FaceRecord) -> Partner:
 
 
 def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tmp_path: Path) -> None:
-    found = _acquire(read_manifest(_write_cohort(tmp_path)))
-    original, defaced = found["s0/1/original"], found["s0/1/dent"]
+    actual = _acquire(read_manifest(_write_cohort(tmp_path)))
+    original, defaced = actual["s0/1/original"], actual["s0/1/dent"]
     assert (defaced.skin_level, defaced.view) == (original.skin_level, original.view)
-    assert original.view != found["s0/2/original"].view
+    assert original.view != actual["s0/2/original"].view
     assert set(original.seconds) == {"read", "skin", "portrait", "face"}
 
 
@@ -130,19 +130,19 @@ def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alo
     seen = _examine(original, SETTINGS)
     monkeypatch.setattr(portrait_room, "find_frontal_view", lost)
     known = Knowledge(_hand_on(seen), {"registered": Hints(seen.face)})
-    (found,) = scan_room.examine_scan(defaced, engines, attacks=choose_attacks(), knowledge={"pixels": known})
-    assert found.face.acquired
-    assert found.looks["aligned"][0].acquired
-    assert found.looks["registered"][0].status is Status.RENDER_FAILED
+    (actual,) = scan_room.examine_scan(defaced, engines, attacks=choose_attacks(), knowledge={"pixels": known})
+    assert actual.face.acquired
+    assert actual.looks["aligned"][0].acquired
+    assert actual.looks["registered"][0].status is Status.RENDER_FAILED
 
 
 def test_a_defaced_scan_without_an_original_chooses_for_itself_and_says_so(tmp_path: Path) -> None:
     cohort = read_manifest(_write_cohort(tmp_path))
     (tmp_path / "s0_1_original.nii.gz").unlink()
-    found = _acquire(cohort)
-    assert found["s0/1/original"].face.status is Status.UNREADABLE
-    assert found["s0/1/dent"].face.acquired
-    assert "no_partner" in [finding.code for finding in found["s0/1/dent"].findings]
+    actual = _acquire(cohort)
+    assert actual["s0/1/original"].face.status is Status.UNREADABLE
+    assert actual["s0/1/dent"].face.acquired
+    assert "no_partner" in [finding.code for finding in actual["s0/1/dent"].findings]
 
 
 def _truncate(path: Path) -> None:
@@ -239,13 +239,13 @@ def test_bad_input_costs_one_scan_its_status(
 ) -> None:
     manifest = _write_cohort(tmp_path)
     spoil(tmp_path / "s1_1_dent.nii.gz")
-    found = _acquire(read_manifest(manifest))
-    face = found.pop("s1/1/dent").face
+    actual = _acquire(read_manifest(manifest))
+    face = actual.pop("s1/1/dent").face
     assert face.status is status
     assert "s1_1_dent.nii.gz" in face.reason
     assert word in face.reason
     assert str(tmp_path) not in face.reason
-    assert all(record.face.acquired for record in found.values())
+    assert all(record.face.acquired for record in actual.values())
 
 
 def test_another_grid_is_no_way_out_of_being_judged(tmp_path: Path) -> None:

@@ -114,15 +114,15 @@ def test_a_changed_scan_is_done_again_with_what_depends_on_it(cohort: Cohort, tm
     _acquire(cohort, tmp_path)
     examine.asked.clear()
     (tmp_path / "p1_1_a.nii.gz").write_bytes(b"\x63")
-    found = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
+    actual = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
     assert examine.asked == ["p1/1/a"]
-    assert found["p1/1/a"].skin_level == 99
+    assert actual["p1/1/a"].skin_level == 99
     examine.asked.clear()
     (tmp_path / "p1_1_original.nii.gz").write_bytes(b"\x64")  # hands another camera to its partners
-    found = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
+    actual = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
     assert {"p1/1/original", "p1/1/a", "p1/1/b"} <= set(examine.asked)
     assert "p1/2/original" not in examine.asked
-    assert found["p1/1/original"].skin_level == 100
+    assert actual["p1/1/original"].skin_level == 100
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_one_more_recogniser_looks_alone(cohort: Cohort, tmp_path: Path, examine
     first = _acquire(cohort, tmp_path)
     examine.asked.clear()
     both = replace(ENGINES, recognisers=(DLIB, ARCFACE))
-    found = _acquire(cohort, tmp_path, engines=both)
+    actual = _acquire(cohort, tmp_path, engines=both)
     assert sorted(examine.asked) == sorted(f"{scan.key} ArcFace" for scan in cohort.scans)
-    assert _same(found[:12], first)
-    assert {record.face.encoder for record in found[12:]} == {"ArcFace"}
+    assert _same(actual[:12], first)
+    assert {record.face.encoder for record in actual[12:]} == {"ArcFace"}
     examine.asked.clear()
     (tmp_path / "p1_1_a.nii.gz").write_bytes(b"\x63")
     _acquire(cohort, tmp_path, engines=both)
@@ -201,9 +201,9 @@ def test_subject_session_and_folder_may_change_and_stand_in_no_entry(
         path.write_bytes(scan.path.read_bytes())
         scans.append(replace(scan, subject=f"secret-{scan.subject}", path=path))
     write_manifest(moved / "manifest.csv", scans)
-    found = _acquire(read_manifest(moved / "manifest.csv"), tmp_path)
+    actual = _acquire(read_manifest(moved / "manifest.csv"), tmp_path)
     assert len(examine.asked) == 12
-    assert found[0].scan.subject == "secret-p0"
+    assert actual[0].scan.subject == "secret-p0"
     for entry in (tmp_path / "store").rglob("*"):
         assert entry.is_dir() or str(tmp_path).encode() not in entry.read_bytes()
 
@@ -222,8 +222,8 @@ def test_what_another_attempt_may_mend_is_not_kept(
 def test_an_absent_scan_is_looked_at_each_time(cohort: Cohort, tmp_path: Path, examine: Counted) -> None:
     _acquire(cohort, tmp_path)
     (tmp_path / "p2_1_b.nii.gz").unlink()
-    found = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
-    assert found["p2/1/b"].face.status is Status.UNREADABLE
+    actual = {record.scan.key: record for record in _acquire(cohort, tmp_path)}
+    assert actual["p2/1/b"].face.status is Status.UNREADABLE
 
 
 def test_a_scan_that_changes_while_it_is_read_is_not_kept(cohort: Cohort, tmp_path: Path, examine: Counted) -> None:

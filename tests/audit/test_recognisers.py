@@ -35,8 +35,8 @@ def scene(*places):
     return portrait(pixels)
 
 
-def cosine(one, other):
-    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+def cosine(each, other):
+    return float(each @ other / np.linalg.norm(each) / np.linalg.norm(other))
 
 
 @pytest.fixture

@@ -34,9 +34,9 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def undisturbed(manifest: Path) -> dict[str, str]:
     """The faces without a store, a pool or a cluster."""
-    found = describe(acquire_faces(read_manifest(manifest), start_engines(COARSE), attacks=choose_attacks(["naive"])))
-    assert len(found) == SCANS
-    return found
+    actual = describe(acquire_faces(read_manifest(manifest), start_engines(COARSE), attacks=choose_attacks(["naive"])))
+    assert len(actual) == SCANS
+    return actual
 
 
 def _start(*arguments: object) -> subprocess.Popen[str]:

@@ -125,9 +125,9 @@ def run_plain(manifest: Path) -> None:
     from scipy.spatial.distance import pdist
 
     recognise = make_recogniser(upsample=1)
-    found = [recognise(draw_plainly(*read_plainly(path))) for path in paths_of(manifest)]
-    faces = [face for face in found if face is not None]
-    print(f"{len(faces)} faces of {len(found)}, mean distance {pdist(faces, 'cosine').mean():.3f}")
+    vectors = [recognise(draw_plainly(*read_plainly(path))) for path in paths_of(manifest)]
+    faces = [face for face in vectors if face is not None]
+    print(f"{len(faces)} faces of {len(vectors)}, mean distance {pdist(faces, 'cosine').mean():.3f}")
 
 
 def run_floor(manifest: Path) -> None:

@@ -105,25 +105,25 @@ def measure_originals(n: int, tails: Tails, rng: np.random.Generator, draws: int
     a, b = draw_faces(n, tails, 1, rng)
     who, (i, j) = np.arange(n), np.triu_indices(n, 1)
     own, other = 1 - (a * b).sum(1), (1 - a @ a.T)[i, j]
-    found: dict[tuple[str, str], Ends] = {}
+    actual: dict[tuple[str, str], Ends] = {}
     left = leave_out_auc(own, who, other, i, j)
-    found["auc", "before"] = jackknife_bounds(left.value, left.without, 0.95, independent=n)[:2]
-    found["auc", "after"] = auc_bounds(left.value, left.without, 0.95, subjects=n)[:2]
+    actual["auc", "before"] = jackknife_bounds(left.value, left.without, 0.95, independent=n)[:2]
+    actual["auc", "after"] = auc_bounds(left.value, left.without, 0.95, subjects=n)[:2]
     roc = measure_roc(own, other)
     points = {"youden": find_youden(roc)[0], "eer": find_eer(roc)[1]}
     none = np.zeros(n, dtype=np.intp), np.zeros(len(i), dtype=np.intp)
     same, different = Pairs(who, none[0], who, none[0] + 1, own), Pairs(i, none[1], j, none[1], other)
     after = bound_thresholds(same, different, points, rng=np.random.default_rng(0), draws=draws, confidence=0.95)
     for name, ends in percentiles(own, other, i, j, 0, draws).items():
-        found[name, "before"], found[name, "after"] = ends, after[name]
+        actual[name, "before"], actual[name, "after"] = ends, after[name]
     for name, rate in (("fmr10", 0.1), ("fmr1", 0.01)):
         threshold, missing = find_fmr(other, rate)
         if not missing:
             fmr = rate_of_pairs(other < threshold, i, j)
-            found[name, "after"] = tuple(np.quantile(other, [fmr.low, fmr.high], method="inverted_cdf"))
+            actual[name, "after"] = tuple(np.quantile(other, [fmr.low, fmr.high], method="inverted_cdf"))
     rate, _, _ = subject_rate(own < 0.3, who)
-    found["match", "after"] = rate.low, rate.high
-    return found
+    actual["match", "after"] = rate.low, rate.high
+    return actual
 
 
 def measure_defaced(n: int, tails: Tails, leak: float, rng: np.random.Generator) -> dict[str, Ends]:

@@ -43,9 +43,9 @@ def time_faiss(first: NDArray[np.float32], second: NDArray[np.float32], nearest:
         began = time.perf_counter()
         index.add(y)
         built = time.perf_counter()
-        _, found = index.search(x, nearest.shape[1])
+        _, actual = index.search(x, nearest.shape[1])
         ended = time.perf_counter()
-        agree = np.mean([np.isin(a, b).mean() for a, b in zip(nearest, found, strict=True)])
+        agree = np.mean([np.isin(a, b).mean() for a, b in zip(nearest, actual, strict=True)])
         print(f"faiss {name}: {built - began:.1f} s to build, {ended - built:.1f} s to search, {agree:.2%} of the five")
 
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for people in (options.people // 4, options.people // 2, options.people):
         names = [str(i) for i in range(people)]
         began = time.perf_counter()
-        found = search_gallery(
+        actual = search_gallery(
             first[:people], second[:people], probe_people=names, reference_people=names, k=5, thresholds=(0.5,)
         )
         spent = time.perf_counter() - began
@@ -69,13 +69,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(
             f"{people} x {people} vectors of {options.length}: {spent:.1f} s, {rates[-1] / 1e6:.1f} million pairs per "
-            f"second, peak {peak:.2f} GB; AUC {found.auc:.4f}, rank-1 {np.mean(found.mate_ranks == 1):.3f}"
+            f"second, peak {peak:.2f} GB; AUC {actual.auc:.4f}, rank-1 {np.mean(actual.mate_ranks == 1):.3f}"
         )
     began = time.perf_counter()
     summary = summarise_pairs(first, thresholds=(0.5,))
     print(f"different: {summary.pairs} pairs in {time.perf_counter() - began:.1f} s, mean {summary.mean:.3f}")
     if options.faiss:
-        time_faiss(first, second, found.nearest)
+        time_faiss(first, second, actual.nearest)
     slower = options.people >= 10_000 and rates[-1] < rates[0] / 2
     return int(peak > MOST_GB or slower)
 

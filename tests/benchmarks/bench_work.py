@@ -93,9 +93,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         def part(count: int) -> Cohort:
             return Cohort(cohort.scans[:count], cohort.strata.iloc[:count], cohort.source)
 
-        one, two = (time_run(part(options.scans), engines, workers) for workers in (1, 2))
-        gain = one.seconds_per_scan(options.scans) / two.seconds_per_scan(options.scans)
-        for timing in (one, two):
+        each, two = (time_run(part(options.scans), engines, workers) for workers in (1, 2))
+        gain = each.seconds_per_scan(options.scans) / two.seconds_per_scan(options.scans)
+        for timing in (each, two):
             print(
                 f"{timing.workers} worker(s), {options.scans} scans: "
                 f"{60 / timing.seconds_per_scan(options.scans):.1f} scans per minute; "

@@ -159,8 +159,8 @@ def test_a_changed_byte_and_files_that_come_and_go_are_found(judged: tuple[Path,
     (release / "s1_1.nii.gz").write_bytes(content)
     (release / "s2_1.nii.gz").unlink()
     (release / "notes.txt").write_text("new")
-    found = verify_release(certificate, release)
-    assert (found.changed, found.missing, found.new) == (("s1_1.nii.gz",), ("s2_1.nii.gz",), ("notes.txt",))
+    actual = verify_release(certificate, release)
+    assert (actual.changed, actual.missing, actual.new) == (("s1_1.nii.gz",), ("s2_1.nii.gz",), ("notes.txt",))
     allowed = verify_release(certificate, release, without=[hashlib.sha256(b"new").hexdigest()])
     assert allowed.new == ()
 

@@ -103,10 +103,10 @@ def _validate(validator: Path, root: Path) -> dict[str, object]:
         check=False,
         timeout=120,
     )
-    found = json.loads(done.stdout)
-    errors = [issue for issue in found["issues"]["issues"] if issue.get("severity") == "error"]
+    actual = json.loads(done.stdout)
+    errors = [issue for issue in actual["issues"]["issues"] if issue.get("severity") == "error"]
     assert (done.returncode, errors) == (0, []), done.stdout
-    return found["summary"]
+    return actual["summary"]
 
 
 @pytest.mark.slow

@@ -47,8 +47,8 @@ def write_six(root: Path) -> Path:
 
 def test_six_people_in_an_export(tmp_path, salt):
     root = write_six(tmp_path / "export")
-    one = root / "Secret Name" / "61"
-    shutil.copy(one / "I00012", one / "copy of a slice")
+    each = root / "Secret Name" / "61"
+    shutil.copy(each / "I00012", each / "copy of a slice")
     got = take_inventory(root, salt_file=salt)
     cohort = got.cohort
     assert (got.layout, got.source) == ("DICOM", "DICOM tree")
@@ -56,7 +56,7 @@ def test_six_people_in_an_export(tmp_path, salt):
     assert cohort.sessions == ("1", "2")
     assert len(cohort.scans) == 12
     later = next(scan for scan in cohort.scans if scan.subject == name_of("SECRET-1") and scan.session == "2")
-    assert later.path == one, "the visit of 2021 is the second, whatever its folder is called"
+    assert later.path == each, "the visit of 2021 is the second, whatever its folder is called"
     assert aside(got) == {
         "a scout (localizer), by its image type": 12,
         "has no contour of the body (of type EXTERNAL, or called BODY)": 12,

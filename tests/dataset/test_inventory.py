@@ -227,21 +227,21 @@ def test_other_copies_in_a_released_tree_are_named_and_asked_about_and_allowed(t
     for name in ("figures/sub-01.png", "sub-01/ses-1/anat/head.stl", "sourcedata/sub-01_T1w.nii", "README.txt"):
         write_image(tool / name, name.encode())
     write_image(root / "figures" / "sub-01.png")  # of the originals' tree, which is not released
-    found = take_inventory(root)
-    assert found.cohort is not None
-    assert found.cohort.copies == (
+    actual = take_inventory(root)
+    assert actual.cohort is not None
+    assert actual.cohort.copies == (
         "1 mesh (may be the surface of a head, e.g. sub-01/ses-1/anat/head.stl)",
         "1 picture (may be a screenshot or preview that shows the face, e.g. figures/sub-01.png)",
         "1 image in sourcedata (lies in sourcedata, where no image is judged, e.g. sourcedata/sub-01_T1w.nii)",
     )
-    check = check_copies(found.cohort)[0]
+    check = check_copies(actual.cohort)[0]
     assert check.decision is Decision.REVIEW
     assert "1 mesh" in check.text
     allow = tmp_path / "allow.csv"
     allow.write_text(f"sha256,reason\n{sha256(b'figures/sub-01.png').hexdigest()},no face in it\n")
-    found = take_inventory(root, choice=Choice(allow=allow))
-    assert len(found.cohort.copies) == 2
-    assert aside(found)["allowed: no face in it"] == 1
+    actual = take_inventory(root, choice=Choice(allow=allow))
+    assert len(actual.cohort.copies) == 2
+    assert aside(actual)["allowed: no face in it"] == 1
     assert check_copies(read_cohort(write_bids(tmp_path / "clean", derivatives=("tool",)))) == []
 
 

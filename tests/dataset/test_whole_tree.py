@@ -35,13 +35,13 @@ def test_every_file_is_a_scan_or_counted(raw: set[tuple[str, ...]], derived: set
             for name in parts:
                 write_image(place.joinpath(*name))
         files = [path for path in root.rglob("*") if path.is_file()]
-        found = take_inventory(root)
-        if found.cohort is None:
-            assert found.questions
+        actual = take_inventory(root)
+        if actual.cohort is None:
+            assert actual.questions
             return
-        aside = sum(entry.count for entry in found.aside if entry.what != "derivative")
-        assert len({scan.path for scan in found.cohort.scans}) == len(found.cohort.scans)
-        assert len(found.cohort.scans) + aside == len(files)
+        aside = sum(entry.count for entry in actual.aside if entry.what != "derivative")
+        assert len({scan.path for scan in actual.cohort.scans}) == len(actual.cohort.scans)
+        assert len(actual.cohort.scans) + aside == len(files)
 
 
 def test_pictures_and_thumbnails_in_dicom_are_named(tmp_path: Path) -> None:

@@ -90,11 +90,13 @@ def test_one_scans_failure_is_its_status(heads: Path, tmp_path: Path) -> None:
     broken = heads.parent / "broken.nii.gz"
     broken.write_bytes(b"no scan")
     scans = [ScanRef("p09", "1", "original", broken), read_manifest(heads).scans[0]]
-    found, runs = deface_scans(scans, parse_makers(["no-op", "eye-plane"]), tmp_path / "out", executor=SerialExecutor())
+    actual, runs = deface_scans(
+        scans, parse_makers(["no-op", "eye-plane"]), tmp_path / "out", executor=SerialExecutor()
+    )
     assert [run.status for run in runs] == [S.FAILED, S.OK, S.FAILED, S.FAILED]
     assert "broken.nii.gz" in runs[0].reason
     assert "no label map" in runs[3].reason
-    assert [scan.condition for scan in found] == ["original", "original", "no-op"]
+    assert [scan.condition for scan in actual] == ["original", "original", "no-op"]
 
 
 def test_what_is_complete_is_not_made_again(heads: Path, tmp_path: Path) -> None:
@@ -129,10 +131,10 @@ def test_another_input_is_made_anew_and_a_failure_leaves_no_old_output(tmp_path:
     _, (run,) = deface_scans([scan], makers, tmp_path / "out", executor=SerialExecutor())
     assert run.status is S.OK
     write_volume(replace(phantom.volume, intensity=phantom.volume.intensity[1:]), place)  # now it fails
-    found, (run,) = deface_scans([scan], makers, tmp_path / "out", executor=SerialExecutor())
+    actual, (run,) = deface_scans([scan], makers, tmp_path / "out", executor=SerialExecutor())
     assert run.status is S.FAILED
     assert "cannot find a brain" in run.reason
-    assert [s.condition for s in found] == ["original"]
+    assert [s.condition for s in actual] == ["original"]
     assert not (tmp_path / "out/command/sub-p01/ses-1.nii.gz").exists()
 
 

@@ -42,16 +42,16 @@ def test_a_pixel_of_a_portrait_is_found_on_the_skin() -> None:
     view = View(azimuth_deg=10.0, elevation_deg=5.0, target_ras_mm=(0.0, 0.0, 0.0))
     point = np.array([12.0, 50.0, -30.0])
     u, v, depth = camera_matrix(view) @ [*point, 1]
-    found = pick_on_skin(skin, view, np.array([[u / depth, v / depth], [-1e5, 0.0]]))
-    np.testing.assert_allclose(found[0], point, atol=1e-6)
-    assert np.isnan(found[1]).all()
+    actual = pick_on_skin(skin, view, np.array([[u / depth, v / depth], [-1e5, 0.0]]))
+    np.testing.assert_allclose(actual[0], point, atol=1e-6)
+    assert np.isnan(actual[1]).all()
 
 
 @pytest.mark.slow
 def test_the_eyes_of_a_portrait_lie_before_the_eyes(scan: PhantomScan, tmp_path: Path) -> None:
     write_volume(scan.volume, tmp_path / "scan.nii.gz")
-    found = find_eyes(tmp_path / "scan.nii.gz", settings=Settings(encoders=("dlib",), detector="dlib"))
-    for eye, centre in zip(found, _eyes(scan), strict=True):
+    actual = find_eyes(tmp_path / "scan.nii.gz", settings=Settings(encoders=("dlib",), detector="dlib"))
+    for eye, centre in zip(actual, _eyes(scan), strict=True):
         right, front, up = np.array(eye) - centre
         assert abs(right) < 6
         assert 10 < front < 20

@@ -120,8 +120,8 @@ def test_the_version_is_that_of_the_tools_own_environment(first: str, play, tmp_
     executable.write_text(first.format(python=python) + "\n", encoding="utf-8")
     assert find_tool(find_named_tool("deepdefacer")).version == "2.1.2"
     executable.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
-    found = find_tool(find_named_tool("deepdefacer"))
-    assert (found.is_available, found.version) == (True, "")
+    actual = find_tool(find_named_tool("deepdefacer"))
+    assert (actual.is_available, actual.version) == (True, "")
 
 
 @pytest.fixture

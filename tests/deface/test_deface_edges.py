@@ -153,10 +153,10 @@ def test_one_eye_is_followed_alone(study: Path, tmp_path: Path) -> None:
         del _drawn(ds, "Eye_L").ContourSequence
 
     _edit(study / "RS.dcm", drop)
-    one, notes = _cut_of(study, tmp_path / "one")
+    each, notes = _cut_of(study, tmp_path / "one")
     assert any("one eye is drawn" in note for note in notes)
-    assert abs(one.front - both.front) <= 1
-    assert abs(one.bottom - both.bottom) <= 1
+    assert abs(each.front - both.front) <= 1
+    assert abs(each.bottom - both.bottom) <= 1
 
 
 def test_an_eye_on_one_slice_gives_a_cut(study: Path, tmp_path: Path) -> None:
@@ -272,9 +272,9 @@ def test_a_target_drawn_on_every_third_slice_keeps_the_slices_between(study: Pat
 def test_the_same_salt_gives_the_same_files_and_none_gives_new_ones(study: Path, tmp_path: Path) -> None:
     for name, salt in (("a", "s"), ("b", "s"), ("c", None), ("d", None)):
         deface_study(find_study(study), tmp_path / name, salt=salt)
-    found = [pydicom.dcmread(tmp_path / n / "RD.dcm").SOPInstanceUID for n in "abcd"]
-    assert found[0] == found[1]
-    assert len(set(found)) == 3
+    actual = [pydicom.dcmread(tmp_path / n / "RD.dcm").SOPInstanceUID for n in "abcd"]
+    assert actual[0] == actual[1]
+    assert len(set(actual)) == 3
     assert (tmp_path / "a" / "CT0003.dcm").read_bytes() == (tmp_path / "b" / "CT0003.dcm").read_bytes()
 
 
@@ -337,9 +337,9 @@ def test_a_result_is_never_overwritten(study: Path, tmp_path: Path) -> None:
 
 
 def test_slices_alone_take_what_lies_beside_them(study: Path, tmp_path: Path) -> None:
-    found = find_study(study / "CT")
-    assert found.structures == study.absolute() / "RS.dcm"
-    assert found.doses == (study.absolute() / "RD.dcm",)
+    actual = find_study(study / "CT")
+    assert actual.structures == study.absolute() / "RS.dcm"
+    assert actual.doses == (study.absolute() / "RD.dcm",)
     (study / "second.dcm").write_bytes((study / "RS.dcm").read_bytes())
     (study / "notes.txt").write_text("not DICOM")
     with pytest.raises(InputError, match="2 structure sets"):
@@ -355,9 +355,9 @@ def test_slices_alone_take_what_lies_beside_them(study: Path, tmp_path: Path) ->
 def test_of_several_series_the_one_that_was_drawn_on_is_taken(study: Path, scan: PhantomScan, tmp_path: Path) -> None:
     other = write_rt_set(scan, tmp_path / "other", seed=9)
     other.ct.rename(study / "CT2")
-    found = find_study(study)
-    assert {path.parent.name for path in found.images} == {"CT"}
-    assert [len(series) for series in found.further] == [len(found.images)]
+    actual = find_study(study)
+    assert {path.parent.name for path in actual.images} == {"CT"}
+    assert [len(series) for series in actual.further] == [len(actual.images)]
 
 
 def test_another_frame_of_reference_is_refused(study: Path, tmp_path: Path) -> None:

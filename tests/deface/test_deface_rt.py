@@ -111,11 +111,11 @@ def _voxels(contour: pydicom.Dataset, scan: PhantomScan) -> np.ndarray:
 
 
 def _mask(contours: list[pydicom.Dataset], scan: PhantomScan) -> np.ndarray:
-    found = np.zeros(scan.labels.shape, dtype=bool)
+    actual = np.zeros(scan.labels.shape, dtype=bool)
     for contour in contours:
         voxels = _voxels(contour, scan)
-        found[:, :, round(voxels[0, 2])] ^= fill_loops([voxels[:, :2]], found.shape[:2])
-    return found
+        actual[:, :, round(voxels[0, 2])] ^= fill_loops([voxels[:, :2]], actual.shape[:2])
+    return actual
 
 
 def _dose(path: Path) -> tuple[np.ndarray, np.ndarray]:

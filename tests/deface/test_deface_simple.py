@@ -59,8 +59,8 @@ def test_the_average_head_finds_the_face(identity: int, modality: Modality, sd_d
     kwargs = {"modality": modality, "pose_sd_deg": sd_deg}
     scan = make_phantom(identity, spacing_mm=2.5, couch=True, headrest=True, **kwargs)
     frame = find_face_frame(scan.volume)
-    found, true = frame.landmarks_ras_mm(), locate_landmarks(identity, **kwargs)
-    assert max(np.linalg.norm(found[name] - true[name]) for name in PARTS) < limit_mm
+    actual, true = frame.landmarks_ras_mm(), locate_landmarks(identity, **kwargs)
+    assert max(np.linalg.norm(actual[name] - true[name]) for name in PARTS) < limit_mm
     assert frame.misfit_mm < 2.0
 
 
@@ -121,10 +121,10 @@ def test_the_shear_keeps_the_brain_and_writes_air(scan: PhantomScan) -> None:
 
 
 def test_the_layer_of_another_seed_is_another_layer(scan: PhantomScan) -> None:
-    one, other = (apply_defacer(SkinNoise(seed), scan.volume).volume.intensity for seed in (0, 1))
-    assert not np.array_equal(one, other)
+    each, other = (apply_defacer(SkinNoise(seed), scan.volume).volume.intensity for seed in (0, 1))
+    assert not np.array_equal(each, other)
     before = extract_skin(scan.volume, settings=COARSE).vertices_ras_mm[:, 1].max()
-    assert extract_skin(replace(scan.volume, intensity=one), settings=COARSE).vertices_ras_mm[:, 1].max() > before + 2
+    assert extract_skin(replace(scan.volume, intensity=each), settings=COARSE).vertices_ras_mm[:, 1].max() > before + 2
 
 
 def test_a_stronger_blur_moves_the_nose_further(scan: PhantomScan) -> None:

@@ -238,9 +238,9 @@ def test_a_command_that_cannot_be_meant(command: str, said: str) -> None:
 
 
 def test_a_tool_that_is_not_there_says_so(install) -> None:
-    found = find_tool(make_command_tool("nowhere {input}"))
-    assert (found.is_available, found.reason) == (False, "nowhere is not on the PATH")
-    assert run_tool(found, _volume()).status is DefaceStatus.MISSING
+    actual = find_tool(make_command_tool("nowhere {input}"))
+    assert (actual.is_available, actual.reason) == (False, "nowhere is not on the PATH")
+    assert run_tool(actual, _volume()).status is DefaceStatus.MISSING
 
 
 def test_what_a_tool_needs_is_asked_for(install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,17 +368,17 @@ def test_rounding_is_no_change() -> None:
 @pytest.mark.parametrize("modality", [Modality.CT, Modality.MR])
 def test_quickshear_itself_runs(modality: Modality, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", sysconfig.get_path("scripts") + os.pathsep + os.environ["PATH"])
-    found = find_tool(find_named_tool("quickshear"))
-    if not found.is_available:
-        pytest.skip(found.reason)
+    actual = find_tool(find_named_tool("quickshear"))
+    if not actual.is_available:
+        pytest.skip(actual.reason)
     volume = _volume(modality)
-    assert run_tool(found, volume).reason.startswith("quickshear needs a brain mask")
+    assert run_tool(actual, volume).reason.startswith("quickshear needs a brain mask")
     brain = np.zeros(volume.intensity.shape, dtype=bool)
     brain[6:14, 4:9, 8:16] = True
     brain[6:14, 9:11, 12:16] = True
-    done = run_tool(found, volume, brain=brain)
+    done = run_tool(actual, volume, brain=brain)
     assert (done.status, done.reason) == (DefaceStatus.OK, "")
-    assert found.version.startswith("1.")
+    assert actual.version.startswith("1.")
     changed = done.volume.intensity != volume.intensity
     assert changed[:, :, 4:8].any()
     # It writes 0: air in MR, water in CT.

@@ -10,8 +10,8 @@ def portrait(pixels) -> Portrait:
     return Portrait(np.ascontiguousarray(pixels), View(), np.eye(3, 4), "test")
 
 
-def distance(one, other) -> float:
-    return 1 - float(one.vector.astype(float) @ other.vector.astype(float))
+def distance(each, other) -> float:
+    return 1 - float(each.vector.astype(float) @ other.vector.astype(float))
 
 
 def scene(*faces, seed=0, colour=testing.RED):

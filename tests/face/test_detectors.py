@@ -234,7 +234,7 @@ def install(monkeypatch, name, **content):
 
 
 def test_mtcnn(home, monkeypatch):
-    found = [
+    actual = [
         {
             "box": [150, 160, 60, 70],
             "confidence": 0.97,
@@ -246,18 +246,18 @@ def test_mtcnn(home, monkeypatch):
     class MTCNN:
         def detect_faces(self, rgb):
             assert rgb.shape == (2 * SIDE, 2 * SIDE, 3)
-            if found is None:
+            if actual is None:
                 raise RuntimeError("no session")
-            return found
+            return actual
 
     install(monkeypatch, "mtcnn", MTCNN=MTCNN)
     encoder = make_encoder("Facenet512", detector="mtcnn")
     made = encoder.encode(scene())
     assert (made.status, made.box_px) == (Status.OK, (50, 60, 110, 130))
     assert made.landmarks_px.tolist() == [[65, 85], [95, 85]]
-    found = []
+    actual = []
     assert encoder.encode(scene()).status is Status.NO_FACE
-    found = None
+    actual = None
     assert encoder.encode(scene()).status is Status.BACKEND_ERROR
 
 

@@ -169,5 +169,5 @@ def test_two_visits_of_a_synthetic_head_are_nearer_than_two_heads():
         faces[identity, visit] = encoder.encode(renderer.render(skin, frontal_view(skin)))
     assert {made.status for made in faces.values()} == {Status.OK}
     same = max(distance(faces[identity, 1], faces[identity, 2]) for identity in (1, 3))
-    different = min(distance(faces[1, one], faces[3, other]) for one in (1, 2) for other in (1, 2))
+    different = min(distance(faces[1, each], faces[3, other]) for each in (1, 2) for other in (1, 2))
     assert same < 0.03 < different

@@ -232,10 +232,10 @@ def test_a_calibration_file_covers_several_recognisers_and_no_other(cohort: Coho
     assert repr(again) == repr(calibrations)
 
     result = _audit(cohort, model, "dlib", calibrations=again)  # in any order
-    assert [one.fingerprint.encoder for one in result.calibrations] == [SEEING, BLINDED]
+    assert [each.fingerprint.encoder for each in result.calibrations] == [SEEING, BLINDED]
     assert result.mismatches == ()
-    one = _audit(cohort, "dlib", calibrations=again)
-    assert one.calibrations[0].fingerprint.encoder == BLINDED
+    each = _audit(cohort, "dlib", calibrations=again)
+    assert each.calibrations[0].fingerprint.encoder == BLINDED
     for allow in (False, True):  # the threshold of another recogniser is none
         with pytest.raises(CalibrationError, match=r"covers dlib and not onnx:mine\.onnx; .*--encoder onnx:mine\.onnx"):
             _audit(cohort, "dlib", model, calibrations=again[:1], allow_mismatch=allow)

@@ -54,13 +54,13 @@ def test_blocks_come_to_what_the_table_comes_to(
     limits = (0.0, 0.49713, 1.00037)  # no distance of whole numbers: blocks may round a last bit otherwise
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gallery, "_PAIRS_AT_ONCE", at_once)
-        found = search_gallery(probes, references, probe_people=who_p, reference_people=who_r, k=3, thresholds=limits)
+        actual = search_gallery(probes, references, probe_people=who_p, reference_people=who_r, k=3, thresholds=limits)
 
     full = np.full((len(probes), len(references)), np.nan)
     p, r = (np.flatnonzero(~np.isnan(v[:, 0])) for v in (probes, references))
     full[np.ix_(p, r)] = cosine_distances(probes[p], references[r])
     is_own = np.array(who_p)[:, None] == np.array(who_r)[None, :]
-    for summary, mask in ((found.own, is_own), (found.others, ~is_own)):
+    for summary, mask in ((actual.own, is_own), (actual.others, ~is_own)):
         values = full[mask]
         seen = values[~np.isnan(values)]
         assert (summary.pairs, summary.missing) == (len(seen), len(values) - len(seen))
@@ -74,21 +74,21 @@ def test_blocks_come_to_what_the_table_comes_to(
                 assert summary.quantile(share) == pytest.approx(exact, abs=2.1 / gallery.BINS)
         if len(seen) > 1:
             assert summary.sd == pytest.approx(seen.std(ddof=1), abs=1e-7)
-    mine, theirs = full[is_own & ~np.isnan(full)], full[~is_own & ~np.isnan(full)]
-    if len(mine) and len(theirs):
-        expected = 1 - stats.mannwhitneyu(mine.round(13), theirs.round(13)).statistic / (len(mine) * len(theirs))
-        assert found.auc == pytest.approx(expected, abs=1e-12)
+    mated, theirs = full[is_own & ~np.isnan(full)], full[~is_own & ~np.isnan(full)]
+    if len(mated) and len(theirs):
+        expected = 1 - stats.mannwhitneyu(mated.round(13), theirs.round(13)).statistic / (len(mated) * len(theirs))
+        assert actual.auc == pytest.approx(expected, abs=1e-12)
     else:
-        assert np.isnan(found.auc)
+        assert np.isnan(actual.auc)
     for i in range(len(probes)):
         own = full[i][is_own[i] & ~np.isnan(full[i])]
         nearer = (full[i][~is_own[i]] < own.min() - 1e-12).sum() if len(own) else -1
-        assert found.mate_ranks[i] == nearer + 1
+        assert actual.mate_ranks[i] == nearer + 1
         seen = np.sort(full[i][~np.isnan(full[i])])[:3]
-        assert np.allclose(found.distances[i][: len(seen)], seen, atol=1e-15)
-        assert np.isnan(found.distances[i][len(seen) :]).all()
-        assert (found.nearest[i][len(seen) :] == -1).all()
-        assert np.allclose(full[i][found.nearest[i][: len(seen)]], seen, atol=1e-15)
+        assert np.allclose(actual.distances[i][: len(seen)], seen, atol=1e-15)
+        assert np.isnan(actual.distances[i][len(seen) :]).all()
+        assert (actual.nearest[i][len(seen) :] == -1).all()
+        assert np.allclose(full[i][actual.nearest[i][: len(seen)]], seen, atol=1e-15)
 
 
 @pytest.mark.parametrize("at_once", [5, 1 << 22])
@@ -103,10 +103,10 @@ def test_pairs_of_one_list_are_the_group_different(monkeypatch: pytest.MonkeyPat
     frame = compare_faces(faces).frame
     expected = frame["distance"][frame["group"] == Group.DIFFERENT.value]
     vectors = np.concatenate([vectors, np.full((1, 16), np.nan)])
-    found = summarise_pairs(vectors, thresholds=(1.0,))
-    assert (found.pairs, found.missing) == (36, 9)
-    assert found.mean == pytest.approx(expected.mean(), abs=1e-6)
-    assert found.below == (int((expected < 1.0).sum()),)
+    actual = summarise_pairs(vectors, thresholds=(1.0,))
+    assert (actual.pairs, actual.missing) == (36, 9)
+    assert actual.mean == pytest.approx(expected.mean(), abs=1e-6)
+    assert actual.below == (int((expected < 1.0).sum()),)
     assert summarise_pairs(np.zeros((0, 4))).pairs == 0
 
 
@@ -128,21 +128,21 @@ def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(monkeypatch: p
 
 def test_equal_vectors_are_ties() -> None:
     same = np.ones((4, 8))
-    found = search_gallery(same, same, probe_people="abcd", reference_people="abcd")
-    assert found.auc == 0.5
-    assert list(found.mate_ranks) == [1, 1, 1, 1]  # ties go to the attacker
-    assert found.own.high == found.others.high == 0.0
-    assert found.nearest.shape == (4, 5)
-    assert (found.nearest[:, 4] == -1).all()
+    actual = search_gallery(same, same, probe_people="abcd", reference_people="abcd")
+    assert actual.auc == 0.5
+    assert list(actual.mate_ranks) == [1, 1, 1, 1]  # ties go to the attacker
+    assert actual.own.high == actual.others.high == 0.0
+    assert actual.nearest.shape == (4, 5)
+    assert (actual.nearest[:, 4] == -1).all()
 
 
 def test_nothing_to_search() -> None:
-    found = search_gallery(np.zeros((0, 4)), np.zeros((0, 4)), probe_people=[], reference_people=[])
-    assert found.own.pairs == found.others.pairs == 0
-    assert np.isnan(found.auc)
-    assert np.isnan(found.others.quantile(0.5))
-    found = search_gallery(np.ones((1, 4)), np.zeros((0, 4)), probe_people=["a"], reference_people=[])
-    assert list(found.mate_ranks) == [0]
+    actual = search_gallery(np.zeros((0, 4)), np.zeros((0, 4)), probe_people=[], reference_people=[])
+    assert actual.own.pairs == actual.others.pairs == 0
+    assert np.isnan(actual.auc)
+    assert np.isnan(actual.others.quantile(0.5))
+    actual = search_gallery(np.ones((1, 4)), np.zeros((0, 4)), probe_people=["a"], reference_people=[])
+    assert list(actual.mate_ranks) == [0]
 
 
 @pytest.mark.parametrize(

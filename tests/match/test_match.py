@@ -58,10 +58,10 @@ def _pairs(table: ScoreTable, group: Group) -> set[str]:
 
 
 def test_known_distances() -> None:
-    found = cosine_distances([[1, 0], [3, 3]], [[2, 0], [0, 1], [-1, 0]])
+    actual = cosine_distances([[1, 0], [3, 3]], [[2, 0], [0, 1], [-1, 0]])
     half = 1 - math.sqrt(0.5)
-    assert found == pytest.approx(np.array([[0, 1, 2], [half, half, 2 - half]]))
-    assert found.dtype == np.float64
+    assert actual == pytest.approx(np.array([[0, 1, 2], [half, half, 2 - half]]))
+    assert actual.dtype == np.float64
 
 
 vectors = arrays(np.float32, (4, 8), elements=st.floats(-1, 1, width=32)).filter(
@@ -72,12 +72,12 @@ vectors = arrays(np.float32, (4, 8), elements=st.floats(-1, 1, width=32)).filter
 @given(vectors, st.floats(0.1, 100))
 @settings(max_examples=40, deadline=None)
 def test_distances_are_symmetric_bounded_and_scale_free(v: np.ndarray, scale: float) -> None:
-    found = cosine_distances(v, v)
-    assert (np.diag(found) == 0).all()  # exactly
-    assert ((found >= 0) & (found <= 2)).all()
-    assert found == pytest.approx(found.T, abs=1e-12)
-    assert cosine_distances(scale * v.astype(np.float64), v) == pytest.approx(found, abs=1e-9)
-    assert cosine_distances(v, -v) == pytest.approx(2 - found, abs=1e-9)
+    actual = cosine_distances(v, v)
+    assert (np.diag(actual) == 0).all()  # exactly
+    assert ((actual >= 0) & (actual <= 2)).all()
+    assert actual == pytest.approx(actual.T, abs=1e-12)
+    assert cosine_distances(scale * v.astype(np.float64), v) == pytest.approx(actual, abs=1e-9)
+    assert cosine_distances(v, -v) == pytest.approx(2 - actual, abs=1e-9)
 
 
 def test_small_distances_keep_their_digits() -> None:
@@ -161,10 +161,10 @@ def test_who_lacks_the_first_visit_is_left_out_of_different_alone() -> None:
 def test_defacers_do_not_meet() -> None:
     table = compare_faces(_two_by_two(("original", "cut", "blur")))
     counts = Counter(zip(table.frame["condition"], table.frame["group"], strict=True))
-    one = compare_faces(_two_by_two(("original", "cut")))
+    each = compare_faces(_two_by_two(("original", "cut")))
     for group in Group:
         assert counts["blur", group] == counts["cut", group]
-        assert counts["cut", group] == len(_pairs(one, group)) * (group not in (Group.SAME, Group.DIFFERENT))
+        assert counts["cut", group] == len(_pairs(each, group)) * (group not in (Group.SAME, Group.DIFFERENT))
 
 
 def test_what_was_not_acquired_keeps_its_rows() -> None:
@@ -172,12 +172,12 @@ def test_what_was_not_acquired_keeps_its_rows() -> None:
     blind = [_record(r.scan.key, None) if r.scan.key == "A/1/cut" else r for r in faces]
     whole, part = compare_faces(faces).frame, compare_faces(blind).frame
     assert len(part) == len(whole)
-    mine = (part["condition"] == "cut") & (
+    own = (part["condition"] == "cut") & (
         ((part["probe_subject"] == "A") & (part["probe_session"] == "1"))
         | (part["group"].str.startswith("defaced_defaced") & (part["reference_subject"] == "A"))
         & (part["reference_session"] == "1")
     )
-    assert (part["distance"].isna() == mine).all()
+    assert (part["distance"].isna() == own).all()
     everybody = compare_faces([_record(r.scan.key, None) for r in faces]).frame
     assert len(everybody) == len(whole)
     assert everybody["distance"].isna().all()

@@ -98,18 +98,18 @@ def _room(path: Path) -> str:
 def _imports(path: Path) -> list[tuple[str, int]]:
     """Return every imported module as an absolute dotted name, with its line, wherever in the file it stands."""
     package = ["reid_audit", *path.relative_to(PACKAGE).parts[:-1]]
-    found: list[tuple[str, int]] = []
+    actual: list[tuple[str, int]] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found += [(alias.name, node.lineno) for alias in node.names]
+            actual += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) + 1 - node.level] if node.level else []
             module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
             if module == "reid_audit":
-                found += [(f"reid_audit.{alias.name}", node.lineno) for alias in node.names]
+                actual += [(f"reid_audit.{alias.name}", node.lineno) for alias in node.names]
             else:
-                found.append((module, node.lineno))
-    return found
+                actual.append((module, node.lineno))
+    return actual
 
 
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -138,19 +138,19 @@ def test_engines_stay_in_their_room(path: Path) -> None:
 
 def _strings_compared(path: Path) -> list[tuple[str, int]]:
     """Return every text that a file compares something with, also among others: ``x == "a"``, ``x in ("a", "b")``."""
-    found = []
+    actual = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         sides = [node.left, *node.comparators] if isinstance(node, ast.Compare) else []
         if isinstance(node, ast.MatchValue):
             sides = [node.value]
         for side in sides:
             parts = side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side]
-            found += [
+            actual += [
                 (part.value, node.lineno)
                 for part in parts
                 if isinstance(part, ast.Constant) and isinstance(part.value, str)
             ]
-    return found
+    return actual
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))

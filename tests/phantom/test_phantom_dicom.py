@@ -53,13 +53,13 @@ def test_every_position_gives_the_same_scan_structures_and_dose(
 
     structures = pydicom.dcmread(made.structures)
     for organ, drawn in zip(draw_organs(scan, ["oropharynx"]), structures.ROIContourSequence, strict=True):
-        found = np.zeros_like(organ.mask)
+        actual = np.zeros_like(organ.mask)
         for contour in drawn.get("ContourSequence", []):
             lps = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
             ras = np.column_stack([lps * (-1, -1, 1), np.ones(len(lps))])
             voxels = ras @ np.linalg.inv(scan.volume.voxel_to_ras_mm).T
-            found[:, :, round(voxels[0, 2])] ^= fill_loops([voxels[:, :2]], scan.labels.shape[:2])
-        np.testing.assert_array_equal(found, organ.mask, err_msg=organ.name)
+            actual[:, :, round(voxels[0, 2])] ^= fill_loops([voxels[:, :2]], scan.labels.shape[:2])
+        np.testing.assert_array_equal(actual, organ.mask, err_msg=organ.name)
 
     dose = pydicom.dcmread(made.dose)
     gy = dose.pixel_array * float(dose.DoseGridScaling)

@@ -37,14 +37,14 @@ def face_of(skin):
     return points[(points[:, 1] > 20) & (points[:, 2] > top - 200)]
 
 
-def away_mm(one, other):
+def away_mm(each, other):
     """How far the face of one skin lies from another skin: its 99th percentile."""
-    distance, _ = cKDTree(other.vertices_ras_mm).query(face_of(one))
+    distance, _ = cKDTree(other.vertices_ras_mm).query(face_of(each))
     return float(np.percentile(distance, 99))
 
 
-def same_face(one, other, mm):
-    return max(away_mm(one, other), away_mm(other, one)) < mm
+def same_face(each, other, mm):
+    return max(away_mm(each, other), away_mm(other, each)) < mm
 
 
 def codes(skin):

@@ -50,8 +50,8 @@ def angle_deg(a, b):
 def test_the_pose_turns_with_the_head(upright, angles_deg):
     head, rotation = turned(upright, angles_deg, shift_mm=(8.0, -5.0, 12.0))
     straight = find_head_pose(upright).axes
-    found = find_head_pose(head).axes
-    assert angle_deg(found, straight @ rotation.T).max() < 1.5
+    actual = find_head_pose(head).axes
+    assert angle_deg(actual, straight @ rotation.T).max() < 1.5
 
 
 def test_a_straight_head_is_seen_from_the_front(upright):

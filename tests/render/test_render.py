@@ -214,8 +214,8 @@ def test_engines_agree(engines, other, view):
     for name in ("vtk", other):
         if isinstance(engines[name], EngineError):
             pytest.skip(str(engines[name]))
-    one, two = (engines[n].render(bumpy_head(), view).pixels.astype(int) for n in ("vtk", other))
-    difference = abs(one - two)
+    each, two = (engines[n].render(bumpy_head(), view).pixels.astype(int) for n in ("vtk", other))
+    difference = abs(each - two)
     assert difference.mean() < 0.1
     assert (difference > 8).mean() < 0.005  # only along edges
 

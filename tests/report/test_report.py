@@ -199,16 +199,16 @@ def test_what_was_found_on_one_defacers_scans_is_told_of_it_wherever_results_are
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     scores, _ = make_scores(24, {"none": 0.0, "wipe": 60.0}, attacks=("naive",))
-    found = [
+    actual = [
         Check("original_in_release", Decision.FAIL, "1 of 24 scans equals its original.", condition="wipe"),
         Check("unseen_scans", Decision.INCOMPLETE, "2 of 24 scans were not seen.", condition="none"),
         Check("original_in_release", Decision.FAIL, "1 of 1 scans equals its original.", condition="lost"),
     ]
-    result = assess_scores(scores, source="x.csv", findings=found, draws=0)
-    assert [one.decision for one in result.verdict.conditions] == [Decision.FAIL, Decision.FAIL]
+    result = assess_scores(scores, source="x.csv", findings=actual, draws=0)
+    assert [each.decision for each in result.verdict.conditions] == [Decision.FAIL, Decision.FAIL]
     assert result_to_json(result_from_json(result_to_json(result))) == result_to_json(result)
     rows = re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th>.*?data-label="Why">(.*?)</td>', result_to_html(result))
-    assert {(check.condition, check.text) for check in found} <= set(rows)
+    assert {(check.condition, check.text) for check in actual} <= set(rows)
     say_result(result)
     said = " ".join(capsys.readouterr().out.split())
     assert "FAIL wipe: 1 of 24 scans equals its original." in said
@@ -381,12 +381,12 @@ def test_the_official_validator_takes_the_derivative(told: tuple[AuditResult, Sc
     import shutil
 
     validator = Path(sys.executable).with_name("bids-validator-deno")
-    found = str(validator) if validator.exists() else shutil.which("bids-validator-deno")
-    if found is None:
+    actual = str(validator) if validator.exists() else shutil.which("bids-validator-deno")
+    if actual is None:
         pytest.skip("the official BIDS validator is not installed")
     write_result(told[0], tmp_path / "result")
     assert main(["report", str(tmp_path / "result"), "--format", "bids", "-o", str(tmp_path / "bids")]) == 0
-    done = subprocess.run([found, "--json", str(tmp_path / "bids")], capture_output=True, text=True, check=False)
+    done = subprocess.run([actual, "--json", str(tmp_path / "bids")], capture_output=True, text=True, check=False)
     issues = json.loads(done.stdout)["issues"]["issues"]
     assert [issue for issue in issues if issue["severity"] == "error"] == []
 

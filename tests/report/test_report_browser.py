@@ -30,14 +30,14 @@ HOSTILE = ("<script>document.title='broken'</script>", "\u202egnp.exe\u05d0\u05d
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A Chromium of the system, without a network."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
+    actual = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if actual is None:
         pytest.skip("needs Chromium on the PATH")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
         chromium = started.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            executable_path=actual, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         )
         yield chromium
         chromium.close()
@@ -48,13 +48,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A report, one full of hostile names, a comparison, and a page of costs."""
     folder = tmp_path_factory.mktemp("pages")
     result, _ = make_result(cost=True)
-    found = {"report": write_result(result, folder / "report")}
-    found["utility"] = write_utility_page(make_utility(), folder)
-    found["comparison"] = write_comparison(rank_defacers([result]), folder / "comparison")
+    actual = {"report": write_result(result, folder / "report")}
+    actual["utility"] = write_utility_page(make_utility(), folder)
+    actual["comparison"] = write_comparison(rank_defacers([result]), folder / "comparison")
     people = [*HOSTILE, *(f"p{i}" for i in range(8))]
     odd = make_result(people, dict.fromkeys(HOSTILE, 1.0), draws=20, source="y" * 200 + ".csv")
-    found["hostile"] = write_result(odd[0], folder / "hostile")
-    return found
+    actual["hostile"] = write_result(odd[0], folder / "hostile")
+    return actual
 
 
 class Watched:
@@ -104,9 +104,9 @@ _OVERFLOW = """() => {
 def test_nothing_overflows(browser: Any, pages: dict[str, Path], name: str, width: int) -> None:
     with Watched(browser, pages[name], viewport={"width": width, "height": 900}) as watched:
         watched.page.evaluate("document.querySelectorAll('details').forEach(fold => { fold.open = true; })")
-        found = watched.page.evaluate(_OVERFLOW)
-        assert found["page"] <= 0
-        assert found["parts"] == []
+        actual = watched.page.evaluate(_OVERFLOW)
+        assert actual["page"] <= 0
+        assert actual["parts"] == []
 
 
 def test_the_scans_can_be_sorted_filtered_and_leafed_through(browser: Any, pages: dict[str, Path]) -> None:
@@ -184,14 +184,14 @@ def test_dark_and_light_are_both_readable(browser: Any, pages: dict[str, Path]) 
                     assert _contrast(colours[name], colours[ground]) >= 4.5, (scheme, name, ground)
 
 
-def _contrast(one: str, other: str) -> float:
+def _contrast(each: str, other: str) -> float:
     def luminance(colour: str) -> float:
         full = colour if len(colour) == 7 else "#" + "".join(c * 2 for c in colour[1:])
         linear = np.array([int(full[i : i + 2], 16) / 255 for i in (1, 3, 5)])
         linear = np.where(linear <= 0.04045, linear / 12.92, ((linear + 0.055) / 1.055) ** 2.4)
         return float(linear @ [0.2126, 0.7152, 0.0722])
 
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    high, low = sorted((luminance(each), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
 
 
@@ -199,7 +199,7 @@ def _enlarge(result: AuditResult, scans: int) -> AuditResult:
     """Give a result as many people as a large release has, each with an original and every defacer's scan."""
     rng = np.random.default_rng(0)
     conditions = [verdict.condition for verdict in result.verdict.conditions]
-    attacks = list(dict.fromkeys(one.attack for one in result.evidence.attacks))
+    attacks = list(dict.fromkeys(each.attack for each in result.evidence.attacks))
     rows, people = [], []
     note = (Finding("reader", "info", "mirrored affine"),)
     for i in range(scans):

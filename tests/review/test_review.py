@@ -80,9 +80,9 @@ def test_one_image_of_a_session_does_not_answer_for_another(result: AuditResult,
 
 
 def test_removed_never_clears_a_fail(result: AuditResult) -> None:
-    found = Check("unaltered", Decision.FAIL, "Not altered.", condition="blur", subjects=("p001",))
+    actual = Check("unaltered", Decision.FAIL, "Not altered.", condition="blur", subjects=("p001",))
     linked = Check("exposed", Decision.FAIL, "Linked.", condition="blur", subjects=("p001",))
-    for check in (found, linked):
+    for check in (actual, linked):
         (blur, wipe) = sorted(result.verdict.conditions, key=lambda each: each.condition)
         worse = replace(result.verdict, conditions=(replace(blur, checks=(check,)), wipe))
         folded = fold_review(

@@ -235,15 +235,15 @@ def test_keys_alone_lead_through_twelve_scans(
     """In a real Chromium: answers, a turn, a note, an undo, a scan without a picture, and the end."""
     import shutil
 
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
+    actual = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if actual is None:
         pytest.skip("needs Chromium on the PATH")
     from playwright.sync_api import sync_playwright
 
     link, progress, thread = page
     with sync_playwright() as started:
         browser = started.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            executable_path=actual, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
         )
         tab = browser.new_page(viewport={"width": 1400, "height": 900})
         messages: list[str] = []

@@ -106,23 +106,23 @@ def test_every_file_is_an_image_or_counted(tmp_path: Path) -> None:
     (tmp_path / "turn.mp4").write_bytes(b"video")
     (tmp_path / "notes.pdf").write_bytes(b"document")
     write_series(tmp_path / "Secret Name", DeidentificationMethod="mri_reface 0.3")
-    found = list_images(tmp_path)
-    names = [image.name for image in found.images]
+    actual = list_images(tmp_path)
+    names = [image.name for image in actual.images]
     assert names[:2] == ["face.png", "sub-01/anat/sub-01_T1w.nii"]
     assert names[2].startswith("DICOM series ")
     assert names[2].endswith("(CT, 10 files)")
-    assert "Secret" not in repr([image.name for image in found.images] + list(found.aside))
-    assert found.images[2].claims == ("DICOM: mri_reface 0.3",)
-    asides = sorted((aside.what, aside.count, aside.may_show) for aside in found.aside)
+    assert "Secret" not in repr([image.name for image in actual.images] + list(actual.aside))
+    assert actual.images[2].claims == ("DICOM: mri_reface 0.3",)
+    asides = sorted((aside.what, aside.count, aside.may_show) for aside in actual.aside)
     assert asides == [(".json", 1, False), ("document", 1, True), ("video", 1, True)]
-    told = tuple(_image(ScreenState.NO_FACE) for _ in found.images)
-    assert Screening("tree", told, found.aside, True, "1").exit_code == 3  # a human must look at the video
+    told = tuple(_image(ScreenState.NO_FACE) for _ in actual.images)
+    assert Screening("tree", told, actual.aside, True, "1").exit_code == 3  # a human must look at the video
     digests = {name: sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("turn.mp4", "face.png")}
     allow = tmp_path.parent / "allow.csv"
     allow.write_text(f"sha256,reason\n{digests['turn.mp4']},consent\n{digests['face.png'].upper()},drawn by hand\n")
-    found = list_images(tmp_path, allow=allow)
-    assert found.images[0].allowed == "drawn by hand"
-    assert [(aside.what, aside.reason) for aside in found.aside if "allowed" in aside.reason] == [
+    actual = list_images(tmp_path, allow=allow)
+    assert actual.images[0].allowed == "drawn by hand"
+    assert [(aside.what, aside.reason) for aside in actual.aside if "allowed" in aside.reason] == [
         ("video", "allowed: consent")
     ]
     assert replace(_image(ScreenState.FACE), allowed="drawn by hand").decision == 0

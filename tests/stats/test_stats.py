@@ -224,9 +224,9 @@ def test_renaming_and_reordering_people_changes_nothing(own: list[float], seed: 
     d, who, other, p, r = _world(own, seed)
     rename = np.array(names) * 3 + 1
     order, others = np.random.default_rng(seed).permutation(len(d)), np.random.default_rng(seed).permutation(len(p))
-    one = auc_of_pairs(d, who, other, p, r)
+    each = auc_of_pairs(d, who, other, p, r)
     two = auc_of_pairs(d[order], rename[who][order], other[others], rename[p][others], rename[r][others])
-    assert astuple(one) == pytest.approx(astuple(two), nan_ok=True)
+    assert astuple(each) == pytest.approx(astuple(two), nan_ok=True)
     a, b = rate_of_pairs(other < 0.5, p, r), rate_of_pairs(other[others] < 0.5, rename[p][others], rename[r][others])
     assert (a.value, a.low, a.high) == pytest.approx((b.value, b.low, b.high), nan_ok=True)
 
@@ -258,33 +258,33 @@ def test_both_ends_of_a_pair_follow_the_draw() -> None:
 
 
 def test_mann_whitney_by_hand() -> None:
-    found = mann_whitney([1, 2], [3, 4, 5])
-    assert (found.statistic, found.n, found.method, found.effect) == (0, (2, 3), "exact", 1)
-    assert found.p == pytest.approx(2 / 10)  # 2 of the C(5, 2) orders are as extreme
+    actual = mann_whitney([1, 2], [3, 4, 5])
+    assert (actual.statistic, actual.n, actual.method, actual.effect) == (0, (2, 3), "exact", 1)
+    assert actual.p == pytest.approx(2 / 10)  # 2 of the C(5, 2) orders are as extreme
 
 
 @pytest.mark.parametrize(("a", "b"), [([], [1.0]), ([nan], [1.0]), ([1.0], [])])
 def test_mann_whitney_of_an_empty_group_is_nan(a: list[float], b: list[float]) -> None:
-    found = mann_whitney(a, b)
-    assert math.isnan(found.p)
-    assert found.reason
+    actual = mann_whitney(a, b)
+    assert math.isnan(actual.p)
+    assert actual.reason
 
 
 def test_mann_whitney_of_equal_distances_finds_nothing() -> None:
-    found = mann_whitney([0.5, 0.5], [0.5])
-    assert (found.p, found.effect) == (1.0, 0.5)
+    actual = mann_whitney([0.5, 0.5], [0.5])
+    assert (actual.p, actual.effect) == (1.0, 0.5)
 
 
 def test_wilcoxon_by_hand() -> None:
-    found = wilcoxon([1.0, 1.0, 1.0, 1.0], [2.0, 3.0, 4.0, 0.5])
-    assert (found.statistic, found.n, found.method) == (1, (4,), "exact")
-    assert found.effect == pytest.approx((2 + 3 + 4 - 1) / 10)
-    assert found.p == pytest.approx(4 / 16)
+    actual = wilcoxon([1.0, 1.0, 1.0, 1.0], [2.0, 3.0, 4.0, 0.5])
+    assert (actual.statistic, actual.n, actual.method) == (1, (4,), "exact")
+    assert actual.effect == pytest.approx((2 + 3 + 4 - 1) / 10)
+    assert actual.p == pytest.approx(4 / 16)
 
 
 def test_wilcoxon_leaves_out_what_is_missing_or_equal() -> None:
-    found = wilcoxon([1.0, nan, 1.0, 2.0], [2.0, 2.0, 1.0, nan])
-    assert found.n == (1,)
+    actual = wilcoxon([1.0, nan, 1.0, 2.0], [2.0, 2.0, 1.0, nan])
+    assert actual.n == (1,)
     assert math.isnan(wilcoxon([1.0], [1.0]).p)
     assert "before and after" in wilcoxon([nan], [1.0]).reason
     with pytest.raises(InputError, match="2 and 1"):
@@ -292,9 +292,9 @@ def test_wilcoxon_leaves_out_what_is_missing_or_equal() -> None:
 
 
 def test_kruskal_by_hand() -> None:
-    found = kruskal([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
-    assert found.statistic == pytest.approx(7.2)  # 12 / (9 x 10) x (36 + 225 + 576) / 3 - 3 x 10
-    assert found.effect == pytest.approx((7.2 - 2) / 6)
+    actual = kruskal([[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    assert actual.statistic == pytest.approx(7.2)  # 12 / (9 x 10) x (36 + 225 + 576) / 3 - 3 x 10
+    assert actual.effect == pytest.approx((7.2 - 2) / 6)
     for groups in ([[1.0]], [[1.0], []], [[1.0], [1.0]]):
         assert math.isnan(kruskal(groups).p)
 
@@ -316,30 +316,30 @@ def test_permutation_sees_through_rows_and_columns() -> None:
     n = 12
     loud = 10 * rng.normal(size=(n, 1)) + 10 * rng.normal(size=(1, n))  # scans far from, references near to everybody
     block = loud + rng.normal(size=(n, n)) - 3 * np.eye(n)
-    found = permute_identities([block], rng=np.random.default_rng(1), permutations=999)
-    assert found.p == pytest.approx(0.001)
+    actual = permute_identities([block], rng=np.random.default_rng(1), permutations=999)
+    assert actual.p == pytest.approx(0.001)
     assert permute_identities([loud], rng=np.random.default_rng(1), permutations=999).p == 1.0
 
 
 def test_permutation_of_two_people_cannot_be_significant() -> None:
-    found = permute_identities([np.array([[0.0, 1], [1, 0]])], rng=np.random.default_rng(0), permutations=999)
-    assert 0.4 < found.p < 0.6
+    actual = permute_identities([np.array([[0.0, 1], [1, 0]])], rng=np.random.default_rng(0), permutations=999)
+    assert 0.4 < actual.p < 0.6
 
 
 def test_permutation_without_people_or_distances_is_nan() -> None:
     rng = np.random.default_rng(0)
     for blocks in ([], [np.zeros((1, 1))], [np.full((3, 3), nan)]):
-        found = permute_identities(blocks, rng=rng)
-        assert math.isnan(found.p)
-        assert found.reason
+        actual = permute_identities(blocks, rng=rng)
+        assert math.isnan(actual.p)
+        assert actual.reason
     with pytest.raises(InputError):
         permute_identities([np.zeros((2, 3))], rng=rng)
 
 
 def test_equivalence_needs_a_bound_below_the_margin() -> None:
     for at_most, word in ((0.59, "shown"), (0.61, "not shown"), (nan, "not shown")):
-        found = bounded_below(Estimate(0.5, at_most=at_most, subjects=30), 0.60)
-        assert found.method.startswith(f"{word} below")
+        actual = bounded_below(Estimate(0.5, at_most=at_most, subjects=30), 0.60)
+        assert actual.method.startswith(f"{word} below")
 
 
 def test_one_acquired_probe_among_many_still_has_an_interval() -> None:
@@ -350,9 +350,9 @@ def test_one_acquired_probe_among_many_still_has_an_interval() -> None:
     own, other = np.full(30, nan), np.full(len(p), nan)
     blind = auc_of_pairs(own, people, other, p, r)
     own[3], other[p == 3] = 0.05, np.linspace(0.01, 0.09, 29)
-    one = auc_of_pairs(own, people, other, p, r)
-    assert one.value == pytest.approx(0.5, abs=0.03)
-    assert 0.3 < one.low < 0.5 < one.high < 0.7
+    estimate = auc_of_pairs(own, people, other, p, r)
+    assert estimate.value == pytest.approx(0.5, abs=0.03)
+    assert 0.3 < estimate.low < 0.5 < estimate.high < 0.7
     assert blind.value == 0.5
 
 

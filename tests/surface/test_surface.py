@@ -407,8 +407,8 @@ def test_a_defaced_scan_has_the_mesh_of_its_original_where_its_voxels_are_equal(
     defaced = Volume(
         np.where((xyz[..., 1] > 60) | (xyz[..., 2] > 60), np.float32(AIR), original.intensity), affine, Modality.CT
     )
-    one, two = (extract_skin(v, level=CT_LEVEL_HU).vertices_ras_mm for v in (original, defaced))
-    kept = [v[(v[:, 1] < 50) & (v[:, 2] < 50)] for v in (one, two)]
+    each, two = (extract_skin(v, level=CT_LEVEL_HU).vertices_ras_mm for v in (original, defaced))
+    kept = [v[(v[:, 1] < 50) & (v[:, 2] < 50)] for v in (each, two)]
     assert len(kept[0]) == len(kept[1]) > 10_000
     distance_mm, _ = cKDTree(kept[0]).query(kept[1])  # the lattice is the same although the crop, and the order, is not
     assert distance_mm.max() < 1e-3

@@ -77,12 +77,12 @@ def test_a_slope_of_dose_in_a_box(grid: tuple) -> None:
     """20 + 0.8 Gy/mm x in a box: the hottest V lie in a slab of V / area, however the coarse dose grid is shifted."""
     dose = _dose_of(lambda x, y, z: 20 + 0.8 * x + 0 * y * z, *grid, (20, 20, 20))
     ct = _affine((1.0, 1.0, 2.0), (0.0, 0.0, 0.0))
-    found = measure_dose(dose, _box("box", (0, 0, 0), (20, 20, 10)), ct)  # x from -0.5 to 19.5 mm, 20 x 20 mm across
+    actual = measure_dose(dose, _box("box", (0, 0, 0), (20, 20, 10)), ct)  # x from -0.5 to 19.5 mm, 20 x 20 mm across
     hottest = 20 + 0.8 * (19.5 - 10 / 400)
-    assert found.covered == 1
-    assert found.hottest_gy == pytest.approx(hottest, abs=0.8 * 0.25)  # points are half a millimetre apart
-    assert found.mean_gy == pytest.approx(20 + 0.8 * 9.5, abs=1e-4)
-    for percent, value in zip((2, 50, 95, 98), found.percent_gy, strict=True):
+    assert actual.covered == 1
+    assert actual.hottest_gy == pytest.approx(hottest, abs=0.8 * 0.25)  # points are half a millimetre apart
+    assert actual.mean_gy == pytest.approx(20 + 0.8 * 9.5, abs=1e-4)
+    for percent, value in zip((2, 50, 95, 98), actual.percent_gy, strict=True):
         assert value == pytest.approx(20 + 0.8 * (19.5 - 20 * percent / 100), abs=0.8 * 0.25)
     doses, _ = sample_dose(dose, _box("box", (0, 0, 0), (20, 20, 10)), ct)
     at = np.linspace(21, 34, 14)
@@ -95,19 +95,19 @@ def test_a_ball_of_falling_dose() -> None:
         lambda x, y, z: 60 - 2 * np.sqrt(x**2 + y**2 + z**2), (1.0, 1.0, 1.0), (-15.3, -15.6, -15.2), (31, 31, 31)
     )
     ct = _affine((1.0, 1.0, 1.5), (-12.0, -12.0, -12.0))
-    found = measure_dose(dose, _ball(10.0, ct, (25, 25, 17)), ct)
+    actual = measure_dose(dose, _ball(10.0, ct, (25, 25, 17)), ct)
     radius = (3 * 10 / (4 * math.pi)) ** (1 / 3)
-    assert found.hottest_gy == pytest.approx(60 - 2 * radius, abs=0.6)  # the tip is cut by the dose grid of 1 mm
-    for percent, value in zip((50, 95), found.percent_gy[1:3], strict=True):
+    assert actual.hottest_gy == pytest.approx(60 - 2 * radius, abs=0.6)  # the tip is cut by the dose grid of 1 mm
+    for percent, value in zip((50, 95), actual.percent_gy[1:3], strict=True):
         assert value == pytest.approx(60 - 2 * 10 * (percent / 100) ** (1 / 3), abs=0.5)
-    assert found.mean_gy == pytest.approx(60 - 2 * 7.5, abs=0.3)
+    assert actual.mean_gy == pytest.approx(60 - 2 * 7.5, abs=0.3)
 
 
 def test_a_structure_smaller_than_the_volume_has_no_hottest_dose() -> None:
     dose = _dose_of(lambda x, y, z: 5 + 0 * x * y * z, (2.0, 2.0, 2.0), (-4, -4, -4), (9, 9, 9))
-    found = measure_dose(dose, _box("lens", (0, 0, 0), (2, 2, 2)), UNIT)  # 8 mm3
-    assert math.isnan(found.hottest_gy)
-    assert (found.max_gy, found.mean_gy, found.percent_gy) == (5, 5, (5, 5, 5, 5))
+    actual = measure_dose(dose, _box("lens", (0, 0, 0), (2, 2, 2)), UNIT)  # 8 mm3
+    assert math.isnan(actual.hottest_gy)
+    assert (actual.max_gy, actual.mean_gy, actual.percent_gy) == (5, 5, (5, 5, 5, 5))
 
 
 def test_dose_beyond_its_grid_is_counted_not_invented() -> None:
@@ -183,14 +183,14 @@ def test_contours_fill_the_voxels_within(tmp_path: Path) -> None:
     apart = [_square(1.5, 0.0, at=(-9, 3)), _square(1.5, 0.0, at=(9, 3))]
     sparse = [_square(5.5, z) for z in (-4.0, 2.0)]
     path = write_rtstruct(tmp_path / "rs.dcm", {"full": loops, "ring": hole, "pair": apart, "sparse": sparse})
-    found = read_rtstruct(path, GRID)
-    assert {name: s.voxels for name, s in found.structures.items()} == {
+    actual = read_rtstruct(path, GRID)
+    assert {name: s.voxels for name, s in actual.structures.items()} == {
         "full": 11 * 11 * 4,
         "ring": (11 * 11 - 5 * 5) * 4,
         "pair": 2 * 3 * 3,
         "sparse": 11 * 11 * 6,  # contours three slices apart stand for six slices
     }
-    full, pair = found.structures["full"], found.structures["pair"]
+    full, pair = actual.structures["full"], actual.structures["pair"]
     assert full.box == (slice(15, 26), slice(15, 26), slice(8, 12))
     assert pair.box[0] == slice(10, 31)
     assert pair.box[1] == slice(16, 19)  # y = 3 LPS is 3 mm to the back
@@ -199,10 +199,10 @@ def test_contours_fill_the_voxels_within(tmp_path: Path) -> None:
 def test_empty_and_distant_structures_are_counted(tmp_path: Path) -> None:
     far = [_square(3, 500.0)]
     path = write_rtstruct(tmp_path / "rs.dcm", {"eye": [_square(3, 0.0)], "ptv": [], "far": far})
-    found = read_rtstruct(path, GRID)
-    assert set(found.structures) == {"eye"}
-    assert found.empty == ("ptv", "far")
-    assert [f.code for f in found.findings] == ["empty_structure", "outside_scan"]
+    actual = read_rtstruct(path, GRID)
+    assert set(actual.structures) == {"eye"}
+    assert actual.empty == ("ptv", "far")
+    assert [f.code for f in actual.findings] == ["empty_structure", "outside_scan"]
 
 
 def test_structure_sets_that_cannot_be_used(tmp_path: Path) -> None:
@@ -244,9 +244,9 @@ def test_agrees_with_dicompyler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     theirs = dvhcalc.get_dvh(pydicom.dcmread(rs), pydicom.dcmread(rd), 1)
     structure = read_rtstruct(rs, GRID).structures["organ"]
     assert structure.voxels * 2 / 1000 == pytest.approx(theirs.volume, rel=0.02)
-    mine = measure_dose(read_dose(rd), structure, GRID.voxel_to_ras_mm)
-    assert mine.mean_gy == pytest.approx(theirs.mean, abs=0.05)
-    assert mine.mean_gy == pytest.approx(30, abs=0.05)
-    for percent, value in zip((2, 50, 95, 98), mine.percent_gy, strict=True):
+    own = measure_dose(read_dose(rd), structure, GRID.voxel_to_ras_mm)
+    assert own.mean_gy == pytest.approx(theirs.mean, abs=0.05)
+    assert own.mean_gy == pytest.approx(30, abs=0.05)
+    for percent, value in zip((2, 50, 95, 98), own.percent_gy, strict=True):
         assert value == pytest.approx(theirs.dose_constraint(percent).value, abs=0.35)
-    assert mine.max_gy == pytest.approx(theirs.max, abs=0.8)  # points lie up to a quarter millimetre further out
+    assert own.max_gy == pytest.approx(theirs.max, abs=0.8)  # points lie up to a quarter millimetre further out

@@ -41,12 +41,12 @@ def _blob(seed: int, *, size: int = 24, sigma: float = 2.5, shift: float = 0.0) 
 
 
 def test_two_voxels_two_millimetres_apart() -> None:
-    found = compare_masks(_mask((2, 3, 3)), _mask((4, 3, 3)), spacing_mm=UNIT, tolerance_mm=1.9)
-    assert found.dice == 0
-    assert (found.hd_mm, found.hd95_mm, found.mean_hd95_mm, found.msd_mm) == (2, 2, 2, 2)
-    assert found.volume_difference_cm3 == 0
+    actual = compare_masks(_mask((2, 3, 3)), _mask((4, 3, 3)), spacing_mm=UNIT, tolerance_mm=1.9)
+    assert actual.dice == 0
+    assert (actual.hd_mm, actual.hd95_mm, actual.mean_hd95_mm, actual.msd_mm) == (2, 2, 2, 2)
+    assert actual.volume_difference_cm3 == 0
     # Of the eight corners of each voxel four face the other one at 1 mm, four are 2 mm away.
-    assert found.surface_dice == pytest.approx(0.5)
+    assert actual.surface_dice == pytest.approx(0.5)
     assert compare_masks(_mask((2, 3, 3)), _mask((4, 3, 3)), spacing_mm=UNIT, tolerance_mm=2).surface_dice == 1
 
 
@@ -54,19 +54,19 @@ def test_two_voxels_two_millimetres_apart() -> None:
 def test_distances_follow_the_spacing(axis: int, distance: float) -> None:
     there = [2, 2, 2]
     there[axis] += 2
-    found = compare_masks(_mask((2, 2, 2)), _mask(tuple(there)), spacing_mm=UNEVEN)
-    assert (found.hd_mm, found.hd95_mm, found.msd_mm) == (distance, distance, distance)
+    actual = compare_masks(_mask((2, 2, 2)), _mask(tuple(there)), spacing_mm=UNEVEN)
+    assert (actual.hd_mm, actual.hd95_mm, actual.msd_mm) == (distance, distance, distance)
 
 
 def test_one_voxel_beside_a_pair() -> None:
-    found = compare_masks(_mask((2, 2, 2)), _mask((2, 2, 2), (2, 2, 3)), spacing_mm=UNEVEN)
-    assert found.dice == pytest.approx(2 / 3)
-    assert found.hd_mm == 1
-    assert found.msd_mm == pytest.approx((0 + 0.5) / 2)
-    assert found.hd95_mm == pytest.approx(0.95)  # of the distances 0 and 1, straight between them
-    assert found.mean_hd95_mm == pytest.approx(0.475)
-    assert found.volume_before_cm3 == pytest.approx(0.006)
-    assert found.volume_difference_cm3 == pytest.approx(0.006)
+    actual = compare_masks(_mask((2, 2, 2)), _mask((2, 2, 2), (2, 2, 3)), spacing_mm=UNEVEN)
+    assert actual.dice == pytest.approx(2 / 3)
+    assert actual.hd_mm == 1
+    assert actual.msd_mm == pytest.approx((0 + 0.5) / 2)
+    assert actual.hd95_mm == pytest.approx(0.95)  # of the distances 0 and 1, straight between them
+    assert actual.mean_hd95_mm == pytest.approx(0.475)
+    assert actual.volume_before_cm3 == pytest.approx(0.006)
+    assert actual.volume_difference_cm3 == pytest.approx(0.006)
 
 
 @pytest.mark.parametrize(
@@ -74,23 +74,23 @@ def test_one_voxel_beside_a_pair() -> None:
 )
 def test_empty_masks(before: bool, after: bool, overlap: float) -> None:
     full, empty = _mask((1, 1, 1)), _mask()
-    found = compare_masks(full if before else empty, full if after else empty, spacing_mm=UNIT)
-    np.testing.assert_equal((found.dice, found.surface_dice), (overlap, overlap))
-    assert all(math.isnan(d) for d in (found.hd95_mm, found.mean_hd95_mm, found.hd_mm, found.msd_mm))
-    assert (found.volume_before_cm3, found.volume_after_cm3) == (0.001 * before, 0.001 * after)
+    actual = compare_masks(full if before else empty, full if after else empty, spacing_mm=UNIT)
+    np.testing.assert_equal((actual.dice, actual.surface_dice), (overlap, overlap))
+    assert all(math.isnan(d) for d in (actual.hd95_mm, actual.mean_hd95_mm, actual.hd_mm, actual.msd_mm))
+    assert (actual.volume_before_cm3, actual.volume_after_cm3) == (0.001 * before, 0.001 * after)
 
 
 def test_the_same_mask_agrees_entirely() -> None:
     mask = _blob(1)
-    found = compare_masks(mask, mask.copy(), spacing_mm=UNEVEN)
-    assert (found.dice, found.surface_dice, found.hd95_mm, found.hd_mm, found.msd_mm) == (1, 1, 0, 0, 0)
+    actual = compare_masks(mask, mask.copy(), spacing_mm=UNEVEN)
+    assert (actual.dice, actual.surface_dice, actual.hd95_mm, actual.hd_mm, actual.msd_mm) == (1, 1, 0, 0, 0)
 
 
 def test_a_mask_that_fills_the_image_has_the_image_for_its_surface() -> None:
     full = np.ones((4, 4, 4), dtype=bool)
     assert find_surface_voxels(full).sum() == 4**3 - 2**3
-    found = compare_masks(full, _mask((0, 0, 0), shape=(4, 4, 4)), spacing_mm=UNIT)
-    assert found.hd_mm == pytest.approx(math.sqrt(27))
+    actual = compare_masks(full, _mask((0, 0, 0), shape=(4, 4, 4)), spacing_mm=UNIT)
+    assert actual.hd_mm == pytest.approx(math.sqrt(27))
 
 
 @pytest.mark.parametrize(
@@ -137,20 +137,20 @@ PAIRS = [
 @pytest.mark.parametrize("spacing", [UNIT, UNEVEN, (0.5, 0.5, 2.0)])
 @pytest.mark.parametrize("pair", PAIRS, ids=["unlike", "shifted", "rough", "noise", "corners", "filled"])
 def test_agrees_with_simpleitk(pair: tuple[np.ndarray, np.ndarray], spacing: tuple[float, float, float]) -> None:
-    found = compare_masks(*pair, spacing_mm=spacing)
+    actual = compare_masks(*pair, spacing_mm=spacing)
     a, b = (_to_itk(mask, spacing) for mask in pair)
     overlap = sitk.LabelOverlapMeasuresImageFilter()
     overlap.Execute(a, b)
-    assert found.dice == pytest.approx(overlap.GetDiceCoefficient(), abs=1e-6)
+    assert actual.dice == pytest.approx(overlap.GetDiceCoefficient(), abs=1e-6)
     contours = [sitk.BinaryContour(image, fullyConnected=False) for image in (a, b)]
     hausdorff = sitk.HausdorffDistanceImageFilter()
     hausdorff.Execute(*contours)
-    assert found.hd_mm == pytest.approx(hausdorff.GetHausdorffDistance(), abs=1e-5)  # ITK's map is float32
+    assert actual.hd_mm == pytest.approx(hausdorff.GetHausdorffDistance(), abs=1e-5)  # ITK's map is float32
     there, back = _directed_by_itk(*contours), _directed_by_itk(*contours[::-1])
     ends = np.percentile(there, 95), np.percentile(back, 95)
-    assert found.hd95_mm == pytest.approx(max(ends), abs=1e-5)
-    assert found.mean_hd95_mm == pytest.approx(np.mean(ends), abs=1e-5)
-    assert found.msd_mm == pytest.approx((there.mean() + back.mean()) / 2, abs=1e-5)
+    assert actual.hd95_mm == pytest.approx(max(ends), abs=1e-5)
+    assert actual.mean_hd95_mm == pytest.approx(np.mean(ends), abs=1e-5)
+    assert actual.msd_mm == pytest.approx((there.mean() + back.mean()) / 2, abs=1e-5)
 
 
 @pytest.mark.parametrize("spacing", [UNIT, UNEVEN, (0.7, 0.7, 3.0)])
@@ -165,8 +165,8 @@ def test_surface_dice_agrees_with_deepmind(
         warnings.simplefilter("ignore")  # it calls names that SciPy is about to remove
         distances = surface_distance.compute_surface_distances(*pair, spacing)
     expected = surface_distance.compute_surface_dice_at_tolerance(distances, tolerance)
-    found = compare_masks(*pair, spacing_mm=spacing, tolerance_mm=tolerance).surface_dice
-    assert found == pytest.approx(expected, abs=1e-6)
+    actual = compare_masks(*pair, spacing_mm=spacing, tolerance_mm=tolerance).surface_dice
+    assert actual == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("spacing", [UNIT, UNEVEN])
@@ -175,29 +175,29 @@ def test_the_areas_are_those_of_deepmind(spacing: tuple[float, float, float]) ->
 
     theirs = lookup_tables.create_table_neighbour_code_to_surface_area(spacing)
     kernel = np.asarray(lookup_tables.ENCODE_NEIGHBOURHOOD_3D_KERNEL)
-    mine = surfel_areas_mm2(spacing)
+    own = surfel_areas_mm2(spacing)
     for code in range(256):
         corners = (kernel & code) > 0
         own_code = sum(1 << bit for bit, inside in enumerate(corners.ravel()) if inside)
-        assert mine[own_code] == pytest.approx(theirs[code], abs=1e-6)
+        assert own[own_code] == pytest.approx(theirs[code], abs=1e-6)
 
 
 def test_distances_agree_with_full_distance_transforms() -> None:
     a, b = _blob(7), _blob(8)
-    found = compare_masks(a, b, spacing_mm=UNEVEN)
+    actual = compare_masks(a, b, spacing_mm=UNEVEN)
     surfaces = [mask & ~ndimage.binary_erosion(mask) for mask in (a, b)]  # MONAI's edges
     maps = [ndimage.distance_transform_edt(~surface, sampling=UNEVEN) for surface in surfaces]
     there, back = maps[1][surfaces[0]], maps[0][surfaces[1]]
-    assert found.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), abs=1e-9)
-    assert found.msd_mm == pytest.approx((there.mean() + back.mean()) / 2, abs=1e-9)
+    assert actual.hd95_mm == pytest.approx(max(np.percentile(there, 95), np.percentile(back, 95)), abs=1e-9)
+    assert actual.msd_mm == pytest.approx((there.mean() + back.mean()) / 2, abs=1e-9)
 
 
 def test_crops_give_the_numbers_of_the_whole() -> None:
     a, b = _blob(9), _blob(10)
     box = tuple(slice(0, n) for n in a.shape)
     far = tuple(slice(s.start + 100, s.stop + 100) for s in box)
-    found = compare_structures(Structure("a", far, a), Structure("b", far, b), spacing_mm=UNEVEN)
-    assert found == compare_masks(a, b, spacing_mm=UNEVEN)
+    actual = compare_structures(Structure("a", far, a), Structure("b", far, b), spacing_mm=UNEVEN)
+    assert actual == compare_masks(a, b, spacing_mm=UNEVEN)
     assert compare_structures(Structure("a", box, a), None, spacing_mm=UNIT).dice == 0
     assert math.isnan(compare_structures(None, None, spacing_mm=UNIT).dice)
 
@@ -217,14 +217,14 @@ def _same(a: Agreement, b: Agreement) -> None:
 @settings(max_examples=40, deadline=None)
 @given(masks, masks, spacings)
 def test_symmetry_and_range(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float]) -> None:
-    one, other = compare_masks(a, b, spacing_mm=spacing), compare_masks(b, a, spacing_mm=spacing)
-    _same(one, other)
-    assert one.volume_difference_cm3 == -other.volume_difference_cm3
+    each, other = compare_masks(a, b, spacing_mm=spacing), compare_masks(b, a, spacing_mm=spacing)
+    _same(each, other)
+    assert each.volume_difference_cm3 == -other.volume_difference_cm3
     if a.any() and b.any():
-        assert 0 <= one.dice <= 1
-        assert 0 <= one.surface_dice <= 1 + 1e-12
-        assert 0 <= one.mean_hd95_mm <= one.hd95_mm <= one.hd_mm
-        assert one.msd_mm <= one.hd_mm
+        assert 0 <= each.dice <= 1
+        assert 0 <= each.surface_dice <= 1 + 1e-12
+        assert 0 <= each.mean_hd95_mm <= each.hd95_mm <= each.hd_mm
+        assert each.msd_mm <= each.hd_mm
 
 
 @settings(max_examples=30, deadline=None)
@@ -245,13 +245,13 @@ def test_flips_and_axis_orders_change_nothing(
 @given(masks, masks, spacings, st.sampled_from([0.5, 2.0, 4.0]))
 def test_scale(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float, float], factor: float) -> None:
     assume(a.any() and b.any())
-    one = compare_masks(a, b, spacing_mm=spacing, tolerance_mm=1.5)
+    each = compare_masks(a, b, spacing_mm=spacing, tolerance_mm=1.5)
     scaled = compare_masks(a, b, spacing_mm=tuple(s * factor for s in spacing), tolerance_mm=1.5 * factor)
-    assert scaled.dice == one.dice
-    assert scaled.surface_dice == pytest.approx(one.surface_dice)
+    assert scaled.dice == each.dice
+    assert scaled.surface_dice == pytest.approx(each.surface_dice)
     for name in ("hd95_mm", "mean_hd95_mm", "hd_mm", "msd_mm"):
-        assert getattr(scaled, name) == pytest.approx(factor * getattr(one, name))
-    assert scaled.volume_after_cm3 == pytest.approx(factor**3 * one.volume_after_cm3)
+        assert getattr(scaled, name) == pytest.approx(factor * getattr(each, name))
+    assert scaled.volume_after_cm3 == pytest.approx(factor**3 * each.volume_after_cm3)
 
 
 @settings(max_examples=30, deadline=None)

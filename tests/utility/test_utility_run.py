@@ -95,10 +95,10 @@ def _measure(cohort: Path, **more: object):
 
 def test_a_cohort_from_files_to_rows(cohort: Path) -> None:
     done = []
-    found = _measure(cohort, doses=cohort / "doses", progress=lambda *at: done.append(at))
+    actual = _measure(cohort, doses=cohort / "doses", progress=lambda *at: done.append(at))
     assert done[-1] == ("scans", 6, 6)
-    assert [(c.subject, c.condition, c.reason) for c in found.cases][:2] == [("p0", "cut", ""), ("p0", "cover", "")]
-    values = {(v.condition, v.metric, v.structure): v for v in found.values if v.structure != "all"}
+    assert [(c.subject, c.condition, c.reason) for c in actual.cases][:2] == [("p0", "cut", ""), ("p0", "cover", "")]
+    values = {(v.condition, v.metric, v.structure): v for v in actual.values if v.structure != "all"}
     assert values["cut", "dice", "eye"].mean == pytest.approx(2 * 2 / (4 + 2))
     assert values["cut", "dice", "PTV_70"].mean == values["cut", "dice", "cord"].mean == 1
     assert values["cut", "preserved", "eye"].mean == pytest.approx(0.5)
@@ -108,9 +108,9 @@ def test_a_cohort_from_files_to_rows(cohort: Path) -> None:
     gone = values["cut", "dose_d0.01cc_difference", "eye"]
     assert gone.mean == pytest.approx(-400, abs=60)  # 4 mm at 1 Gy/mm
     assert values["cut", "dose_d0.01cc_difference", "cord"].mean == 0
-    assert count_targets(found.cases, "cut").scans["below"] == 3
-    assert count_targets(found.cases, "cover").scans["same_slices"] == 3
-    places = {(p.condition, p.place, p.structure): p for p in found.places}
+    assert count_targets(actual.cases, "cut").scans["below"] == 3
+    assert count_targets(actual.cases, "cover").scans["same_slices"] == 3
+    places = {(p.condition, p.place, p.structure): p for p in actual.places}
     assert places["cut", "below", "PTV_70"].smallest == 1
     assert places["cut", "overlapping", "eye"].mean < 1
 
@@ -142,13 +142,13 @@ def test_what_is_deleted_on_purpose_pulls_no_average() -> None:
     without = {value: name for value, name in NAMES.items() if name != "eye"}
 
     def summarize(names: dict[int, str], after: np.ndarray, **options: object):
-        found = structures_from_labels(after, AFFINE, names=names)
+        actual = structures_from_labels(after, AFFINE, names=names)
         case = measure_scan(
             scan,
             volume,
             replace(volume, intensity=defaced),
             before=before,
-            after=found,
+            after=actual,
             settings=UtilitySettings(brain=("brain",), **options),
         )
         rows = {(v.metric, v.structure, v.position): v.mean for v in summarize_cases([case])}
@@ -169,8 +169,8 @@ def test_what_is_deleted_on_purpose_pulls_no_average() -> None:
 
 
 def test_workers_change_nothing(cohort: Path) -> None:
-    def without_seconds(found):
-        return replace(found, cases=tuple(replace(case, seconds=0.0) for case in found.cases))
+    def without_seconds(actual):
+        return replace(actual, cases=tuple(replace(case, seconds=0.0) for case in actual.cases))
 
     with local_executor(2) as executor:
         parallel = _measure(cohort, executor=executor)
@@ -178,18 +178,18 @@ def test_workers_change_nothing(cohort: Path) -> None:
 
 
 def test_the_result_is_read_back_as_it_was(cohort: Path, tmp_path: Path) -> None:
-    found = _measure(cohort)
+    actual = _measure(cohort)
     folder = tmp_path / "result"
-    path = write_utility(found, folder)
-    assert repr(read_utility(path)) == repr(found)
-    assert repr(read_utility(folder)) == repr(found)
+    path = write_utility(actual, folder)
+    assert repr(read_utility(path)) == repr(actual)
+    assert repr(read_utility(folder)) == repr(actual)
     assert {p.name for p in folder.iterdir()} == {"utility.json", "utility.csv", "utility_cases.csv"}
     assert all(p.stat().st_mode & 0o77 == 0 for p in folder.iterdir())
     assert str(tmp_path) not in path.read_text()
     assert "NaN" not in path.read_text()
     with pytest.raises(InputError, match="--overwrite"):
-        write_utility(found, folder)
-    write_utility(found, folder, overwrite=True)
+        write_utility(actual, folder)
+    write_utility(actual, folder, overwrite=True)
     content = json.loads(path.read_text())
     content["cases"] = 3
     path.write_text(json.dumps(content))
@@ -204,21 +204,21 @@ def test_what_cannot_be_read_costs_one_scan(cohort: Path) -> None:
     small, labels = _head(1)
     write_volume(replace(small, intensity=small.intensity[:, :, 1:]), cohort / "p1_1_cut.nii.gz")
     write_labels(labels[1:], AFFINE, cohort / "labels" / "p2_1_cut_seg.nii.gz")
-    found = {(c.subject, c.condition): c for c in _measure(cohort).cases}
-    assert "p0_1_cut.nii.gz" in found["p0", "cut"].reason
-    assert "differ in voxels" in found["p1", "cut"].reason
-    assert found["p2", "cut"].reason == ""
-    (finding,) = (f for f in found["p2", "cut"].findings if f.code == "no_segmentation")
+    actual = {(c.subject, c.condition): c for c in _measure(cohort).cases}
+    assert "p0_1_cut.nii.gz" in actual["p0", "cut"].reason
+    assert "differ in voxels" in actual["p1", "cut"].reason
+    assert actual["p2", "cut"].reason == ""
+    (finding,) = (f for f in actual["p2", "cut"].findings if f.code == "no_segmentation")
     assert "p2_1_cut_seg.nii.gz" in finding.text
-    assert any(m.metric == "preserved" for m in found["p2", "cut"].measures)  # what remains is measured
-    assert all(found[p, "cover"].reason == "" for p in ("p0", "p1", "p2"))
+    assert any(m.metric == "preserved" for m in actual["p2", "cut"].measures)  # what remains is measured
+    assert all(actual[p, "cover"].reason == "" for p in ("p0", "p1", "p2"))
 
 
 def test_an_original_that_is_missing_is_counted(cohort: Path) -> None:
     text = (cohort / "manifest.csv").read_text().splitlines()
     (cohort / "manifest.csv").write_text("\n".join(line for line in text if not line.startswith("p0,1,original")))
-    found = _measure(cohort)
-    assert [c.reason for c in found.cases if c.subject == "p0"] == [
+    actual = _measure(cohort)
+    assert [c.reason for c in actual.cases if c.subject == "p0"] == [
         "no original of this subject, session and image to compare with"
     ] * 2
 
@@ -228,19 +228,19 @@ def test_dose_outside_and_unreadable_dose_are_findings(cohort: Path) -> None:
     small[0, 0, 0] = 21
     write_volume(Volume(small, np.diag([4.0, 4.0, 4.0, 1.0]), Modality.MR), cohort / "doses/p0_1_original_dose.nii.gz")
     (cohort / "doses/p1_1_original_dose.nii.gz").write_bytes(b"")
-    found = {(c.subject, c.condition): c for c in _measure(cohort, doses=cohort / "doses").cases}
-    outside = [f for f in found["p0", "cut"].findings if f.code == "outside_dose"]
+    actual = {(c.subject, c.condition): c for c in _measure(cohort, doses=cohort / "doses").cases}
+    outside = [f for f in actual["p0", "cut"].findings if f.code == "outside_dose"]
     assert any("100.0% of it lies outside" in f.text for f in outside)
-    lost = next(m for m in found["p0", "cut"].measures if m.metric == "dose_mean_difference" and m.structure == "eye")
+    lost = next(m for m in actual["p0", "cut"].measures if m.metric == "dose_mean_difference" and m.structure == "eye")
     assert math.isnan(lost.value)
-    assert "no_dose" in {f.code for f in found["p1", "cut"].findings}
-    assert "no_dose_after" in {f.code for f in found["p2", "cover"].findings}
+    assert "no_dose" in {f.code for f in actual["p1", "cut"].findings}
+    assert "no_dose_after" in {f.code for f in actual["p2", "cover"].findings}
 
 
 def test_without_segmentations_the_scan_is_measured(cohort: Path) -> None:
-    found = measure_utility(read_manifest(cohort / "manifest.csv"))
-    assert {v.metric for v in found.values} >= {"changed_volume", "depth_max", "hu_shift"}
-    assert not {v.metric for v in found.values} & {"dice", "preserved"}
+    actual = measure_utility(read_manifest(cohort / "manifest.csv"))
+    assert {v.metric for v in actual.values} >= {"changed_volume", "depth_max", "hu_shift"}
+    assert not {v.metric for v in actual.values} & {"dice", "preserved"}
 
 
 def test_cohorts_and_places_that_cannot_be_used(cohort: Path, tmp_path: Path) -> None:
@@ -259,9 +259,9 @@ def test_companions_are_found_by_name_or_table(tmp_path: Path) -> None:
     other = replace(scan, condition="cut", path=tmp_path / "head_cut.nii.gz")
     for name in ("head.nii.gz", "head_cut_dseg.mgz", "readme.txt"):
         (tmp_path / name).touch()
-    found = find_companions(tmp_path, option="--doses")
-    assert found.of(scan) == tmp_path / "head.nii.gz"
-    assert found.of(other) == tmp_path / "head_cut_dseg.mgz"
+    actual = find_companions(tmp_path, option="--doses")
+    assert actual.of(scan) == tmp_path / "head.nii.gz"
+    assert actual.of(other) == tmp_path / "head_cut_dseg.mgz"
     (tmp_path / "HEAD_seg.nii").touch()
     with pytest.raises(InputError, match="several files"):
         find_companions(tmp_path, option="--doses").of(scan)
@@ -282,10 +282,10 @@ def test_folders_of_masks(tmp_path: Path) -> None:
     volume, labels = _head(0)
     for value, name in ((2, "eye"), (3, "brain"), (9, "lens")):
         write_labels((labels == value).astype(np.uint8), AFFINE, tmp_path / f"{name}.nii.gz")
-    found = read_structures(tmp_path, volume)
-    assert set(found.structures) == {"eye", "brain"}
-    assert found.empty == ("lens",)
-    assert found.structures["eye"].voxels == (labels == 2).sum()
+    actual = read_structures(tmp_path, volume)
+    assert set(actual.structures) == {"eye", "brain"}
+    assert actual.empty == ("lens",)
+    assert actual.structures["eye"].voxels == (labels == 2).sum()
     write_labels(labels[1:], AFFINE, tmp_path / "other.nii.gz")
     with pytest.raises(InputError, match="another grid"):
         read_structures(tmp_path, volume)
@@ -344,16 +344,16 @@ def test_rt_structures_and_doses_from_files_to_rows(cohort: Path) -> None:
             position_lps=(-70, -118, -3),
         )
         (cohort / "doses" / f"p{person}_1_original_dose.nii.gz").unlink()
-    found = measure_utility(read_manifest(cohort / "manifest.csv"), segmentations=rt, doses=cohort / "doses")
-    assert {c.reason for c in found.cases} == {""}
-    values = {(v.condition, v.metric, v.structure): v for v in found.values}
+    actual = measure_utility(read_manifest(cohort / "manifest.csv"), segmentations=rt, doses=cohort / "doses")
+    assert {c.reason for c in actual.cases} == {""}
+    values = {(v.condition, v.metric, v.structure): v for v in actual.values}
     assert values["cut", "dice", "Eye L"].mean == pytest.approx(0.75)  # moved by a quarter of its depth
     assert values["cut", "dice", "PTV"].mean == 1
     assert values["cut", "dose_d0.01cc_difference", "Eye L"].mean == pytest.approx(-200, abs=1)
     assert values["cut", "dose_mean_difference", "Eye L"].mean == pytest.approx(-200, abs=1)
-    codes = {f.code for c in found.cases if c.condition == "cut" for f in c.findings}
+    codes = {f.code for c in actual.cases if c.condition == "cut" for f in c.findings}
     assert codes == {"spelled_otherwise", "missing_after", "empty_structure"}
-    assert count_targets(found.cases, "cut").scans["below"] == 3
+    assert count_targets(actual.cases, "cut").scans["below"] == 3
 
 
 def test_maps_are_private_and_add_up(cohort: Path) -> None:
@@ -465,9 +465,9 @@ def _load(path: Path):
 
 
 def test_the_benchmark_runs_in_a_small_form() -> None:
-    found = _load(TESTS / "benchmarks" / "bench_utility.py").run(size=48, structures=4, naive=1)
-    assert found["measures"] > 60
-    assert found["times_faster"] > 1
+    actual = _load(TESTS / "benchmarks" / "bench_utility.py").run(size=48, structures=4, naive=1)
+    assert actual["measures"] > 60
+    assert actual["times_faster"] > 1
 
 
 @pytest.mark.slow

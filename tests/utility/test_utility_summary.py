@@ -46,23 +46,23 @@ from reid_audit.utility.measures import Placement
 
 
 def test_repeatability_by_hand() -> None:
-    found = bland_altman([10, 20, 30, 40], [12, 20, 28, 44])  # differences 2, 0, -2, 4
-    assert (found.cases, found.undefined, found.bias) == (4, 0, 1)
-    assert found.cr == pytest.approx(1.96 * math.sqrt(24 / 4))
-    assert found.cr_of_spread == pytest.approx(1.96 * math.sqrt(20 / 3))
-    assert (found.low, found.high) == (pytest.approx(1 - found.cr_of_spread), pytest.approx(1 + found.cr_of_spread))
+    actual = bland_altman([10, 20, 30, 40], [12, 20, 28, 44])  # differences 2, 0, -2, 4
+    assert (actual.cases, actual.undefined, actual.bias) == (4, 0, 1)
+    assert actual.cr == pytest.approx(1.96 * math.sqrt(24 / 4))
+    assert actual.cr_of_spread == pytest.approx(1.96 * math.sqrt(20 / 3))
+    assert (actual.low, actual.high) == (pytest.approx(1 - actual.cr_of_spread), pytest.approx(1 + actual.cr_of_spread))
 
 
 def test_a_pure_bias_is_not_repeatable() -> None:
-    found = bland_altman([10, 20, 30], [9, 19, 29])
-    assert found.cr == pytest.approx(1.96)
-    assert found.cr_of_spread == 0
+    actual = bland_altman([10, 20, 30], [9, 19, 29])
+    assert actual.cr == pytest.approx(1.96)
+    assert actual.cr_of_spread == 0
 
 
 def test_repeatability_without_pairs() -> None:
-    found = bland_altman([math.nan, 1], [1, math.nan])
-    assert (found.cases, found.undefined) == (0, 2)
-    assert math.isnan(found.cr)
+    actual = bland_altman([math.nan, 1], [1, math.nan])
+    assert (actual.cases, actual.undefined) == (0, 2)
+    assert math.isnan(actual.cr)
     with pytest.raises(InputError, match="pairs"):
         bland_altman([1], [1, 2])
 
@@ -73,10 +73,10 @@ def test_normalised_repeatability_scales_by_the_originals() -> None:
         "small": ([1, 2, 3], [1, 2, 3.2]),
         "one": ([5, 5, 5], [4, 5, 5]),
     }
-    found, spread, left_out = normalised_repeatability(volumes)
+    actual, spread, left_out = normalised_repeatability(volumes)
     assert left_out == ("one",)
-    assert found.cases == 6
-    assert found.cr == pytest.approx(1.96 * math.sqrt((0.1**2 + 0.1**2) / 6))
+    assert actual.cases == 6
+    assert actual.cr == pytest.approx(1.96 * math.sqrt((0.1**2 + 0.1**2) / 6))
     assert spread == pytest.approx(0)  # both have the same own CR
     assert math.isnan(normalised_repeatability({})[0].cr)
 
@@ -85,9 +85,9 @@ def test_normalised_repeatability_scales_by_the_originals() -> None:
 @given(st.lists(st.tuples(st.floats(1, 1e3), st.floats(1, 1e3)), min_size=3, max_size=8), st.floats(0.1, 100))
 def test_nothing_changes_nothing_and_units_do_not_matter(pairs: list[tuple[float, float]], unit: float) -> None:
     before, after = np.array(pairs).T
-    one = normalised_repeatability({"a": (before, after)})[0].cr
+    each = normalised_repeatability({"a": (before, after)})[0].cr
     other = normalised_repeatability({"a": (before * unit, after * unit)})[0].cr
-    np.testing.assert_allclose(other, one, rtol=1e-6)
+    np.testing.assert_allclose(other, each, rtol=1e-6)
     np.testing.assert_allclose(bland_altman(before, before).cr, 0)
 
 
@@ -96,9 +96,9 @@ def test_nothing_changes_nothing_and_units_do_not_matter(pairs: list[tuple[float
 
 def test_people_are_averaged_first() -> None:
     np.testing.assert_allclose(mean_per_person([1, 3, 5, math.nan], ["a", "a", "b", "c"]), [2, 5])
-    found = mean_of_people([1, 3, 5], ["a", "a", "b"])
-    assert (found.value, found.subjects) == (3.5, 2)
-    assert found.low < 3.5 < found.high
+    actual = mean_of_people([1, 3, 5], ["a", "a", "b"])
+    assert (actual.value, actual.subjects) == (3.5, 2)
+    assert actual.low < 3.5 < actual.high
 
 
 def test_intervals_of_means() -> None:
@@ -106,8 +106,8 @@ def test_intervals_of_means() -> None:
 
     values = np.array([1.0, 2.0, 4.0, 7.0])
     low, high = student.interval(0.95, 3, values.mean(), values.std(ddof=1) / 2)
-    found = mean_of_people(values, range(4))
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    actual = mean_of_people(values, range(4))
+    assert (actual.low, actual.high) == (pytest.approx(low), pytest.approx(high))
     same = mean_of_people([2, 2, 2], range(3))
     assert same.value == 2
     assert math.isnan(same.low)
@@ -124,9 +124,9 @@ def test_shares_keep_their_bounds_and_cover() -> None:
     rng = np.random.default_rng(0)
     truth, hits = 0.9, 0
     for _ in range(200):
-        found = mean_of_people(rng.beta(9, 1, size=25), range(25), is_share=True)
-        assert 0 <= found.low <= found.high <= 1
-        hits += found.low <= truth <= found.high
+        actual = mean_of_people(rng.beta(9, 1, size=25), range(25), is_share=True)
+        assert 0 <= actual.low <= actual.high <= 1
+        hits += actual.low <= truth <= actual.high
     assert hits >= 182
 
 
@@ -134,9 +134,9 @@ def test_paired_t_agrees_with_scipy() -> None:
     rng = np.random.default_rng(1)
     a = rng.normal(size=12)
     b = a + rng.normal(0.3, 1, size=12)
-    found, expected = paired_t(a, b), ttest_rel(b, a)
-    assert (found.statistic, found.p) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
-    assert found.n == (12,)
+    actual, expected = paired_t(a, b), ttest_rel(b, a)
+    assert (actual.statistic, actual.p) == (pytest.approx(expected.statistic), pytest.approx(expected.pvalue))
+    assert actual.n == (12,)
     assert paired_t([1, 2], [1, 2]).reason == "no pair differs"
     assert paired_t([1, 2], [2, 3]).reason == "all pairs differ alike"
     assert paired_t([1], [2]).reason == "fewer than two pairs"
@@ -161,16 +161,16 @@ mask,mask,p2,eye,0.85
 def test_the_matrix_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text(SCORES)
-    found = cross_conditions(read_model_scores(path))
-    assert found.conditions == ("original", "mask")
-    assert found.cell("original", "original").mean == pytest.approx(0.85)
-    assert found.cell("original", "original").sd == pytest.approx(math.sqrt(0.005))
-    lost = found.cell("original", "mask")
+    actual = cross_conditions(read_model_scores(path))
+    assert actual.conditions == ("original", "mask")
+    assert actual.cell("original", "original").mean == pytest.approx(0.85)
+    assert actual.cell("original", "original").sd == pytest.approx(math.sqrt(0.005))
+    lost = actual.cell("original", "mask")
     assert (lost.mean, lost.scores, lost.undefined) == (pytest.approx(0.4), 1, 1)
     assert lost.mean_with_empty == pytest.approx(0.2)
-    assert {t.condition for t in found.tests} == {"original", "mask"}
+    assert {t.condition for t in actual.tests} == {"original", "mask"}
     with pytest.raises(KeyError):
-        found.cell("original", "nobody")
+        actual.cell("original", "nobody")
 
 
 def test_the_tests_of_the_matrix_are_corrected_within_an_evaluation() -> None:
@@ -207,18 +207,18 @@ def test_structures_are_scored_against_the_originals() -> None:
     ]
     rows.append(("a", "original", "p12", "eye", math.nan))
     table = pd.DataFrame(rows, columns=["trained_on", "evaluated_on", "subject", "structure", "score"])
-    found = cross_conditions(table)
-    assert [(row.structure, row.trained_on, row.scores, row.undefined) for row in found.training] == [
+    actual = cross_conditions(table)
+    assert [(row.structure, row.trained_on, row.scores, row.undefined) for row in actual.training] == [
         *(("eye", "original", 12, 0), ("eye", "a", 12, 1)),
         *(("cord", "original", 12, 0), ("cord", "a", 12, 0)),
     ]
-    assert {row.trained_on for row in found.testing} == {"original"}
+    assert {row.trained_on for row in actual.testing} == {"original"}
     scores = {key: own["score"].to_numpy()[:12] for key, own in table.groupby(list(table.columns[[0, 1, 3]]))}
     p_values = [
         signed_rank(scores["original", "original", name], scores["a", "original", name]).pvalue
         for name in ("eye", "cord")
     ]
-    tests = [row.test for row in found.training if row.test is not None]
+    tests = [row.test for row in actual.training if row.test is not None]
     assert [test.p for test in tests] == pytest.approx(p_values)
     assert [test.p_adjusted for test in tests] == pytest.approx(false_discovery_control(p_values))
 
@@ -337,11 +337,11 @@ def test_repeatability_rows() -> None:
 
 
 def test_defacers_are_compared_by_person() -> None:
-    (found,) = (c for c in compare_defacers(_cases()) if c.metric == "dice")
-    assert (found.first, found.second) == ("mild", "harsh")
-    assert found.difference == pytest.approx(-0.38, abs=0.05)
-    assert found.t.n == found.wilcoxon.n == (12,)
-    assert max(found.t.p_adjusted, found.wilcoxon.p_adjusted) < 0.001
+    (actual,) = (c for c in compare_defacers(_cases()) if c.metric == "dice")
+    assert (actual.first, actual.second) == ("mild", "harsh")
+    assert actual.difference == pytest.approx(-0.38, abs=0.05)
+    assert actual.t.n == actual.wilcoxon.n == (12,)
+    assert max(actual.t.p_adjusted, actual.wilcoxon.p_adjusted) < 0.001
 
 
 def test_two_programs_are_compared_on_the_scans_of_each_defacer() -> None:
@@ -352,9 +352,9 @@ def test_two_programs_are_compared_on_the_scans_of_each_defacer() -> None:
         for case in _cases()
         if case.condition == "harsh"
     )
-    found = compare_programs(_cases(), better, ("one", "other"))
-    assert list(found) == ["harsh"]  # the second program has no other
-    (row,) = found["harsh"]
+    actual = compare_programs(_cases(), better, ("one", "other"))
+    assert list(actual) == ["harsh"]  # the second program has no other
+    (row,) = actual["harsh"]
     assert (row.metric, row.structure, row.first, row.second) == ("dice", "eye", "one", "other")
     assert row.difference == pytest.approx(0.2)
     assert row.wilcoxon.p < 0.01
@@ -419,8 +419,8 @@ def _judged(
     return CaseUtility(f"p{person}", "1", condition, "f", measures=tuple(measures))
 
 
-def _fail(found: tuple[Exclusion, ...]) -> set[tuple[str, str, str]]:
-    return {(row.subject, row.condition, row.criterion) for row in found}
+def _fail(actual: tuple[Exclusion, ...]) -> set[tuple[str, str, str]]:
+    return {(row.subject, row.condition, row.criterion) for row in actual}
 
 
 def test_scans_that_fail_by_hand() -> None:
@@ -440,31 +440,31 @@ def test_an_original_is_no_standard_where_it_fails_under_every_defacer() -> None
     both = [_judged(i, condition) for condition in ("cut", "blur") for i in range(10)]
     bad_original = [_judged(20, "cut", front=0.285, dice=0.5), _judged(20, "blur", front=0.285, dice=0.5)]
     bad_defacer = [_judged(21, "cut", front=0.285, dice=0.5), _judged(21, "blur", front=0.285, dice=0.93)]
-    found = find_exclusions([*both, *bad_original, *bad_defacer])
-    assert _fail(found) == {("p20", "cut", "C3"), ("p20", "blur", "C3")}
-    kept = keep_cases([*both, *bad_defacer], found, ["C3"])
+    actual = find_exclusions([*both, *bad_original, *bad_defacer])
+    assert _fail(actual) == {("p20", "cut", "C3"), ("p20", "blur", "C3")}
+    kept = keep_cases([*both, *bad_defacer], actual, ["C3"])
     assert len(kept) == 22
 
 
 def test_the_subset_that_every_defacer_passes() -> None:
     cases = [_judged(i, condition) for condition in ("cut", "blur") for i in range(3)]
-    found = find_exclusions(cases, {("p0", "1", "cut"): False})
-    assert [(c.subject, c.condition) for c in keep_cases(cases, found, ["QC"])][:3] == [
+    actual = find_exclusions(cases, {("p0", "1", "cut"): False})
+    assert [(c.subject, c.condition) for c in keep_cases(cases, actual, ["QC"])][:3] == [
         ("p1", "cut"),
         ("p2", "cut"),
         ("p0", "blur"),
     ]
-    shared = keep_cases(cases, found, ["QC"], common=True)
+    shared = keep_cases(cases, actual, ["QC"], common=True)
     assert {(c.subject, c.condition) for c in shared} == {(p, c) for p in ("p1", "p2") for c in ("cut", "blur")}
-    assert keep_cases(cases, found, []) == tuple(cases)
+    assert keep_cases(cases, actual, []) == tuple(cases)
 
 
 def test_unavailable_is_lost_or_failed() -> None:
     """Four scans: one loses its gland, one fails QC, one loses its gland and fails, one could not be measured."""
     cases = [_judged(0, lost=1), _judged(1), _judged(2, lost=1), CaseUtility("p3", "1", "cut", "f", reason="damaged")]
     cases += [_judged(i, "blur") for i in range(4)]
-    found = find_exclusions(cases, {("p1", "1", "cut"): False, ("p2", "1", "cut"): False})
-    rows = {(row.condition, row.structure): row for row in count_available(cases, found)}
+    actual = find_exclusions(cases, {("p1", "1", "cut"): False, ("p2", "1", "cut"): False})
+    rows = {(row.condition, row.structure): row for row in count_available(cases, actual)}
     assert rows["cut", "gland"] == Availability("cut", "gland", total=4, lost=1, unavailable=4)
     assert rows["blur", "all"] == Availability("blur", "all", total=4, lost=0, unavailable=0)
 

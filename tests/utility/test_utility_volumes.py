@@ -78,20 +78,20 @@ def test_volumes_reach_repeatability(tmp_path: Path) -> None:
         (folder / "aseg.stats").write_text(ASEG.format(ventricle=7500 if condition == "original" else 7000))
     write_manifest(tmp_path / "manifest.csv", scans)
     cohort = read_manifest(tmp_path / "manifest.csv")
-    found = measure_utility(cohort, volumes=tmp_path / "stats")
-    rows = {row.structure: row for row in found.volumes}
+    actual = measure_utility(cohort, volumes=tmp_path / "stats")
+    rows = {row.structure: row for row in actual.volumes}
     assert rows["Left-Lateral-Ventricle"].bias == pytest.approx(-0.5)
     assert rows["Left-Lateral-Ventricle"].cr == pytest.approx(1.96 * 0.5)
     assert rows["Left-Hippocampus"].cr == 0
-    assert "ncr" in {value.metric for value in found.values}
+    assert "ncr" in {value.metric for value in actual.values}
     (tmp_path / "other").mkdir()
     with pytest.raises(InputError, match="other: holds no scan's volumes"):
         measure_utility(cohort, volumes=tmp_path / "other")
     with pytest.raises(InputError, match="--volumes"):
         find_volumes(tmp_path / "nothing")
-    case = replace_volumes(found.cases[0], {"a": 1000.0}, None)
+    case = replace_volumes(actual.cases[0], {"a": 1000.0}, None)
     assert case.findings[-1].text.startswith("no volumes of the defaced scan")
-    halves = replace_volumes(found.cases[0], {"a": 1000.0}, {"b": 2000.0})
+    halves = replace_volumes(actual.cases[0], {"a": 1000.0}, {"b": 2000.0})
     numbers = {m.structure: (m.before, m.after) for m in halves.measures if m.metric == "volume_difference"}
     assert numbers["a"][0] == 1.0
     assert math.isnan(numbers["a"][1])

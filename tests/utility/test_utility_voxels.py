@@ -122,19 +122,19 @@ def test_storing_in_eight_bits_is_no_change() -> None:
 def test_tissues_by_the_original() -> None:
     volume, _ = _head()
     moved = replace(volume, intensity=volume.intensity + np.where(volume.intensity < -500, -90, 0).astype(np.float32))
-    found = {t.tissue: t for t in summarize_tissues(volume, moved, find_change(volume, moved))}
-    assert found["air"].mean == pytest.approx(-90, abs=1e-3)
-    assert found["air"].median == -90
-    assert found["air"].mean_before == pytest.approx(-1000, abs=0.1)
-    assert found["air"].changed == 1
-    assert (found["soft_tissue"].mean, found["bone"].mean) == (0, 0)
-    assert sum(found[t].voxels for t in ("air", "soft_tissue", "bone")) == found["all"].voxels == 40**3
+    actual = {t.tissue: t for t in summarize_tissues(volume, moved, find_change(volume, moved))}
+    assert actual["air"].mean == pytest.approx(-90, abs=1e-3)
+    assert actual["air"].median == -90
+    assert actual["air"].mean_before == pytest.approx(-1000, abs=0.1)
+    assert actual["air"].changed == 1
+    assert (actual["soft_tissue"].mean, actual["bone"].mean) == (0, 0)
+    assert sum(actual[t].voxels for t in ("air", "soft_tissue", "bone")) == actual["all"].voxels == 40**3
     padded = volume.intensity.copy()
     padded[:, :2] = -3024  # no header says so, and the defacer left it
     was, now = (replace(volume, intensity=np.where(padded < -2000, padded, v.intensity)) for v in (volume, moved))
     air = summarize_tissues(was, now, find_change(clip_volume(was), clip_volume(now)))[0]
     assert (air.median, air.mean_before) == (-90, pytest.approx(-1000, abs=0.1))
-    assert air.voxels == found["air"].voxels - 40 * 2 * 40
+    assert air.voxels == actual["air"].voxels - 40 * 2 * 40
     mr, _ = _head(Modality.MR)
     assert [t.tissue for t in summarize_tissues(mr, mr, find_change(mr, mr))] == ["all"]
 
@@ -144,11 +144,11 @@ def test_the_face_is_the_front_half_of_the_outline() -> None:
     skin = find_facial_skin(volume)
     assert (skin.front[5:35, 5:35] == 34).all()
     assert (skin.front >= 0).sum() == 30 * 30
-    found = {name: distance_to_face_mm(s, skin) for name, s in _structures(labels).structures.items()}
-    assert found["skin"] == 0
-    assert found["eye"] == pytest.approx(2)
-    assert found["jaw"] == pytest.approx(3)
-    assert found["brain"] == pytest.approx(15)
+    actual = {name: distance_to_face_mm(s, skin) for name, s in _structures(labels).structures.items()}
+    assert actual["skin"] == 0
+    assert actual["eye"] == pytest.approx(2)
+    assert actual["jaw"] == pytest.approx(3)
+    assert actual["brain"] == pytest.approx(15)
     with pytest.raises(InputError, match="above the skin level"):
         find_facial_skin(replace(volume, intensity=np.full_like(volume.intensity, -1000)))
 
@@ -176,8 +176,8 @@ def test_depth_is_measured_from_the_skin_along_j() -> None:
 
 def test_places_against_the_change() -> None:
     volume, labels = _head()
-    change, found = find_change(volume, _cut(volume)), _structures(labels).structures
-    places = {name: place_structure(s, change) for name, s in found.items()}
+    change, actual = find_change(volume, _cut(volume)), _structures(labels).structures
+    places = {name: place_structure(s, change) for name, s in actual.items()}
     assert places == {
         "skin": Place.OVERLAPPING,
         "eye": Place.OVERLAPPING,
@@ -186,10 +186,10 @@ def test_places_against_the_change() -> None:
         "neck": Place.BELOW,
         "jaw": Place.BELOW,
     }
-    assert place_structure(found["eye"], find_change(volume, volume)) is Place.NO_CHANGE
+    assert place_structure(actual["eye"], find_change(volume, volume)) is Place.NO_CHANGE
     upside = replace(volume, intensity=volume.intensity.copy())
     upside.intensity[:, 30:, :10] = -1000
-    assert place_structure(found["brain"], find_change(volume, upside)) is Place.ABOVE
+    assert place_structure(actual["brain"], find_change(volume, upside)) is Place.ABOVE
 
 
 def test_a_target_that_the_defacer_spared_is_kept() -> None:
@@ -238,14 +238,14 @@ def test_a_case_with_labels_before_and_after() -> None:
     after[labels == 5] = 0
     after[0, 0, 0] = 7  # a structure that was not there
     names = NAMES | {7: "speck", 8: "lens"}
-    found = measure_scan(
+    actual = measure_scan(
         SCAN,
         volume,
         _cut(volume),
         before=structures_from_labels(labels, AFFINE, names=names),
         after=structures_from_labels(after, AFFINE, names=names),
     )
-    numbers = {(m.metric, m.structure): m for m in found.measures}
+    numbers = {(m.metric, m.structure): m for m in actual.measures}
     assert numbers["dice", "eye"].value == pytest.approx(2 * 2 / (5 + 2))
     assert numbers["dice", "neck"].value == 0  # empty afterwards
     assert math.isnan(numbers["hd95", "neck"].value)
@@ -327,9 +327,9 @@ def test_missing_and_renamed_structures_are_findings() -> None:
 
 def test_values_may_share_a_name() -> None:
     labels = np.array([[[0, 1, 2, 5]]], dtype=np.int32)
-    found = structures_from_labels(labels, np.eye(4), names={1: "eyes", 2: "eyes", 9: "lens"})
-    assert found.structures["eyes"].voxels == 2
-    assert found.empty == ("lens",)
+    actual = structures_from_labels(labels, np.eye(4), names={1: "eyes", 2: "eyes", 9: "lens"})
+    assert actual.structures["eyes"].voxels == 2
+    assert actual.empty == ("lens",)
     assert set(structures_from_labels(labels, np.eye(4)).structures) == {"label 1", "label 2", "label 5"}
 
 

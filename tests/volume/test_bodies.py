@@ -72,9 +72,9 @@ def test_an_untouched_structure_set_beside_a_defaced_scan_fails_with_that_senten
         ds = pydicom.dcmread(dose)
         ds.StudyInstanceUID, ds.StudyDate, ds.StudyTime, ds.PatientID = "1.2.1", "20200131", "101500", "SECRET-ID"
         ds.save_as(dose)
-    found = take_inventory(trees[0], choice=Choice(conditions=(("cut", trees[1]),)), salt_file=tmp_path / "salt")
-    cohort = found.cohort
-    assert cohort is not None, found.questions
+    actual = take_inventory(trees[0], choice=Choice(conditions=(("cut", trees[1]),)), salt_file=tmp_path / "salt")
+    cohort = actual.cohort
+    assert cohort is not None, actual.questions
     assert cohort.images == ("CT", "RTDOSE", "RTSTRUCT")
     assert len(cohort.scans) == 6
     assert all(cohort.partner_of(scan) is not None for scan in cohort.scans)

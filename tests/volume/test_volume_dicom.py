@@ -158,8 +158,8 @@ def test_each_slice_has_its_own_rescale_slope(tmp_path):
     folder = tmp_path / "ct"
     for k, plane in enumerate(stored_head()):
         slope = 0.5 if k % 2 else 1
-        one = np.stack([plane / slope]).astype(np.int16)
-        dicom_series(folder, one, positions_mm=[3.0 * k], seed=k, RescaleSlope=slope)
+        each = np.stack([plane / slope]).astype(np.int16)
+        dicom_series(folder, each, positions_mm=[3.0 * k], seed=k, RescaleSlope=slope)
         next(folder.glob("1.2.3-000")).rename(folder / f"slice{k}")
     np.testing.assert_array_equal(read_volume(folder).intensity, head())
 

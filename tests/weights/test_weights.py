@@ -162,7 +162,7 @@ CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
 
 def states():
-    return {found.name: found.state.value for found in weights.list_weights()}
+    return {actual.name: actual.state.value for actual in weights.list_weights()}
 
 
 def test_list_tells_present_absent_and_wrong(catalogue, home):
@@ -183,8 +183,8 @@ def test_verify_records_what_is_not_pinned_and_notices_a_change(catalogue, home)
     loose.write_bytes(b"any")
     assert weights.verify_weights(["loose"], record=False)[0].sha256 is None
     assert not (home / local.LEDGER).exists()
-    (found,) = weights.verify_weights(["loose"])
-    assert (found.state, found.sha256) == ("present", hashlib.sha256(b"any").hexdigest())
+    (actual,) = weights.verify_weights(["loose"])
+    assert (actual.state, actual.sha256) == ("present", hashlib.sha256(b"any").hexdigest())
     loose.write_bytes(b"other")
     assert weights.verify_weights()[1].state == "wrong"
     with pytest.raises(WeightsError, match="not the file that was recorded"):
@@ -203,8 +203,8 @@ def test_ledger_that_cannot_be_read_is_told(catalogue, home):
 
 def test_real_catalogue_can_be_listed(home):
     listed = weights.list_weights()
-    assert [found.name for found in listed] == list(weights.MODEL_FILES)
-    assert {found.state for found in listed} == {"absent"}
+    assert [actual.name for actual in listed] == list(weights.MODEL_FILES)
+    assert {actual.state for actual in listed} == {"absent"}
 
 
 # --- importing ---

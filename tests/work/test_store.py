@@ -43,7 +43,7 @@ def _face(seed: int = 0) -> Face:
 def _record() -> FaceRecord:
     scan = ScanRef("p1", "2", "tool", Path("a b/ü.nii.gz"), Modality.MR)
     grid = Grid((3, 4, 5), RNG.normal(size=(4, 4)), Modality.CT, "ü.nii.gz")
-    found = (Finding("code", "unfit", "words", 1.25), Finding("other", "info", "no number"))
+    actual = (Finding("code", "unfit", "words", 1.25), Finding("other", "info", "no number"))
     return FaceRecord(
         scan,
         _face(),
@@ -52,7 +52,7 @@ def _record() -> FaceRecord:
         grid=grid,
         digest="ab",
         looks={"aligned": (_face(1),)},
-        findings=found,
+        findings=actual,
     )
 
 
@@ -329,8 +329,8 @@ def _fill(folder: Path, seed: int) -> int:
     for turn in range(150):
         number = int(rng.integers(40))
         expected = digest_of(number).encode() * 100
-        found = store.get(_key(number))
-        wrong += found not in (None, expected)
+        actual = store.get(_key(number))
+        wrong += actual not in (None, expected)
         store.put(_key(number), expected)
         if turn % 50 == seed:
             store.prune(50_000)

@@ -71,8 +71,8 @@ def _square_unless_seven(number: int) -> int:
 def test_a_task_that_takes_its_process_down_costs_no_other_task_its_result() -> None:
     with local_executor(2) as executor:
         numbers = [(n,) for n in range(20)]
-        found = run_all(executor, _square_unless_seven, numbers, lost=lambda number: -number)
-        assert found == [n * n if n != 7 else -7 for n in range(20)]
+        actual = run_all(executor, _square_unless_seven, numbers, lost=lambda number: -number)
+        assert actual == [n * n if n != 7 else -7 for n in range(20)]
         assert run_all(executor, _square, [(3,)]) == [9]  # and the pool goes on
         with pytest.raises(EngineError, match=r"memory ran out.*--workers"):
             run_all(executor, _square_unless_seven, [(7,), (8,)])

@@ -69,8 +69,8 @@ def judge(
             # A calibration is of the encoder's own distances: no threshold for what an attacker makes of them.
             shared = originals is panels.originals[panel.encoder]
             point = operating_point(originals, policy.threshold, of_others.get(panel.encoder) if shared else None)
-            found = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
-            checks += found if sight.binds(panel.attack, policy) else _show_beside(found)
+            of_panel = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
+            checks += of_panel if sight.binds(panel.attack, policy) else _show_beside(of_panel)
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks
 
 
