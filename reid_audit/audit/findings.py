@@ -144,8 +144,8 @@ def _tell_left_beside(left: Sequence[FaceRecord], condition: str) -> list[Check]
         if beside:
             subjects = tuple(dict.fromkeys(record.scan.subject for record in beside))
             text = (
-                f"The {name} of {len(beside)} sessions ({listed(record.scan.key for record in beside)}) is that of the "
-                "original: it shows the face that was taken out of the scan beside it."
+                f"The {name} is that of the original, and shows the face that was taken out of the scan beside it: "
+                f"{listed(record.scan.key for record in beside)}."
             )
             checks.append(
                 Check("left_beside", Decision.FAIL, text, len(beside), condition=condition, subjects=subjects)

@@ -86,5 +86,5 @@ def test_an_untouched_structure_set_beside_a_defaced_scan_fails_with_that_senten
     checks = [check for check in check_scans(cohort, records) if check.name == "left_beside"]
     assert [check.decision for check in checks] == [Decision.FAIL]
     assert checks[0].condition == "cut"
-    assert checks[0].text.startswith("The structure set of 1 sessions (")
+    assert checks[0].text.startswith("The structure set is that of the original, and shows the face ")
     assert "shows the face that was taken out of the scan beside it" in checks[0].text

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from reid_audit.accuracy.panels import Originals, Panel, Panels
 from reid_audit.records import Check, Decision
 from reid_audit.stats.residuals import agreement, best_assignment, order_score, residuals
-from reid_audit.verdict.rules.words import join_names
+from reid_audit.verdict.rules.words import count_people, join_names
 
 _FLOOR_OF_VISITS = 0.05
 """Share of the distance between two visits within which a file was only written anew."""
@@ -42,8 +42,8 @@ def check_unaltered(panel: Panel, panels: Panels) -> list[Check]:
         return []
     who = np.array(panel.subjects)[hit]
     text = (
-        f"{panel.attack}: scans of {len(who)} people ({join_names(who)}) are not altered: they lie as near to their "
-        f"own originals as a file that was only written anew (distance at most {max(floors, default=0.0):.2g})."
+        f"{panel.attack}: scans of {count_people(len(who))} ({join_names(who)}) are not altered: they lie as near to "
+        f"their own originals as a file that was only written anew (distance at most {max(floors, default=0.0):.2g})."
     )
     return [_finding("unaltered", Decision.FAIL, text, who, panel)]
 

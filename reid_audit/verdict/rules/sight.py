@@ -10,7 +10,7 @@ from reid_audit.records import Calibration, Check, Decision, Policy
 from reid_audit.stats.residuals import linkability, share_of_subjects
 from reid_audit.verdict.rules.strata import cells_of
 from reid_audit.verdict.rules.thresholds import operating_point
-from reid_audit.verdict.rules.words import join_names
+from reid_audit.verdict.rules.words import count_people, join_names
 
 BLIND = "canary"
 """Name of the check that tells whether an attacker sees at all."""
@@ -226,8 +226,8 @@ def check_cover(condition: str, attackers: list[Panel], sighted: list[Panel], po
     untried = names[(there & seen & ~beside).any(axis=0)]
     if len(untried):
         text = (
-            f"Scans of {len(untried)} people ({join_names(untried)}) were not compared with the originals that they "
-            "were made from: an unaltered file could not be told. Add the comparisons defaced_same_scan."
+            f"Scans of {count_people(len(untried))} ({join_names(untried)}) were not compared with the originals that "
+            "they were made from: an unaltered file could not be told. Add the comparisons defaced_same_scan."
         )
         checks.append(Check("same_scan", Decision.INCOMPLETE, text, len(untried) / len(names), condition=condition))
     people = int((there & seen).any(axis=0).sum())

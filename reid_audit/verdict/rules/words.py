@@ -15,6 +15,11 @@ def join_names(names: Iterable[str], most: int = 6) -> str:
     return ", ".join(every[:most]) + more
 
 
+def count_people(n: int) -> str:
+    """Write ``"1 person"`` or ``"2 people"``."""
+    return "1 person" if n == 1 else f"{n} people"
+
+
 def compare(bound: Bounded, limit: float, confidence: float, shown: str) -> tuple[Decision, str]:
     """Compare one-sided bounds with an upper limit, and say which of them decided."""
     if bound.at_most <= limit:
