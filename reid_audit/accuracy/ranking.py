@@ -69,7 +69,7 @@ def _describe(
     )
 
 
-def _note(results: Sequence[AuditResult], others: int) -> tuple[str, ...]:
+def _note(results: Sequence[AuditResult], others: int, threshold: str) -> tuple[str, ...]:
     notes = []
     if others:
         notes.append(
@@ -83,9 +83,10 @@ def _note(results: Sequence[AuditResult], others: int) -> tuple[str, ...]:
         sizes = ", ".join(str(size) for size in sorted(galleries))
         notes.append(f"searches went through galleries of {sizes} people: compare ranks with their chance")
     if len(results[0].encoders) > 1:
+        each = ", ".join(f"{c.fingerprint.encoder} {c.distance_at(threshold):.4f}" for c in results[0].calibrations)
         notes.append(
-            "several encoders: every number is that of the one that does best against the defacer, and the "
-            f"threshold shown is that of {results[0].encoders[0]}; each has its own"
+            "several encoders: every number is that of the encoder that does best against the defacer, at its own "
+            f"{threshold} threshold: {each}"
         )
     if any(result.mismatches for result in results):
         notes.append("a result used a calibration of other settings, which its user allowed")
@@ -163,6 +164,6 @@ def rank_defacers(
         threshold=threshold,
         distance=results[0].calibrations[0].distance_at(threshold),
         cost_metric=cost,
-        notes=_note(results, others),
+        notes=_note(results, others, threshold),
         leaks=tuple(leaks[row.condition] for row in rows if row.condition in leaks),
     )
