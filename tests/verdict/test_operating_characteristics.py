@@ -1,5 +1,6 @@
 """The rules on worlds of which the truth is known: the quick form of tests/benchmarks/bench_verdict.py."""
 
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -13,22 +14,26 @@ from reid_audit.verdict.rules import judge
 from reid_audit.verdict.rules.thresholds import operating_point
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-from bench_verdict import POLICY, judge_world
+from bench_verdict import POLICY, allowed, judge_world
 from worlds import KINDS, World
 
+WORLDS = 20
+"""Of each kind; the table in docs/evidence.md has 200."""
 NEVER = [name for name, kind in KINDS.items() if kind.passes in ("never", "rarely")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NEVER)
 def test_what_must_never_pass_does_not(kind):
-    passed = [n for n in (20, 35) if judge_world(kind, n, 10_000)[0] is Decision.PASS]
-    assert not passed
+    sizes = [20, 30, 40, 50] * (WORLDS // 4)
+    assert not [n for seed, n in enumerate(sizes, 10_000) if judge_world(kind, n, seed)[0] is Decision.PASS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.passes in ("grows", "both")])
 def test_a_defacer_that_leaves_nothing_earns_its_pass(kind):
-    passed = sum(judge_world(kind, 60, seed)[0] is Decision.PASS for seed in range(3))
-    assert passed >= 2
+    passed = sum(judge_world(kind, 60, seed)[0] is Decision.PASS for seed in range(WORLDS))
+    assert passed >= WORLDS * allowed(kind, 50)[0] - 3 * math.sqrt(WORLDS * 0.05)  # within chance of the bound for 50
 
 
 def test_nothing_passes_without_a_canary():
