@@ -19,7 +19,13 @@ pytestmark = pytest.mark.slow
 def result() -> AuditResult:
     """The demo of 12 people: two visits, three defacers."""
     with local_executor() as executor:
-        return run_demo(subjects=12, spacing_mm=2.2, settings=Settings(encoders=("dlib",)), executor=executor)
+        return run_demo(
+            subjects=12,
+            spacing_mm=2.2,
+            settings=Settings(encoders=("dlib",)),
+            attacks=("registered", "fusion"),
+            executor=executor,
+        )
 
 
 def test_synthetic_people_are_found_and_told_apart(result: AuditResult) -> None:
