@@ -9,7 +9,7 @@ residual
     What a defaced head and an original differ by at a place, where most of the two faces agree best.
 identity
     Between-person over within-person variance of the residual at a place: medians of the squared residuals of other
-    people's originals and of one's own. 1 = a stranger fits as well as the person, nothing is left there.
+    people's originals and of one's own. 1 = another person fits as well as the person, nothing is left there.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from reid_audit.records import LeakMap
 _LIGHT = np.array([-0.35, 0.5, 1.0])  # from the viewer's upper left
 _SHADES = np.linspace(-0.2, 1.1, 10)
 _CHANGE_MM = np.array([0.5, 1, 2, 3, 5, 7.5, 10, 15, 20])
-_IDENTITY = 2.0 ** np.arange(6)  # of variances: 1 = a stranger fits as well
+_IDENTITY = 2.0 ** np.arange(6)  # of variances: 1 = another person fits as well
 
 
 def _shade(relief_mm: NDArray[np.float64], cell_mm: float) -> NDArray[np.float64]:

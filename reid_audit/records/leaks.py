@@ -22,7 +22,7 @@ class LeakMap:
         How far the skin moved: the median over people. NaN outside the face, or where it is not known.
     identity : tuple of tuple of float
         Between-person over within-person variance of what a defaced head and an original differ by: 1 = no more alike
-        than strangers, the larger the more of the person is left.
+        than other people, the larger the more of the person is left.
     relief_mm : tuple of tuple of float
         How far the average synthetic head stands out there: the ground to draw on, nobody's face.
     """

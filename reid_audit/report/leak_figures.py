@@ -72,7 +72,7 @@ def draw_leak_maps(leaks: Sequence[LeakMap]) -> Iterator[Figure]:
         "where identity is left on the face",
         "On the average synthetic head, cell by cell. Above: how far the skin moved, median over people. Below: "
         "between-person over within-person variance of what a defaced head and an original differ by, where most of "
-        "both agree; grey = a stranger fits as well as the person. Without intervals: it shows where, not whether.",
+        "both agree; grey = another person fits as well. Without intervals: it shows where, not whether.",
         "; ".join(_say_leak(leak) for leak in leaks),
         tuple(panels),
         columns=columns,
@@ -94,5 +94,5 @@ def _say_leak(leak: LeakMap) -> str:
     left = sum(value > 2 for value in identity) / max(len(identity), 1)
     return (
         f"{leak.condition}, {leak.subjects} people: the skin moved by more than 1 mm on {changed:.0%} of the face, and "
-        f"strangers differ twice as much as the person on {left:.0%}"
+        f"other people differ twice as much as the person on {left:.0%}"
     )
