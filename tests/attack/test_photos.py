@@ -32,11 +32,11 @@ def test_photographs_in_a_folder_are_named_by_their_subjects(tmp_path: Path) -> 
     (tmp_path / "notes.txt").write_text("no picture")
     actual = read_gallery(tmp_path, ["p1", "p10", "p2"])
     assert sorted((p.subject, p.session) for p in actual) == [
+        ("other person 1", "1"),  # of nobody in the cohort, and without a name
         ("p1", "1"),
         ("p1", "2"),
         ("p10", "1"),
         ("p2", "1"),
-        ("other person 1", "1"),  # of nobody in the cohort, and without a name
     ]
 
 

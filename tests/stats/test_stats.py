@@ -399,7 +399,7 @@ class World:
         return own, a[self.p] + a[self.r] + rng.normal(0, NOISE, len(self.p))
 
 
-RUNS = 1500
+RUNS = 1000
 
 
 @pytest.mark.slow
