@@ -24,11 +24,10 @@ from .attack import Attack, choose_attacks, list_attacks
 from .audit import Progress, Settings, acquire_faces, add_canaries, audit, start_engines
 from .audit.face_cache import FaceCache
 from .dataset import Cohort, read_description
-from .records import AuditResult, Calibration, FaceRecord, InputError, Policy, write_private
+from .records import BIDS_VERSION, AuditResult, Calibration, FaceRecord, InputError, Policy, write_private
 from .report import result_to_html, result_to_json, write_bids
 from .work import Store
 
-BIDS_VERSION = "1.10.0"
 PAGE_FILE = "reid_report.html"
 RESULT_FILE = "reid_result.json"
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from reid_audit.deface import Defacer, apply_defacer, make_defacer
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
-from reid_audit.records import InputError, Modality, Volume
+from reid_audit.records import BIDS_VERSION, InputError, Modality, Volume
 from reid_audit.render import find_frontal_view, make_renderer
 from reid_audit.surface import extract_skin, write_mesh
 from reid_audit.volume import write_volume
@@ -101,7 +101,7 @@ def write_release(
         if progress is not None:
             progress(identity, subjects)
     for part, kind in ((ORIGINALS, "raw"), (RELEASE, "derivative")):
-        description = {"Name": "Synthetic heads", "BIDSVersion": "1.10.0", "DatasetType": kind, "License": "CC0"}
+        description = {"Name": "Synthetic heads", "BIDSVersion": BIDS_VERSION, "DatasetType": kind, "License": "CC0"}
         path = out_dir / part / "bids" / "dataset_description.json"
         path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     with (out_dir / HIDDEN_FILE).open("w", newline="", encoding="utf-8") as stream:

@@ -26,6 +26,7 @@ REACH = 2
 """Cells by which two heads may be shifted, across and upwards."""
 
 _COARSE = 2  # the shift is sought on every second cell both ways
+_SHIFTS = tuple(product(range(-REACH, REACH + 1), repeat=2))
 _BLOCK_BYTES = 32_000_000
 
 Maps = NDArray[np.float32]
@@ -46,20 +47,18 @@ def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]
     (n, m) float64
         NaN where fewer than `SHARE` of the region's cells have skin in both.
     """
-    rows, columns = np.nonzero(region)
-    few = (rows % _COARSE == 0) & (columns % _COARSE == 0)
-    shifts = list(product(range(-REACH, REACH + 1), repeat=2))
+    rows, columns, few = _cells_of(region)
     full = np.full((len(probes), len(references)), np.nan)
     size = max(1, _BLOCK_BYTES // (4 * max(len(rows), 1)))
     for start in range(0, len(references), size):
         block = slice(start, start + size)
-        shifted = [references[block, rows[few] + up, columns[few] + left] for up, left in shifts]
+        shifted = [references[block, rows[few] + up, columns[few] + left] for up, left in _SHIFTS]
         for n, probe in enumerate(probes):
             cells = probe[rows[few], columns[few]]
             best = np.argmin([_narrowest(cells - other)[1] for other in shifted], axis=0)
             for k in np.unique(best):
                 (at,) = np.nonzero(best == k)
-                up, left = shifts[k]
+                up, left = _SHIFTS[k]
                 other = references[np.ix_(at + start)][:, rows + up, columns + left]
                 full[n, at + start] = _residual(probe[rows, columns] - other)
     return full
@@ -81,20 +80,24 @@ def subtract_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_
         mm, less the median of the cells that agree; NaN outside the region, where one of the two has no skin, and where
         too few agree.
     """
-    rows, columns = np.nonzero(region)
-    few = (rows % _COARSE == 0) & (columns % _COARSE == 0)
-    shifts = list(product(range(-REACH, REACH + 1), repeat=2))
+    rows, columns, few = _cells_of(region)
     full = np.full((len(probes), *region.shape), np.nan)
     for n, (probe, reference) in enumerate(zip(probes, references, strict=True)):
         cells = probe[rows[few], columns[few]]
-        tried = np.array([cells - reference[rows[few] + up, columns[few] + left] for up, left in shifts])
-        up, left = shifts[int(_narrowest(tried)[1].argmin())]
+        tried = np.array([cells - reference[rows[few] + up, columns[few] + left] for up, left in _SHIFTS])
+        up, left = _SHIFTS[int(_narrowest(tried)[1].argmin())]
         differences = (probe[rows, columns] - reference[rows + up, columns + left])[None]
         rising, width, begin = _narrowest(differences)
         if np.isfinite(width[0]):
             middle = rising[0, begin[0] + _count(len(rows)) // 2]
             full[n, rows, columns] = differences[0] - middle
     return full
+
+
+def _cells_of(region: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the rows and columns of a region's cells, and which of them the shift is sought on."""
+    rows, columns = np.nonzero(region)
+    return rows, columns, (rows % _COARSE == 0) & (columns % _COARSE == 0)
 
 
 def enough_skin(depth_map: Maps, region: NDArray[np.bool_]) -> bool:

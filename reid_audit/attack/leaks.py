@@ -31,7 +31,7 @@ FEWEST = 8
 """People: of fewer, a map would say little of the defacer and much of them."""
 
 GONE_MM = 40.0
-_STRANGERS = 4  # with whom each person is compared
+_OTHERS = 4  # with whom each person is compared
 _FLOOR_MM2 = 0.01  # variance below which depth maps measure nothing
 _MOST = 100.0
 _SMOOTH = 3  # cells
@@ -91,7 +91,7 @@ def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
 
 def _measure_identity(probes: dict[str, Maps], mates: dict[str, Maps], shape: Shape) -> NDArray[np.float64]:
     subjects = list(probes)
-    steps = range(1, min(_STRANGERS, len(subjects) - 1) + 1)
+    steps = range(1, min(_OTHERS, len(subjects) - 1) + 1)
 
     def squares(step: int) -> NDArray[np.float64]:
         references = np.array([mates[subjects[(n + step) % len(subjects)]] for n in range(len(subjects))])

@@ -72,7 +72,7 @@ def review(
         cohort, made_utc = screening.source, screening.created_utc
         listed = list_images(dataset, allow_outside=bool(images.reading["allow_outside"]))
         cases = list_screened(screening, listed, every=every)
-        unseen = sum(image.decision == 3 and not image.image_sha256 for image in screening.images)
+        unseen = sum(image.needs_look and not image.image_sha256 for image in screening.images)
         if unseen:
             out.print(f"{counted(unseen, 'file')} gave no volume and cannot be shown here: open them yourself.")
     else:

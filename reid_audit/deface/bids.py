@@ -8,10 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from reid_audit.dataset.bids import read_description
-from reid_audit.records import ReidAuditError
+from reid_audit.records import BIDS_VERSION, ReidAuditError
 from reid_audit.volume.stored import ending
-
-_VERSION = "1.10.0"
 
 
 def place_derivative(path: Path, root: Path) -> tuple[Path, Path]:
@@ -70,7 +68,7 @@ def describe_derivative(folder: Path, root: Path, *, defacer: str, defacer_versi
     doi = raw.get("DatasetDOI")
     description = {
         "Name": f"{name}, defaced by {defacer}",
-        "BIDSVersion": _VERSION,
+        "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": made_by,
         "SourceDatasets": [{"DOI": str(doi)} if doi else {"URL": str(name)}],

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reid_audit.deface.frame import parameters_to_matrix
 from reid_audit.deface.reface import POPULATION, draw_identity
 from reid_audit.deface.reference import Labels, brain_of, locate
-from reid_audit.phantom import LABELS, make_average_head
+from reid_audit.phantom import LABELS, make_average_head, measure_brain_distance
 from reid_audit.phantom.person import Person, draw_person
 from reid_audit.phantom.scan import paint_person
 from reid_audit.phantom.tissue import CT_HU, T1
@@ -60,14 +60,13 @@ class _AverageBrain(NamedTuple):
 def _average_brain() -> _AverageBrain:
     from scipy.ndimage import distance_transform_edt
 
-    head = make_average_head(spacing_mm=2.0)
+    head = make_average_head()
     spacing_mm = np.linalg.norm(head.voxel_to_head_mm[:3, :3], axis=0)
-    outside = distance_transform_edt(~head.brain, sampling=spacing_mm)
     inside = distance_transform_edt(head.brain, sampling=spacing_mm)
     centre = np.argwhere(head.brain).mean(axis=0) @ head.voxel_to_head_mm[:3, :3].T + head.voxel_to_head_mm[:3, 3]
     volume_mm3 = float(head.brain.sum() * np.prod(spacing_mm))
     return _AverageBrain(
-        (outside - inside).astype(np.float32), np.linalg.inv(head.voxel_to_head_mm), centre, volume_mm3
+        (measure_brain_distance() - inside).astype(np.float32), np.linalg.inv(head.voxel_to_head_mm), centre, volume_mm3
     )
 
 

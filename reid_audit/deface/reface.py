@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from reid_audit.deface.frame import depth_mm, find_face_frame, head_coordinates
 from reid_audit.deface.reference import Labels, brain_of
 from reid_audit.deface.simple import blend, find_face
-from reid_audit.phantom import make_average_head, make_phantom
+from reid_audit.phantom import make_average_head, make_phantom, measure_brain_distance
 from reid_audit.records import Modality, Volume
 
 _DEEP_MM = 16.0  # below both skins: eyes and lips, and no brain
@@ -37,17 +37,6 @@ class _Donor(NamedTuple):
 def _average(modality: Modality) -> _Donor:
     head = make_average_head(modality, spacing_mm=_VOXEL_MM)
     return _Donor(head.intensity, head.skin_mm, np.linalg.inv(head.voxel_to_head_mm))
-
-
-@lru_cache(maxsize=1)
-def _average_brain() -> tuple[NDArray[np.float32], NDArray[np.floating[Any]]]:
-    """Return the distance to the brain of the average head, 0 inside, and the way into its voxels."""
-    from scipy.ndimage import distance_transform_edt
-
-    head = make_average_head()
-    spacing_mm = np.linalg.norm(head.voxel_to_head_mm[:3, :3], axis=0)
-    away: NDArray[np.float32] = distance_transform_edt(~head.brain, sampling=spacing_mm).astype(np.float32)
-    return away, np.linalg.inv(head.voxel_to_head_mm)
 
 
 def draw_identity(volume: Volume, people: int) -> int:
@@ -83,7 +72,7 @@ def _lay(volume: Volume, donor: _Donor, brain: NDArray[np.bool_]) -> Volume:
         other = _as_bright(other, part, (other_depth < -2) & (depth < -2) & (share > 0.5), air=part[depth > 5])
     # Both skins are left behind: what lies deep below either stays, and so does what may be brain.
     share *= np.clip((np.maximum(depth, other_depth) + _DEEP_MM + _FADE_MM) / _FADE_MM, 0.0, 1.0)
-    brain_mm, head_to_voxel = _average_brain()
+    brain_mm, head_to_voxel = measure_brain_distance(), np.linalg.inv(make_average_head().voxel_to_head_mm)
     index = [
         head_to_voxel[a, 0] * x + head_to_voxel[a, 1] * y + head_to_voxel[a, 2] * z + head_to_voxel[a, 3]
         for a in range(3)

@@ -8,9 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from reid_audit.phantom.cohort import SITES, draw_visits, label_table
-from reid_audit.records import Modality
-
-BIDS_VERSION = "1.10.0"
+from reid_audit.records import BIDS_VERSION, Modality
 
 _README = """# Synthetic heads
 

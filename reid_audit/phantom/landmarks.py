@@ -90,6 +90,18 @@ def make_average_head(modality: Modality = Modality.CT, *, spacing_mm: float = 2
     return AverageHead(painted.intensity, painted.skin_mm, brain, voxel_to_head, landmarks_mm)
 
 
+@lru_cache(maxsize=1)
+def measure_brain_distance() -> NDArray[np.float32]:
+    """Return how far each voxel of `make_average_head` lies from the brain, mm, 0 inside; (i, j, k) float32, shared."""
+    from scipy.ndimage import distance_transform_edt
+
+    head = make_average_head()
+    spacing_mm = np.linalg.norm(head.voxel_to_head_mm[:3, :3], axis=0)
+    away_mm: NDArray[np.float32] = distance_transform_edt(~head.brain, sampling=spacing_mm).astype(np.float32)
+    away_mm.flags.writeable = False
+    return away_mm
+
+
 def locate_landmarks(
     identity: int,
     visit: int = 1,

@@ -77,6 +77,7 @@ from reid_audit.records.measures import Canary, GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.review import Answer, Reading, Review, settle
 from reid_audit.records.scans import (
+    BIDS_VERSION,
     CANARY,
     FRAMES,
     ORIGINAL,
@@ -94,6 +95,7 @@ from reid_audit.records.tables import looks_rounded, read_cells
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict, worst
 
 __all__ = [
+    "BIDS_VERSION",
     "CANARY",
     "FRAMES",
     "IMAGE_COLUMNS",

@@ -6,11 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from reid_audit.records import AuditResult, natural_key, write_private
+from reid_audit.records import BIDS_VERSION, AuditResult, natural_key, write_private
 from reid_audit.report.rows import headline, list_risks
 from reid_audit.report.tables import Table, cell, tabulate_rates, tabulate_scans, tabulate_subjects
-
-BIDS_VERSION = "1.10.0"
 
 _PARTICIPANT_COLUMNS = {
     "participant_id": "The subject, by a label that BIDS allows",

@@ -13,8 +13,6 @@ from reid_audit.screen import Images, Screening
 
 _NOT_JUDGED = (Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED, Status.BACKEND_ERROR)
 _MOST_REASONS = 3
-_LOOK = 3
-"""The decision on an image at which a human must look."""
 SCREENED = "screened"
 """The condition of an image of a screening; its subject is its name there."""
 
@@ -106,16 +104,15 @@ def list_screened(screening: Screening, images: Images, *, every: bool = False) 
         Where the release lacks an image that was screened.
     """
     there = {image.name: image for image in images.images}
-    doubted = {image.name for image in screening.images if image.is_unknown or image.decision == _LOOK}
     cases = []
-    for told in sorted(screening.images, key=lambda image: image.name not in doubted):
-        if not told.image_sha256 or told.allowed or not (every or told.name in doubted):
+    for told in sorted(screening.images, key=lambda image: not image.needs_look):
+        if not told.image_sha256 or told.allowed or not (every or told.needs_look):
             continue
         image = there.get(told.name)
         if image is None:
             raise InputError(f"{images.source}: lacks {told.name}, which was screened; give the same release")
         scan = ScanRef(told.name, "", SCREENED, image.path, image.modality, image.series)
-        cases.append(ReviewCase(scan, None, told.image_sha256, (told.reason,) if told.name in doubted else ()))
+        cases.append(ReviewCase(scan, None, told.image_sha256, (told.reason,) if told.needs_look else ()))
     return cases
 
 

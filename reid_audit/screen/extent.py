@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.fill import Laid
-from reid_audit.phantom import make_average_head
+from reid_audit.phantom import measure_brain_distance
 from reid_audit.records import Volume
 from reid_audit.screen.head import average_shape, head_coordinates, in_face
 from reid_audit.screen.texture import Mask, Texture
@@ -64,7 +64,8 @@ def describe_cells(volume: Volume, texture: Texture, laid: Laid) -> tuple[Mask, 
     index = [m[axis, axis] * at[axis] + m[axis, 3] for axis in range(3)]
     average_mm = map_coordinates(shape.distance_mm, index, order=1, mode="constant", cval=_FAR_MM) * laid.scale
     tissue = coarsen(texture.tissue, volume)
-    brain_mm = map_coordinates(_average_brain_mm(), index, order=1, mode="nearest") * laid.scale
+    # Refacers keep clear of the brain.
+    brain_mm = map_coordinates(measure_brain_distance(), index, order=1, mode="nearest") * laid.scale
     columns = [
         np.abs(at[0]) / 100,
         at[1] / 100,
@@ -92,16 +93,6 @@ def describe_cells(volume: Volume, texture: Texture, laid: Laid) -> tuple[Mask, 
 def coarsen(values: NDArray[_Number], volume: Volume) -> NDArray[_Number]:
     """Take every n-th voxel of a volume's grid, so that they lie about 3 mm apart."""
     return values[tuple(slice(None, None, step) for step in _steps(volume))]
-
-
-@lru_cache(maxsize=1)
-def _average_brain_mm() -> Array:
-    """Distance of the average head's voxels to its brain: refacers keep clear of it."""
-    from scipy.ndimage import distance_transform_edt
-
-    head = make_average_head()
-    spacing_mm = np.linalg.norm(head.voxel_to_head_mm[:3, :3], axis=0)
-    return np.asarray(distance_transform_edt(~head.brain, sampling=spacing_mm), np.float32)
 
 
 @lru_cache(maxsize=1)

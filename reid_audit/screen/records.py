@@ -82,7 +82,7 @@ class ImageScreening:
     allowed : str
         Why it may show a face, by the table of allowed files; empty where nobody allowed it.
     image_sha256 : str
-        Of voxels and place of a volume, as in `ScanRow`; empty where there is none, or it was allowed.
+        Of voxels and place of a volume, as in `ScanRow`; empty where there is none.
     reviewed : Answer or None
         What readers of `reid-audit review` said of this image.
     """
@@ -121,6 +121,11 @@ class ImageScreening:
         gone = (PartState.REMOVED, PartState.REPLACED, PartState.OUTSIDE)
         left = [part for part in self.parts if part.name in IDENTIFYING and part.state not in gone]
         return 0 if self.state is ScreenState.ALTERED and not left else 3
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether a human must look where defaced images are expected."""
+        return self.decision == 3
 
     @property
     def is_unknown(self) -> bool:
