@@ -10,7 +10,9 @@ from scipy import ndimage
 
 from reid_audit import weights
 from reid_audit.face import make_encoder
-from reid_audit.records import Status
+from reid_audit.face._dlib import DlibDetector, DlibEmbedder
+from reid_audit.face._dlib_network import DlibNetwork
+from reid_audit.records import Status, WeightsError
 
 # --- dlib, real weights, real photograph ---
 
@@ -50,6 +52,28 @@ def test_vector_is_what_dlib_makes_of_the_rgb_picture(astronaut, astronaut_face)
 
     assert describe(astronaut) < 0.002  # not 0: our landmarks are a mean
     assert describe(np.ascontiguousarray(astronaut[:, :, ::-1])) > 0.004
+
+
+def test_network_gives_the_numbers_of_dlibs_own(astronaut, dlib_encoder):
+    import dlib
+
+    path = weights.find_weights("dlib-recogniser")
+    network, ours = dlib.face_recognition_model_v1(str(path)), DlibNetwork(path)
+    (detection, *_) = DlibDetector().detect(portrait(astronaut))
+    noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8)
+    flat = np.zeros((150, 150, 3), np.uint8)
+    for chip in (DlibEmbedder().chip(portrait(astronaut), detection), noise, flat, flat + np.uint8(255)):
+        expected = np.array(network.compute_face_descriptor(chip))
+        np.testing.assert_allclose(ours(chip), expected, atol=1e-5)
+        assert ours(chip).dtype == np.float32
+
+
+@pytest.mark.parametrize("size", [0, 1000, 20_000_000])
+def test_network_refuses_a_file_of_other_layers(tmp_path, size):
+    path = tmp_path / "cut.dat"
+    path.write_bytes(weights.find_weights("dlib-recogniser").read_bytes()[:size])
+    with pytest.raises(WeightsError, match=r"cut\.dat does not hold the layers"):
+        DlibNetwork(path)
 
 
 def as_uint8(rgb):
