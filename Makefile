@@ -65,7 +65,7 @@ sbom: .venv/.docs  ## Write build/sbom.cdx.json (CycloneDX) from the container's
 		--output-file build/sbom.cdx.json containers/requirements.lock
 
 size: setup  ## Print how much disk an install takes, by package
-	$(BIN)/python examples/measure_install.py
+	$(BIN)/python examples/measure_install.py --most 1200
 
 lock: setup  ## Resolve the dependencies into requirements.lock (needs uv); UPGRADE=--upgrade takes newer versions
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -119,7 +119,8 @@ class PortraitOptions:
 
     detector: Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet, opencv ...")] = "auto"
     renderer: Annotated[
-        RendererName, typer.Option("--renderer", help="auto = VTK, or the CPU ray caster where there is no OpenGL.")
+        RendererName,
+        typer.Option("--renderer", help="auto = VTK where installed and OpenGL works, else the CPU ray caster."),
     ] = RendererName.AUTO
     level: LevelOption = None
 

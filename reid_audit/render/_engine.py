@@ -113,6 +113,17 @@ class Engine(ABC):
         self.close()
 
 
+def faces_out(skin: Skin) -> bool:
+    """Whether triangles run counterclockwise seen from outside, as the normals say: the backs need not be drawn then.
+
+    A hundredth of them tells it. A mesh that is wound otherwise, or at random, is drawn from both sides.
+    """
+    faces = skin.faces[::100]
+    a, b, c = (skin.vertices_ras_mm[faces[:, corner]] for corner in range(3))
+    outwards = np.einsum("ij,ij->i", np.cross(b - a, c - a), skin.normals[faces[:, 0]]) > 0
+    return bool(outwards.mean() > 0.95)
+
+
 def _in_picture(skin: Skin, view: View, matrix: NDArray[np.float64]) -> bool:
     if not len(skin.faces):
         return False

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.records import EngineError, Skin, View
-from reid_audit.render._engine import Engine
+from reid_audit.render._engine import Engine, faces_out
 from reid_audit.render.camera import place_camera
 
 
@@ -41,8 +41,11 @@ class RaycastRenderer(Engine):
         camera = place_camera(view)
         # About the camera: float32, which Embree works in, keeps 0.1 micrometre there.
         local = ((skin.vertices_ras_mm - camera.position_ras_mm) @ camera.axes.T).astype(np.float32)
+        faces = _drop_backs(local, skin.faces) if faces_out(skin) else skin.faces
+        used = np.zeros(len(local), bool)
+        used[faces] = True
         scene = EmbreeScene()
-        TriangleMesh(scene, local, skin.faces.astype(np.int32))
+        TriangleMesh(scene, local[used], (np.cumsum(used, dtype=np.int32) - 1)[faces])
 
         half = tan(radians(view.view_angle_deg) / 2)
         across = ((np.arange(view.size_px) + 0.5) / view.size_px * 2 - 1) * half
@@ -55,12 +58,19 @@ class RaycastRenderer(Engine):
         hit = scene.run(origins, rays)
         seen = hit >= 0
         samples = np.full(len(rays), background, dtype=np.uint8)
-        samples[seen] = _interpolate(local, skin.faces[hit[seen]], grey, rays[seen])
+        samples[seen] = _interpolate(local, faces[hit[seen]], grey, rays[seen])
         shape = (view.size_px, view.size_px)
         return samples.reshape(shape), seen.reshape(shape)
 
     def _free(self) -> None:
         """Nothing is held between two pictures."""
+
+
+def _drop_backs(local: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Keep the triangles that run counterclockwise seen from the origin."""
+    a, b, c = (local[faces[:, corner]] for corner in range(3))
+    faces_here: NDArray[np.bool_] = np.einsum("ij,ij->i", np.cross(b - a, c - a), a) < 0
+    return faces[faces_here]
 
 
 def _interpolate(

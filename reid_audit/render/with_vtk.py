@@ -7,21 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Skin, View
-from reid_audit.render._engine import Engine
+from reid_audit.records import EngineError, Skin, View
+from reid_audit.render._engine import Engine, faces_out
 from reid_audit.render._gl import window_class
 from reid_audit.render.camera import place_camera
-
-
-def _faces_out(skin: Skin) -> bool:
-    """Whether triangles run counterclockwise seen from outside, as the normals say: the backs need not be drawn then.
-
-    A hundredth of them tells it. A mesh that is wound otherwise, or at random, is drawn from both sides.
-    """
-    faces = skin.faces[::100]
-    a, b, c = (skin.vertices_ras_mm[faces[:, corner]] for corner in range(3))
-    outwards = np.einsum("ij,ij->i", np.cross(b - a, c - a), skin.normals[faces[:, 0]]) > 0
-    return bool(outwards.mean() > 0.95)
 
 
 class VtkRenderer(Engine):
@@ -31,8 +20,12 @@ class VtkRenderer(Engine):
 
     def __init__(self, *, notice: str = "") -> None:
         super().__init__(notice=notice)
-        import vtkmodules.vtkRenderingOpenGL2 as opengl
-        from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+        try:
+            import vtkmodules.vtkRenderingOpenGL2 as opengl
+            from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper, vtkRenderer, vtkRenderWindow
+        except ModuleNotFoundError as error:
+            msg = f"renderer 'vtk' cannot start ({error}): pip install 'reid-audit[vtk]'"
+            raise EngineError(msg) from error
 
         self._window = getattr(opengl, window_class(), vtkRenderWindow)()
         self._window.SetOffScreenRendering(True)
@@ -74,7 +67,7 @@ class VtkRenderer(Engine):
         rgb = np.repeat(grey[:, None], 3, axis=1)
         mesh.GetPointData().SetScalars(numpy_to_vtk(rgb))
         self._mapper.SetInputData(mesh)
-        self._actor.GetProperty().SetBackfaceCulling(_faces_out(skin))
+        self._actor.GetProperty().SetBackfaceCulling(faces_out(skin))
 
         camera, lens = place_camera(view), self._scene.GetActiveCamera()
         lens.SetPosition(*camera.position_ras_mm)

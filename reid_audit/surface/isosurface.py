@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 def mesh_level(
     field: NDArray[np.float32], level: float
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]:
-    """Mesh the surface between what is above a level and what is not.
+    """Mesh the surface between what is at or above a level and what is below it.
 
-    Flying edges (Schroeder, Maynard and Geveci 2015): the cases of marching cubes, each edge of the lattice looked at
-    once. The normals come from central differences of the image.
+    Marching cubes (Lorensen and Cline 1987), of the cells alone that the level passes through. The normals come from
+    central differences of the image.
 
     Parameters
     ----------
@@ -29,23 +29,43 @@ def mesh_level(
     normals : (n, 3) float32
         Unit vectors against the gradient in voxels: out of what is above the level.
     """
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy
-    from vtkmodules.vtkCommonDataModel import vtkImageData
-    from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D
+    from skimage.measure import marching_cubes
 
-    image = vtkImageData()
-    image.SetDimensions(*field.shape)
-    image.GetPointData().SetScalars(numpy_to_vtk(field.ravel(order="F")))
-    edges = vtkFlyingEdges3D()
-    edges.SetInputData(image)
-    edges.SetValue(0, level)
-    edges.ComputeScalarsOff()
-    edges.Update()
-    mesh = edges.GetOutput()
-    if not mesh.GetNumberOfCells():
+    level = float(np.nextafter(np.float32(level), np.float32(-np.inf)))  # a voxel at the level counts as above it
+    passed = _find_passed(level < field.T)  # transposed, the image is C contiguous, and no copy is made
+    if not passed.any():
         return np.empty((0, 3), np.float32), np.empty((0, 3), np.int32), np.empty((0, 3), np.float32)
-    # Copies: the mesh, which owns the arrays, ends here.
-    vertices = np.array(vtk_to_numpy(mesh.GetPoints().GetData()), dtype=np.float32)
-    corners = vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3)
-    normals = np.array(vtk_to_numpy(mesh.GetPointData().GetNormals()), dtype=np.float32)
-    return vertices, corners.astype(np.int32), normals
+    vertices_kji, faces, _, _ = marching_cubes(field.T, level, method="lorensen", mask=passed)
+    vertices = np.ascontiguousarray(vertices_kji[:, ::-1], dtype=np.float32)
+    before = vertices.astype(np.intp)
+    part = vertices - before  # along the edge of a vertex; 0 along the two other axes
+    gradient = _differentiate(field, before)
+    gradient += part.max(axis=1, keepdims=True) * (_differentiate(field, before + (part > 0)) - gradient)
+    length = np.linalg.norm(gradient, axis=1, keepdims=True)
+    np.divide(gradient, -length, out=gradient, where=length > 0)
+    return vertices, np.asarray(faces, np.int32), gradient
+
+
+def _find_passed(above: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark the last voxel of each cell of eight that are neither all above the level nor all below."""
+    every = some = above
+    for axis in range(3):
+        first, last = ([slice(None)] * 3 for _ in range(2))
+        first[axis], last[axis] = slice(None, -1), slice(1, None)
+        every = every[tuple(first)] & every[tuple(last)]
+        some = some[tuple(first)] | some[tuple(last)]
+    passed = np.zeros_like(above)
+    passed[1:, 1:, 1:] = some & ~every
+    return passed
+
+
+def _differentiate(field: NDArray[np.float32], voxels: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return central differences per voxel at (n, 3) voxels, one-sided ones at the border."""
+    values, steps = field.ravel(order="F"), np.cumprod((1, *field.shape[:2]))
+    places = voxels @ steps
+    gradient = np.empty(voxels.shape, np.float32)
+    for axis, step in enumerate(steps):
+        after, before = voxels[:, axis] < field.shape[axis] - 1, voxels[:, axis] > 0
+        gradient[:, axis] = values[places + step * after] - values[places - step * before]
+        gradient[:, axis] /= after.astype(np.float32) + before
+    return gradient

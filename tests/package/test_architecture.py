@@ -74,7 +74,7 @@ ONLY = {
     "cv2": {"face"},
     "onnxruntime": {"face"},
     "vtk": {"render"},
-    "vtkmodules": {"render", "surface"},  # pictures, and the mesh of a level
+    "vtkmodules": {"render"},
     "pyrender": {"render"},
     "embreex": {"render"},
     "OpenGL": {"render"},

@@ -13,6 +13,7 @@ from reid_audit.testing import write_weights
 
 EXTRAS = {
     "deepface": ("deepface", "retinaface", "werkzeug", "onnxruntime", "cv2"),
+    "vtk": ("vtk", "vtkmodules"),
     "pyrender": ("pyrender", "OpenGL", "pyglet"),
     "cluster": ("distributed", "dask", "bokeh"),
     "notebook": ("ipykernel", "IPython"),
@@ -62,6 +63,7 @@ assert Path("again.html").read_bytes() == Path("result/report.html").read_bytes(
     ("extra", "program"),
     [
         ("deepface", "from reid_audit.face import make_encoder; make_encoder('Facenet512')"),
+        ("vtk", "from reid_audit.render.with_vtk import VtkRenderer; VtkRenderer()"),
         ("pyrender", "from reid_audit.render.with_pyrender import PyrenderRenderer; PyrenderRenderer()"),
         ("review", "from reid_audit.review import make_app; make_app(None, None)"),
         ("cluster", "from reid_audit.work import cluster_executor\nwith cluster_executor('local'): pass"),

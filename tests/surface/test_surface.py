@@ -8,10 +8,12 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from places import SHARED
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from reid_audit.records import InputError, Modality, Skin, Volume
 from reid_audit.surface import CT_LEVEL_HU, SurfaceSettings, candidate_levels, extract_skin, find_level, refine_level
+from reid_audit.surface.isosurface import mesh_level
 from reid_audit.surface.masks import dilate, erode, largest
 from reid_audit.volume import read_volume
 
@@ -445,3 +447,40 @@ def test_a_ball_grows_as_its_radius_says():
     for radius in (1, 2, 3):
         np.testing.assert_array_equal(dilate(mask, radius), at < radius + 0.5)
     np.testing.assert_array_equal(erode(dilate(mask, 2), 2), mask)
+
+
+@pytest.mark.parametrize("digits", [None, 1], ids=["smooth", "ties"])
+def test_the_mesh_of_a_level_is_that_of_flying_edges(digits):
+    """VTK makes the same triangles, wound the same way, with the same normals, also where voxels lie at the level."""
+    core, data, support = (
+        pytest.importorskip(f"vtkmodules.{name}")
+        for name in ("vtkFiltersCore", "vtkCommonDataModel", "util.numpy_support")
+    )
+    field = ndimage.gaussian_filter(np.random.default_rng(1).normal(0, 8, (18, 21, 25)), 1.5).astype(np.float32)
+    field = np.asfortranarray(field if digits is None else field.round(digits))
+    image, edges = data.vtkImageData(), core.vtkFlyingEdges3D()
+    image.SetDimensions(*field.shape)
+    image.GetPointData().SetScalars(support.numpy_to_vtk(field.ravel(order="F")))
+    edges.SetInputData(image)
+    edges.SetValue(0, 0.2)
+    edges.Update()
+    mesh = edges.GetOutput()
+    corners = support.vtk_to_numpy(mesh.GetPolys().GetConnectivityArray()).reshape(-1, 3)
+    expected = np.hstack(
+        [
+            support.vtk_to_numpy(mesh.GetPoints().GetData())[corners].mean(axis=1),
+            support.vtk_to_numpy(mesh.GetPointData().GetNormals())[corners].mean(axis=1),
+        ]
+    )
+    vertices, faces, normals = mesh_level(field, 0.2)
+    assert len(faces) == len(corners) > 1000
+    found = np.hstack([vertices[faces].mean(axis=1), normals[faces].mean(axis=1)])
+    distance, index = cKDTree(found).query(expected)
+    assert distance.max() < 1e-4
+    a, b, c = (support.vtk_to_numpy(mesh.GetPoints().GetData())[corners[:, k]].astype(float) for k in range(3))
+    d, e, f = (vertices[faces[index, k]].astype(float) for k in range(3))
+    np.testing.assert_allclose(np.cross(b - a, c - a), np.cross(e - d, f - d), atol=1e-4)
+
+
+def test_the_mesh_of_a_level_that_is_nowhere_is_empty():
+    assert [part.shape for part in mesh_level(np.zeros((3, 4, 5), np.float32), 0.5)] == [(0, 3)] * 3
