@@ -102,6 +102,7 @@ def draw_bland_altman(axes: Any, before: Sequence[float], after: Sequence[float]
         axes.axhline(value, color=INK, linestyle="-" if name == "bias" else "--", linewidth=1)
         place = {"ha": "right", "va": "top" if name.startswith("-") else "bottom", "fontsize": "small"}
         axes.annotate(f"{name} {value:.3g}{suffix}", (0.99, value), xycoords=("axes fraction", "data"), **place)
+    axes.margins(y=0.15)  # room for the words at the limits
     axes.set_xlabel(f"mean of before and after{f', {unit}' if unit else ''}")
     axes.set_ylabel(f"after - before{f', {unit}' if unit else ''}")
     missing = len(before) - len(pairs)

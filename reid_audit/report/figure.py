@@ -67,3 +67,7 @@ class Figure:
     def svg(self) -> str:
         """Return the figure for a page that gives ink and paper."""
         return plots.to_svg(self.make(), name=self.name, themed=True)
+
+    def _repr_png_(self) -> bytes:
+        """Show the figure in a notebook, whatever backend is set."""
+        return plots.to_png(self.make())

@@ -19,6 +19,7 @@ from reid_audit.utility import (
     Position,
     Utility,
     average_curves,
+    metric_of,
     pareto_front,
     trade_offs,
 )
@@ -28,10 +29,12 @@ _MOST_DOSES = 6
 _MOST_VOLUMES = 8
 _METRIC_TEXT = {
     "dice": "Dice",
-    "hd95": "HD95, mm",
-    "preserved": "share of voxels that were not removed",
     "surface_dice": "surface Dice",
+    "hd95": "HD95, mm",
+    "dose_d0.01cc_absolute": "absolute difference of D0.01cc, cGy",
 }
+BOXES = ("dice", "hd95", "surface_dice")
+"""Agreements of segmentations that are drawn by structure."""
 
 
 def _sort_structures(utility: Utility, metric: str) -> list[str]:
@@ -75,7 +78,11 @@ def _draw_boxes(
 
 
 def draw_structures(utility: Utility, metric: str) -> Iterator[Figure]:
-    """Yield boxes of a metric by structure, those on the face first."""
+    """Yield boxes of a metric by structure, those on the face first; a surface Dice at the tolerance it has."""
+    text = _METRIC_TEXT[metric]
+    if metric == "surface_dice":
+        metric = next((v.metric for v in utility.values if v.metric.startswith(metric)), metric)
+        text = f"{text} at {utility.tolerance_mm:g} mm"
     structures = _sort_structures(utility, metric)
 
     def rows(condition: str) -> dict[str, list[float]]:
@@ -84,13 +91,17 @@ def draw_structures(utility: Utility, metric: str) -> Iterator[Figure]:
             table[m.structure].append(m.value)
         return table
 
-    text = _METRIC_TEXT[metric]
     caption = (
         "Each box holds the middle half of the scans, its line the median; points lie far out. Structures on the face "
         "stand first, those that were deleted on purpose last."
     )
     yield from _draw_boxes(
-        utility, f"{text} by structure", f"{text}. {caption}", rows, text, share=not text.endswith("mm")
+        utility,
+        f"{text} by structure",
+        f"{text[:1].upper()}{text[1:]}. {caption}",
+        rows,
+        text,
+        share=metric_of(metric).is_share,
     )
 
 
@@ -264,11 +275,12 @@ def draw_risk(points: Sequence[TradeOff]) -> Iterator[Figure]:
 
 def list_utility_figures(utility: Utility, audited: AuditResult | None = None) -> Iterator[Figure]:
     """Yield every figure of a utility result, of all structures; that of the risk where an audit is given."""
-    for metric in ("dice", "hd95"):
+    for metric in BOXES:
         yield from draw_structures(utility, metric)
     yield from draw_preserved(utility)
     yield from draw_places(utility)
     yield from draw_doses(utility)
+    yield from draw_structures(utility, "dose_d0.01cc_absolute")
     yield from draw_volumes(utility, most=None)
     yield from draw_models(utility)
     if audited is not None:

@@ -51,7 +51,8 @@ def _list_sections(
     def tables(*names: str) -> tuple[Listing, ...]:
         return tuple(list_tables(utility, *names))
 
-    boxes = [figure for metric in ("dice", "hd95") for figure in figures.draw_structures(utility, metric)]
+    boxes = [figure for metric in figures.BOXES for figure in figures.draw_structures(utility, metric)]
+    boxes = [replace(figure, folded=rank > 1) for rank, figure in enumerate(boxes)]
     boxes += [replace(figure, folded=bool(boxes)) for figure in figures.draw_preserved(utility)]
     risk: tuple[Listing, ...] = ()
     plot: tuple[Figure, ...] = ()
@@ -89,7 +90,7 @@ def _list_sections(
             "Dose",
             "Of the structures before and after in the doses before and after; without a dose of the defaced scan that "
             "of the original counts for both.",
-            tuple(figures.draw_doses(utility)),
+            (*figures.draw_doses(utility), *figures.draw_structures(utility, "dose_d0.01cc_absolute")),
             folded=tables("dose"),
         ),
         _Section(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -126,7 +127,8 @@ def _list_places(utility: Utility) -> Iterator[Listing]:
 
 
 def _list_volumes(utility: Utility) -> Iterator[Listing]:
-    """List bias, limits of agreement and repeatability of the volumes (Molchanova 2023)."""
+    """List bias, limits of agreement, repeatability and tests of the volumes (Molchanova 2023, Tables 3 and 4)."""
+    tests = {(v.condition, v.structure): v.p_adjusted for v in utility.values if v.metric == "volume_difference"}
     rows = [
         [
             row.condition,
@@ -136,11 +138,17 @@ def _list_volumes(utility: Utility) -> Iterator[Listing]:
             number(row.bias),
             f"{number(row.low)} to {number(row.high)}" if row.low == row.low else "-",
             number(row.cr),
+            p_text(tests.get((row.condition, row.structure), math.nan)),
         ]
         for row in utility.volumes
     ]
-    header = ("defacer", "structure", "unit", "cases", "bias", "limits of agreement", "CR")
+    header = ("defacer", "structure", "unit", "cases", "bias", "limits of agreement", "CR", "p (Wilcoxon)")
     yield Listing("Volumes, after - before", header, rows)
+    for condition in _conditions(utility):
+        own = [p for (who, _), p in tests.items() if who == condition and p == p]
+        if own:
+            differ = f"{sum(p <= _ALPHA for p in own)} of {len(own)}"
+            yield Listing(f"Volumes that {condition} changed: {differ} (Wilcoxon, Benjamini-Hochberg at {_ALPHA:g}).")
 
 
 def _list_targets(utility: Utility) -> Iterator[Listing]:

@@ -19,7 +19,9 @@ from reid_audit.report import result_to_json
 from reid_audit.testing import make_result
 
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
-QUICK = [path for path in NOTEBOOKS if path.stem != "where_identity_is_left"]  # a minute; test_leaks holds its parts
+# A minute each; test_leaks, and the tests of utility and its page, hold their parts.
+LONG = ("utility_and_trade_off", "where_identity_is_left")
+QUICK = [path for path in NOTEBOOKS if path.stem not in LONG]
 
 
 def _runner() -> ModuleType:
@@ -39,9 +41,9 @@ def _printed(book: Any) -> str:
     return "\n".join(texts)
 
 
-def test_there_are_four_notebooks() -> None:
+def test_there_are_five_notebooks() -> None:
     names = [path.stem for path in NOTEBOOKS]
-    assert names == ["calibrate_local_cohort", "compare_defacers", "osullivan_statistics", "where_identity_is_left"]
+    assert names == ["calibrate_local_cohort", "compare_defacers", "osullivan_statistics", *LONG]
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from made_up_utility import AFFINE, NAMES, make_head, make_utility
 from reid_audit import InputError, ScanRef
 from reid_audit.plots import Bar, DvhCurve, draw_bars, draw_boxes, draw_dvh, new_figure, stars
 from reid_audit.records import TradeOff
-from reid_audit.report.utility_figures import draw_risk
+from reid_audit.report.utility_figures import draw_risk, list_utility_figures
 from reid_audit.report.utility_page import utility_to_html, write_utility_page
 from reid_audit.report.utility_tables import list_tables, number
 from reid_audit.report.utility_words import list_missing, list_worst, say_costs, say_headline
@@ -102,6 +102,23 @@ def test_the_page_holds_what_was_measured_and_nothing_else(utility: Utility) -> 
         assert absent not in page.replace('xmlns="http://www.w3.org/2000/svg"', "").replace(
             'xmlns:xlink="http://www.w3.org/1999/xlink"', ""
         ), absent
+
+
+def test_the_figures_of_the_papers_are_drawn_with_their_numbers(utility: Utility) -> None:
+    """The cut leaves the hindmost of the eye's three layers; the dose grows by 66 / 21 Gy from layer to layer."""
+    told = {figure.name: figure.alt for figure in list_utility_figures(utility)}
+    for name, median in {
+        "Dice by structure": "0.500",  # 2 * 1 / (3 + 1)
+        "HD95, mm by structure": "6.000",  # two layers of 3 mm
+        "surface Dice at 2 mm by structure": "0.611",
+        "absolute difference of D0.01cc, cGy by structure": "628.571",
+    }.items():
+        assert f"cut: eye {median}, brain " in told[name]
+    assert told["Dice by place"].startswith("Dice, medians. cut: overlapping 0.500, same slices 1.000")
+    assert "eye, cut: 0.250 (0.167); eye, cover: 0.667 (0.000)" in told["voxels that were not removed"]
+    # Lost: 12 of 18 voxels of 27 mm3 in three people, all in the fourth. CR = 1.96 sqrt((3 0.324^2 + 0.486^2) / 4).
+    assert told["volume of eye"] == "cut: bias -0.364 cm3, CR 0.728 cm3"
+    assert "cut: eye 628.6, " in told["dose before and after"]
 
 
 def test_a_page_of_scans_that_could_not_be_read() -> None:

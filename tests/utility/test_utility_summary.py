@@ -16,12 +16,14 @@ from reid_audit import Face, InputError, ScanRef, Status, assess_scores
 from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, ScoreTable, TradeOff
 from reid_audit.report import result_from_json, result_to_json
+from reid_audit.report.utility_tables import list_tables
 from reid_audit.stats import mean_of_people, mean_per_person, paired_t
 from reid_audit.utility import (
     Availability,
     CaseUtility,
     Exclusion,
     Measure,
+    Utility,
     bland_altman,
     compare_defacers,
     compare_programs,
@@ -312,6 +314,14 @@ def test_rows_have_intervals_counts_and_corrected_tests() -> None:
     assert over_both["harsh", "volume_difference"].p_adjusted == pytest.approx(2 * shrunk.p_value)
     assert kept.p_adjusted > 0.01
     assert values["harsh", "ncr", "all", "all"].mean > 10 * values["mild", "ncr", "all", "all"].mean
+    cases = _cases()
+    result = Utility("cohort.csv", 2.0, 5.0, cases, summarize_cases(cases), summarize_volumes(cases), ())
+    table, *sentences = list_tables(result, "volumes")
+    p_of = {row[0]: float(row[-1]) for row in table.rows if row[1] == "eye"}
+    assert p_of == {"mild": pytest.approx(kept.p_adjusted, rel=0.1), "harsh": pytest.approx(shrunk.p_value, rel=0.1)}
+    said = " ".join(told.title for told in sentences)
+    assert "mild changed: 0 of 1 (" in said
+    assert "harsh changed: 1 of 1 (" in said
 
 
 def test_a_person_with_many_scans_counts_once() -> None:
