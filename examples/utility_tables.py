@@ -1,11 +1,12 @@
 """Print the utility tables of four papers for a cohort of synthetic heads under the reference defacers.
 
-    python examples/utility_tables.py --subjects 20
+    python examples/utility_tables.py --subjects 20 [--defacers eye-plane,face-box,average-reface -o utility]
 
 Makes the heads, defaces the first visit, segments every scan with a small model, lays a dose over it, and prints what
 each paper printed: which voxels are left and the train x test matrix (Sahlsten 2023), Dice by position against the
 cut and the places of target volumes (O'Sullivan-Steben 2025), intensities, depth and dose (Ammar 2025), repeatability
-and the trade-off against re-identification risk (Molchanova 2023). docs/references.md has the papers.
+and the trade-off against re-identification risk (Molchanova 2023). docs/references.md has the papers. ``-o`` keeps the
+result and its page.
 
 The model stands in for a segmentation network. It learns from training scans which smoothed intensities each structure
 has, and takes the voxels with such intensities in and closely around the place where the structure is known to be. So
@@ -34,9 +35,10 @@ from reid_audit.cli.options import show_progress
 from reid_audit.cli.utility import say_listings
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_manifest, write_manifest
-from reid_audit.deface import apply_defacer, reference_defacers
+from reid_audit.deface import Defacer, apply_defacer, make_defacer, reference_defacers
 from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import ORIGINAL, Modality
+from reid_audit.report.utility_page import write_utility_page
 from reid_audit.report.utility_tables import list_risks, list_tables, list_trade_off
 from reid_audit.utility import (
     UtilitySettings,
@@ -124,17 +126,25 @@ def _write_dose(volume: Volume, centre_ras_mm: np.ndarray, path: Path) -> None:
     write_volume(Volume(values.astype(np.float32), affine, Modality.MR), path)
 
 
-def make_person(person: int, folder: Path, spacing_mm: float, visits: int, seed: int) -> list[ScanRef]:
+def choose_defacers(words: str) -> tuple[Defacer, ...]:
+    """Return the defacers that words with commas name; those of the demo where there is no word."""
+    chosen = [make_defacer(word) for word in words.split(",") if word]
+    if None in chosen:
+        raise InputError(f"--defacers {words}: one of them is no reference defacer; see reid-audit deface --list")
+    return tuple(defacer for defacer in chosen if defacer is not None) or reference_defacers()
+
+
+def make_person(person: int, folder: Path, options: argparse.Namespace) -> list[ScanRef]:
     """Write the scans of one person, the labels and the dose; return the scans."""
     scans, subject = [], f"p{person:03d}"
-    for visit in range(1, visits + 1):
-        phantom = make_phantom(person, visit, seed=seed, spacing_mm=spacing_mm)
+    for visit in (1,) if options.without_risk else (1, 2):
+        phantom = make_phantom(person, visit, seed=options.seed, spacing_mm=options.spacing)
         volumes = {ORIGINAL: phantom.volume}
         if visit == 1:
             labels, centre = _with_target(phantom.volume, phantom.labels, person)
             write_labels(labels, phantom.volume.voxel_to_ras_mm, folder / "truth" / f"{subject}_1.nii.gz")
             _write_dose(phantom.volume, centre, folder / "doses" / f"{subject}_1_original.nii.gz")
-            for defacer in reference_defacers():
+            for defacer in choose_defacers(options.defacers):
                 volumes[defacer.name] = apply_defacer(defacer, phantom.volume, phantom.labels, LABELS).volume
         for condition, volume in volumes.items():
             path = folder / f"{subject}_{visit}_{condition}.nii.gz"
@@ -176,9 +186,8 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
 
     for part in ("truth", "doses", "segmentations"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    visits = 1 if options.without_risk else 2
     with local_executor(options.workers) as executor, show_progress() as progress:
-        people = [(i, folder, options.spacing, visits, options.seed) for i in range(options.subjects)]
+        people = [(i, folder, options) for i in range(options.subjects)]
         done = iter(range(1, len(people) + 1))
         made = run_all(executor, make_person, people, done=lambda _: progress("heads", next(done), len(people)))
         scans = [scan for each in made for scan in each]
@@ -217,15 +226,17 @@ def print_papers(folder: Path, options: argparse.Namespace) -> None:
     say_listings(list_tables(utility, "segmentation", "tissue", "scan", "changes", "dose", "comparisons"))
     heading("Molchanova 2023: repeatability of volumes, trade-off")
     say_listings(list_tables(utility, "volumes"))
+    audited = None
     if not options.without_risk:
         with local_executor(options.workers) as executor, show_progress() as progress:
             result = reid_audit.audit(
                 cohort, settings=Settings(encoders=("dlib",)), attacks=["naive"], executor=executor, progress=progress
             )
-        points = trade_offs(with_utility(result, utility.values))
-        say_listings([list_risks(measure_same_scan(result)), list_trade_off(points)])
+        audited = with_utility(result, utility.values)
+        say_listings([list_risks(measure_same_scan(result)), list_trade_off(trade_offs(audited))])
     if options.output is not None:
         out.print(f"Result: {write_utility(utility, options.output, overwrite=True)}")
+        out.print(f"Page: {write_utility_page(utility, options.output, audited=audited)}")
 
 
 # --- whole-head label maps ---
@@ -328,6 +339,7 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, default=2.0, help="voxels of the synthetic heads, in mm")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--defacers", default="", help="with commas; those of the demo if left out")
     parser.add_argument("--without-risk", action="store_true", help="leave the face recognition out")
     parser.add_argument("--labels", type=Path, help="folder of whole-head label maps: brain integrity instead")
     parser.add_argument("-o", "--output", type=Path, help="folder for the result's files")
