@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from pathlib import Path
 from typing import Any
 
 import typer
+from places import ROOT
 
 from reid_audit.cli import app
+
+
+def list_pages() -> list[Path]:
+    """Return the pages that a reader may follow."""
+    top = (ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT"))
+    return sorted([*top, *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+
+
+def list_commands(page: Path) -> list[str]:
+    """Return the lines of a page's code blocks that call the program."""
+    blocks = re.findall(r"```(?:\w+)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    lines = [re.split("  #| > ", line.strip())[0] for block in blocks for line in block.splitlines()]
+    return [line[call.start() :] for line in lines if (call := re.search(r"(?:^|(?<=\s))reid-audit (?=\w)", line))]
 
 
 def parse_command(line: str) -> None:

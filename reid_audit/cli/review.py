@@ -51,7 +51,8 @@ def review(
     ] = "",
     every: Annotated[bool, typer.Option("--all", help="Also the scans that no rule asks to be looked at.")] = False,
     renderer: Annotated[
-        RendererName, typer.Option("--renderer", help="auto = VTK, or the CPU ray caster where there is no OpenGL.")
+        RendererName,
+        typer.Option("--renderer", help="auto = VTK where installed and OpenGL works, else the CPU ray caster."),
     ] = RendererName.AUTO,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any that is free.")] = 0,
     images: DatasetOptions,

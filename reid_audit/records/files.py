@@ -70,7 +70,7 @@ def parse_json(text: str | bytes, kind: type[_Record], *, source: str, made_by: 
 
 def read_json(path: Path, kind: type[_Record], *, made_by: str) -> _Record:
     """Read a file of `to_json`, named by its folder and name; see `parse_json`. InputError also where there is none."""
-    source = f"{path.parent.name}/{path.name}"
+    source = str(Path(*path.parts[-2:]))
     try:
         text = path.read_bytes()
     except OSError as error:

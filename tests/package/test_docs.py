@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer
-from commands import parse_command
+from commands import list_commands, list_pages, parse_command
 
 from reid_audit import Policy
 from reid_audit.cli import app
@@ -16,13 +16,7 @@ from reid_audit.testing import make_result
 from reid_audit.verdict import format_policy
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted(
-    [
-        *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CODE_OF_CONDUCT")),
-        *ROOT.glob("docs/*.md"),
-        *ROOT.glob("examples/*.md"),
-    ]
-)
+PAGES = list_pages()
 _OLD = re.compile(
     r"stranger|parrot|paper \d|paper\d|own person|judge_scores|audit_cohort|reid_audit\.notebook", re.IGNORECASE
 )
@@ -52,17 +46,25 @@ def test_pages_write_the_words_of_the_standard(page: Path) -> None:
     assert _OLD.findall(text) == []
 
 
-def _list_commands(page: Path) -> list[str]:
-    """Return the lines of a page's code blocks that call the program."""
-    blocks = re.findall(r"```(?:\w+)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [re.split("  #| > ", line.strip())[0] for block in blocks for line in block.splitlines()]
-    return [line[call.start() :] for line in lines if (call := re.search(r"(?:^|(?<=\s))reid-audit (?=\w)", line))]
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_on_pages_are_commands_of_the_program(page: Path) -> None:
-    for line in _list_commands(page):
+    for line in list_commands(page):
         parse_command(line)
+
+
+def test_python_on_pages_runs_in_a_test_or_needs_a_cluster() -> None:
+    """README and tutorial run below, those of the architecture page in its own test."""
+    found = {
+        page.name: re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL) for page in PAGES
+    }
+    assert {name for name, snippets in found.items() if snippets} == {
+        "README.md",
+        "architecture.md",
+        "cluster.md",
+        "tutorial.md",
+    }
+    for snippet in found["cluster.md"]:  # SLURM and Kubernetes, whose packages are no dependency
+        compile(snippet, "docs/cluster.md", "exec")
 
 
 @pytest.mark.slow

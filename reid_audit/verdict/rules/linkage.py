@@ -65,7 +65,8 @@ def check_match(panel: Panel, point: OperatingPoint | None, policy: Policy) -> C
     """
     if point is None:
         return None
-    strictest = float(np.nanquantile(panel.blocks[:, panel.rivals], _MOST_BY_CHANCE))
+    others = panel.blocks[:, panel.rivals]
+    strictest = float(np.nanquantile(others, _MOST_BY_CHANCE)) if np.isfinite(others).any() else np.inf
     threshold = min(point.distance, strictest)
     tightened = f", tightened until other people match in {_MOST_BY_CHANCE:.0%}" if threshold < point.distance else ""
     matched = np.where(np.isfinite(panel.blocks), panel.blocks < threshold, np.nan)
