@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
@@ -10,6 +11,7 @@ from reid_audit.accuracy.attempts import assess_attempt, assess_control
 from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
 from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores, split_encoders
+from reid_audit.accuracy.panels import Panel, Panels
 from reid_audit.accuracy.rivals import find_leak, find_worst
 from reid_audit.accuracy.strata import assess_original_strata, assess_strata
 from reid_audit.attack import BASELINE, find_attack
@@ -17,6 +19,7 @@ from reid_audit.records import (
     AttackEvidence,
     Calibration,
     ControlEvidence,
+    Estimate,
     Evidence,
     Group,
     ScoreTable,
@@ -54,6 +57,7 @@ def assess(
     margin: float = 0.60,
     min_cell: int = 10,
     threshold: str = "youden",
+    panels: Panels | None = None,
 ) -> Evidence:
     """Measure every condition under every attacker by every encoder that the table holds.
 
@@ -76,6 +80,8 @@ def assess(
         Strata with fewer subjects are suppressed, and a second one where a single one could be had by subtraction.
     threshold : str
         Operating point by which the strongest attacker is told.
+    panels : Panels, optional
+        The comparisons as the rules see them: by default linkability is that over all pairs alone.
 
     Returns
     -------
@@ -92,7 +98,8 @@ def assess(
     """
     tables = split_encoders(scores)
     thresholds = assign_calibrations(calibrations, tables)
-    options = _Options(seed, permutations, confidence, margin, min_cell, threshold)
+    judged = {(p.encoder, p.condition, p.attack): p for p in panels.panels} if panels else {}
+    options = _Options(seed, permutations, confidence, margin, min_cell, threshold, judged)
     parts = [_assess_encoder(Scores(table), thresholds[name], strata, options) for name, table in tables.items()]
     first, *others = parts
     for part in others:
@@ -124,6 +131,23 @@ class _Options(NamedTuple):
     margin: float
     min_cell: int
     threshold: str
+    panels: Mapping[tuple[str, str, str], Panel]
+
+
+def _judge_linkability(panel: Panel | None, confidence: float) -> Estimate | None:
+    if panel is None or math.isnan((judged := panel.linkability(confidence=confidence)).value):
+        return None
+    both_sides = panel.linkability(confidence=(1 + confidence) / 2)
+    return Estimate(
+        judged.value,
+        low=both_sides.at_least,
+        high=both_sides.at_most,
+        at_least=judged.at_least,
+        at_most=judged.at_most,
+        subjects=judged.subjects,
+        confidence=confidence,
+        method="normal scores of ranks in searches, row and column means taken out, bounds between subjects",
+    )
 
 
 def _assess_encoder(
@@ -150,18 +174,18 @@ def _assess_encoder(
             attempt = find_attempt(table, originals, condition, attack)
             mated[condition] = attempt.mated.distance
             attempts.setdefault(condition, []).append(attempt)
-            attacks.append(
-                assess_attempt(
-                    table,
-                    originals,
-                    attempt,
-                    calibration,
-                    seed=options.seed,
-                    permutations=options.permutations,
-                    confidence=confidence,
-                    margin=options.margin,
-                )
+            measured = assess_attempt(
+                table,
+                originals,
+                attempt,
+                calibration,
+                seed=options.seed,
+                permutations=options.permutations,
+                confidence=confidence,
+                margin=options.margin,
             )
+            panel = options.panels.get((table.encoder, condition, attack))
+            attacks.append(replace(measured, judged_linkability=_judge_linkability(panel, confidence)))
             if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
                 cells += assess_strata(attempt, calibration, strata, table.subjects, **in_cells)
         if len(mated) > 1 and find_attack(attack).judged:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from reid_audit.accuracy.images import pool_images
 from reid_audit.attack import BASELINE
 from reid_audit.records import CANARY, InputError, ScoreTable
-from reid_audit.stats.residuals import Floats, alike, percentiles, residuals
+from reid_audit.stats.residuals import Bounded, Floats, alike, linkability, percentiles, residuals
 
 AUTO, ALL = "auto", "all"
 _MOST = 0.8
@@ -128,6 +129,13 @@ class Panel:
                 farther = (np.isfinite(off) & (off > self.same_scan[a][:, None])).sum(axis=1)
                 share[a] = np.where(known > 0, farther / np.maximum(known, 1), 0.0)
         return np.where(self.there, share, np.nan)
+
+    def linkability(self, *, confidence: float) -> Bounded:
+        """Probability that the mate is nearer than another (AUC), with one-sided bounds; see `stats.residuals`."""
+        bound = linkability(self.mated, confidence=confidence)
+        # The estimate cannot reach 1, least of all among few people: never tell less than the comparisons show.
+        observed = float(np.nan_to_num(self.farther, nan=0.5).mean()) if self.farther.size else math.nan
+        return bound._replace(value=max(bound.value, observed), at_most=max(bound.at_most, observed))
 
     def among_nearest(self, share: float) -> NDArray[np.bool_]:
         """(b, n): the mate lies among the nearest ``share`` of all non-mated residuals of its block."""

@@ -126,7 +126,7 @@ def find_worst(attacks: Sequence[AttackEvidence], threshold: str = "youden") -> 
 
     by_match = most([match_of(rival).value for rival in attacks])
     by_rank = most([rival.search.rank1.value for rival in attacks])
-    by_link = most([rival.linkability.value for rival in attacks])
+    by_link = most([rival.shown_linkability.value for rival in attacks])
     linked = attacks[by_link or 0]
     return WorstCase(
         condition=attacks[0].condition,
@@ -138,5 +138,5 @@ def find_worst(attacks: Sequence[AttackEvidence], threshold: str = "youden") -> 
         rank1=unknown if by_rank is None else attacks[by_rank].search.rank1,
         chance1=math.nan if by_rank is None else attacks[by_rank].search.chance1,
         linkability_attack="" if by_link is None else linked.attack,
-        linkability=linked.linkability,
+        linkability=linked.shown_linkability,
     )

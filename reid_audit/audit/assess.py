@@ -230,6 +230,7 @@ def assess_scores(
         confidence=policy.confidence,
         margin=policy.max_linkability,
         threshold=policy.threshold,
+        panels=panels,
     )
     subjects = list_subjects(released, thresholds)
     tests = [test for name in tables for test in compare_pairwise([each for each in subjects if each.encoder == name])]

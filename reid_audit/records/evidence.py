@@ -136,6 +136,10 @@ class AttackEvidence:
     search : SearchRates
     linkability : Estimate
         AUC of mated against non-mated originals, over all pairs; a scan without a face counts one half.
+    judged_linkability : Estimate or None
+        The same within searches, without what a scan or an original has in common with everybody: the number that the
+        rules compare with the limit (`reid_audit.stats.residuals`). None where fewer than three people are named, and
+        in results of 0.1.
     linkability_acquired : Estimate
         The same without the scans that had no face.
     search_auc : Estimate
@@ -168,6 +172,12 @@ class AttackEvidence:
     notes: tuple[str, ...] = ()
     encoder: str = ""
     measures: Measures | None = None
+    judged_linkability: Estimate | None = None
+
+    @property
+    def shown_linkability(self) -> Estimate:
+        """The linkability that the rules judge; that over all pairs where there is none."""
+        return self.judged_linkability or self.linkability
 
     def match(self, name: str) -> MatchRates:
         """Return the match rates at that threshold. KeyError names those that exist."""

@@ -38,7 +38,7 @@ def _say_attack(attack: AttackEvidence) -> list[str]:
     return [
         *lines,
         f"  rank 1                          {rank1_text(attack.search)}",
-        f"  linkability                     {estimate_text(attack.linkability)}; 0.5 = no link left",
+        f"  linkability                     {estimate_text(attack.shown_linkability)}; 0.5 = no link left",
         f"  identity permutation            {test_text(permutation)}",
         f"  no face found                   {rate_text(attack.fta)}",
     ]

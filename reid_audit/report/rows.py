@@ -94,7 +94,7 @@ def list_rows(result: AuditResult) -> list[Row]:
             condition, linkability = ORIGINAL, record.auc
             rates, distances = {threshold: pair for threshold, *pair in record.rates}, {}
         else:
-            condition, linkability = record.condition, record.linkability
+            condition, linkability = record.condition, record.shown_linkability
             rates = {match.threshold: [match.counted, match.non_mated] for match in record.matches}
             distances = {match.threshold: match.distance for match in record.matches}
         mated, non_mated = rates.get(name, [_UNMEASURED] * 2)

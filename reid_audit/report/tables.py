@@ -39,7 +39,7 @@ RATE_COLUMNS = {
     **_interval("rank1", "Share of searches that put the probe's own subject first"),
     "chance1": "What guessing would reach at rank 1",
     "gallery": "References searched",
-    **_interval("linkability", "AUC of mated against non-mated distances; 0.5 = chance"),
+    **_interval("linkability", "AUC of mated against non-mated distances, as the rules judge it; 0.5 = chance"),
     **_interval("fta", "Failure to acquire: share of scans without a vector"),
     "verdict": "Decision on the defacer",
 }

@@ -216,7 +216,7 @@ def test_several_encoders_count_by_the_worst_of_them(both: AuditResult) -> None:
     none = next(row for row in rank_defacers([joined]).rows if row.condition == "none")
     assert (none.worst_encoder, none.worst_attack) == ("toy", "naive")
     assert none.decision is Decision.FAIL
-    assert none.linkability == joined.evidence.attack("none", encoder="toy").linkability
+    assert none.linkability == joined.evidence.attack("none", encoder="toy").shown_linkability
     assert {test.encoder for test in rank_defacers([joined]).tests} == {"weak", "toy"}
     exposed = [risk for risk in list_risks(joined) if risk.matched and risk.scan.condition == "none"]
     matched = {p.subject for p in joined.subjects if p.condition == "none" and p.matched_after}

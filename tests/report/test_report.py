@@ -35,7 +35,7 @@ from reid_audit.report import (
     to_csv,
     write_figures,
 )
-from reid_audit.report.rows import count_flow, explain_verdict, list_risks
+from reid_audit.report.rows import count_flow, explain_verdict, list_checks, list_risks, list_rows
 from reid_audit.testing import make_result, make_scores
 
 HOSTILE = (
@@ -85,6 +85,19 @@ def nothing() -> AuditResult:
     empty = assess_scores(ScoreTable(frame), source="empty.csv", draws=0)
     lost = tuple(replace(row, status=Status.NO_FACE, reason="none was there") for row in result.scans)
     return replace(empty, scans=lost)
+
+
+def test_the_linkability_that_is_shown_is_the_number_that_the_rules_judge(told: tuple[AuditResult, ScoreTable]) -> None:
+    rows = {(row.condition, row.attack): row.linkability for row in list_rows(told[0])}
+    judged = [check for _, check in list_checks(told[0]) if check.name == "linkability"]
+    assert len(judged) >= 6
+    for check in judged:
+        shown = rows[check.condition, check.attack]
+        assert check.value == shown.value
+        assert check.bound in (shown.at_least, shown.at_most)
+        assert shown.low <= shown.at_least <= shown.at_most <= shown.high
+    attack = told[0].evidence.attacks[0]
+    assert replace(attack, judged_linkability=None).shown_linkability == attack.linkability  # a result of 0.1
 
 
 # --- JSON ---

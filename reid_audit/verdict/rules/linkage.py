@@ -24,10 +24,7 @@ _CLEAR = 1e-4
 
 def check_linkability(panel: Panel, policy: Policy) -> Check:
     """Bound the probability that the mate is nearer than another (AUC): every rank counts, people are the sample."""
-    bound = linkability(panel.mated, confidence=policy.confidence)
-    # The estimate cannot reach 1, least of all among few people: never tell less than the comparisons show.
-    observed = float(np.nan_to_num(panel.farther, nan=0.5).mean())
-    bound = bound._replace(value=max(bound.value, observed), at_most=max(bound.at_most, observed))
+    bound = panel.linkability(confidence=policy.confidence)
     within = " of their own sex" if panel.group is not None else ""
     shown = (
         f"{panel.attack}: a person's own original is nearer than another person's{within} with probability "
