@@ -121,7 +121,7 @@ def make_result(
             created_utc="2026-01-02T03:04:05+00:00",
             settings={"encoder": "toy", "detector": "toy", "renderer": "raycast", "seed": str(seed)},
             weights={"toy": {"toy.onnx": "sha256 0123456789abcdef"}},
-            software={"reid-audit": "0.1.0", "numpy": "2.0"},
+            software={"reid-audit": "0.2.0", "numpy": "2.0"},
             scans=describe_scans(faces),
             pairs=cohort.pair_accounting(),
             defacing=tuple(runs + lost) if cost else (),

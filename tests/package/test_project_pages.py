@@ -33,6 +33,16 @@ def test_the_citation_names_this_software_and_its_version() -> None:
     assert [creator["name"] for creator in archive["creators"]] == names
 
 
+def test_changelog_and_pages_name_this_version() -> None:
+    """What else names it is held by `test_containers`."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    dated = re.findall(r"^## \[([\d.]+)\] - (\d{4}-\d\d-\d\d)$", changelog, re.MULTILINE)
+    assert dated[0] == (PROJECT["version"], str(_read("CITATION.cff")["date-released"]))
+    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        for named in re.findall(r"reid-audit(?::|==)(\d[\w.]*)", page.read_text(encoding="utf-8")):
+            assert named == PROJECT["version"], page.name
+
+
 def test_the_matrix_begins_with_the_oldest_python_that_is_allowed() -> None:
     pythons = _read(".github/workflows/ci.yml")["jobs"]["quick"]["strategy"]["matrix"]["python"]
     assert PROJECT["requires-python"] == f">={pythons[0]}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -21,14 +24,29 @@ def _run(*command: str | Path, cwd: Path, timeout_s: int = 900) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Build wheel and sdist; each by its ending."""
+    folder = tmp_path_factory.mktemp("dist")
+    _run(sys.executable, "-m", "hatchling", "build", "-d", folder, cwd=ROOT)
+    return {path.suffix: path for path in folder.iterdir()}
+
+
 @pytest.mark.slow
-def test_the_wheel_works_in_a_clean_environment_outside_the_checkout(tmp_path: Path) -> None:
-    _run(
-        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"),
-        *("--wheel-dir", tmp_path, ROOT),
-        cwd=tmp_path,
-    )
-    (wheel,) = tmp_path.glob("reid_audit-*.whl")
+def test_another_copy_of_the_checkout_builds_the_same_bytes(built: dict[str, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    hidden = shutil.ignore_patterns(".git", ".venv", ".hypothesis", ".*_cache", "__pycache__", "build", "dist")
+    shutil.copytree(ROOT, copy, ignore=hidden, copy_function=shutil.copy)  # files of another time
+    _run(sys.executable, "-m", "hatchling", "build", "-d", tmp_path / "again", cwd=copy)
+    assert set(built) == {".whl", ".gz"}
+    for first in built.values():
+        again = tmp_path / "again" / first.name
+        assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(first.read_bytes()).digest(), first.name
+
+
+@pytest.mark.slow
+def test_the_wheel_works_in_a_clean_environment_outside_the_checkout(built: dict[str, Path], tmp_path: Path) -> None:
+    wheel = built[".whl"]
     venv = tmp_path / "venv"
     _run(sys.executable, "-m", "venv", venv, cwd=tmp_path)
     pip = (venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
@@ -44,6 +62,8 @@ def test_the_wheel_works_in_a_clean_environment_outside_the_checkout(tmp_path: P
     command = venv / "bin" / "reid-audit"
     place = _run(venv / "bin" / "python", "-c", "import reid_audit; print(reid_audit.__file__)", cwd=tmp_path)
     assert place.startswith(str(venv))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert _run(command, "--version", cwd=tmp_path).split() == ["reid-audit", project["version"]]
     assert "score" in _run(command, "--help", cwd=tmp_path)
     told = _run(command, "demo", "--subjects", "2", "--output", "result", cwd=tmp_path)
     assert "strongest attacker" in told
