@@ -29,7 +29,7 @@ from reid_audit.face._parts import Detector, Embedder, FaceEncoder, SharedDetect
 from reid_audit.face.distances import cosine_distances
 from reid_audit.records import Face, InputError, Portrait, WeightsError
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raise when the same portrait gives another face with the same model files; kept faces are then made anew."""
 
 DETECTORS: tuple[str, ...] = ("retinaface", "dlib", *KINDS)

@@ -1,6 +1,7 @@
 """The other detectors that DeepFace offers: OpenCV's cascade, YuNet, CenterFace, and those with packages of their own.
 
-Each is run as DeepFace runs it, on its canvas and at its threshold. Three of them are not called through DeepFace's
+Each is run as DeepFace runs it, on its canvas and at its threshold, and its boxes are cut to whole pixels where
+DeepFace cuts them: a recogniser gets the same picture. Three of them are not called through DeepFace's
 class: that of the cascade takes every error for "no face", that of YuNet keeps two of five landmarks, and that of
 CenterFace reads its file anew for every picture.
 
@@ -87,6 +88,9 @@ KINDS: Mapping[str, DetectorKind] = MappingProxyType(
         "opencv": DetectorKind(files=_HAAR, layout="none", threshold=0.0, floor=0.0),
         "yunet": DetectorKind(files=("YuNet",), layout="retinaface-5", floor=0.5),
         "centerface": DetectorKind(files=("CenterFace",), layout="retinaface-5", threshold=0.35, floor=0.35),
+        "deepface-dlib": DetectorKind(
+            files=("dlib-landmarks",), threshold=0.0, floor=0.0, package="dlib", pip="dlib-bin"
+        ),
         "ssd": DetectorKind(files=("ssd-graph", "ssd-weights", *_HAAR), layout="none"),
         "mtcnn": DetectorKind(package="mtcnn", pip="mtcnn tensorflow", threshold=0.0),
         "fastmtcnn": DetectorKind(package="facenet_pytorch", pip="facenet-pytorch", threshold=0.0),
@@ -153,7 +157,7 @@ class _DeepFaceDetector:
     def _load(self) -> None:
         name, package = self.name, self._kind.pip
         self._client = build(
-            lambda engine: engine.modeling.get_model_class("face_detector", name)(),
+            lambda engine: engine.modeling.get_model_class("face_detector", name.removeprefix("deepface-"))(),
             *self._paths.values(),
             package=package,
         )
@@ -261,10 +265,10 @@ class YuNetDetector(_DeepFaceDetector):
         if scale < 1:
             small = cv2.resize(canvas, (int(canvas.shape[1] * scale), int(canvas.shape[0] * scale)))
         for row in self._run(small).astype(np.float64):
-            left, top, width, height = row[:4] / scale
-            yield _describe(
-                (left, top, left + width, top + height), row[4:14].reshape(5, 2) / scale, float(row[14]), border
-            )
+            whole = np.trunc(row[:14])  # before it is scaled, and after
+            whole[:2] = np.maximum(whole[:2], 0)
+            left, top, width, height, *points = np.trunc(whole / scale).tolist()
+            yield _describe((left, top, left + width, top + height), np.reshape(points, (5, 2)), float(row[14]), border)
 
 
 class CenterFaceDetector(_DeepFaceDetector):
@@ -287,9 +291,9 @@ class CenterFaceDetector(_DeepFaceDetector):
 
     def _look(self, canvas: NDArray[np.uint8], border: NDArray[np.int64]) -> Iterable[Detection]:
         boxes, points = self._run(canvas)
-        for row, five in zip(boxes.astype(np.float64), points.astype(np.float64), strict=True):
-            left, top, right, bottom, score = row
-            yield _describe((left, top, right, bottom), five.reshape(5, 2), float(score), border)
+        for (left, top, right, bottom, score), five in zip(boxes, points, strict=True):
+            x, y, width, height = (int(number) for number in (left, top, right - left, bottom - top))
+            yield _describe((x, y, x + width, y + height), five.reshape(5, 2).astype(float), float(score), border)
 
 
 def make_kind(name: str) -> _DeepFaceDetector:
