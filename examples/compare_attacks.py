@@ -1,189 +1,273 @@
-"""Compare attackers on defacers of synthetic heads: who still finds whom?
+"""Compare attackers on defacers: who still finds whom, and at what cost?
 
 ::
 
-    python examples/compare_attacks.py --subjects 12 --out examples/attacks.md
+    python examples/compare_attacks.py --subjects 70 --folder heads --out examples/attacks.md
+    python examples/compare_attacks.py --labels LABEL_FOLDER --folder people
 
-Each person is scanned twice, both visits are defaced in six ways (one of which does nothing), and every attacker tries
-all of them. The heads are synthetic, so that the table may be shown.
+People are scanned twice and the first visit is defaced in the ways of `DEFACERS`: by nothing at first, and by a head
+drawn anew around the brain at last, which leaves nothing of a face. Every attacker looks for the defaced scan among all
+people's second visits. They are synthetic (CT, as far apart as real head shapes: ``variety=1.5``), or simulated in T1
+from whole-head label maps (simulate_visits.py), of which the table holds rates and nothing else. What the folder has of
+an earlier run, heads and faces, is used again.
 
-What `attacks.md` shows. By matches of the naive attacker the eye-plane cut and blurs of 5 and 10 mm are safe: nobody of
-ten. Filling in the cut matches four; aligned finds 14 of 20 searches first, and the defaced gallery
-finds everybody behind a blur of 5 or 10 mm. On untouched scans no attacker is weaker than naive. Crossed landmarks
-find the owner of the pixels.
+Three tables: what each attacker links, with the seconds of CPU that it costs a scan alone; the same where the names of
+the undefaced scans are dealt anew, so that whoever finds somebody is wrong; and whether `aligned` reads its own hint.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from simulate_visits import Contrast, parse_values, simulate_visit
 
-from reid_audit import Settings, audit, local_executor
-from reid_audit.attack import list_attacks
-from reid_audit.dataset import read_manifest, write_manifest
-from reid_audit.deface import Defacer, EyePlaneCut, FaceBlur, apply_defacer
-from reid_audit.phantom import LABELS, make_phantom
-from reid_audit.records import ORIGINAL, AuditResult, ScanRef, Volume
-from reid_audit.surface import SurfaceSettings
-from reid_audit.volume import write_volume
-from reid_audit.work import run_all
+from reid_audit import Settings, assess_scores, audit, local_executor
+from reid_audit.attack import Attack, choose_attacks
+from reid_audit.audit import Engines, FaceCache, acquire_faces, examine_scan, start_engines
+from reid_audit.audit.acquire import know_scans
+from reid_audit.dataset import Cohort, read_manifest, write_manifest
+from reid_audit.deface import Defacer, EyePlaneCut, FaceBlur, FaceRemoval, apply_defacer, make_defacer
+from reid_audit.deface.frame import find_face_frame, head_coordinates
+from reid_audit.match import compare_attacks
+from reid_audit.phantom import LABELS, make_average_head, make_phantom
+from reid_audit.records import ORIGINAL, AuditResult, Evidence, FaceRecord, InputError, Policy, ScanRef, Volume
+from reid_audit.volume import read_labels, write_volume
+from reid_audit.work import Store, run_all
 
+Labels = NDArray[np.integer]
+Visit = tuple[Volume, Labels, Mapping[str, int]]
 
-@dataclass(frozen=True, slots=True)
-class NoOp:
-    """Does nothing: what every attacker must be able to match."""
+_BY_NAME = (make_defacer(word) for word in ("no-op", "face-box", "average-reface", "shear", "drawn-head"))
+_NOTHING, _BOX, _REFACE, _SHEAR, _DRAWN = (defacer for defacer in _BY_NAME if defacer is not None)
+DEFACERS: tuple[Defacer, ...] = (
+    _NOTHING,
+    EyePlaneCut(),
+    _BOX,
+    *(FaceBlur(sigma_mm=mm) for mm in (2.0, 5.0, 10.0)),
+    _REFACE,
+    FaceRemoval(),
+    _SHEAR,
+    _DRAWN,
+)
+ATTACKS = ("aligned", "registered", "shape", "regions", "fusion", "learned")
+"""Who is tried beside the naive attacker; `multiview` and `fillin` cost a scan two seconds more."""
 
-    name: str = "none"
-    description: str = "changes nothing"
-
-    def deface(self, volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int]) -> Volume:
-        """Return the volume."""
-        return volume
-
-
-@dataclass(frozen=True, slots=True)
-class FaceBox:
-    """A box of air before the eyes' centre, from the chin to above the brow: how the oldest masks work."""
-
-    name: str = "face-box"
-    description: str = "a box of air in place of the face"
-
-    def deface(self, volume: Volume, labels: NDArray[np.uint8], label_values: Mapping[str, int]) -> Volume:
-        """Return the volume without the box."""
-        eyes = np.argwhere(np.isin(labels, [label_values["eye_left"], label_values["eye_right"]]))
-        chin = int(np.argwhere(labels == label_values["mandible"])[:, 2].min())
-        intensity = volume.intensity.copy()
-        brow = int(eyes[:, 2].max() + 20 / volume.spacing_mm[2])
-        intensity[:, round(eyes[:, 1].mean()) :, chin:brow] = -1000.0 if volume.is_hu else 0.0
-        return replace(volume, intensity=intensity)
+SHUFFLED = "names dealt anew"
+TIMED = 4
+"""Defaced scans on which the seconds of an attacker are measured."""
 
 
-DEFACERS: tuple[Defacer, ...] = (NoOp(), EyePlaneCut(), FaceBox(), *(FaceBlur(sigma_mm=mm) for mm in (2.0, 5.0, 10.0)))
+class People(Protocol):
+    """Where visits come from: the scan, its label map, and the names of the labels."""
+
+    def __call__(self, person: int, visit: int) -> Visit:
+        """Scan a person."""
 
 
-def scan_person(
-    identity: int,
-    visit: int,
-    folder: Path,
-    defacers: Sequence[Defacer] = DEFACERS,
-    spacing_mm: float | None = None,
-) -> list[ScanRef]:
-    """Write one visit and what each defacer makes of it."""
-    phantom = make_phantom(identity, visit, spacing_mm=spacing_mm)
-    volumes = {ORIGINAL: phantom.volume}
-    for defacer in defacers:
-        volumes[defacer.name] = apply_defacer(defacer, phantom.volume, phantom.labels, LABELS).volume
-    records = []
-    for condition, volume in volumes.items():
-        path = folder / f"p{identity:03d}_{visit}_{condition}.nii.gz"
-        write_volume(volume, path)
-        records.append(ScanRef(f"p{identity:03d}", str(visit), condition, path))
-    return records
+def scan_phantom(person: int, visit: int, *, spacing_mm: float | None = None) -> Visit:
+    """Scan a synthetic person in CT."""
+    phantom = make_phantom(person, visit, variety=1.5, spacing_mm=spacing_mm)
+    return phantom.volume, phantom.labels, LABELS
+
+
+def scan_label_map(person: int, visit: int, *, paths: Sequence[Path], eyes: str, brain: str) -> Visit:
+    """Simulate a T1 of a person from a label map; the lower jaw is where the average head has it."""
+    labels, voxel_to_ras_mm = read_labels(paths[person])
+    structures = np.zeros(labels.shape, np.uint8)
+    names = {"eye_left": 1, "eye_right": 1, "brain": 2, "brainstem": 2, "mandible": 3}
+    structures[np.isin(labels, parse_values(brain))] = names["brain"]
+    structures[np.isin(labels, parse_values(eyes))] = names["eye_left"]
+    volume, moved = simulate_visit(
+        labels,
+        voxel_to_ras_mm,
+        structures,
+        rng=np.random.default_rng([0, person, visit]),
+        contrast=Contrast.read(paths[person].parent),
+    )
+    i, j, k = (slice(0, size) for size in labels.shape)
+    x, y, z = head_coordinates(find_face_frame(volume), volume, (i, j, k))
+    chin = float(make_average_head().landmarks_mm["chin"][2])
+    jaw = (np.abs(x) < 50) & (y > 10) & (y < 90) & (z > chin) & (z < chin + 40) & (moved == 0)
+    moved[jaw] = names["mandible"]
+    return volume, moved, names
+
+
+def write_visit(
+    person: int, visit: int, defacers: Sequence[Defacer], *, folder: Path, scan: People
+) -> tuple[list[ScanRef], list[str]]:
+    """Write what the folder lacks of one visit, defaced too; return its scans, and what could not be done."""
+    made_by = {ORIGINAL: None} | {defacer.name: defacer for defacer in defacers}
+    paths = {name: folder / f"p{person:02d}_{visit}_{name}.nii.gz" for name in made_by}
+    refused = []
+    if not all(path.exists() for path in paths.values()):
+        volume, labels, names = scan(person, visit)
+        for name, defacer in made_by.items():
+            try:
+                made = volume if defacer is None else apply_defacer(defacer, volume, labels, names).volume
+            except InputError as error:
+                refused.append(f"{name}: {error}")
+            else:
+                write_volume(made, paths[name])
+    return [ScanRef(f"p{person:02d}", str(visit), n, path) for n, path in paths.items() if path.exists()], refused
 
 
 def run(
     subjects: int,
+    folder: Path,
     *,
-    encoder: str = "dlib",
-    spacing_mm: float | None = None,
-    voxel_mm: float = 1.2,
-    workers: int | None = None,
+    scan: People = scan_phantom,
+    defaced: int | None = None,
+    attacks: Sequence[str] = ATTACKS,
+    settings: Settings = Settings(encoders=("dlib",)),
     defacers: Sequence[Defacer] = DEFACERS,
+    workers: int | None = None,
 ) -> tuple[AuditResult, str]:
-    """Scan, deface, attack; return the result and its table in Markdown."""
-    settings = Settings(encoders=(encoder,), surface=SurfaceSettings(voxel_mm=voxel_mm))
-    with tempfile.TemporaryDirectory() as temporary, local_executor(workers) as executor:
-        folder = Path(temporary)
-        visits = [(identity, visit) for identity in range(1, subjects + 1) for visit in (1, 2)]
-        scans = run_all(
-            executor, partial(scan_person, folder=folder, defacers=tuple(defacers), spacing_mm=spacing_mm), visits
-        )
-        manifest = folder / "manifest.csv"
-        write_manifest(manifest, [scan for person in scans for scan in person])
+    """Scan, deface the first visits of the first `defaced` people, attack; return result and tables in Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen, store = choose_attacks(attacks), Store(folder / "store")
+    with local_executor(workers) as executor:
+        some = subjects if defaced is None else defaced
+        by_visit = {1: tuple(defacers), 2: ()}
+        visits = [(p, visit, by_visit[visit] if p < some else ()) for p in range(subjects) for visit in (1, 2)]
+        task = partial(write_visit, folder=folder, scan=scan)
+        written = run_all(executor, task, visits, progress=_tell, stage="visits")
+        for refusal in (text for _, refused in written for text in refused):
+            print(f"left out: {refusal}")
+        write_manifest(folder / "manifest.csv", [each for scans, _ in written for each in scans])
+        cohort = read_manifest(folder / "manifest.csv")
         result = audit(
-            read_manifest(manifest),
+            cohort,
             settings=settings,
-            attacks=[attack.name for attack in list_attacks()],
+            attacks=attacks,
             canaries=0,  # of defacers that are weak and strong: nothing is to pass
             executor=executor,
-            progress=_tell(),
+            progress=_tell,
+            store=store,
         )
-    return result, "\n".join(tabulate(result))
+    engines = start_engines(settings)
+    cache = FaceCache(store, engines)
+    records = acquire_faces(cohort, engines, attacks=chosen, cache=cache)
+    shuffled = deal_names(records, defacers[0].name, chosen)
+    seconds = dict(time_attacks(cohort, records, engines, chosen))
+    order = [defacer.name for defacer in defacers]
+    lines = [*tabulate(result.evidence, order, seconds), "", *tabulate(shuffled, [SHUFFLED]), ""]
+    return result, "\n".join([*lines, *tabulate_crossings(result.evidence, order)])
 
 
-def _tell() -> Callable[[str, int, int], None]:
-    def tell(stage: str, done: int, total: int) -> None:
-        if done % 20 == 0 or done == total:
-            print(f"{stage}: {done} of {total}", flush=True)
-
-    return tell
+def _tell(stage: str, done: int, total: int) -> None:
+    if done % 20 == 0 or done == total:
+        print(f"{stage}: {done} of {total}", flush=True)
 
 
-def tabulate(result: AuditResult) -> Sequence[str]:
-    """Return a row per defacer and attacker."""
-    rows = [
-        "| defacer | attacker | FTA | subjects matched | rank 1 | linkability (0.5 = none) |",
-        "|---|---|---|---|---|---|",
+def deal_names(records: Sequence[FaceRecord], condition: str, attacks: Sequence[Attack]) -> Evidence:
+    """Assess the scans of a defacer under the next person's name: nobody is there to be found."""
+    names = sorted({record.scan.subject for record in records})
+    follower = dict(zip(names, (*names[1:], names[0]), strict=True))
+    dealt = [
+        record
+        if record.scan.condition == ORIGINAL
+        else replace(record, scan=replace(record.scan, subject=follower[record.scan.subject], condition=SHUFFLED))
+        for record in records
+        if record.scan.condition in (ORIGINAL, condition)
     ]
-    for control in result.evidence.controls:
-        tmr, _ = control.rate("youden")
-        rows.append(
-            f"| originals (control) | {control.attack} | {control.fta.successes}/{control.fta.trials} | "
-            f"{tmr.successes}/{tmr.trials} | {control.search.rank1.successes}/{control.search.rank1.trials} | "
-            f"{control.auc.value:.3f} |"
-        )
-    order = {defacer.name: place for place, defacer in enumerate(DEFACERS)}
-    for row in sorted(result.evidence.attacks, key=lambda row: order[row.condition]):
-        matches = row.match("youden").subjects if row.matches else None
-        matched = "" if matches is None else f"{matches.successes}/{matches.trials}"
+    policy = Policy(min_subjects=2)
+    return assess_scores(compare_attacks(dealt, attacks), source=SHUFFLED, policy=policy, draws=200).evidence
+
+
+def time_attacks(
+    cohort: Cohort, records: Sequence[FaceRecord], engines: Engines, attacks: Sequence[Attack]
+) -> Iterator[tuple[str, float]]:
+    """Measure the seconds of CPU that each attacker costs a defaced scan, alone, beside what the naive one does."""
+    scans = [scan for scan in cohort.scans if scan.condition != ORIGINAL][:TIMED]
+    by_scan = {(record.scan.key, record.face.encoder): record for record in records}
+    knowledge = know_scans(cohort, scans, by_scan, engines, attacks)
+
+    def spend(of: Sequence[Attack]) -> float:
+        spent = []
+        for scan in scans:
+            began = time.process_time()
+            examine_scan(scan, engines, attacks=of, knowledge=knowledge[scan])
+            spent.append(time.process_time() - began)
+        return float(np.median(spent))
+
+    spend([])  # engines start
+    alone = spend([])
+    looking = [attack for attack in attacks if not attack.joins and not attack.baseline]
+    yield from ((attack.name, max(0.0, spend([attack]) - alone)) for attack in looking)
+
+
+def tabulate(evidence: Evidence, order: Sequence[str], seconds: Mapping[str, float] = {}) -> Iterator[str]:
+    """Yield a row per defacer, attacker and encoder."""
+    yield "| defacer | attacker | encoder | FTA | rank 1 | linkability (0.5 = none) | bits | s |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in sorted(evidence.attacks, key=lambda row: order.index(row.condition)):
         rank1, link = row.search.rank1, row.linkability
-        rows.append(
-            f"| {row.condition} | {row.attack} | {row.fta.successes}/{row.fta.trials} | {matched} | "
-            f"{rank1.successes}/{rank1.trials} | {link.value:.3f} ({link.low:.3f} to {link.high:.3f}) |"
+        bits = f"{row.measures.bits.value:.2f}" if row.measures else ""
+        spent = f"{seconds[row.attack]:.2f}" if row.attack in seconds else ""
+        yield (
+            f"| {row.condition} | {row.attack} | {row.encoder} | {row.fta.successes}/{row.fta.trials} | "
+            f"{rank1.successes}/{rank1.trials} | {link.value:.3f} ({link.low:.3f} to {link.high:.3f}) | {bits} | "
+            f"{spent} |"
         )
-    rows += [
-        "",
-        "| defacer | aligned minus registered: rank 1 | linkability | crossed: pixels' owner first | landmarks' |",
-        "|---|---|---|---|---|",
-    ]
-    leaks = {leak.condition: leak for leak in result.evidence.leaks}
-    for crossed in sorted(result.evidence.crossed, key=lambda row: order[row.condition]):
+
+
+def tabulate_crossings(evidence: Evidence, order: Sequence[str]) -> Iterator[str]:
+    """Yield a row per defacer: what `aligned` finds beyond `registered`, and whose name the crossed control finds."""
+    yield "| defacer | aligned minus registered: rank 1 | linkability | crossed: pixels' owner first | landmarks' |"
+    yield "|---|---|---|---|---|"
+    leaks = {leak.condition: leak for leak in evidence.leaks}
+    for crossed in sorted(evidence.crossed, key=lambda row: order.index(row.condition)):
         leak = leaks[crossed.condition]
-        rows.append(
+        yield (
             f"| {crossed.condition} | {leak.rank1.value:+.3f} ({leak.rank1.low:+.3f} to {leak.rank1.high:+.3f}) | "
             f"{leak.linkability.value:+.3f} ({leak.linkability.low:+.3f} to {leak.linkability.high:+.3f}) | "
             f"{crossed.pixels_first.successes}/{crossed.pixels_first.trials} | "
             f"{crossed.landmarks_first.successes}/{crossed.landmarks_first.trials} |"
         )
-    return rows
 
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--subjects", type=int, default=12)
-    parser.add_argument("--encoder", default="dlib")
-    parser.add_argument("--voxel-mm", type=float, default=1.2, help="edge of the lattice that the skin is meshed on")
+    parser.add_argument("--defaced", type=int, help="deface the first so many, and search among all; default: all")
+    parser.add_argument("--labels", type=Path, help="folder of label maps (.nii.gz) and priors, instead of phantoms")
+    parser.add_argument("--eyes", default="506", help="label values of the eyeballs")
+    parser.add_argument("--brain", default="2-85", help="label values of the brain")
+    parser.add_argument("--encoder", default="dlib", help="one or several, with commas between them")
+    parser.add_argument("--attacks", nargs="+", default=list(ATTACKS))
     parser.add_argument("--workers", type=int)
-    parser.add_argument("--out", type=Path, help="Markdown file for the table")
-    options = parser.parse_args()
-    _, table = run(options.subjects, encoder=options.encoder, voxel_mm=options.voxel_mm, workers=options.workers)
-    print(table)
-    if options.out:
-        text = (
-            f"{options.subjects} synthetic people, 2 CT visits each, both defaced; encoder {options.encoder}, skin "
-            f"on a lattice of {options.voxel_mm:g} mm.\nMatches at the Youden threshold of the originals, seen in the "
-            "same way; intervals of 95 %.\nWritten by `examples/compare_attacks.py`; `reid_audit.attack` says what "
-            "each attacker does.\n\n"
-        )
-        options.out.write_text(f"# Attackers on defacers\n\n{text}{table}\n", encoding="utf-8")
+    parser.add_argument("--folder", type=Path, required=True, help="heads and faces are kept here, 60 MB per person")
+    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
+    given = parser.parse_args()
+    scan: Callable[..., Visit] = scan_phantom
+    subjects, who = given.subjects, "synthetic people, 2 CT visits each"
+    if given.labels:
+        paths = tuple(sorted(given.labels.glob("*.nii.gz")))
+        scan = partial(scan_label_map, paths=paths, eyes=given.eyes, brain=given.brain)
+        subjects, who = len(paths), "people simulated from label maps, 2 T1 visits each"
+    settings = Settings(encoders=tuple(given.encoder.split(",")))
+    _, tables = run(
+        subjects,
+        given.folder,
+        scan=scan,
+        defaced=given.defaced,
+        attacks=given.attacks,
+        settings=settings,
+        workers=given.workers,
+    )
+    print(tables)
+    if given.out:
+        some = "" if given.defaced is None else f" of {given.defaced}"
+        given.out.write_text(f"{subjects} {who}, the first visit{some} defaced.\n\n{tables}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from reid_audit.attack.aligned import Aligned, Crossed, choose_crossings
 from reid_audit.attack.base import Attack, Gallery, Hints, Side, Target
 from reid_audit.attack.canaries import CANARIES, SAMPLE, WeakDefacing, choose_canaries
+from reid_audit.attack.channels import Brain, Skull
 from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import FillIn
@@ -41,6 +42,8 @@ _TABLE: dict[str, Attack] = {
         DefacedGallery(),
         Shape(),
         *(Region(part) for part in REGIONS),
+        Skull(),
+        Brain(),
         Fusion(),
         Learned(),
     )
@@ -107,6 +110,7 @@ __all__ = [
     "SAMPLE",
     "Aligned",
     "Attack",
+    "Brain",
     "Crossed",
     "DefacedGallery",
     "FillIn",
@@ -124,6 +128,7 @@ __all__ = [
     "Registered",
     "Shape",
     "Side",
+    "Skull",
     "Target",
     "WeakDefacing",
     "average_places",

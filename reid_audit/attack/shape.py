@@ -30,16 +30,17 @@ _NO_SKIN_MM = np.float32(-1000.0)  # a vector is finite
 _UNIT_MM = 10.0
 _FARTHEST = 2.0
 
-_SIDE_MM, _HEIGHT_MM = np.abs(_LEFT_MM)[None, :], _UP_MM[:, None]
+SIDE_MM, HEIGHT_MM = np.abs(_LEFT_MM)[None, :], _UP_MM[:, None]
+"""How far a cell lies to either side of the middle of the head, and above the height of the eyes."""
 
 
 def _box(side_mm: tuple[float, float], height_mm: tuple[float, float]) -> NDArray[np.bool_]:
     """Cells so far to either side of the middle, and at this height."""
-    across = (side_mm[0] <= _SIDE_MM) & (side_mm[1] > _SIDE_MM)
-    return np.asarray(across & (height_mm[0] <= _HEIGHT_MM) & (height_mm[1] > _HEIGHT_MM))
+    across = (side_mm[0] <= SIDE_MM) & (side_mm[1] > SIDE_MM)
+    return np.asarray(across & (height_mm[0] <= HEIGHT_MM) & (height_mm[1] > HEIGHT_MM))
 
 
-FACE = np.asarray((_SIDE_MM / 62.0) ** 2 + ((_HEIGHT_MM + 18.0) / 76.0) ** 2 < 1.0)
+FACE = np.asarray((SIDE_MM / 62.0) ** 2 + ((HEIGHT_MM + 18.0) / 76.0) ** 2 < 1.0)
 """The face region: from below the chin to the upper forehead, and before the ears."""
 
 _EARS = _box((66, 92), (-45, 25))
@@ -87,8 +88,10 @@ class Shape(Attack):
 
     def look(self, target: Target, hints: Hints) -> tuple[Face, ...]:  # noqa: D102
         context, skin = target.context, target.skin
-        views = dict.fromkeys((target.view, context.find_view(skin)))
-        return tuple(self._take(context.once(("depth", skin, view), partial(_map_depth, skin, view))) for view in views)
+        return tuple(
+            self._take(context.once(("depth", skin, view), partial(map_depth, skin, view)))
+            for view in list_poses(target)
+        )
 
     def _take(self, depth_mm: NDArray[np.float32]) -> Face:
         """Keep what this attacker compares of a depth map of the whole head."""
@@ -113,7 +116,7 @@ class Shape(Attack):
 
     def measure(self, skin: Skin, view: View) -> NDArray[np.float32]:
         """Return the depth map of a head around the region, (h, w) mm, NaN = no skin."""
-        return np.asarray(_map_depth(skin, view)[self._window])
+        return np.asarray(map_depth(skin, view)[self._window])
 
     def maps_of(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         """Return the depth maps that `look` made, (n, h, w) mm, NaN = no skin; looks that failed are left out."""
@@ -126,7 +129,13 @@ class Shape(Attack):
         return [k for k, _ in acquired], np.where(maps == _NO_SKIN_MM, np.float32(np.nan), maps)
 
 
-def _map_depth(skin: Skin, view: View) -> NDArray[np.float32]:
+def list_poses(target: Target) -> tuple[View, ...]:
+    """Return the pose that a scan's original had, where there is one, and that of what is left."""
+    return tuple(dict.fromkeys((target.view, target.context.find_view(target.skin))))
+
+
+def map_depth(skin: Skin, view: View) -> NDArray[np.float32]:
+    """Return the depth map of a whole head through a camera, on the grid of `FACE`; mm, NaN = no skin."""
     return measure_depth(skin, view, _LEFT_MM, _UP_MM)
 
 
