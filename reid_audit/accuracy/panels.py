@@ -7,15 +7,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from reid_audit.accuracy.images import pool_images
 from reid_audit.attack import BASELINE
 from reid_audit.records import CANARY, InputError, ScoreTable
 from reid_audit.stats.residuals import Bounded, Floats, alike, linkability, percentiles, residuals
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AUTO, ALL = "auto", "all"
 _MOST = 0.8
@@ -208,7 +211,7 @@ class Panels:
 
     panels: tuple[Panel, ...]
     originals: dict[str, Originals]
-    strata: pd.DataFrame = field(default_factory=pd.DataFrame)
+    strata: pd.DataFrame = field(default_factory=lambda: _by_subject(None, ()))
     own: dict[tuple[str, str], Originals] = field(default_factory=dict)
 
     def originals_of(self, panel: Panel) -> Originals:
@@ -317,6 +320,8 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within
 def _by_subject(strata: pd.DataFrame | None, subjects: tuple[str, ...]) -> pd.DataFrame:
     """Return what is known of the subjects, with missing values where nothing or an empty text is given."""
     if strata is None:
+        import pandas as pd
+
         return pd.DataFrame(index=list(subjects))
     known = strata.set_axis(strata.index.astype(str)).reindex(list(subjects))
     return known.mask(known.isin(["", "nan"]))
@@ -336,7 +341,7 @@ def _group_people(strata: pd.DataFrame, within: str) -> NDArray[np.intp] | None:
     wanted = {AUTO: sexes[:1], ALL: []}.get(within, [within])
     if not wanted or strata[wanted[0]].nunique() < 2:
         return None
-    return np.asarray(pd.factorize(strata[wanted[0]].astype(object))[0], dtype=np.intp)
+    return np.asarray(strata[wanted[0]].astype("category").cat.codes, dtype=np.intp)
 
 
 def _originals(encoder: str, subjects: tuple[str, ...], rows: pd.DataFrame, v: int, more: Floats) -> Originals:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from reid_audit.accuracy.strata import band_ages
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MINIMUM = 10
 """People from which on a cell carries a number; of smaller cells only clear findings are told."""
