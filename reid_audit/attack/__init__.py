@@ -19,6 +19,7 @@ from reid_audit.attack.leaks import map_leaks
 from reid_audit.attack.learned import Learned
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
+from reid_audit.attack.occlusion import map_occlusion
 from reid_audit.attack.photos import Photos, read_photo, search_photographs
 from reid_audit.attack.registered import Registered, average_places
 from reid_audit.attack.shape import REGIONS, Region, Shape
@@ -141,6 +142,7 @@ __all__ = [
     "lay_head",
     "list_attacks",
     "map_leaks",
+    "map_occlusion",
     "read_photo",
     "register_attack",
     "search_photographs",

@@ -14,18 +14,16 @@ identity
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.depth_maps import Maps, subtract_depth_maps
+from reid_audit.attack.occlusion import measure_average_relief
 from reid_audit.attack.shape import CELL_MM, Shape
-from reid_audit.phantom import make_average_head
-from reid_audit.records import ORIGINAL, FaceRecord, LeakMap, Modality, Volume
-from reid_audit.render import find_frontal_view
-from reid_audit.surface import extract_skin
+from reid_audit.records import ORIGINAL, FaceRecord, LeakMap
 
 FEWEST = 8
 """People: of fewer, a map would say little of the defacer and much of them."""
@@ -37,13 +35,18 @@ _MOST = 100.0
 _SMOOTH = 3  # cells
 
 
-def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
+def map_leaks(
+    records: Sequence[FaceRecord], measure_occlusion: Callable[[], NDArray[np.float64]] | None = None
+) -> tuple[LeakMap, ...]:
     """Return a map of each defacer for which there are enough people.
 
     Parameters
     ----------
     records : sequence of FaceRecord
         Of all scans. Those count that `Shape` has looked at: without any the result is empty.
+    measure_occlusion : callable, optional
+        Gives the layer that tells where a recogniser looks (see `reid_audit.attack.map_occlusion`); asked once, where
+        there is a map.
 
     Returns
     -------
@@ -83,10 +86,13 @@ def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
                     CELL_MM,
                     _as_rows(np.minimum(change, GONE_MM), shape),
                     _as_rows(_measure_identity(probes, mates, shape), shape),
-                    _as_rows(_average_relief(), shape),
+                    _as_rows(measure_average_relief(shape), shape),
                 )
             )
-    return tuple(maps)
+    if not maps or measure_occlusion is None:
+        return tuple(maps)
+    occlusion = _as_rows(measure_occlusion(), shape)
+    return tuple(replace(leak, occlusion=occlusion) for leak in maps)
 
 
 def _measure_identity(probes: dict[str, Maps], mates: dict[str, Maps], shape: Shape) -> NDArray[np.float64]:
@@ -117,15 +123,6 @@ def _smooth(table: NDArray[np.float64]) -> NDArray[np.float64]:
     total = uniform_filter(np.where(known, table, 0.0), _SMOOTH)
     share = uniform_filter(known.astype(float), _SMOOTH)
     return np.where(known, total / np.maximum(share, 1e-9), np.nan)
-
-
-@lru_cache(maxsize=1)
-def _average_relief() -> NDArray[np.float64]:
-    """Return the depth map of the average synthetic head, on which the maps are shown: nobody's."""
-    head = make_average_head()
-    skin = extract_skin(Volume(head.intensity, head.voxel_to_head_mm, Modality.CT, "average head"))
-    depth = Shape().measure(skin, find_frontal_view(skin))
-    return np.asarray(depth, np.float64)
 
 
 def _as_rows(table: NDArray[np.float64], shape: Shape) -> tuple[tuple[float, ...], ...]:

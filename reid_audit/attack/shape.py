@@ -118,6 +118,10 @@ class Shape(Attack):
         """Return the depth map of a head around the region, (h, w) mm, NaN = no skin."""
         return np.asarray(map_depth(skin, view)[self._window])
 
+    def place_of(self, row: int, column: int) -> tuple[float, float]:
+        """Return where a cell of `measure` lies: mm to the head's left and upwards of what the camera looks at."""
+        return float(_LEFT_MM[self._window[1]][column]), float(_UP_MM[self._window[0]][row])
+
     def maps_of(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         """Return the depth maps that `look` made, (n, h, w) mm, NaN = no skin; looks that failed are left out."""
         return self._maps(faces)[1]

@@ -8,14 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.accuracy import check_within, measure_crossings
-from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, map_leaks
+from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, map_leaks, map_occlusion
 from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores
 from reid_audit.audit.calibrate import check_calibrations, require_control
 from reid_audit.audit.face_cache import FaceCache
 from reid_audit.audit.findings import check_copies, check_photographs, check_scans, describe_scans
 from reid_audit.audit.portraits import PORTRAITS_KEPT, prepare_portraits, write_portraits
-from reid_audit.audit.settings import Settings, describe_settings, fingerprints_of, start_engines
+from reid_audit.audit.settings import (
+    Settings,
+    describe_settings,
+    encoders_of,
+    fingerprints_of,
+    renderer_of,
+    start_engines,
+)
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, read_manifest, take_subjects
 from reid_audit.match import compare_attacks
@@ -162,7 +169,7 @@ def audit(
         weights={recogniser.name: recogniser.identity for recogniser in engines.recognisers},
         scans=describe_scans([*released, *photographs]),
         pairs=cohort.pair_accounting(),
-        leaks=map_leaks(released),
+        leaks=map_leaks(released, lambda: map_occlusion(encoders_of(engines)[0], renderer_of(settings.renderer))),
     )
 
 

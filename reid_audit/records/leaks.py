@@ -25,6 +25,9 @@ class LeakMap:
         than other people, the larger the more of the person is left.
     relief_mm : tuple of tuple of float
         How far the average synthetic head stands out there: the ground to draw on, nobody's face.
+    occlusion : tuple of tuple of float
+        How far a recogniser's vector of the average head moves when that place is hidden, in units of the largest, 0 to
+        1: where it looks, whatever the defacer did. NaN outside the face; empty where it was not measured.
     """
 
     condition: str
@@ -33,3 +36,4 @@ class LeakMap:
     change_mm: tuple[tuple[Real, ...], ...]
     identity: tuple[tuple[Real, ...], ...]
     relief_mm: tuple[tuple[Real, ...], ...]
+    occlusion: tuple[tuple[Real, ...], ...] = ()

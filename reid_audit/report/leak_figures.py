@@ -68,11 +68,16 @@ def draw_leak_maps(leaks: Sequence[LeakMap]) -> Iterator[Figure]:
         for layer in ("change", "identity"):
             panels += [partial(plots.draw_leak_map, leak=leak, layer=layer) for leak in some]
             panels += [_leave_empty] * (columns - len(some))
+    looked_at = next((leak for leak in leaks if leak.occlusion), None)
+    if looked_at is not None:
+        panels.append(partial(plots.draw_leak_map, leak=looked_at, layer="occlusion"))
+        panels += [_leave_empty] * (columns - 1)
     yield Figure(
         "where identity is left on the face",
         "On the average synthetic head, cell by cell. Above: how far the skin moved, median over people. Below: "
         "between-person over within-person variance of what a defaced head and an original differ by, where most of "
-        "both agree; grey = another person fits as well. Without intervals: it shows where, not whether.",
+        "both agree; grey = another person fits as well. Without intervals: it shows where, not whether."
+        + ("" if looked_at is None else " Last: how far the recogniser's vector moves when a disc hides that place."),
         "; ".join(_say_leak(leak) for leak in leaks),
         tuple(panels),
         columns=columns,

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from reid_audit.attack import map_leaks
+from reid_audit.attack import map_leaks, map_occlusion
 from reid_audit.attack.depth_maps import subtract_depth_maps
 from reid_audit.attack.leaks import FEWEST, GONE_MM
 from reid_audit.attack.shape import Shape
 from reid_audit.records import ORIGINAL, Face, FaceRecord, ScanRef, Status
+from reid_audit.render import make_renderer
 from reid_audit.report.figures import list_overview
 from reid_audit.report.leak_figures import draw_leak_maps
-from reid_audit.testing import make_result
+from reid_audit.testing import FakeEncoder, make_result
 
 REGION = Shape().region
 UPPER = np.arange(REGION.shape[0])[:, None] > REGION.shape[0] // 2
@@ -103,4 +104,33 @@ def test_report_and_comparison_show_the_maps_side_by_side():
     assert result.compare().leaks == leaks
     (figure,) = draw_leak_maps([*leaks, replace(leaks[0], condition="other")])
     assert len(figure.make().axes) == 8  # two defacers, two layers, a bar each
+    assert "hides" not in figure.caption
+    (figure,) = draw_leak_maps([replace(leak, occlusion=leak.identity) for leak in leaks])
+    assert len(figure.make().axes) == 6
+    assert "hides" in figure.caption
     assert "<image" not in figure.svg()  # pages allow none
+
+
+def test_a_recogniser_of_the_nose_looks_at_the_nose():
+    """A fake that sees nothing but the middle of the picture, and keeps the place it is given."""
+
+    def see(portrait):
+        height, width, _ = portrait.pixels.shape
+        part = portrait.pixels[height // 2 - 12 : height // 2 + 12, width // 2 - 12 : width // 2 + 12]
+        vector = np.append(part[::4, ::4].astype(np.float32).ravel(), np.float32(50.0))
+        box_px = (width * 0.3, height * 0.3, width * 0.7, height * 0.7)
+        return Face(Status.OK, "pixels", vector / np.linalg.norm(vector), box_px=box_px)
+
+    renderer = make_renderer("raycast")
+    layer = map_occlusion(FakeEncoder(see), renderer)
+    assert np.isfinite(layer).sum() > 0.8 * REGION.sum()
+    assert not np.isfinite(layer[~REGION]).any()
+    assert np.nanmax(layer) == pytest.approx(1.0)
+    # What is hidden elsewhere moves nothing; the middle of the picture is that of the depth map.
+    row, column = np.unravel_index(np.nanargmax(layer), layer.shape)
+    (left_mm, up_mm), reach_mm = Shape().place_of(int(row), int(column)), 40.0
+    assert np.hypot(left_mm, up_mm) < reach_mm
+    away = np.hypot(*np.subtract(np.indices(layer.shape), np.array([row, column])[:, None, None])) > 35
+    assert np.nanmax(np.where(away, layer, np.nan)) == pytest.approx(0.0, abs=1e-5)
+    blind = map_occlusion(FakeEncoder(lambda _: Face(Status.NO_FACE, "pixels")), renderer)
+    assert np.isnan(blind).all()
