@@ -39,9 +39,11 @@ class SameScanRisk:
     Attributes
     ----------
     condition, encoder : str
-        ``"original"``: originals of one person in two sessions, what an attacker meets before defacing.
+        ``"original"``: originals of one person in two sessions, what an attacker meets before defacing. Two images of
+        one session are not counted there: one visit says nothing of repeatability.
     comparisons, undefined : int
-        All comparisons, and those without a distance, because no face was found: in no mean, and not identifiable.
+        All comparisons, of each two images where sessions hold several, and those without a distance, because no face
+        was found: in no mean, and not identifiable.
     mean, sd : float
         Of the cosine distances.
     inverse_mean, inverse_sd : float
@@ -81,6 +83,8 @@ def measure_same_scan(result: AuditResult, attack: str = "naive") -> tuple[SameS
         raise InputError("the audit's result lacks its comparisons; give --audit the folder that `score` wrote")
     frame = result.scores.frame
     frame = frame[frame["attack"] == attack]
+    two_sessions = frame["probe_session"].astype(str) != frame["reference_session"].astype(str)
+    frame = frame[two_sessions | (frame["group"] != Group.SAME.value)]
     rows = []
     for encoder, calibration in zip(result.encoders, result.calibrations, strict=True):
         name = result.verdict.policy.threshold

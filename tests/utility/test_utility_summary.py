@@ -410,6 +410,17 @@ def test_utility_joins_the_result() -> None:
     assert (point.risk, point.risk_sd) == (row.inverse_mean, row.inverse_sd)
     assert point.cost == next(v.mean for v in values if v.condition == condition and v.metric == "ncr")
     assert trade_offs(joined, cost="dice")[0].cost == pytest.approx(0.02, abs=0.01)
+    # Two people with T1w and T2w in session 1, the first of them with a session 2: three distances join two sessions.
+    mated = {"group": "same", "condition": "original", "probe_session": "1"}
+    table = (
+        frame.iloc[[0] * 5]
+        .astype(object)
+        .assign(**mated, reference_session=["1", "1", "2", "2", "2"], distance=[9.0, 9.0, 1.0, 2.0, 6.0])
+    )
+    original, _ = measure_same_scan(replace(joined, scores=ScoreTable(table)))
+    assert (original.comparisons, original.mean) == (3, 3.0)
+    original, _ = measure_same_scan(replace(joined, scores=ScoreTable(table.iloc[:2])))
+    assert (original.comparisons, math.isnan(original.mean)) == (0, True)
     assert math.isnan(trade_offs(result)[0].cost)
     with pytest.raises(InputError, match="lacks its comparisons"):
         trade_offs(replace(joined, scores=None))
