@@ -60,6 +60,7 @@ def write_release(
     subjects: int = 8,
     seed: int = 0,
     spacing_mm: float | None = 2.0,
+    hide: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Hidden, ...]:
     """Write originals and what was released of them. The same arguments give the same bytes.
@@ -74,6 +75,8 @@ def write_release(
     seed : int
     spacing_mm : float or None
         As in `make_phantom`.
+    hide : bool
+        False defaces everything: the control, in which nothing is to be found.
     progress : callable, optional
         Called as ``progress(done, total)`` after each person.
 
@@ -81,7 +84,7 @@ def write_release(
     -------
     tuple of Hidden
         What is not defaced: one T1w run, T2w, FLAIR and PET, one CT, structure set and dose (of different studies,
-        where there are enough people), one picture and one mesh.
+        where there are enough people), one picture and one mesh; nothing without `hide`.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def write_release(
         raise InputError(f"{out_dir.name}: holds a release already; give another folder")
     hidden: list[Hidden] = []
     kinds = [image.kind for image in _IMAGES if image.kind != "T1w run-1"] + list(_OTHERS)
-    owner_of = {kind: 1 + place % subjects for place, kind in enumerate(kinds)}
+    owner_of = {kind: 1 + place % subjects for place, kind in enumerate(kinds) if hide}
     for identity in range(1, subjects + 1):
         own = {kind for kind, owner in owner_of.items() if owner == identity}
         hidden += _write_person(out_dir, identity, own, seed, spacing_mm)

@@ -15,7 +15,7 @@ import reid_audit
 from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import RendererName, expand
 from reid_audit.cli.words import err, out
-from reid_audit.records import Review, prepare_file
+from reid_audit.records import FRAMES, Review, prepare_file
 from reid_audit.render import make_renderer
 from reid_audit.report import RESULT_FILE, read_result
 from reid_audit.report.words import counted
@@ -71,7 +71,8 @@ def review(
     if screened:
         screening = read_screening(result)
         cohort, made_utc = screening.source, screening.created_utc
-        listed = list_images(dataset, allow_outside=bool(images.reading["allow_outside"]))
+        frames = images.choice.frames or FRAMES[-1]
+        listed = list_images(dataset, allow_outside=bool(images.reading["allow_outside"]), frames=frames)
         cases = list_screened(screening, listed, every=every)
         unseen = sum(image.needs_look and not image.image_sha256 for image in screening.images)
         if unseen:

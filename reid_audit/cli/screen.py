@@ -12,7 +12,7 @@ from rich.markup import escape
 from reid_audit.cli.options import OutsideOption, ReviewOption, WorkersOption
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import err, out
-from reid_audit.records import Decision, InputError, prepare_file, to_json, write_private
+from reid_audit.records import FRAMES, Decision, InputError, prepare_file, to_json, write_private
 from reid_audit.report import Case, cases_to_junit
 from reid_audit.report.page import render_page
 from reid_audit.report.tables import Table, to_csv
@@ -88,6 +88,14 @@ def screen(
             show_default=False,
         ),
     ] = None,
+    four_d: Annotated[
+        str,
+        typer.Option(
+            "--four-d",
+            help="Of a 4-D image (bold, dwi, asl) look at its first volume, or at the mean of all.",
+            metavar="first|mean",
+        ),
+    ] = FRAMES[-1],
     review: ReviewOption = None,
     allow_outside: OutsideOption = False,
     workers: WorkersOption = None,
@@ -112,7 +120,7 @@ def screen(
     answers = None if review is None else read_review(review)
     kept = None if no_store else Store(store)
     with start_run(workers=workers, store=kept) as run:
-        images = list_images(path, allow=allow, allow_outside=allow_outside, progress=run.progress)
+        images = list_images(path, allow=allow, allow_outside=allow_outside, frames=four_d, progress=run.progress)
         screening = screen_images(
             images,
             expect_defaced=expect_defaced,

@@ -94,6 +94,9 @@ def phantom(
             "not defaced (hidden.csv).",
         ),
     ] = False,
+    hide: Annotated[
+        bool, typer.Option("--hide/--no-hide", help="With --release: whether some files are not defaced.")
+    ] = True,
 ) -> None:
     """Write a cohort of synthetic heads: scans, label maps and a manifest, or a BIDS dataset.
 
@@ -101,12 +104,18 @@ def phantom(
     """
     if dicom and modality is not Modality.CT:
         raise InputError(f"--dicom writes radiotherapy studies of CT; got --modality {modality}.")
+    if not hide and not release:
+        raise InputError("--no-hide is about --release; give both")
     if release and difficulty != "easy":
         raise InputError(f"--release writes people of the difficulty easy; got --difficulty {difficulty}.")
     with show_progress() as progress:
         if release:
             hidden = write_release(
-                out_dir, subjects=subjects, seed=seed, progress=lambda done, total: progress("people", done, total)
+                out_dir,
+                subjects=subjects,
+                seed=seed,
+                hide=hide,
+                progress=lambda done, total: progress("people", done, total),
             )
             out.print(
                 f"{subjects} people: {escape(str(out_dir / ORIGINALS))} and {escape(str(out_dir / RELEASE))}; "

@@ -13,9 +13,10 @@ from reid_audit.dataset.candidates import Ledger, show_name
 from reid_audit.dataset.claims import claims_of_header, claims_of_name, claims_of_sidecar
 from reid_audit.dataset.copies import DICOM_COPIES, ICON, MESHES, PICTURES, THUMBNAILS, find_reason, read_allowed
 from reid_audit.dataset.walk import list_files
-from reid_audit.records import InputError, Modality, name_series
+from reid_audit.records import FRAMES, InputError, Modality, name_series
 from reid_audit.volume import READERS
 from reid_audit.volume.bodies import BODY_MODALITIES
+from reid_audit.volume.files import read_nibabel
 from reid_audit.volume.header import damaged_header_errors, read_header
 from reid_audit.volume.stored import ending
 
@@ -41,7 +42,8 @@ class ScreenImage:
         short name; never a folder of a DICOM tree, which may be called after a patient.
     path : Path
     series : str
-        Of a DICOM folder; see `reid_audit.records.name_series`.
+        Of a DICOM folder, see `reid_audit.records.name_series`; of a NIfTI file what stands for its volumes where it
+        holds many, by `reid_audit.records.FRAMES`.
     modality : Modality or None
     claims : tuple of str
     files : tuple of Path
@@ -73,6 +75,7 @@ def list_images(
     *,
     allow: Path | None = None,
     allow_outside: bool = False,
+    frames: str = FRAMES[-1],
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Images:
     """List every image, structure set, dose, picture and mesh, whatever the layout says of it. No pixel is opened.
@@ -86,6 +89,9 @@ def list_images(
         Table of files that may show a face; see `reid_audit.dataset.copies.read_allowed`.
     allow_outside : bool
         Whether links and manifest rows may lead out of the folder.
+    frames : str
+        What of a 4-D NIfTI file is looked at: ``"first"`` of its volumes or the ``"mean"`` of all. A manifest chooses
+        by its column ``series``.
     progress : callable, optional
 
     Returns
@@ -96,9 +102,11 @@ def list_images(
     Raises
     ------
     InputError
-        Where there is no such file or folder, or a file is neither volume, DICOM nor manifest.
+        Where there is no such file or folder, a file is neither volume, DICOM nor manifest, or `frames` is neither.
     """
     path = Path(path)
+    if frames not in FRAMES:
+        raise InputError(f"--four-d must be {' or '.join(FRAMES)}; got {frames!r}")
     ledger, allowed = Ledger(), read_allowed(allow)
     if not path.exists():
         raise InputError(f"{path.name}: there is no such file or folder; give a scan, a folder or a manifest")
@@ -115,8 +123,16 @@ def list_images(
         images = [image for image in _series([path], ledger, None) if image.path in (path, path.parent)]
         if not images:
             raise InputError(f"{path.name}: is no scan that can be read, nor a manifest (.csv, .tsv)")
-    images = [replace(image, allowed=find_reason(image.path, allowed)) for image in images]
+    images = [
+        replace(image, allowed=find_reason(image.path, allowed), series=image.series or _frames_of(image, frames))
+        for image in images
+    ]
     return Images(path.resolve().name, tuple(images), ledger.close())
+
+
+def _frames_of(image: ScreenImage, frames: str) -> str:
+    """Return what stands for the volumes of a file that may hold many."""
+    return frames if READERS.get(ending(image.path)) is read_nibabel else ""
 
 
 def _claims(path: Path, name: str = "") -> tuple[str, ...]:

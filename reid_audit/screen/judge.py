@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.attack.fill import Laid
 from reid_audit.face import Encoder
 from reid_audit.portrait import ScanContext
-from reid_audit.records import EngineError, InputError, RenderError, Skin, Status, View, Volume
+from reid_audit.records import FRAMES, EngineError, InputError, RenderError, Skin, Status, View, Volume
 from reid_audit.screen.area import find_altered, find_missing
-from reid_audit.screen.extent import find_extent
+from reid_audit.screen.extent import Extent, find_extent
 from reid_audit.screen.head import PartPlace, in_face, lay_average_head, place_parts, to_index
 from reid_audit.screen.records import IDENTIFYING, NAN, ImageScreening, Part, PartState, ScreenState
 from reid_audit.screen.texture import Mask, Texture, measure_texture
 from reid_audit.volume import digest_image, digest_voxels
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 """Raise when the same scan may be judged otherwise; kept judgements are then made anew."""
 
 _LEAST_FITTING = 0.35  # share of the skin near the average head; whole heads reach 0.55, of real people 0.57 to 0.82
@@ -40,10 +41,13 @@ _DEPTHS_MM = (3.0, 5.0, 7.0)  # below the skin, where noise is looked at
 _BEFORE_MM = 4.0
 _SOFT = 0.85  # of the steepness of the skin beside the face: blurred below it
 _PROFILE_MM = np.arange(-8.0, 9.0)
+_LEAST_ALTERED = 0.06
+"""Share of the face's tissue that the networks must take for altered: of 25 whole synthetic heads less than 0.001, of 75
+replaced or covered ones 0.20 or more, but for one of 0."""
 _SOFTLY = (PartState.BLURRED, PartState.REPLACED, PartState.VEILED)
-"""What fades out beside the face: a network tells how far it reaches. What was removed ends where its values do, and
-where all air has one value the noise of the tissue alone measured better."""
+"""What fades out beside the face: networks tell how far it reaches. What was removed ends where its values do."""
 _DETECTED = "a detector is sure of a face in its portrait"
+_OF_MANY = tuple(f"{frames} of " for frames in FRAMES)  # volumes: how the reader's note begins
 _NOT_HEAD = ("not_a_head", "small_surface", "bone_only", "not_hu")
 
 
@@ -94,7 +98,8 @@ def screen_context(
         judged = _judge(context, encoder, volume, told, is_drawn=is_drawn)
     except (EngineError, InputError, RenderError) as error:
         judged = Judged(replace(told, reason=_tell(error, context)), None)
-    return Judged(replace(judged.screening, seconds=time.monotonic() - began), judged.mask)
+    reason = "; ".join((judged.screening.reason, *(note for note in volume.notes if note.startswith(_OF_MANY))))
+    return Judged(replace(judged.screening, reason=reason, seconds=time.monotonic() - began), judged.mask)
 
 
 def _tell(error: Exception, context: ScanContext) -> str:
@@ -125,20 +130,40 @@ def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageSc
         return Judged(_settle(replace(told, parts=parts), is_sure=is_sure), None)
     face = in_face(volume, laid)
     texture = measure_texture(volume, skin.level, ~face)
-    altered = find_altered(volume, texture, face)
+    altered, extent = find_altered(volume, texture, face), _find_extent(volume, texture, laid)
     soft = _is_soft(volume, skin, texture.quiet, face)
     parts = tuple(
         _judge_part(part, place, volume, texture, altered, is_soft=soft, is_sure=is_sure)
         for part, place in places.items()
     )
+    drawn = None if extent is None else extent.draw(volume)
+    if drawn is not None:
+        parts = tuple(_judge_extent(part, places[part.name], volume, drawn) for part in parts)
     told = _settle(replace(told, parts=parts), is_sure=is_sure)
     if told.state is not ScreenState.ALTERED:
         altered = np.zeros_like(altered)
+    elif drawn is not None and any(part.state in _SOFTLY and part.name in IDENTIFYING for part in parts):
+        altered = drawn
     elif not texture.air_speaks:
         altered |= find_missing(volume, texture, laid)
-    elif any(part.state in _SOFTLY and part.name in IDENTIFYING for part in parts):
-        altered = find_extent(volume, texture, laid)
     return Judged(replace(told, altered_cm3=float(altered.sum() * np.prod(volume.spacing_mm)) / 1000), altered)
+
+
+def _find_extent(volume: Volume, texture: Texture, laid: Laid) -> Extent | None:
+    """Return what the networks make of a face; None where it has no noise to tell by, or too little seems altered."""
+    extent = find_extent(volume, texture, laid) if texture.tissue_speaks else None
+    return extent if extent is not None and extent.share > _LEAST_ALTERED else None
+
+
+def _judge_extent(part: Part, place: PartPlace, volume: Volume, drawn: Mask) -> Part:
+    """Call a part blurred that only the networks find altered: that a human must look is the safe side."""
+    below = [_share(drawn, volume, points) for points in _points_below(place)]
+    is_altered = part.state is PartState.SEEN and max(below) > _QUIET_SHARE
+    return replace(part, state=PartState.BLURRED) if is_altered else part
+
+
+def _points_below(place: PartPlace) -> list[NDArray[np.float64]]:
+    return [place.skin_ras_mm - depth * place.outward_ras for depth in _DEPTHS_MM]
 
 
 def _detect(context: ScanContext, encoder: Encoder, skin: Skin, view: View) -> tuple[float, bool]:
@@ -169,7 +194,7 @@ def _judge_part(
     if judged.state is not PartState.SEEN:
         return judged
     offset = judged.offset_mm
-    below = [place.skin_ras_mm - depth * place.outward_ras for depth in _DEPTHS_MM]
+    below = _points_below(place)
     if texture.tissue_speaks and max(_share(texture.rough, volume, points) for points in below) > _ROUGH_SHARE:
         return Part(name, PartState.VEILED, offset)
     if max(_share(altered, volume, points) for points in below) > _QUIET_SHARE:

@@ -15,7 +15,7 @@ from reid_audit import portrait, surface
 from reid_audit.dataset.copies import MESHES, PICTURES
 from reid_audit.face import Encoder, make_encoder
 from reid_audit.portrait import ScanContext
-from reid_audit.records import ORIGINAL, InputError, Reading, Review, ScanRef, read_json, settle
+from reid_audit.records import FRAMES, ORIGINAL, InputError, Reading, Review, ScanRef, read_json, settle
 from reid_audit.render import Renderer, make_renderer
 from reid_audit.screen.copies import screen_mesh, screen_picture
 from reid_audit.screen.find import Images, ScreenImage
@@ -57,7 +57,7 @@ def _lost(image: ScreenImage, detector: str, mask: Path | None) -> ImageScreenin
 
 
 def _name_mask(image: ScreenImage, folder: Path) -> Path:
-    name = f"series-{image.series}" if image.series else image.name.replace("/", "__")
+    name = image.name.replace("/", "__") if image.series in ("", *FRAMES) else f"series-{image.series}"
     return folder / f"{name.removesuffix(ending(Path(name)))}_altered.nii.gz"
 
 

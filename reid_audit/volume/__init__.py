@@ -180,9 +180,8 @@ def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
         raise InputError(f"{name}: there is no such file; check the path in the manifest")
     if kind not in READERS and os.path.isfile(path) and body_modality(path):
         return read_body(path, name)
-    if series in FRAMES and READERS.get(kind) is read_nibabel and os.path.isfile(path):
-        return read_nibabel(path, series)
-    if series:
+    frames = series if READERS.get(kind) is read_nibabel and series in FRAMES else ""
+    if series != frames:
         raise InputError(f"{name}: a series is taken out of a folder, and this is a file; correct the manifest")
     if kind in _DICOM_ENDINGS:
         raise InputError(f"{name}: is one DICOM file; give the folder that holds its series")
@@ -194,7 +193,7 @@ def _read_stored(path: Path, series: str = "", name: str = "") -> Stored:
     if os.path.getsize(path) == 0:
         raise InputError(f"{name}: is an empty file; copy it again")
     try:
-        return READERS[kind](path)
+        return read_nibabel(path, frames) if frames else READERS[kind](path)
     except InputError as error:
         cause = name_cause(path)
         if cause:

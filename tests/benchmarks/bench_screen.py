@@ -221,6 +221,9 @@ def tell(rows: list[Row]) -> None:
     whole = [row for row in made if not row.mode]
     faces = sum(row.state == "face" for row in whole)
     print(f"undefaced: {faces} of {len(whole)} are faces ({faces / max(1, len(whole)):.1%})")
+    defaced = [row for row in made if row.mode]
+    missed = sum(row.state == "face" for row in defaced)
+    print(f"defaced: {missed} of {len(defaced)} are taken for a face ({missed / max(1, len(defaced)):.1%})")
     for row in made:
         if (row.state != "face") if not row.mode else (row.state != "altered"):
             print(f"  {row.case}, {row.mode or 'undefaced'}: {row.state}: {row.reason}")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -137,6 +138,8 @@ def test_what_is_no_scan_is_refused(tmp_path: Path) -> None:
         list_images(tmp_path / "note.txt")
     with pytest.raises(InputError, match="no such file"):
         list_images(tmp_path / "absent")
+    with pytest.raises(InputError, match="--four-d must be first or mean; got 'all'"):
+        list_images(tmp_path, frames="all")
     assert main(["screen", str(tmp_path), "-o", str(tmp_path / "page.txt")]) == 2
 
 
@@ -151,7 +154,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert defacer is not None
         defaced = apply_defacer(defacer, made.volume, made.labels, dict(LABELS)).volume
         write_volume(defaced, folder / f"{word.partition(':')[0]}.nii.gz")
-    (folder / "broken.nii.gz").write_bytes(b"")
+    series = np.stack([made.volume.intensity, 0.8 * made.volume.intensity], axis=-1)
+    nib.save(nib.Nifti1Image(series, made.volume.voxel_to_ras_mm), folder / "bold.nii.gz")
+    (folder / "broken.nii.gz").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     skin = extract_skin(made.volume)
     write_mesh(skin, folder / "head.stl")
     portrait = make_renderer("auto").render(skin, find_frontal_view(skin))
@@ -170,6 +175,7 @@ def test_a_hidden_face_fails_the_gate_and_masks_lie_where_voxels_changed(
     told = {image["name"]: image for image in json.loads(capsys.readouterr().out)["images"]}
     assert {name: image["state"] for name, image in told.items()} == {
         "blur.nii.gz": "altered",
+        "bold.nii.gz": "face",
         "broken.nii.gz": "unknown",
         "face-removal.nii.gz": "altered",
         "grey.png": "no face",
@@ -177,6 +183,8 @@ def test_a_hidden_face_fails_the_gate_and_masks_lie_where_voxels_changed(
         "preview.png": "face",
         "whole.nii.gz": "face",
     }
+    assert "is a Git LFS pointer" in told["broken.nii.gz"]["reason"]
+    assert told["bold.nii.gz"]["reason"] == "eyes, nose, mouth, chin, ears seen; mean of 2 volumes"
     parts = {name: {part["name"]: part["state"] for part in image["parts"]} for name, image in told.items()}
     assert {parts["face-removal.nii.gz"][name] for name in ("eyes", "nose", "mouth")} == {"removed"}
     assert {parts["blur.nii.gz"][name] for name in ("eyes", "nose", "mouth")} == {"blurred"}
