@@ -42,8 +42,8 @@ _BEFORE_MM = 4.0
 _SOFT = 0.85  # of the steepness of the skin beside the face: blurred below it
 _PROFILE_MM = np.arange(-8.0, 9.0)
 _LEAST_ALTERED = 0.06
-"""Share of the face's tissue that the networks must take for altered: of 25 whole synthetic heads less than 0.001, of 75
-replaced or covered ones 0.20 or more, but for one of 0."""
+"""Share of the face's tissue that the networks must take for altered: of 25 whole synthetic heads less than 0.001, of
+75 replaced or covered ones 0.20 or more, but for one of 0."""
 _SOFTLY = (PartState.BLURRED, PartState.REPLACED, PartState.VEILED)
 """What fades out beside the face: networks tell how far it reaches. What was removed ends where its values do."""
 _DETECTED = "a detector is sure of a face in its portrait"
