@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.deface.frame import depth_mm, find_face_frame, head_coordinates
+from reid_audit.deface.frame import FaceFrame, depth_mm, find_face_frame, head_coordinates
 from reid_audit.deface.reference import Labels, brain_of
 from reid_audit.deface.simple import blend, find_face
 from reid_audit.phantom import make_average_head, make_phantom, measure_brain_distance
@@ -25,18 +25,28 @@ POPULATION = 20_000
 """Seed of the synthetic people whose faces are laid on; no phantom of a test or demo has it."""
 
 
-class _Donor(NamedTuple):
-    """The head whose face is laid on."""
+class Donor(NamedTuple):
+    """The head whose face is laid on.
+
+    Attributes
+    ----------
+    intensity : (i, j, k) float32
+    depth_mm : (i, j, k) float32
+        Signed distance to the skin, negative inside.
+    head_to_voxel : (4, 4) float64
+        From millimetres of the head frame to the axes of both.
+    """
 
     intensity: NDArray[np.float32]
-    depth_mm: NDArray[np.float32]  # signed distance to the skin, negative inside
+    depth_mm: NDArray[np.float32]
     head_to_voxel: NDArray[np.floating[Any]]
 
 
 @lru_cache(maxsize=2)
-def _average(modality: Modality) -> _Donor:
+def average_donor(modality: Modality) -> Donor:
+    """Return the average of the synthetic heads; the same object each time."""
     head = make_average_head(modality, spacing_mm=_VOXEL_MM)
-    return _Donor(head.intensity, head.skin_mm, np.linalg.inv(head.voxel_to_head_mm))
+    return Donor(head.intensity, head.skin_mm, np.linalg.inv(head.voxel_to_head_mm))
 
 
 def draw_identity(volume: Volume, people: int) -> int:
@@ -46,21 +56,31 @@ def draw_identity(volume: Volume, people: int) -> int:
 
 
 @lru_cache(maxsize=2)
-def _draw(identity: int, modality: Modality) -> _Donor:
+def _draw(identity: int, modality: Modality) -> Donor:
     """Make a synthetic person who faces the front, and lay the average head on the skin."""
     volume = make_phantom(
         identity, modality=modality, seed=POPULATION, spacing_mm=_VOXEL_MM, pose_sd_deg=0.0, shift_sd_mm=0.0
     ).volume
     frame = find_face_frame(volume)
     depth = depth_mm(volume.intensity, volume.spacing_mm, frame.level)
-    return _Donor(volume.intensity, depth, np.linalg.inv(frame.ras_to_head_mm @ volume.voxel_to_ras_mm))
+    return Donor(volume.intensity, depth, np.linalg.inv(frame.ras_to_head_mm @ volume.voxel_to_ras_mm))
 
 
-def _lay(volume: Volume, donor: _Donor, brain: NDArray[np.bool_]) -> Volume:
-    """Put the donor's face on the scan: air where it is smaller than the scan's own, flesh where it is larger."""
+def lay_face(volume: Volume, donor: Donor, brain: NDArray[np.bool_], *, frame: FaceFrame | None = None) -> Volume:
+    """Put a donor's face on a scan: air where it is smaller than the scan's own, flesh where it is larger.
+
+    Parameters
+    ----------
+    volume : Volume
+    donor : Donor
+    brain : (i, j, k) bool
+        What stays as it is, whatever lies there on the average head.
+    frame : FaceFrame, optional
+        How the average head lies on the scan; found by the whole skin, face and all, by default.
+    """
     from scipy.ndimage import map_coordinates
 
-    frame, box, share = find_face(volume)
+    frame, box, share = find_face(volume, frame=frame)
     x, y, z = head_coordinates(frame, volume, box)
     m = donor.head_to_voxel
     index = [m[a, 0] * x + m[a, 1] * y + m[a, 2] * z + m[a, 3] for a in range(3)]
@@ -109,7 +129,7 @@ class AverageReface:
 
     def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume with the average face. See `reid_audit.deface.apply_defacer`."""
-        return _lay(volume, _average(volume.modality), brain_of(labels, label_values))
+        return lay_face(volume, average_donor(volume.modality), brain_of(labels, label_values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +151,4 @@ class DrawnReface:
     def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
         """Return the volume with another face. See `reid_audit.deface.apply_defacer`."""
         donor = _draw(draw_identity(volume, self.people), volume.modality)
-        return _lay(volume, donor, brain_of(labels, label_values))
+        return lay_face(volume, donor, brain_of(labels, label_values))

@@ -44,9 +44,9 @@ def face_share(
     return share
 
 
-def find_face(volume: Volume) -> tuple[FaceFrame, Slices, NDArray[np.float32]]:
-    """Return the face frame of a scan, the box of voxels around its face, and `face_share` there."""
-    frame = find_face_frame(volume)
+def find_face(volume: Volume, *, frame: FaceFrame | None = None) -> tuple[FaceFrame, Slices, NDArray[np.float32]]:
+    """Return the face frame of a scan, found if it is not given, the box of voxels around its face, and its share."""
+    frame = frame or find_face_frame(volume)
     box = check_box(box_of(frame, volume, _FACE_LOW, _FACE_HIGH), volume)
     return frame, box, face_share(*head_coordinates(frame, volume, box))
 

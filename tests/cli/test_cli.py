@@ -250,6 +250,7 @@ def test_stats_reproduces_paper_1(shared: Path, capsys: pytest.CaptureFixture[st
     for words in (
         "distance 0.3310",
         "TMR 66 of 68",
+        "FMR 169 of 1411",
         "statistic 0, p = 7.641e-13",
         "statistic 68, p = 1.6e-22",
     ):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from places import EXAMPLES
 
 from reid_audit import InputError, Volume
 from reid_audit.deface import (
@@ -176,3 +178,34 @@ def test_the_average_face_leaves_the_brain_without_a_label_map(identity: int, mo
     changed = apply_defacer(AverageReface(), scan.volume).changed
     assert changed.sum() > 20_000
     assert not changed[np.isin(scan.labels, [LABELS["brain"], LABELS["brainstem"]])].any()
+
+
+def test_a_face_is_bent_and_laid_on_by_what_is_kept(scan: PhantomScan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network of the example, with made-up weights: what it draws is what comes to lie on the scan."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    example = importlib.import_module("train_reface")
+    kept, face = example.describe_head(scan.volume, example.find_kept_frame(scan.volume))
+    lower = {"nose": (0, 110, -37), "brow": (0, 85, 20)}
+    assert face.shape == example.average_depth().shape
+    for low, step, shape in (
+        (example.FACE_LOW_MM, example.FACE_STEP_MM, face),
+        (example.HEAD_LOW_MM, example.HEAD_STEP_MM, kept),
+    ):
+        at = {part: tuple(round((x - a) / step) for x, a in zip(mm, low, strict=True)) for part, mm in lower.items()}
+        assert all((shape[index] == 0) == (shape is kept) for index in at.values())  # nothing is told of the face
+
+    def make_network(residual_mm: float):
+        sizes = {"kept_codes": (1, kept.size), "face_codes": (1, face.size), "weight_0": (1, 1), "weight_1": (1, 1)}
+        arrays = {name: np.zeros(size, np.float32) for name, size in sizes.items()}
+        arrays |= {name: np.zeros(1, np.float32) for name in ("kept_mean", "bias_0", "bias_1")}
+        arrays |= {"kept_sd": np.ones(1), "face_sd": np.ones(1), "face_mean": np.full(face.size, residual_mm)}
+        return example.Network(arrays)
+
+    plain, same, fuller = (
+        apply_defacer(example.LearnedReface(network), scan.volume).volume.intensity
+        for network in (None, make_network(0.0), make_network(-5.0))
+    )
+    assert np.mean(np.abs(same - plain) > 60) < 0.001  # smoothed, and no more
+    flesh_cm3 = [(each > -300).sum() * np.prod(scan.volume.spacing_mm) / 1000 for each in (plain, same, fuller)]
+    assert flesh_cm3[1] == pytest.approx(flesh_cm3[0], abs=2)
+    assert flesh_cm3[2] > flesh_cm3[1] + 30  # 5 mm over a face of more than 100 cm2, less at its edges
