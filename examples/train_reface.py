@@ -259,14 +259,14 @@ def measure(network: Network, people: int, modality: Modality, folder: Path) -> 
             executor=pool,
         )
     names = ("brain voxels changed", "head volume", "bone or bright volume", "seconds of CPU")
-    print("| defacer | " + " | ".join(f"linkability, {a}" for a in ("naive", "registered", "shape")), end="")
+    attacks = ("naive", "registered", "shape")
+    print("| defacer | " + " | ".join(f"AUC over all pairs, {a}" for a in attacks), end="")
     print(" | " + " | ".join(names) + " |\n|" + "---|" * 8)
-    rates = result.rates.set_index(["condition", "attack"])
     for defacer in defacers:
         cells = []
-        for attack in ("naive", "registered", "shape"):
-            row = rates.loc[(defacer.name, attack)]
-            cells.append(f"{row.linkability:.3f} ({row.linkability_low:.3f} to {row.linkability_high:.3f})")
+        for attack in attacks:
+            auc = result.evidence.attack(defacer.name, attack).linkability
+            cells.append(f"{auc.value:.3f} ({auc.low:.3f} to {auc.high:.3f})")
         brain, head, bright, seconds = np.asarray(costs[defacer.name]).T
         cells += [f"{brain.mean():.3%}, at most {brain.max():.3%}"]
         cells += [f"{part.mean():+.2%} (SD {part.std(ddof=1):.2%})" for part in (head, bright)]
