@@ -8,7 +8,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help setup demo test quick coverage check docs published sbom size lock gallery clean
+.PHONY: help setup demo test quick coverage check docs published sbom size wheel lock gallery clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -61,11 +61,16 @@ published: .venv/.docs  ## Check workflows, forms, citation and containers by th
 
 sbom: .venv/.docs  ## Write build/sbom.cdx.json (CycloneDX) from the container's lock
 	@mkdir -p build
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
+	@# A lock says what is needed, not what needs it: no graph, of which the tool warns.
+	PYTHONWARNINGS="ignore:The Component this BOM is describing:UserWarning" \
+		$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom.cdx.json containers/requirements.lock
 
 size: setup  ## Print how much disk an install takes, by package
 	$(BIN)/python examples/measure_install.py --most 1200
+
+wheel: setup  ## Try the built wheel in an environment of its own: install, demo, validate, screen; sizes and times
+	$(BIN)/python examples/try_wheel.py
 
 lock: setup  ## Resolve the dependencies into requirements.lock (needs uv); UPGRADE=--upgrade takes newer versions
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

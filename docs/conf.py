@@ -19,6 +19,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 default_role = "code"  # docstrings name things in single backticks
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say them, and more: shapes, units, ranges
 napoleon_custom_sections = ["Words", "Which pairs"]
 napoleon_use_ivar = True  # attributes are told in the text of their class, not again as members
 suppress_warnings = ["ref.python"]  # a record is a member of its own room and of `reid_audit`: either target is right
@@ -26,6 +27,8 @@ suppress_warnings = ["ref.python"]  # a record is a member of its own room and o
 html_theme = "furo"
 html_title = f"reid-audit {version}"
 html_copy_source = False
+html_static_path = ["site"]
+html_css_files = ["site.css"]
 
 
 def write_commands_page(page: Path) -> None:

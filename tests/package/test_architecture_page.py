@@ -18,7 +18,7 @@ from test_architecture import ARROWS, PACKAGE
 
 PAGE = Path(__file__).parents[2] / "docs/architecture.md"
 TEXT = PAGE.read_text(encoding="utf-8")
-_ROOMS = re.compile(r"(?<=<!-- rooms -->\n).*(?=<!-- end of rooms -->)", re.DOTALL)
+_ROOMS = re.compile(r"(?<=\| may import \|\n\|---\|---\|---\|\n).*(?=\n<!-- end of rooms -->)", re.DOTALL)
 _STEP = re.compile(r"^\| (\d+) \| `([\w.]+)` \| (?:`([\w.]+)`)? ?\| (.+) \|$", re.MULTILINE)
 WALK = [(function, caller) for _, function, caller, _ in _STEP.findall(TEXT)]
 EXAMPLES = re.findall(r"^### (.+?)\n.*?^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
