@@ -206,8 +206,8 @@ def assess_scores(
     notices = list(scores.notes)
     if not given:
         notices.append(
-            "Thresholds were chosen on the originals of this cohort, and judged on the same people; "
-            "the rates on held-out people stand beside them."
+            "Thresholds were chosen on this cohort's originals, and judged on them. The rates on held-out people stand "
+            "beside them."
         )
     same = scores.frame[scores.frame["group"] == Group.SAME.value]
     if len(same) and (same["probe_session"].astype(str) == same["reference_session"].astype(str)).all():
@@ -217,8 +217,8 @@ def assess_scores(
         )
     if with_own:
         notices.append(
-            f"Thresholds of {', '.join(with_own)} come from this cohort's originals, compared in the same way as its "
-            "defaced scans: those of the naive attacker would not fit their distances."
+            f"Thresholds of {', '.join(with_own)} come from this cohort's originals. They are compared in the same way "
+            "as its defaced scans, whose distances the thresholds of the naive attacker would not fit."
         )
     panels = to_panels(pooled.frame, strata, within=non_mated_within)
     released = _without_canaries(pooled)

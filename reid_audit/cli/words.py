@@ -94,15 +94,15 @@ def _say_defacers(result: AuditResult) -> None:
         count = str(len(exposed[verdict.condition]))
         table.add_row(escape(verdict.condition), _word(verdict.decision), *map(escape, cells), count)
     out.print(table)
-    for row in listed:
-        if row.condition == ORIGINAL and find_attack(row.attack).judged:
-            numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
-            out.print(f"Control (originals, {escape(row.who)}): {numbers}")
+    controls = [row for row in listed if row.condition == ORIGINAL and find_attack(row.attack).judged]
+    for row in sorted(controls, key=lambda row: row.linkability.value)[:1]:  # the others with -v
+        numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
+        out.print(f"Control (originals, {escape(row.who)}): {numbers}")
     canaries = [(value, who) for seen in rows.list_canaries(result).values() for who, value in seen.items()]
     if canaries:
         least, who = min(canaries, key=lambda item: item[0].value)
-        told = f"linkability {least.value:.2f} or more; least by {who}, at least {least.at_least:.2f}"
-        out.print(f"Canaries (defaced too weakly on purpose): {escape(told)}")
+        told = f"linkability {least.value:.2f} or more, at least {least.at_least:.2f} ({who})"
+        out.print(f"Canaries (weak defacing): {escape(told)}")
     else:
         out.print("Canaries: none, so that nothing shows whether the attackers see")
     lost = [f"{flow.listed - flow.acquired} of {flow.listed} {flow.condition}" for flow in rows.count_flow(result)]

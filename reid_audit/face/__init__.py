@@ -140,7 +140,7 @@ def _choose_encoder(detector: str) -> tuple[str, str]:
     if not absent or detector not in ("auto", "dlib"):
         return "Facenet512", ""
     names = " and ".join(record.file_name for record in absent)
-    return "dlib", f"Faces are recognised with dlib, because Facenet512 lacks {names}."
+    return "dlib", f"Faces are recognised with dlib, as Facenet512's files are not here. It lacks {names}."
 
 
 def _choose_detector(name: str) -> tuple[str, str]:

@@ -17,14 +17,14 @@ STATUS_TEXT = {
 }
 
 _STRONGER = "deface more strongly, or hold these scans back, and score again"
-_LOOK = "look at the scans that are named (`reid-audit review`), and mend them or their labels"
+_LOOK = "look at the named scans (`reid-audit review`), and mend them or their labels"
 _MENDS = {
     "canary": "score with canaries, and with an encoder that sees these subjects",
     "control_copies": "give two different acquisitions as the sessions of a subject",
-    "unaltered": "deface the scans that are named",
+    "unaltered": "deface the named scans",
     "copies": "screen the files that are named, take them out, or list them with --allow",
     "left_beside": "deface the structure sets and doses that are named, or leave them out of the release",
-    "original_in_release": "deface the scans that are named",
+    "original_in_release": "deface the named scans",
     "unseen": "look at the scans that no attacker saw, or add an attacker that sees them",
     "unseen_scans": "mend the files that could not be read",
     "coverage": "add the missing scans",
@@ -37,7 +37,7 @@ _MENDS = {
     "not_a_head": "take the scans that show no head out of the release, and score again",
     "readers_unsure": "let a further reader look: `reid-audit review`",
     Decision.FAIL: _STRONGER,
-    Decision.REVIEW: "look at the scans that are named, or add subjects so that the intervals narrow",
+    Decision.REVIEW: "look at the named scans, or add subjects so that intervals narrow",
     Decision.INCOMPLETE: "add what is missing (subjects, attackers, readable files) and score again",
 } | dict.fromkeys(("exposed", "labels", "two_labels", "unfit_scans"), _LOOK)
 """What mends a rule that was not met, by its name or else by its decision."""

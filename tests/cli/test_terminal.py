@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from reid_audit.cli import main
+from reid_audit.cli import main, words
 from reid_audit.match import write_scores
-from reid_audit.testing import make_scores
+from reid_audit.records import Check, Decision
+from reid_audit.testing import make_result, make_scores
 
 DEFACERS = {"eye-plane": 0.9, "blur-2mm": 0.4, "face-removal": 60.0}
 
@@ -62,7 +64,7 @@ def test_a_result_of_three_defacers_fits_one_screen(table: Path, tmp_path: Path,
     lines = _capture(["stats", str(table), "-o", str(tmp_path / "out")], tmp_path, width)
     assert 15 < len(lines) <= 30
     text = " ".join(" ".join(lines).split())
-    for words in (
+    for expected in (
         *DEFACERS,
         "strongest attacker",
         "FAIL",
@@ -71,8 +73,30 @@ def test_a_result_of_three_defacers_fits_one_screen(table: Path, tmp_path: Path,
         "To mend:",
         "Report:",
     ):
-        assert words in text, words
+        assert expected in text, expected
     assert ("30 of 30, 100.0 % (88.4 to 100.0 %)" in text) == (width == 140)
+
+
+def test_notes_and_a_finding_fit_the_screen_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(words.out, "_width", 80)
+    result, _ = make_result(30, DEFACERS)
+    unfit = Check("unfit", Decision.REVIEW, "1 of 60 scans have findings that make them unfit: p006/2/original.")
+    result = replace(
+        result,
+        verdict=replace(result.verdict, checks=(*result.verdict.checks, unfit)),
+        notices=(
+            "Faces are recognised with dlib, as Facenet512's files are not here. It lacks retinaface.onnx.",
+            *result.notices,
+            "Thresholds of fusion come from this cohort's originals. They are compared in the same way.",
+        ),
+    )
+    words.say_result(result, report=Path("reid-audit-demo/report.html"))
+    lines = capsys.readouterr().out.splitlines()
+    assert 20 < len(lines) <= 30
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("Note: ") for line in lines) == 3
 
 
 def test_the_headline_says_that_a_policy_is_looser(
