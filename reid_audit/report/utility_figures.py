@@ -31,7 +31,7 @@ _METRIC_TEXT = {
     "dice": "Dice",
     "surface_dice": "surface Dice",
     "hd95": "HD95, mm",
-    "dose_d0.01cc_absolute": "absolute difference of D0.01cc, cGy",
+    "dose_d0.01cc_absolute": "D0.01cc moved, cGy",
 }
 BOXES = ("dice", "hd95", "surface_dice")
 """Agreements of segmentations that are drawn by structure."""

@@ -144,11 +144,12 @@ def _list_volumes(utility: Utility) -> Iterator[Listing]:
     ]
     header = ("defacer", "structure", "unit", "cases", "bias", "limits of agreement", "CR", "p (Wilcoxon)")
     yield Listing("Volumes, after - before", header, rows)
+    told = []
     for condition in _conditions(utility):
-        own = [p for (who, _), p in tests.items() if who == condition and p == p]
-        if own:
-            differ = f"{sum(p <= _ALPHA for p in own)} of {len(own)}"
-            yield Listing(f"Volumes that {condition} changed: {differ} (Wilcoxon, Benjamini-Hochberg at {_ALPHA:g}).")
+        if own := [p for (who, _), p in tests.items() if who == condition]:
+            told.append(f"{sum(p <= _ALPHA for p in own)} of {len(own)} after {condition}")
+    if told:
+        yield Listing(f"Volumes that differ (Wilcoxon, Benjamini-Hochberg at {_ALPHA:g}): {', '.join(told)}.")
 
 
 def _list_targets(utility: Utility) -> Iterator[Listing]:

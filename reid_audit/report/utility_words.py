@@ -66,7 +66,8 @@ def _say_numbers(utility: Utility, condition: str) -> Iterator[str]:
     doses = [v for v in doses if v.structure != "all" and v.position != Position.DELETED.value and v.mean == v.mean]
     if doses:
         most = max(doses, key=lambda v: v.mean)
-        yield f"D0.01cc moves most in {most.structure}, by {most.mean:.1f} cGy on average"
+        moves = f"moves most in {most.structure}, by {most.mean:.1f} cGy on average" if most.mean else "moves nowhere"
+        yield f"D0.01cc {moves}"
     shifts = [v for v in utility.values if (v.condition, v.metric) == (condition, "hu_shift_median")]
     shifts = [v for v in shifts if v.structure == "air" and v.mean == v.mean]
     yield from (f"air moves by {v.mean:.0f} HU (median)" for v in shifts)

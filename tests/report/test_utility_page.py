@@ -111,7 +111,7 @@ def test_the_figures_of_the_papers_are_drawn_with_their_numbers(utility: Utility
         "Dice by structure": "0.500",  # 2 * 1 / (3 + 1)
         "HD95, mm by structure": "6.000",  # two layers of 3 mm
         "surface Dice at 2 mm by structure": "0.611",
-        "absolute difference of D0.01cc, cGy by structure": "628.571",
+        "D0.01cc moved, cGy by structure": "628.571",
     }.items():
         assert f"cut: eye {median}, brain " in told[name]
     assert told["Dice by place"].startswith("Dice, medians. cut: overlapping 0.500, same slices 1.000")
