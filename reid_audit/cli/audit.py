@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -90,6 +91,8 @@ def calibrate(
         )
         say_calibration(calibration)
     out.print(f"Calibration: {escape(str(output))}", soft_wrap=True)
+    words = shlex.join(["reid-audit", "score", str(dataset), "--calibration", str(output), "-o", "result"])
+    out.print(f"Next, with the defaced scans in it: {escape(words)}", soft_wrap=True)
 
 
 @expand

@@ -62,7 +62,8 @@ def inventory(
             out.print(f"[bold yellow]To choose:[/] {escape(question)}")
         raise typer.Exit(EXIT_ASKED)
     if output is None:
-        out.print("Write it as a manifest with -o manifest.csv, or give the same options to `calibrate` and `score`.")
+        again = f"reid-audit inventory {escape(shlex.quote(str(path)))} -o manifest.csv"
+        out.print(f"Next, with the options given here: {again}", soft_wrap=True)
         return
     write_manifest(output, listed.cohort.scans, listed.cohort.strata)
     folder = output.parent.resolve()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -95,14 +96,19 @@ def _say_defacers(result: AuditResult) -> None:
         table.add_row(escape(verdict.condition), _word(verdict.decision), *map(escape, cells), count)
     out.print(table)
     controls = [row for row in listed if row.condition == ORIGINAL and find_attack(row.attack).judged]
-    for row in sorted(controls, key=lambda row: row.linkability.value)[:1]:  # the others with -v
+    for row in sorted(controls, key=lambda row: (math.isnan(row.linkability.value), row.linkability.value))[
+        :1
+    ]:  # the others with -v
         numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
         out.print(f"Control (originals, {escape(row.who)}): {numbers}")
     canaries = [(value, who) for seen in rows.list_canaries(result).values() for who, value in seen.items()]
-    if canaries:
-        least, who = min(canaries, key=lambda item: item[0].value)
-        told = f"linkability {least.value:.2f} or more, at least {least.at_least:.2f} ({who})"
-        out.print(f"Canaries (weak defacing): {escape(told)}")
+    measured = [(value, who) for value, who in canaries if math.isfinite(value.value)]
+    if measured:
+        least, who = min(measured, key=lambda item: item[0].value)
+        bound = f"at least {least.at_least:.2f}" if math.isfinite(least.at_least) else "too few people for a bound"
+        out.print(f"Canaries (weak defacing): linkability {least.value:.2f} or more, {bound} ({escape(who)})")
+    elif canaries:
+        out.print("Canaries (weak defacing): too few people to tell whether the attackers see")
     else:
         out.print("Canaries: none, so that nothing shows whether the attackers see")
     lost = [f"{flow.listed - flow.acquired} of {flow.listed} {flow.condition}" for flow in rows.count_flow(result)]

@@ -154,3 +154,19 @@ def test_commands_on_a_page_run(page: Path, base: Path, tmp_path: Path, monkeypa
         command = words.split()[0]
         code = _run(words, _SMALLER.get(command, ""))
         assert code in ((0, 1, 3, 4) if command in _VERDICTS else (0,)), line
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="needs ssh-keygen on the PATH")
+def test_each_command_prints_the_next_from_a_dataset_to_a_verdict(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(base / "bids", tmp_path / "bids")
+    monkeypatch.chdir(tmp_path)
+    lines = ["reid-audit inventory bids"]
+    while not lines[-1].startswith("reid-audit score"):
+        assert _run(lines[-1].removeprefix("reid-audit ")) == 0
+        lines += re.findall(r"^Next.*: (reid-audit .+)$", capsys.readouterr().out, re.MULTILINE)
+        assert len(lines) <= 3
+    assert _run(lines[-1].removeprefix("reid-audit "), _SMALLER["score"]) == 4
+    assert Path("result/report.html").is_file()
