@@ -108,7 +108,8 @@ def _list_sections(
             "Scans",
             "Personal: for whoever mends single scans, not for publication.",
             (),
-            (*tables("findings", "exclusions"), *_filled(list_worst(utility))),
+            tables("findings", "exclusions"),
+            _filled(list_worst(utility)),
         ),
     )
     return [section for section in sections if section.figures or section.shown or section.folded]
