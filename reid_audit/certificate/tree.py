@@ -37,7 +37,7 @@ def list_tree(root: Path) -> list[Path]:
             if linked or not (path.is_file() or path.is_dir()):
                 raise InputError(
                     f"--release {root.name}: {path.relative_to(root)} is a link to a folder or to nothing, or no "
-                    "regular file; put the files themselves there (git annex get, cp -rL)"
+                    "regular file; put the files themselves there (git annex get), and no originals"
                 )
         files += [Path(folder, name) for name in names if name not in _LEFT_OUT]
     return sorted(files, key=lambda path: path.relative_to(root).as_posix())

@@ -96,9 +96,8 @@ def _say_defacers(result: AuditResult) -> None:
         table.add_row(escape(verdict.condition), _word(verdict.decision), *map(escape, cells), count)
     out.print(table)
     controls = [row for row in listed if row.condition == ORIGINAL and find_attack(row.attack).judged]
-    for row in sorted(controls, key=lambda row: (math.isnan(row.linkability.value), row.linkability.value))[
-        :1
-    ]:  # the others with -v
+    measured_first = sorted(controls, key=lambda row: (math.isnan(row.linkability.value), row.linkability.value))
+    for row in measured_first[:1]:  # the others with -v
         numbers = f"rank 1 {_short(row.search.rank1)}, linkability {_short(row.linkability)}"
         out.print(f"Control (originals, {escape(row.who)}): {numbers}")
     canaries = [(value, who) for seen in rows.list_canaries(result).values() for who, value in seen.items()]
