@@ -2,8 +2,8 @@
 
 ::
 
-    python examples/compare_attacks.py --subjects 70 --folder heads --out examples/attacks.md
-    python examples/compare_attacks.py --labels LABEL_FOLDER --folder people
+    python examples/compare_attacks.py --subjects 70 --defaced 29 --folder heads --out attacks.md
+    python examples/compare_attacks.py --labels LABEL_FOLDER --defaced 6 --folder people
 
 People are scanned twice and the first visit is defaced in the ways of `DEFACERS`: by nothing at first, and by a head
 drawn anew around the brain at last, which leaves nothing of a face. Every attacker looks for the defaced scan among all
@@ -61,6 +61,7 @@ ATTACKS = ("aligned", "registered", "shape", "regions", "fusion", "learned")
 """Who is tried beside the naive attacker; `multiview` and `fillin` cost a scan two seconds more."""
 
 SHUFFLED = "names dealt anew"
+DRAWS = 200
 TIMED = 4
 """Defaced scans on which the seconds of an attacker are measured."""
 
@@ -147,6 +148,7 @@ def run(
             cohort,
             settings=settings,
             attacks=attacks,
+            draws=DRAWS,
             canaries=0,  # of defacers that are weak and strong: nothing is to pass
             executor=executor,
             progress=_tell,
@@ -179,7 +181,7 @@ def deal_names(records: Sequence[FaceRecord], condition: str, attacks: Sequence[
         if record.scan.condition in (ORIGINAL, condition)
     ]
     policy = Policy(min_subjects=2)
-    return assess_scores(compare_attacks(dealt, attacks), source=SHUFFLED, policy=policy, draws=200).evidence
+    return assess_scores(compare_attacks(dealt, attacks), source=SHUFFLED, policy=policy, draws=DRAWS).evidence
 
 
 def time_attacks(
@@ -221,13 +223,17 @@ def tabulate(evidence: Evidence, order: Sequence[str], seconds: Mapping[str, flo
 
 def tabulate_crossings(evidence: Evidence, order: Sequence[str]) -> Iterator[str]:
     """Yield a row per defacer: what `aligned` finds beyond `registered`, and whose name the crossed control finds."""
-    yield "| defacer | aligned minus registered: rank 1 | linkability | crossed: pixels' owner first | landmarks' |"
-    yield "|---|---|---|---|---|"
-    leaks = {leak.condition: leak for leak in evidence.leaks}
+    yield (
+        "| defacer | encoder | aligned minus registered: rank 1 | linkability | crossed: pixels' owner first | "
+        "landmarks' |"
+    )
+    yield "|---|---|---|---|---|---|"
+    leaks = {(leak.condition, leak.encoder): leak for leak in evidence.leaks}
     for crossed in sorted(evidence.crossed, key=lambda row: order.index(row.condition)):
-        leak = leaks[crossed.condition]
+        leak = leaks[crossed.condition, crossed.encoder]
         yield (
-            f"| {crossed.condition} | {leak.rank1.value:+.3f} ({leak.rank1.low:+.3f} to {leak.rank1.high:+.3f}) | "
+            f"| {crossed.condition} | {crossed.encoder} | "
+            f"{leak.rank1.value:+.3f} ({leak.rank1.low:+.3f} to {leak.rank1.high:+.3f}) | "
             f"{leak.linkability.value:+.3f} ({leak.linkability.low:+.3f} to {leak.linkability.high:+.3f}) | "
             f"{crossed.pixels_first.successes}/{crossed.pixels_first.trials} | "
             f"{crossed.landmarks_first.successes}/{crossed.landmarks_first.trials} |"
