@@ -57,7 +57,7 @@ DEFACERS: tuple[Defacer, ...] = (
     _SHEAR,
     _DRAWN,
 )
-ATTACKS = ("aligned", "registered", "shape", "regions", "fusion", "learned")
+ATTACKS = ("aligned", "registered", "shape", "fusion", "learned")
 """Who is tried beside the naive attacker; `multiview` and `fillin` cost a scan two seconds more."""
 
 SHUFFLED = "names dealt anew"
