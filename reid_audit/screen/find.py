@@ -213,7 +213,7 @@ def _series(
     ]
     for (folder, series, modality), members in by_series.items():
         distinct = tuple(dict.fromkeys(text for _, texts in members for text in texts))
-        name = f"DICOM series {series} ({modality}, {len(members)} files)"
+        name = f"DICOM series {series} ({modality}, {len(members)} file{'s' * (len(members) > 1)})"
         files = tuple(path for path, _ in members)
         images.append(ScreenImage(name, folder, series, Modality(modality), distinct, files))
     return images

@@ -34,7 +34,8 @@ _FAR_GONE_MM = -20.0
 _COVERED_MM: Mapping[str, float] = {"eyes": 9.0}
 """A skin that lies further before it was covered, unless a detector is sure; noses, mouths and chins of whole heads
 differ by more."""
-_FLAT_BEFORE = 0.5
+_FLAT_BEFORE = 0.5  # share of a part with flat values before it
+_SOME_FLAT_BEFORE = 0.25  # where air has noise elsewhere; of whole heads no part had any
 _ROUGH_SHARE = 0.35
 _QUIET_SHARE = 0.5
 _DEPTHS_MM = (3.0, 5.0, 7.0)  # below the skin, where noise is looked at
@@ -187,9 +188,11 @@ def _judge_part(
     name: str, place: PartPlace, volume: Volume, texture: Texture, altered: Mask, *, is_soft: bool, is_sure: bool
 ) -> Part:
     before = np.concatenate([place.skin_ras_mm + _BEFORE_MM * place.outward_ras, place.missed_ras_mm])
-    gone_mm = _FAR_GONE_MM
-    if _share(texture.flat, volume, before) > _FLAT_BEFORE:
-        gone_mm = _WRITTEN_MM if texture.air_speaks else _GONE_MM[name]
+    gone_mm, flat = _FAR_GONE_MM, _share(texture.flat, volume, before)
+    if texture.air_speaks and flat > _SOME_FLAT_BEFORE:
+        gone_mm = _WRITTEN_MM
+    elif flat > _FLAT_BEFORE:
+        gone_mm = _GONE_MM[name]
     judged = _judge_place(name, place, gone_mm, is_sure=is_sure)
     if judged.state is not PartState.SEEN:
         return judged
