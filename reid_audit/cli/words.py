@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,8 +18,18 @@ from reid_audit.report import rows
 from reid_audit.report.words import counted, estimate_text, mend_text, percent, rate_text, test_text
 from reid_audit.work import Store
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """End as an error where nobody reads on, as behind `| head`: by itself it would be 1, which reads as FAIL."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            raise SystemExit(2) from None
+
+
+out = _Console(highlight=False)
+err = _Console(stderr=True, highlight=False)
 
 COLOURS = {
     Decision.PASS: "bold green",
@@ -157,6 +168,8 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     if verbosity:
         _say_attackers(result)
         say_unacquired([(f"{s.subject}/{s.session}", s.condition, s.status, s.reason) for s in result.scans])
+        if result.scans:
+            out.print(f"{median(scan.seconds for scan in result.scans):.1f} s a scan (median)")
     if verbosity > 1:
         _say_everything(result)
     if report is not None:

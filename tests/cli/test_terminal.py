@@ -57,6 +57,16 @@ def _capture(argv: list[str], folder: Path, width: int) -> list[str]:
     return screen.stdout.rstrip().splitlines()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+def test_an_output_that_nobody_reads_is_an_error_and_no_fail(tmp_path: Path) -> None:
+    (tmp_path / "scan.nii.gz").write_bytes(b"")
+    argv = [sys.executable, "-m", "reid_audit", "screen", str(tmp_path), "--no-store", "--workers", "1"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait(60) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux on the PATH")
 @pytest.mark.parametrize("width", [80, 140])

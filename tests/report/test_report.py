@@ -231,8 +231,13 @@ def test_what_was_found_on_one_defacers_scans_is_told_of_it_wherever_results_are
     assert "INCOMPLETE none: 2 of 24 scans were not seen." in " ".join(capsys.readouterr().out.split())
 
 
-def test_the_most_exposed_scans_come_first(told: tuple[AuditResult, ScoreTable]) -> None:
+def test_the_most_exposed_scans_come_first(
+    told: tuple[AuditResult, ScoreTable], capsys: pytest.CaptureFixture[str]
+) -> None:
     result, _ = told
+    slow = replace(result, scans=tuple(replace(scan, seconds=n) for n, scan in enumerate(result.scans[:3], 1)))
+    say_result(slow, verbosity=1)
+    assert "\n2.0 s a scan (median)\n" in capsys.readouterr().out
     risks = list_risks(result)
     assert len(risks) == len(result.scans)
     assert risks[0].matched
