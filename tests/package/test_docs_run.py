@@ -33,6 +33,7 @@ _NOT_RUN = {
     r"--with deepdefacer": "needs DeepDefacer in an environment of its own; tests/deface runs it",
     r"--subjects 42|heads/manifest.csv|drawn/manifest.csv": "42 people take minutes; tests/deface draws heads",
     r"^reid-audit review ": "waits for a reader; tests/review answers in a browser",
+    r"^reid-audit demo": "test_wheel runs it from the wheel",
     r"score patients": "is `score dicom` of another page",
     r"weights fetch": "opens a connection",
     r"--encoder dlib,Facenet512,ArcFace": "needs model files of other publishers; tests/validation has stand-ins",
@@ -42,7 +43,6 @@ _SMALLER = {
     "calibrate": "--workers 1",
     "certify": "--overwrite",
     "deface": "--workers 1",
-    "demo": "--subjects 2 --attack naive",
     "inventory": "--overwrite",
     "phantom": "--subjects 2 --visits 1",
     "score": "--attack naive --canaries 0 --workers 1 --overwrite",
@@ -68,8 +68,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("HOME", "DEEPFACE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
             patch.setenv(name, str(place / "home"))
         patch.setenv("REID_AUDIT_STORE", str(place / "store"))
-        for name, spacing_mm in (("run_demo", 3.0), ("write_rt_cohort", 4.0)):
-            patch.setattr(synthetic, name, partial(getattr(synthetic, name), spacing_mm=spacing_mm))
+        patch.setattr(synthetic, "write_rt_cohort", partial(synthetic.write_rt_cohort, spacing_mm=4.0))
         (place / "base").mkdir()
         patch.chdir(place / "base")
         write_bids_cohort(Path("bids"), subjects=2, modality=Modality.CT, spacing_mm=3.0)
@@ -124,10 +123,11 @@ def _prepare(line: str) -> None:
     elif "deface patient" in line:
         shutil.rmtree("defaced", ignore_errors=True)
     elif "--segmentations structures" in line:
+        for tree in ("patients", "defaced"):
+            shutil.rmtree(f"{tree}/sub-p02_ses-1")
         assert _run("inventory patients --condition eye-plane=defaced --suffix CT -o manifest.csv --overwrite") == 0
         with open("manifest.csv", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-            for row in (row for row in rows if row["subject"] == rows[0]["subject"]):
+            for row in csv.DictReader(file):
                 study = Path(row["path"]) if row["condition"] == "eye-plane" else Path(row["path"]).parent
                 for folder, name in (("structures", "RS.dcm"), ("doses", "RD.dcm")):
                     Path(folder).mkdir(exist_ok=True)
