@@ -156,7 +156,8 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     """
     subjects = max((row.subjects for row in rows.list_rows(result)), default=0)
     scans = rows.count_scans(result)
-    what = [result.cohort, counted(subjects, "subject"), counted(scans, "scan") if scans else "", *result.encoders]
+    counts = [counted(subjects, "subject"), counted(scans, "scan") if scans else ""]
+    what = [result.cohort, *counts, *rows.list_recognisers(result)]
     head = f"[{COLOURS[result.verdict.decision]}]{escape(rows.headline(result))}[/]"
     out.print(f"{head}  {escape(', '.join(filter(None, what)))}")
     for notice in rows.list_notices(result):

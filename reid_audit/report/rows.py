@@ -79,8 +79,17 @@ class Row:
 
 
 def name_attacker(result: AuditResult, record: AttackEvidence | Canary | ControlEvidence | SubjectEvidence) -> str:
-    """Name an attacker; of several encoders, with its encoder."""
+    """Name an attacker; of several encoders, with its encoder. One without an encoder, such as shape, has one name."""
+    only = list_recognisers(result)
+    if record.encoder == record.attack or only == [record.encoder]:
+        return record.attack
     return f"{record.attack}, {record.encoder}" if len(result.encoders) > 1 else record.attack
+
+
+def list_recognisers(result: AuditResult) -> list[str]:
+    """List the encoders that look at portraits: not the stand-ins of attackers that need none, nor combinations."""
+    looking = [each.encoder for each in result.evidence.controls if find_attack(each.attack).baseline]
+    return looking or list(result.encoders)
 
 
 def list_rows(result: AuditResult) -> list[Row]:
@@ -234,7 +243,9 @@ def explain_verdict(result: AuditResult) -> str:
 def list_notices(result: AuditResult) -> list[str]:
     """List what a reader must know: whose the verdict is of several encoders, fallbacks, other settings."""
     deciders = join_words(list(result.verdict.encoders))
-    several = [f"The verdict is the worst over {len(result.encoders)} encoders: that of {deciders}."]
+    k, named = len(result.encoders), join_words(list(result.encoders))
+    over = f"{k} encoders" if len(list_recognisers(result)) > 1 else named
+    several = [f"The verdict is the worst over {over}: that of {deciders}."]
     other = [f"The calibration was made under other settings, and the user allowed it: {m}" for m in result.mismatches]
     return [*several[: len(result.encoders) > 1], *result.notices, *_tell_review(result), *other]
 

@@ -18,9 +18,9 @@ from reid_audit.audit import check_scans
 from reid_audit.audit.settings import context_of
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare_attacks
-from reid_audit.records import ORIGINAL, Face, FaceRecord, Finding, Policy
-from reid_audit.report.rows import find_strongest, list_canaries, list_rows
-from reid_audit.testing import FakeEncoder, make_tiny_head
+from reid_audit.records import ORIGINAL, Face, FaceRecord, Finding, Policy, ScoreTable
+from reid_audit.report.rows import find_strongest, list_canaries, list_notices, list_recognisers, list_rows
+from reid_audit.testing import FakeEncoder, make_scores, make_tiny_head
 from reid_audit.volume import write_volume
 
 SHAPE = find_attack("shape")
@@ -232,3 +232,13 @@ def test_regions_say_where_identity_is_left_and_no_rule_asks_them() -> None:
     assert not [name for seen in list_canaries(with_parts).values() for name in seen if name.startswith("region")]
     rows = [row.attack for row in listed]
     assert {f"region-{name}" for name in shape.REGIONS} <= set(rows)
+
+
+def test_an_attacker_without_an_encoder_is_named_once() -> None:
+    scores, _ = make_scores(12, {"cut": 0.9})
+    looks = scores.frame[(scores.frame["attack"] == "naive")].assign(attack="shape", encoder="shape")
+    seen = scores.frame.assign(encoder="toy")
+    result = assess_scores(ScoreTable(pd.concat([seen, looks], ignore_index=True)), source="x.csv", draws=0)
+    assert list_recognisers(result) == ["toy"]
+    assert {row.who for row in list_rows(result)} == {"naive", "registered", "shape"}
+    assert list_notices(result)[0].startswith("The verdict is the worst over toy and shape: that of ")
