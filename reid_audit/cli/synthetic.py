@@ -14,6 +14,7 @@ from reid_audit.cli.options import (
     AttackOption,
     EncoderOptions,
     SeedOption,
+    VerboseOption,
     WorkersOption,
     expand,
     show_progress,
@@ -42,6 +43,7 @@ def demo(
     attack: AttackOption = DEFAULT_ATTACKS,
     workers: WorkersOption = None,
     seed: SeedOption = 0,
+    verbose: VerboseOption = 0,
 ) -> None:
     """Run the main job on synthetic heads: two visits each, three defacers, one verdict each.
 
@@ -64,7 +66,7 @@ def demo(
             progress=run.progress,
         )
     page = reid_audit.write_result(result, output, overwrite=True)
-    say_result(result, report=page)
+    say_result(result, verbosity=verbose, report=page)
 
 
 def phantom(
