@@ -113,7 +113,7 @@ def test_tables_are_data_frames(result: AuditResult) -> None:
     naive = result.evidence.attack("none")
     row = rates[(rates["condition"] == "none") & (rates["attack"] == "naive")].iloc[0]
     assert row["tmr"] == naive.match("youden").counted.value
-    assert row["linkability_high"] == naive.linkability.high
+    assert row["linkability_high"] == naive.shown_linkability.high
     assert len(result.subjects_table) == len(result.subjects)
     assert len(result.scans_table) == len(result.scans)
     assert set(result.tests["name"]) >= {"mann_whitney", "mcnemar", "identity_permutation"}

@@ -225,4 +225,4 @@ def test_thick_slices_keep_the_face(modality, thickness_mm, off_mm):
     skin = extract_skin(variants.with_thick_slices(volume, thickness_mm))
     assert is_the_same_in_the_middle(skin, plain, off_mm)
     assert codes(skin) == {"thick_slices"}
-    assert is_found_as_the_same(portray(skin), face)
+    assert is_found_as_the_same(portray(skin), face, confidence=0.35)  # steps between slices, above all in MR
