@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.accuracy import check_within, measure_crossings
-from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, map_leaks, map_occlusion
+from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, list_attacks, map_leaks, map_occlusion
 from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores
 from reid_audit.audit.calibrate import check_calibrations, require_control
@@ -164,7 +164,7 @@ def audit(
         progress("evidence", 1, 1)
     return replace(
         result,
-        notices=(*notices, *_say_not_run(chosen, result), *result.notices),
+        notices=(*notices, *_say_not_run(chosen, result), *_say_unasked(chosen, result), *result.notices),
         settings=describe_settings(engines, seed=seed),
         weights={recogniser.name: recogniser.identity for recogniser in engines.recognisers},
         scans=describe_scans([*released, *photographs]),
@@ -186,6 +186,19 @@ def _say_not_run(attacks: Sequence[Attack], result: AuditResult) -> tuple[str, .
         f"The attacker {attack.name} was not run: it needs {needs}."
         for attack in attacks
         if attack.name not in compared and (needs := _needs(attack))
+    )
+
+
+def _say_unasked(chosen: Sequence[Attack], result: AuditResult) -> tuple[str, ...]:
+    """Say of a PASS which judged attackers without a recogniser nobody asked: they find what recognisers miss."""
+    if result.verdict.decision is not Decision.PASS:
+        return ()
+    every = ",".join(attack.name for attack in chosen)
+    return tuple(
+        f"Nobody asked the attacker {attack.name}: --attack {every},{attack.name}. It needs no recogniser, and finds "
+        "people behind replaced faces whom recognisers miss."
+        for attack in list_attacks()
+        if attack.encoder and attack.judged and attack not in chosen
     )
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from reid_audit.records import EngineError, InputError, Portrait, Skin, View, write_private
 from reid_audit.render._engine import Renderer
-from reid_audit.render._gl import why_no_opengl
+from reid_audit.render._gl import hold_signals, why_no_opengl
 from reid_audit.render.camera import camera_matrix, frontal_view
 from reid_audit.render.depth import measure_depth
 from reid_audit.render.pick import pick_on_skin
@@ -62,13 +62,14 @@ def make_renderer(name: str = "auto") -> Renderer:
     if reason:
         msg = f"renderer {name!r} cannot run here: {reason}; use --renderer raycast, which needs no OpenGL"
         raise EngineError(msg)
-    if name == "pyrender":
-        from reid_audit.render.with_pyrender import PyrenderRenderer
+    with hold_signals():
+        if name == "pyrender":
+            from reid_audit.render.with_pyrender import PyrenderRenderer
 
-        return PyrenderRenderer()
-    from reid_audit.render.with_vtk import VtkRenderer
+            return PyrenderRenderer()
+        from reid_audit.render.with_vtk import VtkRenderer
 
-    return VtkRenderer()
+        return VtkRenderer()
 
 
 def render_portrait(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 _EGL_PLATFORM_DEVICE_EXT = 0x313F
@@ -71,3 +75,26 @@ def why_no_opengl() -> str:
         return ""
     screen = " (DISPLAY is set, but an X server is not used)" if os.environ.get("DISPLAY") else ""
     return f"this machine has no working OpenGL, neither libEGL with a driver nor libOSMesa{screen}"
+
+
+@contextmanager
+def hold_signals() -> Iterator[None]:
+    """Keep Ctrl-C and SIGTERM until the block ends: an exception within an extension that starts can end the process.
+
+    Python calls handlers in the main thread alone; elsewhere there is nothing to hold.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
+        if came:
+            signal.raise_signal(came[0])

@@ -15,12 +15,13 @@ from reid_audit.accuracy import to_panels
 from reid_audit.attack import Hints, Target, choose_attacks, depth_maps, find_attack, shape
 from reid_audit.attack.depth_maps import compare_depth_maps, enough_skin
 from reid_audit.audit import check_scans
+from reid_audit.audit.audit import _say_unasked
 from reid_audit.audit.settings import context_of
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare_attacks
-from reid_audit.records import ORIGINAL, Face, FaceRecord, Finding, Policy, ScoreTable
+from reid_audit.records import ORIGINAL, Decision, Face, FaceRecord, Finding, Policy, ScoreTable
 from reid_audit.report.rows import find_strongest, list_canaries, list_notices, list_recognisers, list_rows
-from reid_audit.testing import FakeEncoder, make_scores, make_tiny_head
+from reid_audit.testing import FakeEncoder, make_result, make_scores, make_tiny_head
 from reid_audit.volume import write_volume
 
 SHAPE = find_attack("shape")
@@ -242,3 +243,13 @@ def test_an_attacker_without_an_encoder_is_named_once() -> None:
     assert list_recognisers(result) == ["toy"]
     assert {row.who for row in list_rows(result)} == {"naive", "registered", "shape"}
     assert list_notices(result)[0].startswith("The verdict is the worst over toy and shape: that of ")
+
+
+def test_a_pass_says_that_nobody_asked_it() -> None:
+    result, _ = make_result(12)
+    passed = replace(result, verdict=replace(result.verdict, decision=Decision.PASS))
+    asked = choose_attacks(["registered"])
+    (notice,) = _say_unasked(asked, passed)
+    assert notice.startswith("Nobody asked the attacker shape: --attack naive,registered,shape. It needs no recogniser")
+    assert _say_unasked(asked, replace(result, verdict=replace(result.verdict, decision=Decision.FAIL))) == ()
+    assert _say_unasked(choose_attacks(["registered", "shape"]), passed) == ()

@@ -2,8 +2,9 @@
 
 import multiprocessing
 import os
+import signal
 import stat
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -336,3 +337,22 @@ def test_a_spawned_worker_draws_the_same_pixels(renderer):
     here = renderer.render(bumpy_head(), View()).pixels
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         np.testing.assert_array_equal(pool.submit(_draw, renderer.name).result(), here)
+
+
+def test_a_signal_waits_until_an_engine_has_started() -> None:
+    done = []
+
+    def start() -> None:
+        with _gl.hold_signals():
+            signal.raise_signal(signal.SIGINT)
+            done.append("started")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert done == ["started"]
+    before = signal.getsignal(signal.SIGTERM)
+    with _gl.hold_signals():
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+    with ThreadPoolExecutor(1) as pool:  # handlers are the main thread's: nothing is held, and nothing raised
+        assert pool.submit(lambda: _gl.hold_signals().__enter__()).result() is None
