@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reid_audit.accuracy.panels import ALL, Panel, to_panels
-from reid_audit.records import CANARY, IMAGE_COLUMNS, ORIGINAL, Estimate, Group, ImageEvidence, ScoreTable
+from reid_audit.accuracy.panels import ALL, Panel, to_estimate, to_panels
+from reid_audit.records import CANARY, IMAGE_COLUMNS, ORIGINAL, Group, ImageEvidence, ScoreTable
 from reid_audit.stats.residuals import linkability
 
 if TYPE_CHECKING:
@@ -67,15 +68,9 @@ def _count_originals(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[int, in
 def _measure(panel: Panel, probe: str, reference: str, originals: tuple[int, int], confidence: float) -> ImageEvidence:
     mated = panel.mated[:, panel.made]
     bound = linkability(mated[:, np.isfinite(mated).any(axis=0)], confidence=confidence)
-    estimate = Estimate(
-        bound.value,
-        at_least=bound.at_least,
-        at_most=bound.at_most,
-        subjects=bound.subjects,
-        confidence=confidence,
-        method="normal scores of ranks, one-sided bounds between subjects",
-        reason="" if bound.value == bound.value else "too few comparisons",
-    )
+    estimate = to_estimate(bound, confidence=confidence)
+    if bound.value != bound.value:
+        estimate = replace(estimate, reason="too few comparisons")
     scans, unseen = int(panel.there.sum()), int((panel.there & ~panel.seen).sum())
     where = (panel.condition, panel.attack, panel.encoder, probe, reference)
     return ImageEvidence(*where, scans, unseen, *originals, linkability=estimate)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from reid_audit.accuracy.panels import Panels
-from reid_audit.records import Canary, Estimate
+from reid_audit.accuracy.panels import Panels, to_estimate
+from reid_audit.records import Canary
 from reid_audit.stats.residuals import linkability
 
 
@@ -26,14 +26,6 @@ def measure_canaries(panels: Panels, *, confidence: float = 0.95) -> tuple[Canar
     rows = []
     for panel in (panel for panel in panels.panels if panel.is_canary):
         made = panel.there.any(axis=0)
-        bound = linkability(panel.mated[:, made], confidence=confidence)
-        estimate = Estimate(
-            bound.value,
-            at_least=bound.at_least,
-            at_most=bound.at_most,
-            subjects=int(made.sum()),
-            confidence=confidence,
-            method="normal scores of ranks, one-sided bounds between subjects",
-        )
+        estimate = to_estimate(linkability(panel.mated[:, made], confidence=confidence), confidence=confidence)
         rows.append(Canary(panel.condition, panel.attack, panel.encoder, int(np.count_nonzero(made)), estimate))
     return tuple(rows)

@@ -11,7 +11,7 @@ from reid_audit.accuracy.attempts import assess_attempt, assess_control
 from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
 from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores, split_encoders
-from reid_audit.accuracy.panels import Panel, Panels
+from reid_audit.accuracy.panels import Panel, Panels, to_estimate
 from reid_audit.accuracy.rivals import find_leak, find_worst
 from reid_audit.accuracy.strata import assess_original_strata, assess_strata
 from reid_audit.attack import BASELINE, find_attack
@@ -138,14 +138,10 @@ def _judge_linkability(panel: Panel | None, confidence: float) -> Estimate | Non
     if panel is None or math.isnan((judged := panel.linkability(confidence=confidence)).value):
         return None
     both_sides = panel.linkability(confidence=(1 + confidence) / 2)
-    return Estimate(
-        judged.value,
+    return replace(
+        to_estimate(judged, confidence=confidence),
         low=both_sides.at_least,
         high=both_sides.at_most,
-        at_least=judged.at_least,
-        at_most=judged.at_most,
-        subjects=judged.subjects,
-        confidence=confidence,
         method="normal scores of ranks in searches, row and column means taken out, bounds between subjects",
     )
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from reid_audit.accuracy.images import pool_images
 from reid_audit.attack import BASELINE
-from reid_audit.records import CANARY, InputError, ScoreTable
+from reid_audit.records import CANARY, Estimate, InputError, ScoreTable
 from reid_audit.stats.residuals import Bounded, Floats, alike, linkability, percentiles, residuals
 
 if TYPE_CHECKING:
@@ -234,6 +234,18 @@ class Panels:
         """Yield each judged condition with the panels of its attackers."""
         for name in dict.fromkeys(p.condition for p in self.panels if not p.is_canary):
             yield name, [p for p in self.panels if p.condition == name]
+
+
+def to_estimate(bound: Bounded, *, confidence: float) -> Estimate:
+    """Return a linkability with its one-sided bounds as a record."""
+    return Estimate(
+        bound.value,
+        at_least=bound.at_least,
+        at_most=bound.at_most,
+        subjects=bound.subjects,
+        confidence=confidence,
+        method="normal scores of ranks, one-sided bounds between subjects",
+    )
 
 
 def _natural(text: str) -> list[tuple[int, int | str]]:

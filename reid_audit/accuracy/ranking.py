@@ -39,8 +39,8 @@ def _describe(
     runs: DefacingSummary | None,
     costs: Mapping[str, float],
 ) -> DefacerRow:
-    links = {attack: attack.shown_linkability for attack in attacks}
-    worst = max((a for a in attacks if links[a].value == links[a].value), key=lambda a: links[a].value, default=None)
+    seen = [attack for attack in attacks if attack.shown_linkability.value == attack.shown_linkability.value]
+    worst = max(seen, key=lambda attack: attack.shown_linkability.value, default=None)
     threshold = result.verdict.policy.threshold
     finder = max(
         attacks, key=lambda attack: (attack.search.rank1.value == attack.search.rank1.value, attack.search.rank1.value)
@@ -52,7 +52,7 @@ def _describe(
         subjects=min(attack.subjects for attack in attacks),
         worst_attack=worst.attack if worst else "",
         worst_encoder=worst.encoder if worst else "",
-        linkability=links[worst] if worst else Estimate(math.nan, reason="no attacker gave a distance"),
+        linkability=worst.shown_linkability if worst else Estimate(math.nan, reason="no attacker gave a distance"),
         matched=_largest(m.subjects for attack in attacks for m in attack.matches if m.threshold == threshold),
         rank1=finder.search.rank1,
         chance1=finder.search.chance1,

@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.base import Attack, Hints, Side, Target
+from reid_audit.attack.occlusion import find_average_skin
 from reid_audit.attack.shape import HEIGHT_MM, SIDE_MM, Shape, list_poses, map_depth
 from reid_audit.phantom import make_average_head, measure_brain_distance
-from reid_audit.records import Face, InputError, Modality, Skin, Status, View, Volume
-from reid_audit.render import find_frontal_view, turn_view
+from reid_audit.records import Face, InputError, Modality, Status, View, Volume
+from reid_audit.render import turn_view
 from reid_audit.render.camera import place_camera
-from reid_audit.surface import extract_skin
 
 BONE_HU = 300.0
 CHANNELS = "channels"
@@ -132,7 +132,7 @@ def _in_cells(fine: NDArray[Any]) -> Cells:
 @lru_cache(maxsize=2)
 def _average(modality: Modality) -> _Average:
     head = make_average_head(modality)
-    skin: Skin = extract_skin(Volume(head.intensity, head.voxel_to_head_mm, modality, "average head"))
+    _, view = find_average_skin(modality)
     brain, around = _in_cells(head.brain) > 0.99, _in_cells(measure_brain_distance()) < _MARGIN_MM
     _, j, k = np.indices(around.shape)
     front, up = (
@@ -140,8 +140,7 @@ def _average(modality: Modality) -> _Average:
         for axis, n in ((1, j), (2, k))
     )
     out_of_reach = (up > _BROW_MM) | (front < 0)
-    cells, view = _in_cells(head.intensity), find_frontal_view(skin)
-    return _Average(cells, brain & out_of_reach, around & out_of_reach, view, head.voxel_to_head_mm)
+    return _Average(_in_cells(head.intensity), brain & out_of_reach, around & out_of_reach, view, head.voxel_to_head_mm)
 
 
 def read_brain(volume: Volume, view: View) -> Cells:

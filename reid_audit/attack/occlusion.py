@@ -26,17 +26,17 @@ DISC_MM = 12.0
 _STEP = 5  # cells between the middles of two discs
 
 
-@lru_cache(maxsize=1)
-def find_average_skin() -> tuple[Skin, View]:
+@lru_cache(maxsize=2)
+def find_average_skin(modality: Modality) -> tuple[Skin, View]:
     """Return the skin of the average synthetic head, and the camera that faces it."""
-    head = make_average_head()
-    skin = extract_skin(Volume(head.intensity, head.voxel_to_head_mm, Modality.CT, "average head"))
+    head = make_average_head(modality)
+    skin = extract_skin(Volume(head.intensity, head.voxel_to_head_mm, modality, "average head"))
     return skin, find_frontal_view(skin)
 
 
 def measure_average_relief(shape: Shape) -> NDArray[np.float64]:
     """Return the depth map of the average synthetic head around the region of an attacker, (h, w) mm; NaN = no skin."""
-    return np.asarray(shape.measure(*find_average_skin()), np.float64)
+    return np.asarray(shape.measure(*find_average_skin(Modality.CT)), np.float64)
 
 
 def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
@@ -58,7 +58,7 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
 
     shape = Shape()
     relief_mm = measure_average_relief(shape)
-    skin, view = find_average_skin()
+    skin, view = find_average_skin(Modality.CT)
     portrait = renderer.render(skin, view)
     face = encoder.encode(portrait)
     if face.vector is None:

@@ -65,6 +65,10 @@ LevelOption = Annotated[
     float | None,
     typer.Option("--level", help="Skin level in the scan's own units (HU for CT). Found by itself if left out."),
 ]
+RendererOption = Annotated[
+    RendererName,
+    typer.Option("--renderer", help="auto = VTK where installed and OpenGL works, else the CPU ray caster."),
+]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", help="Processes; one per core if left out. Never more than fit into memory.")
 ]
@@ -118,10 +122,7 @@ class PortraitOptions:
     """How portraits are drawn and faces are looked for in them."""
 
     detector: Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet, opencv ...")] = "auto"
-    renderer: Annotated[
-        RendererName,
-        typer.Option("--renderer", help="auto = VTK where installed and OpenGL works, else the CPU ray caster."),
-    ] = RendererName.AUTO
+    renderer: RendererOption = RendererName.AUTO
     level: LevelOption = None
 
     def settings_with(self, encoders: str) -> reid_audit.Settings:

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 import reid_audit
 from reid_audit.cli.choosing import CohortArgument, DatasetOptions
-from reid_audit.cli.options import RendererName, expand
+from reid_audit.cli.options import RendererName, RendererOption, expand
 from reid_audit.cli.words import err, out
 from reid_audit.records import FRAMES, Review, prepare_file
 from reid_audit.render import make_renderer
@@ -50,10 +50,7 @@ def review(
         str, typer.Option("--reader", help="Your name, which the answers carry.", show_default="your login")
     ] = "",
     every: Annotated[bool, typer.Option("--all", help="Also the scans that no rule asks to be looked at.")] = False,
-    renderer: Annotated[
-        RendererName,
-        typer.Option("--renderer", help="auto = VTK where installed and OpenGL works, else the CPU ray caster."),
-    ] = RendererName.AUTO,
+    renderer: RendererOption = RendererName.AUTO,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 = any that is free.")] = 0,
     images: DatasetOptions,
 ) -> None:
