@@ -27,16 +27,13 @@ def measure_depth(
     (m, n) float32
         Millimetres from the plane through the target towards the front; NaN where a line meets no skin.
     """
-    step = np.array([left_mm[1] - left_mm[0], up_mm[1] - up_mm[0]])
     axes = place_camera(view).axes
-    points = (skin.vertices_ras_mm.astype(np.float64) - view.target_ras_mm) @ axes.T
-    points[:, :2] = (points[:, :2] - [left_mm[0], up_mm[0]]) / step  # line 0 is at 0
-    corners = points[skin.faces]
-    low, high = np.ceil(corners[..., :2].min(axis=1)).astype(int), np.floor(corners[..., :2].max(axis=1)).astype(int)
-    shape = np.array([len(left_mm), len(up_mm)])
-    low, high = np.maximum(low, 0), np.minimum(high, shape - 1)
-    crossed = (low <= high).all(axis=1)
-    low, high, corners = low[crossed], high[crossed], corners[crossed]
+    points = axes @ skin.vertices_ras_mm.T - (axes @ view.target_ras_mm)[:, None]
+    for along, lines_mm in zip(points, (left_mm, up_mm), strict=False):
+        along -= lines_mm[0]
+        along /= lines_mm[1] - lines_mm[0]  # line 0 is at 0
+    crossed, low, high = _find_crossed(points, skin.faces, (len(left_mm), len(up_mm)))
+    corners = points.T[skin.faces[crossed]]
     depth_mm = np.full((len(up_mm), len(left_mm)), -np.inf)
     for offset in np.ndindex(*((high - low).max(axis=0, initial=-1) + 1)):
         line = low + np.array(offset)
@@ -44,6 +41,26 @@ def measure_depth(
         line, met, at_mm = line[there], *_meet(corners[there], line[there])
         np.maximum.at(depth_mm, (line[met, 1], line[met, 0]), at_mm[met])
     return np.where(np.isfinite(depth_mm), depth_mm, np.nan).astype(np.float32)
+
+
+def _find_crossed(
+    points: NDArray[np.float64], faces: NDArray[np.int32], lines: tuple[int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.int_], NDArray[np.int_]]:
+    """Return which triangles' boxes hold a line, and of each the first and last line both ways.
+
+    Few do: a line is in the box of a triangle only where its corners lie on both sides of it, or on it.
+    """
+    kept = np.arange(len(faces))
+    ends: list[NDArray[np.int32]] = []
+    for along, n in zip(points, lines, strict=False):
+        near = np.clip(along, -2.0, n + 1.0)  # beyond the last line there is none
+        after, before = np.ceil(near).astype(np.int32), np.floor(near).astype(np.int32)
+        a, b, c = (faces[kept] if ends else faces).T
+        low = np.maximum(np.minimum(np.minimum(after[a], after[b]), after[c]), 0)
+        high = np.minimum(np.maximum(np.maximum(before[a], before[b]), before[c]), n - 1)
+        holds = low <= high
+        kept, ends = kept[holds], [end[holds] for end in (*ends, low, high)]
+    return kept, np.stack(ends[::2], axis=1).astype(int), np.stack(ends[1::2], axis=1).astype(int)
 
 
 def _meet(corners: NDArray[np.float64], line: NDArray[np.int_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
