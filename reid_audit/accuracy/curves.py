@@ -53,17 +53,13 @@ def measure_roc(same: ArrayLike, different: ArrayLike) -> Roc:
     InputError
         Not numbers, or outside [0, 2].
     """
-    from sklearn.metrics import roc_curve
-
     mated, non_mated = _distances(same, "same"), _distances(different, "different")
     if not mated.size or not non_mated.size:
         return Roc(*(np.zeros(0),) * 3)
-    truth = np.concatenate([np.zeros(mated.size, dtype=bool), np.ones(non_mated.size, dtype=bool)])
-    scores = np.concatenate([mated, non_mated])
-    # Positives are the different pairs, called so where distance >= threshold: the orientation of the literature.
-    false, true, threshold = roc_curve(truth, scores, drop_intermediate=False)
-    threshold[0] = np.nextafter(scores.max(), np.inf)
-    return Roc(threshold[::-1], 1 - true[::-1], 1 - false[::-1])
+    distances = np.unique(np.concatenate([mated, non_mated]))
+    threshold = np.append(distances, np.nextafter(distances[-1], np.inf))
+    fmr, tmr = (np.searchsorted(np.sort(side), threshold) / side.size for side in (non_mated, mated))
+    return Roc(threshold, fmr, tmr)
 
 
 def find_youden(roc: Roc) -> tuple[float, str]:
@@ -85,7 +81,7 @@ def find_eer(roc: Roc) -> tuple[float, float]:
     """Return (EER, threshold): (FMR + FNMR) / 2 where they are nearest; the smaller threshold of ties. NaN if empty."""
     if not roc.threshold.size:
         return math.nan, math.nan
-    at = int(np.argmin(np.abs(roc.fmr - (1 - roc.tmr))))
+    at = int(np.argmin(np.round(np.abs(roc.fmr - (1 - roc.tmr)), 12)))
     return float((roc.fmr[at] + 1 - roc.tmr[at]) / 2), float(roc.threshold[at])
 
 

@@ -101,7 +101,7 @@ def bound_thresholds(
     same for the threshold of curves smoothed by a normal kernel (Fluss, Faraggi and Reiser 2005), redrawn alike.
     docs/evidence.md has what they cover together.
     """
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     people = find_subjects(same.probe, different.probe, different.reference)
     unknown = dict.fromkeys(points, (math.nan, math.nan))
@@ -119,7 +119,7 @@ def bound_thresholds(
         for tmr, fmr in redraw_curves(same.distance, *ends, grid, weights)
         if not np.isnan(tmr[0]) and not np.isnan(fmr[0])
     ]
-    tail, t = (1 - confidence) / 10, float(student.ppf((1 + confidence) / 2, len(people) - 1))
+    tail, t = (1 - confidence) / 10, float(stdtrit(len(people) - 1, (1 + confidence) / 2))
     intervals = dict(unknown)
     for name in ("youden", "eer"):
         if len(read) < 3 or math.isnan(points.get(name, math.nan)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 
@@ -59,9 +60,8 @@ class Alteration:
 
 def _nearest_turn(linear: Array) -> Array:
     """Give the permutation of axes, with signs, that a (3, 3) matrix is nearest to."""
-    from scipy.optimize import linear_sum_assignment
-
-    rows, columns = linear_sum_assignment(-np.abs(linear))
+    rows = (0, 1, 2)
+    columns = max(permutations(rows), key=lambda order: np.abs(linear[rows, order]).sum())
     turn = np.zeros((3, 3))
     turn[rows, columns] = np.sign(linear[rows, columns])
     return turn

@@ -24,8 +24,7 @@ def auc_bounds(value: float, without: NDArray[np.float64], confidence: float, *,
     certain: the variance is therefore mixed with v (1 - v) / n, the largest that n independent numbers in [0, 1] can
     have, in the proportion 3/4 (2 v - 1)^2: nothing at 0.5, three quarters at 1.
     """
-    from scipy.stats import beta, norm
-    from scipy.stats import t as student
+    from scipy.special import betaincinv, ndtri, stdtrit
 
     n = len(without)
     if n < 2 or not np.isfinite(value) or not np.isfinite(without).all():
@@ -38,9 +37,9 @@ def auc_bounds(value: float, without: NDArray[np.float64], confidence: float, *,
     trials = most / ((1 - weight) * variance + weight * most / n)
 
     def end(tail: float, upper: bool) -> float:
-        effective = trials * (float(norm.ppf(tail)) / float(student.ppf(tail, n - 1))) ** 2
+        effective = trials * (float(ndtri(tail)) / float(stdtrit(n - 1, tail))) ** 2
         hits = effective * value
-        return float(beta.ppf(tail if upper else 1 - tail, hits + 0.5, effective - hits + 0.5))
+        return float(betaincinv(hits + 0.5, effective - hits + 0.5, tail if upper else 1 - tail))
 
     two = (1 + confidence) / 2
     return Bounds(end(two, False), end(two, True), end(confidence, False), end(confidence, True))

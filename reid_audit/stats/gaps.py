@@ -26,7 +26,7 @@ class Compared(NamedTuple):
 
 
 def _difference(value: float, without: NDArray[np.float64], confidence: float) -> Estimate:
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     n = len(without)
     if n < 3 or not np.isfinite(without).all():
@@ -34,7 +34,7 @@ def _difference(value: float, without: NDArray[np.float64], confidence: float) -
             value, subjects=n, confidence=confidence, method=_METHOD, reason="too few people for an interval"
         )
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
-    two_sided, one_sided = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
+    two_sided, one_sided = (float(stdtrit(n - 1, q)) * error for q in ((1 + confidence) / 2, confidence))
     if error < 1e-12:  # nobody differs: what unseen subjects could still change
         unseen = (
             clopper_pearson(0, n, confidence=confidence).high,

@@ -109,10 +109,10 @@ def measure_information(blocks: Blocks, *, rng: np.random.Generator, confidence:
 
 def _bound_above(features: list[NDArray[np.float64]], tail: float) -> float:
     """Largest upper end of the bits over fixed weights."""
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     n = len(features[0])
-    reach, others = float(student.ppf(tail, n - 1)), ~np.eye(n, dtype=bool)
+    reach, others = float(stdtrit(n - 1, tail)), ~np.eye(n, dtype=bool)
     ends = []
     for weights in itertools.product(_NEAR_WEIGHTS, _RANK_WEIGHTS):
         whole, without = np.zeros(n), np.zeros((n, n))  # nats of each row, with all and without each column

@@ -36,16 +36,16 @@ def check_confidence(confidence: float) -> None:
 
 def _exact_bounds(successes: float, trials: float, confidence: float) -> Bounds:
     """Clopper-Pearson through the beta distribution, which also takes an effective (fractional) number of trials."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
     if trials <= 0:
         return UNKNOWN
 
     def lower(tail: float) -> float:
-        return 0.0 if successes <= 0 else float(beta.ppf(tail, successes, trials - successes + 1))
+        return 0.0 if successes <= 0 else float(betaincinv(successes, trials - successes + 1, tail))
 
     def upper(tail: float) -> float:
-        return 1.0 if successes >= trials else float(beta.ppf(1 - tail, successes + 1, trials - successes))
+        return 1.0 if successes >= trials else float(betaincinv(successes + 1, trials - successes, 1 - tail))
 
     half, whole = (1 - confidence) / 2, 1 - confidence
     return Bounds(lower(half), upper(half), lower(whole), upper(whole))
@@ -133,7 +133,7 @@ def _apart(subject: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: float, *, independent: int) -> Bounds:
     """Bounds on the logit scale from the values that leave one subject out each; ``independent`` for no variation."""
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
     n = len(without)
     if n < 2 or not np.isfinite(value) or not np.isfinite(without).all():
@@ -153,7 +153,7 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: flo
     odds = np.clip(without, 1e-15, 1 - 1e-15)
     logits = np.clip(np.log(odds / (1 - odds)), middle - math.log(2), middle + math.log(2))
     spread = math.sqrt((n - 1) / n * float(((logits - logits.mean()) ** 2).sum()))
-    two_sided, one_sided = (float(student.ppf(q, n - 1)) * spread for q in ((1 + confidence) / 2, confidence))
+    two_sided, one_sided = (float(stdtrit(n - 1, q)) * spread for q in ((1 + confidence) / 2, confidence))
 
     def back(z: float) -> float:
         return 1 / (1 + math.exp(-min(max(z, -700.0), 700.0)))

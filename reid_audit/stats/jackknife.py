@@ -99,9 +99,8 @@ def _bound(
     logit: bool,
     confidence: float,
 ) -> Estimate:
-    from scipy.special import expit
+    from scipy.special import expit, stdtrit
     from scipy.special import logit as log_odds
-    from scipy.stats import t as student
 
     if math.isnan(value) or np.isnan(without).any():
         return _without_interval(value, subjects, confidence)
@@ -123,9 +122,7 @@ def _bound(
     groups = len(without)
     centre, scaled = float(scale(np.array([value]))[0]), scale(without)
     error = math.sqrt((groups - 1) / groups * float(((scaled - scaled.mean()) ** 2).sum()))
-    ends = [
-        centre + step * float(student.ppf(tail, groups - 1)) * error for step, tail in zip(steps, tails, strict=True)
-    ]
+    ends = [centre + step * float(stdtrit(groups - 1, tail)) * error for step, tail in zip(steps, tails, strict=True)]
     if logit:
         ends = [least + (most - least) * float(expit(end)) for end in ends]
     method = "subject jackknife, logit, t" if logit else "subject jackknife, t"

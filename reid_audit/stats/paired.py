@@ -64,9 +64,9 @@ def mean_of_people(
     if bounded:
         without = (people.sum() - people) / (n - 1)
         return Estimate(mean, *jackknife_bounds(mean, without, confidence, independent=n), n, confidence, method)
-    from scipy.stats import t as student
+    from scipy.special import stdtrit
 
-    two_sided, one_sided = (float(student.ppf(q, n - 1)) * error for q in ((1 + confidence) / 2, confidence))
+    two_sided, one_sided = (float(stdtrit(n - 1, q)) * error for q in ((1 + confidence) / 2, confidence))
     return Estimate(mean, mean - two_sided, mean + two_sided, mean - one_sided, mean + one_sided, n, confidence, method)
 
 
@@ -95,9 +95,9 @@ def paired_t(before: ArrayLike, after: ArrayLike, *, compared: str = "", subject
         return TestResult(
             name, compared, (n,), people, math.nan, math.nan, "", effect_name="Cohen's d_z", reason=reason
         )
-    from scipy.stats import t as student
+    from scipy.special import stdtr
 
     statistic = float(difference.mean()) / (spread / math.sqrt(n))
-    p = 2 * float(student.sf(abs(statistic), n - 1))
+    p = 2 * float(stdtr(n - 1, -abs(statistic)))
     effect = float(difference.mean()) / spread
     return TestResult(name, compared, (n,), people, statistic, p, "t", effect=effect, effect_name="Cohen's d_z")

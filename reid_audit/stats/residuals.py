@@ -132,18 +132,17 @@ def linkability(mated: Floats, *, confidence: float) -> Bounded:
     Bounded
         In [0, 1], 0.5 where nothing is left; NaN for fewer than two people.
     """
-    from scipy.stats import norm
-    from scipy.stats import t as student
+    from scipy.special import ndtr, ndtri, stdtrit
 
     b, n = mated.shape
     if n < 2 or not b:
         return Bounded(math.nan, math.nan, math.nan, n)
     known = np.isfinite(mated)
-    scores = np.where(known, norm.ppf(np.where(known, mated, 0.5)), 0.0)
+    scores = np.where(known, ndtri(np.where(known, mated, 0.5)), 0.0)
     floor = math.sqrt(int(known.sum())) / (b * n) if n < 10 else 0.0
     error = max(float(scores.mean(axis=0).std(ddof=1)) / math.sqrt(n), floor)
-    middle, width = float(scores.mean()), float(student.ppf(confidence, n - 1)) * error
-    value, low, high = (float(norm.cdf(m / math.sqrt(2))) for m in (middle, middle - width, middle + width))
+    middle, width = float(scores.mean()), float(stdtrit(n - 1, confidence)) * error
+    value, low, high = (float(ndtr(m / math.sqrt(2))) for m in (middle, middle - width, middle + width))
     return Bounded(value, low, high, n)
 
 
@@ -204,10 +203,10 @@ def design_effect(hits: NDArray[np.bool_]) -> float:
 
 
 def _clopper_pearson(p: float, trials: float, confidence: float) -> tuple[float, float]:
-    from scipy.stats import beta
+    from scipy.special import betaincinv
 
-    low = 0.0 if p <= 0 else float(beta.ppf(1 - confidence, p * trials, trials - p * trials + 1))
-    high = 1.0 if p >= 1 else float(beta.ppf(confidence, p * trials + 1, trials - p * trials))
+    low = 0.0 if p <= 0 else float(betaincinv(p * trials, trials - p * trials + 1, 1 - confidence))
+    high = 1.0 if p >= 1 else float(betaincinv(p * trials + 1, trials - p * trials, confidence))
     return low, high
 
 

@@ -158,7 +158,7 @@ def _near_somebody_else(panel: Panel, near: float) -> list[tuple[int, int]]:
     """Pairs (defaced, original) of two people as near as visits of one, each the other's nearest in every block."""
     if not np.isfinite(near):
         return []
-    from scipy.stats import norm
+    from scipy.special import ndtri
 
     n = len(panel.subjects)
     known = np.isfinite(panel.blocks).all(axis=0)
@@ -166,7 +166,7 @@ def _near_somebody_else(panel: Panel, near: float) -> list[tuple[int, int]]:
     spread = np.nanstd(panel.residual[:, ~np.eye(n, dtype=bool)], axis=1)
     standing = np.where(known, np.nan_to_num(panel.residual), 0.0) / np.maximum(spread, 1e-12)[:, None, None]
     together = standing.sum(axis=0) / np.sqrt(len(standing))
-    beyond = norm.ppf(_ACCIDENT / max(n * (n - 1), 1))
+    beyond = ndtri(_ACCIDENT / max(n * (n - 1), 1))
     nearest, probe = mean.argmin(axis=1), mean.argmin(axis=0)
     return [
         (i, int(j))

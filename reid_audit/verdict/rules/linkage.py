@@ -96,7 +96,7 @@ def check_strata(panel: Panel, panels: Panels, policy: Policy) -> list[Check]:
 
     A cell only ever fails: its confidence is shared out among the cells so that false alarms stay rare.
     """
-    from scipy.stats import binom
+    from scipy.special import bdtrc
 
     cells = cells_of(panels.strata)
     checks: list[Check] = []
@@ -110,7 +110,7 @@ def check_strata(panel: Panel, panels: Panels, policy: Policy) -> list[Check]:
             shown = f"{place}: linkability {bound.value:.2f} of {len(cell.members)} people"
             decision, text = compare(bound, limit, confidence, shown)
             checks.append(_check("stratum", decision, text, bound, limit, panel))
-        elif len(cell.members) < MINIMUM and binom.sf(first.sum() - 1, len(first), luck) < _CLEAR / len(cells):
+        elif len(cell.members) < MINIMUM and bdtrc(first.sum() - 1, len(first), luck) < _CLEAR / len(cells):
             text = (
                 f"{place}: {int(first.sum())} of its {len(first)} people are found first among {len(panel.subjects)}; "
                 f"by chance {luck * len(first):.1f} would be. Too few people for a rate, and no accident."

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reid_audit.accuracy.curves import measure_roc
 from reid_audit.accuracy.panels import Originals
 from reid_audit.records import Calibration
 from reid_audit.stats.residuals import Floats
@@ -55,15 +56,12 @@ def operating_point(originals: Originals, name: str, calibration: Calibration | 
 
 def _choose_here(mated: Floats, other: Floats, name: str) -> OperatingPoint | None:
     """Choose the threshold on the originals of this cohort; ``other`` is sorted."""
-    from sklearn.metrics import roc_curve
-
     if len(other) < _FEWEST:
         return None
     if name not in _FMR and mated.size:
-        scores = np.concatenate([mated, other])
-        fmr, tmr, at = roc_curve(np.arange(len(scores)) < len(mated), -scores, drop_intermediate=False)
+        at, fmr, tmr = measure_roc(mated, other)
         k = int(np.argmax(tmr - fmr)) if name == "youden" else int(np.argmin(np.abs(1 - tmr - fmr)))
-        distance = float(np.nextafter(-at[k], np.inf))  # a match lies strictly below the threshold
+        distance = float(np.nextafter(at[k - 1], np.inf) if k else at[0])  # just above the last that match
         return OperatingPoint(name, distance, float((other < distance).mean()))
     wanted = _FMR.get(name, 0.01)
     key, least = next(point for point in _FMR.items() if point[1] >= wanted and point[1] * len(other) >= _FALSE_MATCHES)
