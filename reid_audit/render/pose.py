@@ -19,12 +19,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import asin, atan2, cos, degrees, inf, isnan, radians, sin
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from reid_audit.records import RenderError, Skin, View
 from reid_audit.render.camera import place_camera, target_of
 from reid_audit.render.symmetry import Array, find_mirror_plane, weigh
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 Look = Callable[[View], float]
 """Confidence of a detector in a view; NaN = no face."""
@@ -95,13 +99,11 @@ def _profile(skin: Skin, plane: Array, offset: float, front: Array, up: Array) -
     return points[keep], normals[keep] / length[keep, None]
 
 
-def _lay(start: float, points: Array, normals: Array) -> tuple[float, float]:
+def _lay(start: float, tree: cKDTree, normals: Array) -> tuple[float, float]:
     """Lay the mean profile onto the outline, starting at a pitch in radians: pitch, and the share that fits."""
-    from scipy.spatial import cKDTree
-
+    points = tree.data
     heights = np.arange(_UP_MM[0], _UP_MM[-1] + 0.1, 2.5)
     mean = np.stack([np.interp(heights, _UP_MM, _FORWARD_MM), heights], axis=1)
-    tree = cKDTree(points)
     forward = points @ np.array([cos(start), sin(start)])
     top = points[:, 1].max()
     band = (points[:, 1] < top - 85) & (points[:, 1] > top - 190)
@@ -155,8 +157,11 @@ def find_head_pose(skin: Skin) -> HeadPose:
     points, normals = _profile(skin, plane, offset, front, up)
     pitch, share = 0.0, 0.0
     if len(points) > 20:
+        from scipy.spatial import cKDTree
+
+        tree = cKDTree(points)
         for start in _PITCH_STARTS_DEG:
-            fit = _lay(radians(start), points, normals)
+            fit = _lay(radians(start), tree, normals)
             if fit[1] > share + _CLEARLY_MORE:
                 pitch, share = fit
             if share > 1 - _CLEARLY_MORE:

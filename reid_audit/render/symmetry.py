@@ -15,34 +15,38 @@ Array = NDArray[np.float64]
 _CELL_MM = 5.0  # points are thinned to one per cell
 _NORMAL_MM = 10.0  # a normal turned by a right angle counts as this distance times the root of two
 _FACE_BELOW_TOP_MM = 200.0
+_FARTHEST_SCALES = 5.0  # pairs that lie further apart do not belong together at all
 _MIRROR_SCALE_MM = 4.0  # residual at which a pair of points begins to count as a real asymmetry
 _ONE_SIDED_MM = 5.0
 _ONE_SIDED_CM2 = 10.0
 
 
-def _thin(points: Array, normals: Array) -> tuple[Array, Array]:
+def _thin(points: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the first point of each cell that has one."""
     if not len(points):
-        return points, normals
-    cells = np.floor(points / _CELL_MM).astype(np.int64)
-    cells -= cells.min(axis=0)
-    shape = tuple(cells.max(axis=0) + 1)
+        return np.zeros(0, np.intp)
+    cells = [np.floor(np.divide(along, _CELL_MM, dtype=np.float64)).astype(np.intp) for along in points.T]
+    cells = [along - along.min() for along in cells]
+    shape = tuple(int(along.max()) + 1 for along in cells)
     first = np.full(np.prod(shape), -1)
-    first[np.ravel_multi_index(tuple(cells.T), shape)[::-1]] = np.arange(len(points))[::-1]  # the last written stays
-    first = first[first >= 0]
-    return points[first], normals[first]
+    first[np.ravel_multi_index(cells, shape)[::-1]] = np.arange(len(points))[::-1]  # the last written stays
+    return np.asarray(first[first >= 0])
 
 
+@lru_cache(maxsize=1)  # asked for twice, by the mirror plane and by what lies on one side of it
 def _front(skin: Skin) -> tuple[Array, Array]:
-    """Points of the front half of the head and their normals, about one per 5 mm cell."""
+    """Points of the front half of the head and their normals, about one per 5 mm cell. Not to be written to."""
     points = skin.vertices_ras_mm
     head_box = measure_head_box(points)
     keep = (points[:, 2] > head_box.top_mm - _FACE_BELOW_TOP_MM) & (points[:, 1] > head_box.middle_mm[1])
-    return _thin(points[keep].astype(np.float64), skin.normals[keep].astype(np.float64))
+    which = np.flatnonzero(keep)
+    which = which[_thin(points[which])]
+    return points[which].astype(np.float64), skin.normals[which].astype(np.float64)
 
 
 def weigh(residual: Array, distance: Array, scale: float) -> Array:
     """Geman and McClure's weight; 0 for pairs that do not belong together at all."""
-    weight: Array = np.where(distance < 5 * scale, (1 + (residual / scale) ** 2) ** -2, 0.0)
+    weight: Array = np.where(distance < _FARTHEST_SCALES * scale, (1 + (residual / scale) ** 2) ** -2, 0.0)
     return weight
 
 
@@ -74,7 +78,9 @@ def find_mirror_plane(skin: Skin) -> tuple[Array, float]:
         height = points @ plane - offset
         image = points - 2 * np.outer(height, plane)
         image_normals = normals - 2 * np.outer(normals @ plane, plane)
-        distance, partner = tree.query(np.hstack([image, _NORMAL_MM * image_normals]))
+        near = np.hstack([image, _NORMAL_MM * image_normals])
+        distance, partner = tree.query(near, distance_upper_bound=_FARTHEST_SCALES * scale)
+        partner[np.isinf(distance)] = 0  # none near enough to count
         n = normals[partner]
         residual = ((image - points[partner]) * n).sum(axis=1)
         weight = weigh(residual, distance, scale)

@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy import ndimage
 
 from reid_audit import weights
 from reid_audit.face import make_encoder
-from reid_audit.face._dlib import DlibDetector, DlibEmbedder
+from reid_audit.face._dlib import DETECTOR_FILE, DlibDetector, DlibEmbedder
 from reid_audit.face._dlib_network import DlibNetwork
 from reid_audit.records import Status, WeightsError
 
@@ -52,6 +53,13 @@ def test_vector_is_what_dlib_makes_of_the_rgb_picture(astronaut, astronaut_face)
 
     assert describe(astronaut) < 0.002  # not 0: our landmarks are a mean
     assert describe(np.ascontiguousarray(astronaut[:, :, ::-1])) > 0.004
+
+
+def test_detector_is_dlibs_own(tmp_path):
+    import dlib
+
+    dlib.get_frontal_face_detector().save(str(tmp_path / DETECTOR_FILE))
+    assert (tmp_path / DETECTOR_FILE).read_bytes() == files("reid_audit.face").joinpath(DETECTOR_FILE).read_bytes()
 
 
 def test_network_gives_the_numbers_of_dlibs_own(astronaut, dlib_encoder):
