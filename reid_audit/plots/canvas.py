@@ -6,12 +6,15 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 INK, QUIET, PAPER = "#1b1f24", "#6a737d", "#ffffff"
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F", "#7F7F7F")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
+
+_SVG_DPI = 72  # of every SVG that matplotlib writes
 
 _STYLE = {
     "font.family": ["DejaVu Sans"],  # comes with matplotlib, so that a text is as wide on every machine
@@ -44,9 +47,19 @@ def style() -> Iterator[None]:
 
     with matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's fonts may have it
+        dict.update(matplotlib.rcParams, _settings())  # as they are: each was checked when it was set first
+        yield
+
+
+@cache
+def _settings() -> dict[str, Any]:
+    """Return matplotlib's defaults and the house's style. To check them anew takes longer than to draw some figures."""
+    import matplotlib
+
+    with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
-        yield
+        return {name: value for name, value in dict.items(matplotlib.rcParams) if name != "backend"}
 
 
 def new_figure(
@@ -130,9 +143,15 @@ def to_svg(figure: Any, *, name: str = "figure", themed: bool = False) -> str:
         Take ink and paper from the page's CSS variables ``--ink``, ``--quiet`` and ``--paper`` (dark mode).
     """
     import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
     with style(), matplotlib.rc_context({"svg.hashsalt": f"reid-audit {name}"}):
+        if engine := figure.get_layout_engine():  # laid out here: to save it would draw it twice for that
+            FigureCanvasSVG(figure)
+            figure.set_dpi(_SVG_DPI)
+            engine.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     text = _LEAD.sub("", _GROUP.sub("<g>", text[text.index("<svg") :]))

@@ -62,10 +62,14 @@ def _find_passed(above: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _differentiate(field: NDArray[np.float32], voxels: NDArray[np.intp]) -> NDArray[np.float32]:
     """Return central differences per voxel at (n, 3) voxels, one-sided ones at the border."""
     values, steps = field.ravel(order="F"), np.cumprod((1, *field.shape[:2]))
-    places = voxels @ steps
+    i, j, k = voxels.T
+    places = i + steps[1] * j + steps[2] * k
     gradient = np.empty(voxels.shape, np.float32)
-    for axis, step in enumerate(steps):
-        after, before = voxels[:, axis] < field.shape[axis] - 1, voxels[:, axis] > 0
-        gradient[:, axis] = values[places + step * after] - values[places - step * before]
-        gradient[:, axis] /= after.astype(np.float32) + before
+    for along, of_axis, step, n in zip(gradient.T, (i, j, k), steps, field.shape, strict=True):
+        # Beyond the border lies another voxel of the field, or its first or last one; what is read there is mended.
+        np.subtract(values.take(places + step, mode="clip"), values.take(places - step, mode="clip"), out=along)
+        along /= 2
+        for border, inwards in ((0, step), (n - 1, -step)):
+            (at,) = np.nonzero(of_axis == border)
+            along[at] = (values[places[at] + inwards] - values[places[at]]) * np.sign(inwards)
     return gradient
