@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ _GRID = 2048
 _EXACT_GRID_UP_TO = 20_000
 _SMOOTH_GRID = 512
 _BANDWIDTH = 0.6
+_NUMBERS_AT_ONCE = 50_000
 
 
 def _grid(same: NDArray[np.float64], different: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -47,23 +49,29 @@ class _Reader:
         self.at = np.minimum(np.searchsorted(grid, self.even), len(grid) - 1)
         self.sigma = [width / (self.even[1] - self.even[0]) for width in widths]
 
-    def read(self, tmr: NDArray[np.float64], fmr: NDArray[np.float64]) -> dict[str, tuple[float, float, float]]:
-        """Return the smallest and the largest threshold among ties, and the smoothed one, by name."""
+    def read(self, tmr: NDArray[np.float64], fmr: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Return (curves, 3): smallest and largest threshold among ties, and the smoothed one, by name.
+
+        ``tmr`` and ``fmr`` are (curves, thresholds).
+        """
         from scipy.ndimage import gaussian_filter
 
-        steps = tmr[self.at], fmr[self.at]
-        smooth = [gaussian_filter(c, s, mode="nearest") for c, s in zip(steps, self.sigma, strict=True)]
+        steps = tmr[:, self.at], fmr[:, self.at]
+        smooth = [gaussian_filter(c, (0, s), mode="nearest") for c, s in zip(steps, self.sigma, strict=True)]
         return {
-            name: (self.grid[_find_first(gain)], self.grid[~_find_first(gain[::-1])], self.even[_find_first(even_gain)])
-            for name, gain, even_gain in (
+            name: np.stack(
+                [self.grid[_find_first(gain)], self.grid[~_find_first(gain[:, ::-1])], self.even[_find_first(even)]],
+                axis=1,
+            )
+            for name, gain, even in (
                 ("youden", tmr - fmr, smooth[0] - smooth[1]),
                 ("eer", -np.abs(fmr + tmr - 1), -np.abs(smooth[1] + smooth[0] - 1)),
             )
         }
 
 
-def _find_first(gain: NDArray[np.float64]) -> int:
-    return int(np.argmax(np.round(gain, 9)))
+def _find_first(gain: NDArray[np.float64]) -> NDArray[np.intp]:
+    return np.asarray(np.argmax(np.round(gain, 9), axis=1))
 
 
 def bound_thresholds(
@@ -114,17 +122,18 @@ def bound_thresholds(
     ends = place[same.probe], different.distance, place[different.probe], place[different.reference]
     weights = draw_subjects(len(people), draws, rng=rng)
     weights = np.concatenate([np.ones((1, len(people)), dtype=np.uint16), weights])  # first the cohort as it is
-    read = [
-        reader.read(tmr, fmr)
-        for tmr, fmr in redraw_curves(same.distance, *ends, grid, weights)
-        if not np.isnan(tmr[0]) and not np.isnan(fmr[0])
-    ]
+    curves = iter(redraw_curves(same.distance, *ends, grid, weights))
+    read = []
+    while some := list(islice(curves, max(1, _NUMBERS_AT_ONCE // len(grid)))):
+        tmr, fmr = (np.array(side) for side in zip(*some, strict=True))
+        known = ~np.isnan(tmr[:, 0]) & ~np.isnan(fmr[:, 0])
+        read.append(reader.read(tmr[known], fmr[known]))
     tail, t = (1 - confidence) / 10, float(stdtrit(len(people) - 1, (1 + confidence) / 2))
     intervals = dict(unknown)
     for name in ("youden", "eer"):
-        if len(read) < 3 or math.isnan(points.get(name, math.nan)):
+        redrawn = np.concatenate([thresholds[name] for thresholds in read])
+        if len(redrawn) < 3 or math.isnan(points.get(name, math.nan)):
             continue
-        redrawn = np.array([thresholds[name] for thresholds in read])
         reach = t * redrawn[1:].std(axis=0, ddof=1)
         low = min(np.quantile(redrawn[1:, 0], tail), (redrawn[0] - reach).min())
         high = max(np.quantile(redrawn[1:, 1], 1 - tail), (redrawn[0] + reach).max())

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from reid_audit.attack.base import Attack, Hints, Side, Target
 from reid_audit.attack.occlusion import find_average_skin
 from reid_audit.attack.shape import HEIGHT_MM, SIDE_MM, Shape, list_poses, map_depth
-from reid_audit.phantom import make_average_head, measure_brain_distance
 from reid_audit.records import Face, InputError, Modality, Status, View, Volume
 from reid_audit.render import turn_view
 from reid_audit.render.camera import place_camera
@@ -131,6 +130,8 @@ def _in_cells(fine: NDArray[Any]) -> Cells:
 
 @lru_cache(maxsize=2)
 def _average(modality: Modality) -> _Average:
+    from reid_audit.phantom import make_average_head, measure_brain_distance
+
     head = make_average_head(modality)
     _, view = find_average_skin(modality)
     brain, around = _in_cells(head.brain) > 0.99, _in_cells(measure_brain_distance()) < _MARGIN_MM

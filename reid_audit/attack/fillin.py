@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from reid_audit.attack.base import Attack, Hints, Target
 from reid_audit.attack.fill import HeadShape, fill_head, lay_head
-from reid_audit.phantom import make_average_head
 from reid_audit.portrait import ScanContext
 from reid_audit.records import Face, Portrait, Skin
 from reid_audit.render import find_head_pose
@@ -38,6 +37,8 @@ class FillIn(Attack):
 
 @lru_cache(maxsize=1)
 def _average_shape() -> HeadShape:
+    from reid_audit.phantom import make_average_head
+
     head = make_average_head()
     return HeadShape(head.skin_mm, head.voxel_to_head_mm)
 

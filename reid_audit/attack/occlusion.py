@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from reid_audit.attack.shape import Shape
 from reid_audit.face import Encoder
-from reid_audit.phantom import make_average_head
 from reid_audit.records import Modality, Skin, View, Volume
 from reid_audit.render import Renderer, find_frontal_view
 from reid_audit.render.camera import place_camera
@@ -29,6 +28,8 @@ _STEP = 5  # cells between the middles of two discs
 @lru_cache(maxsize=2)
 def find_average_skin(modality: Modality) -> tuple[Skin, View]:
     """Return the skin of the average synthetic head, and the camera that faces it."""
+    from reid_audit.phantom import make_average_head
+
     head = make_average_head(modality)
     skin = extract_skin(Volume(head.intensity, head.voxel_to_head_mm, modality, "average head"))
     return skin, find_frontal_view(skin)

@@ -38,7 +38,6 @@ from reid_audit.face import check_encoders
 from reid_audit.match import join_attacks, read_score_strata
 from reid_audit.records import prepare_file, prepare_folder
 from reid_audit.report import RESULT_FILE, result_to_json, result_to_junit
-from reid_audit.review import read_review
 from reid_audit.verdict import fold_review, read_policy
 
 
@@ -157,7 +156,11 @@ def score(
     photos = () if gallery is None else read_gallery(gallery, cohort.subjects, allow_outside=images.allow_outside)
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
     thresholds = () if calibration is None else read_calibrations(calibration)
-    answers = None if review is None else read_review(review)
+    answers = None
+    if review is not None:
+        from reid_audit.review import read_review
+
+        answers = read_review(review)
     within = column_of(non_mated)
     settings, store = encoding.settings, running.open_store()
     attacks = words_of(attack)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from reid_audit.records import Estimate
 from reid_audit.stats.jackknife import Blocks, check_blocks, deal_folds, jackknife
+from reid_audit.stats.ranks import rank
 
 FOLDS = 5
 FEWEST = 2 * FOLDS
@@ -142,8 +143,6 @@ def _clip(raw: Estimate, subjects: int) -> tuple[Estimate, Estimate]:
 
 def _describe(block: NDArray[np.float64]) -> NDArray[np.float64]:
     """(n, n, 2) features. Neither knows which column is the mate; a distance that is missing says nothing."""
-    from scipy.stats import rankdata
-
     seen = ~np.isnan(block)
     near = np.where(seen, block, 0.0)
     for axis in (1, 0):
@@ -151,8 +150,7 @@ def _describe(block: NDArray[np.float64]) -> NDArray[np.float64]:
         near = np.where(seen, near - mean, 0.0)
     spread = float(near[seen].std()) if seen.any() else 0.0
     near = -near / spread if spread > 1e-12 else np.zeros_like(near)
-    rank = -np.log(rankdata(-near, axis=1))
-    return np.stack([near, rank], axis=-1)
+    return np.stack([near, -np.log(rank(-near))], axis=-1)
 
 
 def _fit(features: list[NDArray[np.float64]]) -> NDArray[np.float64]:

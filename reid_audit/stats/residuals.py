@@ -22,6 +22,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.stats.ranks import rank
+
 Floats = NDArray[np.float64]
 
 
@@ -97,14 +99,12 @@ def percentiles(residual: Floats) -> Floats:
 
     The share is (rivals that lie farther + 1/2) / (rivals + 1), ties half: uniform by chance, never 0 or 1.
     """
-    from scipy.stats import rankdata
-
     n = residual.shape[1]
     diagonal = np.eye(n, dtype=bool)
     known = np.isfinite(residual)
     rivals = np.where(diagonal | ~known, np.inf, residual)
     count = (known & ~diagonal).sum(axis=2, keepdims=True)
-    order = np.asarray(rankdata(rivals, axis=2))  # 1 .. n, ties in the middle
+    order = rank(rivals)  # 1 .. n, ties in the middle
     mate = np.where(known, residual, np.inf)[:, np.arange(n), np.arange(n)][..., None]
     nearer = (rivals < mate).sum(axis=2, keepdims=True) + (rivals == mate).sum(axis=2, keepdims=True) / 2
     # A non-mated entry is not its own rival, so it has one rival less than the mate.

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reid_audit.records import Estimate, InputError, TestResult
+from reid_audit.stats.ranks import control_false_discoveries, h_of_ranks, p_of_signed_ranks, p_of_u, rank
 
 _EXACT_UP_TO = 2000
 """Product of the sample sizes up to which an exact Mann-Whitney null distribution costs nothing noticeable."""
+_PERMUTATIONS_AT_ONCE = 500
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:
@@ -28,8 +30,6 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, compared: str = "", subjects: in
     it is reported because the literature does, and the permutation test stands beside it. Exact without ties where
     n1 n2 <= 2000, else normal with continuity and tie correction.
     """
-    from scipy.stats import mannwhitneyu
-
     x, y = _finite(a), _finite(b)
     test = TestResult("mann_whitney", compared, (len(x), len(y)), subjects, effect_name="AUC")
     if not len(x) or not len(y):
@@ -40,7 +40,8 @@ def mann_whitney(a: ArrayLike, b: ArrayLike, *, compared: str = "", subjects: in
         return replace(test, statistic=u, p=1.0, method="exact", effect=0.5, reason="all distances are equal")
     exact = len(x) * len(y) <= _EXACT_UP_TO and len(np.unique(both)) == len(both)
     method = "exact" if exact else "asymptotic"
-    u, p = (float(number) for number in mannwhitneyu(x, y, alternative="two-sided", method=method))
+    u = float(rank(both)[: len(x)].sum()) - len(x) * (len(x) + 1) / 2
+    p = p_of_u(u, x, y, exact=exact)
     return replace(test, statistic=u, p=p, method=method, effect=1 - u / (len(x) * len(y)))
 
 
@@ -56,9 +57,6 @@ def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subject
     InputError
         Lengths differ.
     """
-    from scipy.stats import rankdata
-    from scipy.stats import wilcoxon as signed_rank
-
     x, y = (np.asarray(v, dtype=np.float64).ravel() for v in (before, after))
     if len(x) != len(y):
         raise InputError(f"wilcoxon needs as many distances before as after; got {len(x)} and {len(y)}")
@@ -71,11 +69,12 @@ def wilcoxon(before: ArrayLike, after: ArrayLike, *, compared: str = "", subject
     if not n:
         reason = "no pair differs" if len(both) else "no pair has a distance before and after"
         return replace(test, subjects=0, reason=reason)
-    size = rankdata(np.abs(difference))
+    size = rank(np.abs(difference))
     effect = float((size * np.sign(difference)).sum() / size.sum())
     ties = len(np.unique(np.abs(difference))) < n
     method = "exact" if n <= 50 and not ties else "asymptotic"
-    w, p = (float(number) for number in signed_rank(difference, alternative="two-sided", method=method))
+    w = float(min(size[difference > 0].sum(), size[difference < 0].sum()))
+    p = p_of_signed_ranks(w, size, exact=method == "exact")
     return replace(test, statistic=w, p=p, method=method, effect=effect)
 
 
@@ -117,8 +116,6 @@ def kruskal(groups: Sequence[ArrayLike], *, compared: str = "", subjects: int = 
 
     The literature compares defacers and models with it; where the groups are the same subjects it is conservative.
     """
-    from scipy.stats import kruskal as h_test
-
     samples = [_finite(g) for g in groups]
     sizes = tuple(len(s) for s in samples)
     test = TestResult(
@@ -130,20 +127,18 @@ def kruskal(groups: Sequence[ArrayLike], *, compared: str = "", subjects: int = 
         reason = "all distances are equal"
     if reason:
         return replace(test, reason=reason)
-    h, p = (float(number) for number in h_test(*samples))
+    h, p = h_of_ranks(samples)
     effect = (h - k + 1) / (n - k) if n > k else math.nan
     return replace(test, statistic=h, p=p, method="asymptotic", effect=effect)
 
 
 def adjust(tests: Iterable[TestResult]) -> tuple[TestResult, ...]:
     """Benjamini-Hochberg over one family: the same tests in the same order with ``p_adjusted``. NaN p stay NaN."""
-    from scipy.stats import false_discovery_control
-
     family = tuple(tests)
     known = [i for i, test in enumerate(family) if not math.isnan(test.p)]
     adjusted = dict.fromkeys(range(len(family)), math.nan)
     if known:
-        adjusted |= dict(zip(known, false_discovery_control([family[i].p for i in known]).tolist(), strict=True))
+        adjusted |= dict(zip(known, control_false_discoveries([family[i].p for i in known]).tolist(), strict=True))
     return tuple(replace(test, p_adjusted=adjusted[i]) for i, test in enumerate(family))
 
 
@@ -199,7 +194,10 @@ def permute_identities(
     total = np.sum(full, axis=0) / len(full)
     rows = np.arange(n)
     observed = float(total[rows, rows].mean())
-    drawn = np.array([total[rows, rng.permutation(n)].mean() for _ in range(permutations)])
+    drawn = np.empty(permutations)
+    for start in range(0, permutations, _PERMUTATIONS_AT_ONCE):
+        block = drawn[start : start + _PERMUTATIONS_AT_ONCE]
+        block[:] = total[rows, [rng.permutation(n) for _ in block]].mean(axis=1)
     slack = 1e-12 * max(1.0, abs(observed))  # equal means may differ by the order of summation
     p = (1 + int((drawn <= observed + slack).sum())) / (1 + permutations)
     spread = float(drawn.std())

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy.stats import beta, binomtest, mannwhitneyu, norm
+from scipy.stats import beta, binomtest, mannwhitneyu, norm, rankdata
+from scipy.stats import kruskal as h_test
 from scipy.stats import t as student
+from scipy.stats import wilcoxon as signed_rank
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
@@ -37,6 +39,7 @@ from reid_audit.stats import (
     wilcoxon,
 )
 from reid_audit.stats.auc import auc_bounds, leave_out_auc
+from reid_audit.stats.ranks import rank
 
 nan = math.nan
 
@@ -273,6 +276,21 @@ def test_mann_whitney_of_an_empty_group_is_nan(a: list[float], b: list[float]) -
 def test_mann_whitney_of_equal_distances_finds_nothing() -> None:
     actual = mann_whitney([0.5, 0.5], [0.5])
     assert (actual.p, actual.effect) == (1.0, 0.5)
+
+
+@pytest.mark.parametrize("digits", [15, 1])  # without ties and with them: exact up to a size, and normal
+@pytest.mark.parametrize(("n", "m"), [(3, 5), (20, 45), (60, 70)])
+def test_rank_tests_agree_with_scipy(n: int, m: int, digits: int) -> None:
+    rng = np.random.default_rng(n)
+    x, y = rng.normal(0, 1, n).round(digits), rng.normal(0.3, 1, m).round(digits)
+    after = x + rng.normal(0.2, 1, n).round(digits)
+    for actual, expected in (
+        (test := mann_whitney(x, y), mannwhitneyu(x, y, method=test.method)),
+        (test := wilcoxon(x, after), signed_rank(after - x, method=test.method)),
+        (kruskal([x, y, after]), h_test(x, y, after)),
+    ):
+        assert (actual.statistic, actual.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9)
+    assert np.array_equal(rank(np.stack([x, -x])), rankdata(np.stack([x, -x]), axis=1))
 
 
 def test_wilcoxon_by_hand() -> None:
