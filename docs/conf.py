@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -22,6 +23,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say them, and more: shapes, units, ranges
 napoleon_custom_sections = ["Words", "Which pairs"]
 napoleon_use_ivar = True  # attributes are told in the text of their class, not again as members
+highlight_language = "bash"  # of blocks that name none
+smartquotes_action = "qe"  # the two dashes of an option stay two
 suppress_warnings = ["ref.python"]  # a record is a member of its own room and of `reid_audit`: either target is right
 
 html_theme = "furo"
@@ -31,7 +34,17 @@ html_static_path = ["site"]
 html_css_files = ["site.css"]
 
 
-def write_commands_page(page: Path) -> None:
+MADE = Path(__file__).parent / "made"
+
+
+def write_page(page: Path, text: str) -> None:
+    """Write a page where it says something else: an untouched page is not built again."""
+    page.parent.mkdir(parents=True, exist_ok=True)
+    if not page.is_file() or page.read_text(encoding="utf-8") != text:
+        page.write_text(text, encoding="utf-8")
+
+
+def write_commands_page() -> None:
     """Write the page of all commands, as Typer tells it of the program, so that it says what `--help` says."""
     done = subprocess.run(
         [sys.executable, "-m", "typer", "reid_audit.cli", "utils", "docs", "--name", "reid-audit"],
@@ -40,14 +53,35 @@ def write_commands_page(page: Path) -> None:
         check=True,
     )
     told = re.sub(r'<span style="font-weight: bold">(.+?)</span>', r"`\1`", done.stdout)
-    told = told.replace("# `reid-audit`\n", "# Commands\n", 1)
-    page.parent.mkdir(exist_ok=True)
-    if not page.is_file() or page.read_text(encoding="utf-8") != told:  # an untouched page is not built again
-        page.write_text(told, encoding="utf-8")
+    told = told.replace("# `reid-audit`\n", "# Commands\n", 1).replace("=*AXIAL*", "=\\*AXIAL\\*")
+    first = dict(re.findall(r"^##+ `reid-audit (?:\w+ )?([\w-]+)`\n\n(.+)$", told, re.MULTILINE))
+    told = re.sub(r"^(\* `([\w-]+)`: ).*\.\.\.$", lambda row: row[1] + first[row[2]], told, flags=re.MULTILINE)
+    write_page(MADE / "commands.md", told)
+
+
+def write_room_pages() -> None:
+    """Write a page for each room of the package; those of rooms that are gone are removed."""
+    rooms = {each.name for each in pkgutil.iter_modules(reid_audit.__path__)} - {"cli", "__main__"}
+    for room in rooms:
+        automodule = f".. automodule:: reid_audit.{room}\n   :members:"
+        write_page(MADE / "rooms" / f"{room}.md", f"# {room}\n\n```{{eval-rst}}\n{automodule}\n```\n")
+    for page in (MADE / "rooms").glob("*.md"):
+        if page.stem not in rooms:
+            page.unlink()
+
+
+def keep_percent(app: Any, name: str, source: list[str]) -> None:
+    """Keep a number and its percent sign in one line of a table's cell."""
+    source[0] = re.sub(r"^\|.*", lambda row: re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", row[0]), source[0], flags=re.M)
 
 
 def join_names(app: Any, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
-    """Write attributes that share a line as ``low/high : float``: napoleon takes what is before a comma for a type."""
+    """Let napoleon take no text for a type: it looks for one before the first colon of a property.
+
+    And before a comma among names: attributes that share a line are written as ``low/high : float``.
+    """
+    if what == "property":
+        lines.insert(0, "")
     in_attributes = False
     for place, line in enumerate(lines):
         if line and set(line) == {"-"}:
@@ -58,8 +92,10 @@ def join_names(app: Any, what: str, name: str, obj: object, options: Any, lines:
 
 
 def setup(app: Any) -> None:
-    """Let docstrings pass by `join_names` before napoleon sees them."""
+    """Let pages and docstrings pass by before MyST and napoleon see them."""
+    app.connect("source-read", keep_percent)
     app.connect("autodoc-process-docstring", join_names, priority=400)
 
 
-write_commands_page(Path(__file__).parent / "made" / "commands.md")
+write_commands_page()
+write_room_pages()

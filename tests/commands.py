@@ -22,7 +22,8 @@ def list_pages() -> list[Path]:
 def list_commands(page: Path) -> list[str]:
     """Return the lines of a page's code blocks that call the program."""
     blocks = re.findall(r"```(?:\w+)?\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    lines = [re.split("  #| > ", line.strip())[0] for block in blocks for line in block.splitlines()]
+    whole = (re.sub(r"\\\n\s*", "", block) for block in blocks)  # a line that goes on in the next
+    lines = [re.split("  #| > ", line.strip())[0] for block in whole for line in block.splitlines()]
     return [line[call.start() :] for line in lines if (call := re.search(r"(?:^|(?<=\s))reid-audit (?=\w)", line))]
 
 

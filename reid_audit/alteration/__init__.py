@@ -27,7 +27,6 @@ from reid_audit.alteration.judge import Alteration, find_alteration
 from reid_audit.alteration.register import Fit
 from reid_audit.alteration.restore import restore
 from reid_audit.alteration.summary import summarise_original
-from reid_audit.records import OriginalSummary
 
 STAGE_VERSION = 2
 """Raised where the same two scans would give other findings."""
@@ -38,7 +37,6 @@ __all__ = [
     "FaceChange",
     "Fit",
     "IntensityMap",
-    "OriginalSummary",
     "find_alteration",
     "map_level",
     "restore",

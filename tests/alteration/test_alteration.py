@@ -10,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from reid_audit.alteration import Alteration, OriginalSummary, find_alteration, map_level, restore, summarise_original
+from reid_audit.alteration import Alteration, find_alteration, map_level, restore, summarise_original
 from reid_audit.alteration.intensity import IntensityMap, fit_intensity, unmap
 from reid_audit.alteration.sample import sample
 from reid_audit.alteration.search import ORIENTATIONS
-from reid_audit.records import InputError, Modality, Skin, Volume
+from reid_audit.records import InputError, Modality, OriginalSummary, Skin, Volume
 from reid_audit.render import frontal_view
 from reid_audit.surface import extract_skin
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from reid_audit.alteration import OriginalSummary, find_alteration, restore, summarise_original
+from reid_audit.alteration import find_alteration, restore, summarise_original
 from reid_audit.deface import Defacer, list_defacers
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom
-from reid_audit.records import Modality, Volume
+from reid_audit.records import Modality, OriginalSummary, Volume
 from reid_audit.render import find_frontal_view
 from reid_audit.surface import extract_skin
 

@@ -12,6 +12,7 @@ from commands import list_commands, list_pages, parse_command
 
 from reid_audit import Policy
 from reid_audit.cli import app
+from reid_audit.deface import list_defacers
 from reid_audit.testing import make_result
 from reid_audit.verdict import format_policy
 
@@ -87,6 +88,13 @@ def test_every_command_stands_in_the_table_of_commands() -> None:
     table = (ROOT / "docs/tasks.md").read_text(encoding="utf-8")
     group: Any = typer.main.get_command(app)
     assert [name for name in group.list_commands(None) if not re.search(rf"`{name}[ `]", table)] == []
+
+
+def test_the_page_of_defacers_lists_those_of_the_package() -> None:
+    page = (ROOT / "docs/defacers.md").read_text(encoding="utf-8")
+    for defacer in list_defacers():
+        needs = ", ".join(f"`{name}`" for name in defacer.needs) or "-"
+        assert f"| `{defacer.name}` | {needs} | {defacer.description} |\n" in page
 
 
 def test_the_readme_is_short() -> None:
