@@ -6,8 +6,12 @@ import pkgutil
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from sphinx.util.logging import getLogger
 
 import reid_audit
 
@@ -91,9 +95,24 @@ def join_names(app: Any, what: str, name: str, obj: object, options: Any, lines:
             lines[place] = names.replace(", ", "/") + colon + kind
 
 
+def check_links(app: Any, failed: Exception | None) -> None:
+    """Fail the build where a link leads to no page, file or anchor of the site."""
+    texts = {page: page.read_text(encoding="utf-8") for page in Path(app.outdir).resolve().rglob("*.html")}
+    anchors = {page: {unescape(name) for name in re.findall(r'\sid="([^"]+)"', texts[page])} for page in texts}
+    for page in [] if failed else texts:
+        for link in sorted(set(re.findall(r'\shref="([^"]+)"', texts[page]))):
+            parts = urlsplit(unquote(unescape(link)))
+            target = (page.parent / parts.path).resolve() if parts.path else page
+            there = target.exists() and (not parts.fragment or parts.fragment in anchors.get(target, {parts.fragment}))
+            if not parts.scheme and not there:
+                getLogger(__name__).warning("%s: %s leads nowhere", page.name, link)
+                app.statuscode = 1
+
+
 def setup(app: Any) -> None:
-    """Let pages and docstrings pass by before MyST and napoleon see them."""
+    """Let pages and docstrings pass by before MyST and napoleon see them, and look at the links of the site."""
     app.connect("source-read", keep_percent)
+    app.connect("build-finished", check_links)
     app.connect("autodoc-process-docstring", join_names, priority=400)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from commands import list_commands, list_pages, parse_command
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from reid_audit import Policy
 from reid_audit.cli import app
@@ -29,12 +33,28 @@ def test_the_defaults_of_the_policy_are_those_that_the_page_shows() -> None:
     assert blocks == [format_policy(Policy())]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def _read_tokens(page: Path) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(page.read_text(encoding="utf-8"))
+
+
+@cache
+def _list_anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page; two of one text are numbered."""
+    tokens = _read_tokens(page)
+    headings = [after.content for token, after in itertools.pairwise(tokens) if token.type == "heading_open"]
+    names = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    return {f"{name}-{names[:k].count(name)}" if name in names[:k] else name for k, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text) + re.findall(r"^\[[^]]+\]: (\S+)", text, re.MULTILINE)
-    for target in targets:
-        assert target.startswith("http") or (page.parent / target).exists(), target
+    inline = [child for token in _read_tokens(page) for child in token.children or ()]
+    for link in (str(child.attrGet("href") or child.attrGet("src")) for child in inline if child.attrs):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert re.match(r"https?:|mailto:", link) or target.exists(), link
+        assert not anchor or target.suffix != ".md" or anchor in _list_anchors(target), link
     for name in re.findall(r"`((?:examples|docs|tests)/[\w/.]+\.\w+)", text):
         assert (ROOT / name).exists(), name
     defined = set(re.findall(r"^\[([^]]+)\]:", text, re.MULTILINE))
