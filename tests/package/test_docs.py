@@ -55,6 +55,8 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert re.match(r"https?:|mailto:", link) or target.exists(), link
         assert not anchor or target.suffix != ".md" or anchor in _list_anchors(target), link
+    if page.name == "CHANGELOG.md":  # it names what is gone
+        return
     for name in re.findall(r"`((?:examples|docs|tests)/[\w/.]+\.\w+)", text):
         assert (ROOT / name).exists(), name
     defined = set(re.findall(r"^\[([^]]+)\]:", text, re.MULTILINE))
