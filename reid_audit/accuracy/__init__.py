@@ -44,7 +44,7 @@ from reid_audit.accuracy.images import pool_images
 from reid_audit.accuracy.pairs import split_encoders
 from reid_audit.accuracy.panels import Panels, check_within, to_panels
 from reid_audit.accuracy.ranking import rank_defacers
-from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst
+from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst, list_recognisers
 from reid_audit.accuracy.subjects import list_subjects
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "find_fmr",
     "find_worst",
     "find_youden",
+    "list_recognisers",
     "list_subjects",
     "measure_canaries",
     "measure_crossings",

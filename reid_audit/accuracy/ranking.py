@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reid_audit.accuracy.alike import merge_subjects, require_alike
 from reid_audit.accuracy.between import compare_pairwise
 from reid_audit.accuracy.cost import choose_cost, mark_best
+from reid_audit.accuracy.rivals import list_recognisers
 from reid_audit.attack import find_attack
 from reid_audit.records import (
     AttackEvidence,
@@ -82,8 +83,10 @@ def _note(results: Sequence[AuditResult], others: int, threshold: str) -> tuple[
     if len(galleries) > 1:
         sizes = ", ".join(str(size) for size in sorted(galleries))
         notes.append(f"searches went through galleries of {sizes} people: compare ranks with their chance")
-    if len(results[0].encoders) > 1:
-        each = ", ".join(f"{c.fingerprint.encoder} {c.distance_at(threshold):.4f}" for c in results[0].calibrations)
+    recognisers = list_recognisers(results[0].evidence)
+    if len(recognisers) > 1:
+        points = {c.fingerprint.encoder: c.distance_at(threshold) for c in results[0].calibrations}
+        each = ", ".join(f"{encoder} {points[encoder]:.4f}" for encoder in recognisers)
         notes.append(
             "several encoders: every number is that of the encoder that does best against the defacer, at its own "
             f"{threshold} threshold: {each}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from reid_audit.accuracy.compared import Attempt
 from reid_audit.attack import find_attack
-from reid_audit.records import AttackEvidence, CrossedEvidence, Group, LeakGap, Rate, WorstCase
+from reid_audit.records import AttackEvidence, CrossedEvidence, Evidence, Group, LeakGap, Rate, WorstCase
 from reid_audit.stats import Compared, auc_of_pairs, gap_of_auc, gap_of_rates, subject_rate
 
 # --- the leak gap ---
@@ -108,6 +108,15 @@ def assess_crossings(
         landmarks_at_least=at_least,
         encoder=encoder,
     )
+
+
+# --- whose they are ---
+
+
+def list_recognisers(evidence: Evidence) -> tuple[str, ...]:
+    """List the encoders that look at portraits: not the stand-ins of attackers that need none, nor combinations."""
+    looking = (control.encoder for control in evidence.controls if find_attack(control.attack).baseline)
+    return tuple(dict.fromkeys(looking)) or evidence.encoders
 
 
 # --- the strongest ---

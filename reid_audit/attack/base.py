@@ -122,8 +122,8 @@ class Attack:
         A name under which several attackers are asked for together; ``""`` = none.
     baseline : bool
         The attacker whose comparisons of originals serve all that leave originals as they are.
-    selected_by_default, binds_by_default : bool
-        Whether it is run, and whether the verdict rests on it, where nobody says otherwise.
+    selected_by_default : bool
+        Whether it is run where nobody says otherwise. Whether the verdict rests on it is the policy's to say.
     judged : bool
         Whether rules of the verdict look at it. What is not judged is shown beside the others, and joined by nobody.
     needs_others : bool
@@ -153,7 +153,6 @@ class Attack:
     family: str = ""
     baseline: bool = False
     selected_by_default: bool = False
-    binds_by_default: bool = False
     judged: bool = True
     needs_others: bool = False
     stands_in: bool = False

@@ -52,7 +52,7 @@ class Skull(Shape):
     name = encoder = "skull"
     family = CHANNELS
     channel = "skull"
-    judged = False
+    judged = selected_by_default = False
 
     def __init__(self) -> None:
         super().__init__(self.name, _BACK)

@@ -15,7 +15,7 @@ class Naive(Attack):
 
     name = "naive"
     channel = "face, by a recogniser"
-    baseline = selected_by_default = binds_by_default = True
+    baseline = selected_by_default = True
 
     def describe(self) -> str:  # noqa: D102
         return "detector and recogniser on the frontal portrait, by the original's camera and by the scan's own"

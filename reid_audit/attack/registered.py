@@ -21,7 +21,7 @@ class Registered(Attack):
     """Lays the average box and landmarks of other people's originals on the defaced head's own frontal portrait."""
 
     name = "registered"
-    selected_by_default = binds_by_default = needs_others = True
+    selected_by_default = needs_others = True
 
     def describe(self) -> str:  # noqa: D102
         return "it looks where faces are on average, unless the detector is as sure as of originals"

@@ -70,6 +70,7 @@ class Shape(Attack):
     name = encoder = "shape"
     version = 2
     channel = "face, its shape"
+    selected_by_default = True
     sees = Side.BOTH
 
     def __init__(self, name: str = "", region: NDArray[np.bool_] = FACE) -> None:
@@ -147,7 +148,7 @@ class Region(Shape):
     """Compares one part of the head as `Shape` compares the face."""
 
     family = "regions"
-    judged = False
+    judged = selected_by_default = False
 
     def __init__(self, part: str) -> None:
         super().__init__(f"region-{part}", REGIONS[part])

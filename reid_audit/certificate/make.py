@@ -169,7 +169,7 @@ def _decide(
         rules=tuple(rules),
         policy=verdict.policy,
         attackers=tuple(dict.fromkeys(attack.attack for attack in result.evidence.attacks)),
-        encoders=result.encoders,
+        encoders=tuple(result.weights) or result.encoders,
         canaries=result.evidence.canaries,
         settings=result.settings,
         software=result.software,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import find_attack
 from reid_audit.audit import RunPlan
 from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, Status
@@ -157,7 +158,7 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     subjects = max((row.subjects for row in rows.list_rows(result)), default=0)
     scans = rows.count_scans(result)
     counts = [counted(subjects, "subject"), counted(scans, "scan") if scans else ""]
-    what = [result.cohort, *counts, *rows.list_recognisers(result)]
+    what = [result.cohort, *counts, *list_recognisers(result.evidence)]
     head = f"[{COLOURS[result.verdict.decision]}]{escape(rows.headline(result))}[/]"
     out.print(f"{head}  {escape(', '.join(filter(None, what)))}")
     for notice in rows.list_notices(result):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from reid_audit.accuracy import list_recognisers
 from reid_audit.records import AuditResult, Decision, summarise_defacing
 from reid_audit.report.rows import (
     Row,
@@ -84,6 +85,7 @@ def result_to_dossier(result: AuditResult) -> str:
     return render_markdown(
         "dossier.md",
         result,
+        recognisers=list_recognisers(result.evidence),
         controls=[row for row in rows if row.decision is None],
         strongest=find_strongest(rows),
         bounds=bound_rank1(rows),

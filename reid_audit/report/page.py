@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import find_attack
 from reid_audit.records import (
     ORIGINAL,
@@ -85,7 +86,6 @@ def read_templates() -> Environment:
         "mend": words.mend_text,
         "plain": lambda text: text.replace("_", " "),
     }
-    from reid_audit.attack import find_attack
 
     environment.globals["describe"] = lambda attack: find_attack(attack).describe()
     environment.globals |= {"isnan": lambda value: value != value, "terms": json.loads(_read_file("terms.json"))}
@@ -204,7 +204,7 @@ def result_to_html(result: AuditResult) -> str:
         measured=[row for row in numbers["rows"] if row.measures is not None],
         checks=rows.list_checks(result),
         blocks=rows.list_blocks(result),
-        several=len(result.encoders) > 1,
+        several=len(list_recognisers(result.evidence)) > 1,
         flow=rows.count_flow(result),
         columns=_COLUMNS,
         scans=scans[:_ROWS_WITHOUT_SCRIPT],

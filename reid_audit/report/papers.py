@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import BASELINE
 from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, Group, TestResult
 from reid_audit.report.utility_tables import list_risks
@@ -85,7 +86,7 @@ def say_papers(result: AuditResult) -> str:
         With ``scores`` the distances are summarised too, and Table 5 of Molchanova 2023 is printed.
     """
     lines = []
-    for encoder in result.encoders:
+    for encoder in list_recognisers(result.evidence):
         lines += ["", f"Encoder {encoder}"]
         own = result.of_encoder(encoder)
         for condition in dict.fromkeys(v.condition for v in own.verdict.conditions):

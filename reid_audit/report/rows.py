@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import find_attack
 from reid_audit.records import (
     ORIGINAL,
@@ -80,16 +81,9 @@ class Row:
 
 def name_attacker(result: AuditResult, record: AttackEvidence | Canary | ControlEvidence | SubjectEvidence) -> str:
     """Name an attacker; of several encoders, with its encoder. One without an encoder, such as shape, has one name."""
-    only = list_recognisers(result)
-    if record.encoder == record.attack or only == [record.encoder]:
+    if find_attack(record.attack).stands_apart or len(list_recognisers(result.evidence)) < 2:
         return record.attack
-    return f"{record.attack}, {record.encoder}" if len(result.encoders) > 1 else record.attack
-
-
-def list_recognisers(result: AuditResult) -> list[str]:
-    """List the encoders that look at portraits: not the stand-ins of attackers that need none, nor combinations."""
-    looking = [each.encoder for each in result.evidence.controls if find_attack(each.attack).baseline]
-    return looking or list(result.encoders)
+    return f"{record.attack}, {record.encoder}"
 
 
 def list_rows(result: AuditResult) -> list[Row]:
@@ -169,10 +163,11 @@ def chance_of(rows: Iterable[Row]) -> float:
 def tell_threshold(result: AuditResult) -> str:
     """Write below which distance there is a match, by encoder where there are several; empty where none offers it."""
     name, told = result.verdict.policy.threshold, []
+    recognisers = list_recognisers(result.evidence)
     for encoder, calibration in zip(result.encoders, result.calibrations, strict=False):
         distance = calibration.distance_at(name)
-        whose = f" for {encoder}" if len(result.encoders) > 1 else ""
-        if distance == distance:
+        whose = f" for {encoder}" if len(recognisers) > 1 else ""
+        if encoder in recognisers and distance == distance:
             told.append(f"{distance:.4f}{whose}")
     return join_words(told) if told else ""
 
@@ -181,7 +176,7 @@ def compare_attackers(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
     """Say on each defacer what the controls of the attackers show: (defacer and encoder, name, value)."""
 
     def where(record: LeakGap | CrossedEvidence) -> str:
-        return f"{record.condition}, {record.encoder}" if len(evidence.encoders) > 1 else record.condition
+        return f"{record.condition}, {record.encoder}" if len(list_recognisers(evidence)) > 1 else record.condition
 
     for leak in evidence.leaks:
         gap = f"rank 1 {estimate_text(leak.rank1)}, linkability {estimate_text(leak.linkability)}"
@@ -242,12 +237,10 @@ def explain_verdict(result: AuditResult) -> str:
 
 def list_notices(result: AuditResult) -> list[str]:
     """List what a reader must know: whose the verdict is of several encoders, fallbacks, other settings."""
-    deciders = join_words(list(result.verdict.encoders))
-    k, named = len(result.encoders), join_words(list(result.encoders))
-    over = f"{k} encoders" if len(list_recognisers(result)) > 1 else named
-    several = [f"The verdict is the worst over {over}: that of {deciders}."]
+    k, deciders = len(list_recognisers(result.evidence)), join_words(list(result.verdict.encoders))
+    several = [f"The verdict is the worst over {k} encoders: that of {deciders}."] if k > 1 else []
     other = [f"The calibration was made under other settings, and the user allowed it: {m}" for m in result.mismatches]
-    return [*several[: len(result.encoders) > 1], *result.notices, *_tell_review(result), *other]
+    return [*several, *result.notices, *_tell_review(result), *other]
 
 
 def _tell_review(result: AuditResult) -> list[str]:

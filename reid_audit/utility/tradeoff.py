@@ -87,6 +87,8 @@ def measure_same_scan(result: AuditResult, attack: str = "naive") -> tuple[SameS
     frame = frame[two_sessions | (frame["group"] != Group.SAME.value)]
     rows = []
     for encoder, calibration in zip(result.encoders, result.calibrations, strict=True):
+        if not (frame["encoder"] == encoder).any():  # an attacker's that stands apart
+            continue
         name = result.verdict.policy.threshold
         threshold = next((t.distance for t in calibration.thresholds if t.name == name), math.nan)
         for condition in (ORIGINAL, *dict.fromkeys(v.condition for v in result.verdict.conditions)):

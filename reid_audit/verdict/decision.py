@@ -26,8 +26,8 @@ from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, check
 
 
 def _sign(check: Check) -> Check:
-    """Name the encoder in the sentence; a lone encoder has no need of a name."""
-    if not check.encoder:
+    """Name the encoder in the sentence; an attacker without an encoder has no other name than its own."""
+    if check.encoder in ("", check.attack):
         return check
     joint = ", " if check.attack and check.text.startswith(f"{check.attack}:") else ": "
     return replace(check, text=f"{check.encoder}{joint}{check.text}")
@@ -58,8 +58,8 @@ def decide(
     Parameters
     ----------
     panels : Panels
-        Every comparison, canaries among them; see `reid_audit.accuracy.to_panels`. The policy's required attackers
-        bind; what the others show is for a human: at most REVIEW.
+        Every comparison, canaries among them; see `reid_audit.accuracy.to_panels`. The policy's required and binding
+        attackers bind; what the others show is for a human: at most REVIEW.
     policy : Policy
     evidence : Evidence, optional
         What no square of comparisons holds: the aligned attacker's control, and galleries that are defaced too.
@@ -84,8 +84,9 @@ def decide(
         The policy is out of range.
     """
     policy = check_policy(policy)
-    encoders = tuple(panels.originals) or ("",)
-    several = len(encoders) > 1
+    judged = list_judged(panels, policy)
+    encoders = tuple(panels.originals) if len(judged) > 1 else judged or ("",)
+    several = len(judged) > 1
     conditions = tuple(name for name, _ in panels.conditions())
     _, rules = judge(panels, policy, seed=seed, calibrations=calibrations)
     if evidence is not None:
@@ -101,11 +102,11 @@ def decide(
             condition=condition,
         )
         for condition, attackers in panels.conditions()
-        for name in set(list_judged(panels, policy)) - {panel.encoder for panel in attackers}
+        for name in set(judged) - {panel.encoder for panel in attackers}
     ]
     everything = [_sign(check) if several else replace(check, encoder="") for check in (*findings, *rules)]
     if several:
-        everything.append(_count_looks(encoders, policy.confidence))
+        everything.append(_count_looks(judged, policy.confidence))
     return conclude(everything, conditions, policy, encoders)
 
 

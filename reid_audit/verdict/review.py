@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from reid_audit.accuracy import list_recognisers
 from reid_audit.records import Answer, AuditResult, Check, Decision, InputError, Reading, Review, settle
 from reid_audit.verdict.decision import conclude
 from reid_audit.verdict.rules.words import join_names
@@ -60,7 +61,7 @@ def fold_review(result: AuditResult, review: Review) -> AuditResult:
     notice = f"{stale} of {len(review.readings)} answers of the review are about other images and do not count."
     return replace(
         result,
-        verdict=conclude(checks, conditions, verdict.policy, result.encoders),
+        verdict=conclude(checks, conditions, verdict.policy, list_recognisers(result.evidence)),
         notices=(*result.notices, notice) if stale else result.notices,
         review=replace(review, readings=tuple(valid)),
     )

@@ -116,10 +116,9 @@ def test_names() -> None:
     assert chosen("multiview") == ["naive", "multiview-min", "multiview-mean"]
     everybody = [attack.name for attack in list_attacks()]
     assert chosen(*reversed(everybody)) == everybody
-    assert [attack.name for attack in choose_attacks()] == ["naive", "aligned", "registered", "fusion"]
+    assert [attack.name for attack in choose_attacks()] == ["naive", "aligned", "registered", "shape", "fusion"]
     with pytest.raises(InputError, match="--attack: there is no attacker 'clever'"):
         chosen("clever")
-    assert not find_attack("clever").binds_by_default
 
 
 def _seen(subject: str, session: str, condition: str, *vectors: tuple[float, ...] | None, **more: Any) -> FaceRecord:

@@ -68,4 +68,4 @@ def test_no_rule_asks_them() -> None:
     naive, *both = choose_attacks(["channels"])
     assert naive.baseline
     assert [attack.channel for attack in both] == ["skull", "brain"]
-    assert not any(attack.judged or attack.binds_by_default or attack.selected_by_default for attack in both)
+    assert not any(attack.judged or attack.selected_by_default for attack in both)

@@ -32,7 +32,7 @@ def test_an_attacker_of_another_laboratory_has_the_defaults() -> None:
     assert (theirs.name, theirs.describe(), theirs.family) == ("theirs", "theirs", "")
     assert (theirs.sees, theirs.gallery, theirs.own_thresholds) == (Side.RELEASE, Gallery.ORIGINALS, False)
     assert not (theirs.baseline)
-    assert not (theirs.binds_by_default)
+    assert not (theirs.selected_by_default)
     assert not (theirs.stands_in)
     assert not (theirs.without_hint)
 

@@ -291,6 +291,22 @@ def two_encoders(first, second):
     return made
 
 
+def beside_shape(recogniser, shape):
+    """A recogniser's attackers, and shape, which sees the same people in its own way and binds where it sees."""
+
+    def made(w):
+        frame, strata = recogniser(w)
+        seen, _ = shape(World(w.people, int(w.rng.integers(2**31)), w.visits))
+        naive = seen[seen["attack"] == "naive"].assign(attack="shape", encoder="shape")
+        return pd.concat([frame.assign(encoder="A"), naive], ignore_index=True), strata
+
+    return made
+
+
+def blind(w):
+    return table(w, {"naive": w.blind()}, canary={"naive": w.blind()})
+
+
 @dataclass(frozen=True)
 class Kind:
     make: Callable
@@ -343,6 +359,11 @@ KINDS = {
     "renamed": Kind(renamed(perfect), "grows"),
     "two_encoders": Kind(two_encoders(perfect, removed), "both"),
     "two_encoders_one_links": Kind(two_encoders(perfect, linkability(0.65)), "rarely"),
+    "shape_too": Kind(beside_shape(perfect, perfect), "both"),
+    "shape_too_removed": Kind(beside_shape(removed, perfect), "both"),
+    "shape_links0.60": Kind(beside_shape(perfect, linkability(0.60)), "limit"),
+    "shape_links0.65": Kind(beside_shape(removed, linkability(0.65)), "rarely"),
+    "shape_blind": Kind(beside_shape(perfect, blind), "grows"),
     "three_visits": Kind(perfect, "grows", 3),
     "three_visits_untouched1": Kind(untouched(1, visits=1), "rarely", 3),
     "four_visits_linkability0.60": Kind(linkability(0.60), "limit", 4),

@@ -51,6 +51,29 @@ def test_an_attacker_sees_if_it_links_one_of_two_canaries_of_a_sample():
     assert all("sees: of weakly defaced scans (canary-blur, 24 people)" in text for text in texts)
 
 
+def _judge(kind, people=40, policy=POLICY):
+    frame, strata = KINDS[kind].make(World(people, 0))
+    return judge(to_panels(frame, strata), policy)
+
+
+def test_an_attacker_that_sees_binds_where_it_was_run():
+    decision, checks = _judge("shape_links0.65")
+    assert decision in (Decision.FAIL, Decision.REVIEW)
+    assert "shape" in {check.attack for check in checks if check.name == "linkability" and check.decision is decision}
+    decision, checks = _judge("shape_links0.65", policy=replace(POLICY, binding_attacks=()))
+    assert not [check for check in checks if check.attack == "shape" and check.decision is Decision.FAIL]
+    assert ["shape does not bind" in check.text for check in checks if check.name == "policy_looser"] == [True]
+
+
+def test_an_attacker_that_binds_where_it_was_run_is_not_lacking_where_it_does_not_see():
+    decision, checks = _judge("shape_blind", 60)
+    assert decision is Decision.PASS
+    (said,) = [check for check in checks if check.name == "not_counted"]
+    assert said.text.startswith("shape was run and does not count: shape is blind here")
+    decision, checks = _judge("shape_blind", 60, replace(POLICY, required_attacks=("naive", "registered", "shape")))
+    assert decision is Decision.INCOMPLETE
+
+
 def test_a_looser_policy_is_said():
     frame, strata = KINDS["perfect"].make(World(30, 0))
     _, checks = judge(to_panels(frame, strata), replace(POLICY, max_linkability=0.7, required_attacks=("naive",)))
