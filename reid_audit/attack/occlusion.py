@@ -66,7 +66,7 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
         return np.full(relief_mm.shape, np.nan)
     axes = place_camera(view).axes
     rows, columns = np.indices(portrait.pixels.shape[:2])
-    left, top, right, bottom = (round(edge) for edge in face.box_px or (0, 0, 0, 0))
+    left, top, right, bottom = (round(edge) for edge in face.box_px or (0, 0, *columns.shape[::-1]))
     colour = portrait.pixels[max(0, top) : bottom, max(0, left) : right].mean(axis=(0, 1)).astype(np.uint8)
     up, across = np.nonzero(shape.region & np.isfinite(relief_mm))
     chosen = (up % _STEP == 0) & (across % _STEP == 0)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from reid_audit.attack.base import Attack, Hints, Side, Target, list_looks, nearest
 from reid_audit.attack.depth_maps import REACH, compare_depth_maps, enough_skin
-from reid_audit.records import Face, FaceRecord, Skin, Status, View
+from reid_audit.records import Face, FaceRecord, RenderError, Skin, Status, View
 from reid_audit.render import measure_depth
 
 CELL_MM = 2.0
@@ -135,8 +135,12 @@ class Shape(Attack):
 
 
 def list_poses(target: Target) -> tuple[View, ...]:
-    """Return the pose that a scan's original had, where there is one, and that of what is left."""
-    return tuple(dict.fromkeys((target.view, target.context.find_view(target.skin))))
+    """Return the pose that a scan's original had, where there is one, and that of what is left, where it shows one."""
+    try:
+        own = target.context.find_view(target.skin)
+    except RenderError:
+        return (target.view,)
+    return tuple(dict.fromkeys((target.view, own)))
 
 
 def map_depth(skin: Skin, view: View) -> NDArray[np.float32]:

@@ -83,11 +83,12 @@ def measure_same_scan(result: AuditResult, attack: str = "naive") -> tuple[SameS
         raise InputError("the audit's result lacks its comparisons; give --audit the folder that `score` wrote")
     frame = result.scores.frame
     frame = frame[frame["attack"] == attack]
+    looking = set(frame["encoder"])
     two_sessions = frame["probe_session"].astype(str) != frame["reference_session"].astype(str)
     frame = frame[two_sessions | (frame["group"] != Group.SAME.value)]
     rows = []
     for encoder, calibration in zip(result.encoders, result.calibrations, strict=True):
-        if not (frame["encoder"] == encoder).any():  # an attacker's that stands apart
+        if encoder not in looking:  # an attacker's that stands apart
             continue
         name = result.verdict.policy.threshold
         threshold = next((t.distance for t in calibration.thresholds if t.name == name), math.nan)

@@ -118,7 +118,7 @@ def test_what_a_defacer_put_before_the_face_is_a_finding_of_the_defaced_scan(tmp
     assert added.value == pytest.approx(20, abs=4)
 
 
-def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alone(
+def test_a_camera_of_its_own_that_sees_nothing_costs_who_looks_through_it_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(skin: object) -> None:
@@ -134,6 +134,7 @@ def test_a_camera_of_its_own_that_sees_nothing_costs_the_registered_attacker_alo
     assert actual.face.acquired
     assert actual.looks["aligned"][0].acquired
     assert actual.looks["registered"][0].status is Status.RENDER_FAILED
+    assert len(actual.looks["shape"]) == 1  # in the pose of the original alone
 
 
 def test_a_defaced_scan_without_an_original_chooses_for_itself_and_says_so(tmp_path: Path) -> None:
