@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import traceback
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, resources
 from pathlib import PurePath
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 import reid_audit
 
@@ -53,8 +54,25 @@ _PLACES = {
 """Commands in the order of the help, and the module of each, which is imported when its command is run."""
 
 
+def _read_help(name: str) -> str:
+    """Read what a command says of itself from its source: to import them all takes a second."""
+    source = resources.files("reid_audit.cli").joinpath(f"{_PLACES[name]}.py").read_text(encoding="utf-8")
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.name == name.replace("-", "_"):
+            return ast.get_docstring(node) or ""
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Call)
+            and ast.unparse(node.targets[0]) == f"{name}_app"
+        ):
+            return str(ast.literal_eval(next(word.value for word in node.value.keywords if word.arg == "help")))
+    raise LookupError(f"cli/{_PLACES[name]}.py has no command {name}")
+
+
 class Commands(TyperGroup):
-    """The commands, each imported when it is asked for: ``--version`` needs none of them."""
+    """The commands, each imported when it is asked for: ``--version`` and the list of ``--help`` need none of them."""
+
+    _listing = False
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of the help."""
@@ -64,6 +82,8 @@ class Commands(TyperGroup):
         """Import a command; None where there is none of this name."""
         if name not in _PLACES:
             return None
+        if self._listing:
+            return TyperCommand(name, help=_read_help(name))
         module = import_module(f"reid_audit.cli.{_PLACES[name]}")
         group: typer.Typer | None = getattr(module, f"{name}_app", None)
         if group is None:
@@ -72,6 +92,14 @@ class Commands(TyperGroup):
         command = typer.main.get_command(group)
         command.name = name
         return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the page that lists the commands."""
+        self._listing = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._listing = False
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command; what the system refuses becomes an error with its mend before Typer makes it exit code 1."""

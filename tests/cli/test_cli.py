@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 import reid_audit
 from reid_audit import Volume
 from reid_audit.accuracy import read_calibrations
-from reid_audit.cli import main
+from reid_audit.cli import _read_help, app, main
 from reid_audit.records import Modality
 from reid_audit.report import result_from_json
 from reid_audit.volume import write_volume
@@ -27,6 +28,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(command in text for command in COMMANDS)
+    commands = typer.main.get_command(app)
+    for name in commands.list_commands(None):  # the list is read from the source; the command is what runs
+        assert _read_help(name).split("\n\n")[0] == commands.get_command(None, name).help.split("\n\n")[0]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

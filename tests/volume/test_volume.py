@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -48,6 +50,22 @@ def test_nibabel_formats(tmp_path, ending):
     np.testing.assert_allclose(got.voxel_to_ras_mm, AFFINE, atol=1e-5)
     assert got.spacing_mm == pytest.approx((1, 2, 3))
     assert got.source == f"a{ending}"
+
+
+def test_nibabel_gets_its_pydicom_when_it_asks_for_it(tmp_path):
+    program = f"""
+import sys
+from pathlib import Path
+from reid_audit.volume import read_volume
+read_volume(Path({str(nifti(tmp_path / "a.nii", head(), AFFINE))!r}))
+assert "nibabel" in sys.modules and "pydicom" not in sys.modules
+from nibabel.nifti1 import Nifti1DicomExtension
+header = Nifti1DicomExtension(2, b"").get_content()
+import pydicom
+assert type(header) is pydicom.Dataset
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nifti2_and_big_endian(tmp_path):
