@@ -6,6 +6,7 @@ geometry, which the crossed control measures.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 
 from reid_audit.attack.base import Attack, Hints, Target
@@ -71,10 +72,11 @@ def choose_crossings(scans: Iterable[ScanRef], originals: Iterable[FaceRecord]) 
     for record in sorted(placed_originals(originals), key=lambda r: natural_key(r.scan.visit)):
         owners.setdefault(record.scan.subject, {})[record.scan.visit] = record
     order = sorted(owners, key=natural_key)
+    keys = [natural_key(name) for name in order]
     crossings = {}
     for scan in scans:
-        later = [name for name in order if natural_key(name) > natural_key(scan.subject)]
-        others = [name for name in (*later, *order) if name != scan.subject]
+        after = bisect_right(keys, natural_key(scan.subject))
+        others = [name for name in (*order[after : after + 1], *order[:2]) if name != scan.subject]
         if others:
             visits = owners[others[0]]
             crossings[scan.key] = visits.get(scan.visit) or next(iter(visits.values()))

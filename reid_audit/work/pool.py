@@ -136,12 +136,11 @@ class MendingPool(Executor):
                 self._in_doubt.append(task)
             if broken and not self._running:
                 self._mend()
+            if not self._closed:
+                self._feed()  # before anybody is told, so that no process waits for what is done with a result
         if inner.cancelled():
             task.outer.set_exception(BrokenProcessPool("the pool was closed"))
         elif error is None:
             task.outer.set_result(inner.result())
         elif not once_more:
             task.outer.set_exception(error)
-        with self._lock:
-            if not self._closed:
-                self._feed()

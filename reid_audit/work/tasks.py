@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future
+from itertools import islice
+from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 from reid_audit.records import EngineError
 
 Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``."""
+
+WINDOW = 1024
+"""Tasks that an executor holds at once. What a defaced scan is told of its original takes half a MB: a scheduler of
+100,000 scans would hold 50 GB of them."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -63,25 +69,39 @@ def run_all(
         Whatever a task raised; the tasks that have not begun are cancelled.
     """
     calls = list(arguments)
-    results: list[R] = []
+    count = 0
 
     def take(result: R) -> R:
-        results.append(result)
+        nonlocal count
+        count += 1
         if done is not None:
             done(result)
         if progress is not None:
-            progress(stage, len(results), len(calls))
+            progress(stage, count, len(calls))
         return result
 
     if isinstance(executor, SerialExecutor):  # one by one, so that each result is told before the next task begins
         return [take(executor.submit(task, *call).result()) for call in calls]
-    tasks = {executor.submit(task, *call): call for call in calls}
-    by_future: dict[Future[R], R] = {}
+    waiting = iter(enumerate(calls))
+    finished: SimpleQueue[Future[R]] = SimpleQueue()
+    running: dict[Future[R], int] = {}
+    by_place: dict[int, R] = {}
+
+    def hand_on(count: int) -> None:
+        for place, call in islice(waiting, count):
+            future = executor.submit(task, *call)
+            running[future] = place
+            future.add_done_callback(finished.put)
+
     try:
-        for future in as_completed(tasks):
+        hand_on(WINDOW)
+        while running:
+            future = finished.get()
+            place = running.pop(future)
+            hand_on(1)
             error = future.exception()
             if error is None:
-                by_future[future] = take(future.result())
+                by_place[place] = take(future.result())
             elif not _is_lost(error):
                 raise error
             elif lost is None:
@@ -90,10 +110,10 @@ def run_all(
                     "--workers and run the same command again: what was finished is in the store"
                 ) from error
             else:
-                by_future[future] = take(lost(*tasks[future]))
-        return [by_future[future] for future in tasks]
+                by_place[place] = take(lost(*calls[place]))
+        return [by_place[place] for place in range(len(calls))]
     finally:
-        for future in tasks:
+        for future in running:
             future.cancel()
 
 

@@ -59,6 +59,18 @@ def test_defaced_scans_and_other_landmarks_do_not_move_the_average() -> None:
     assert average_places([*records, *odd], {"c"})["c"].box_px == pytest.approx((8 / 3, 8 / 3, 38 / 3, 38 / 3))
 
 
+def test_one_more_original_is_news_to_twenty_people_and_not_to_all() -> None:
+    originals = [replace(_record(f"p{i}", at=i), digest=f"{37 * i % 101:03}") for i in range(60)]
+    everybody = {record.scan.subject for record in originals} | {"without an original"}
+    for added in (59, 0, 17):
+        fewer = average_places([r for i, r in enumerate(originals) if i != added], everybody - {f"p{added}"})
+        places = average_places(originals, everybody)
+        changed = [name for name, place in fewer.items() if place.box_px != places[name].box_px]
+        assert len(changed) in (20, 21)  # whoever has no original stands before the first
+    assert places["p3"].box_px != places["p4"].box_px
+    assert average_places(originals, {"p0"}, of=59)["p0"].box_px[0] == pytest.approx(30.0)  # all others: no own part
+
+
 _SKIN = Skin(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3)), 0.0)
 
 

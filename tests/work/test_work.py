@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from reid_audit import EngineError, InputError, local_executor
-from reid_audit.work import SerialExecutor, run_all
+from reid_audit.work import SerialExecutor, run_all, tasks
 
 
 def _square(number: int) -> int:
@@ -33,6 +34,28 @@ def test_progress_counts_the_results_of_a_stage() -> None:
     told: list[tuple[str, int, int]] = []
     run_all(SerialExecutor(), _square, [(3,), (1,)], stage="squares", progress=lambda *counts: told.append(counts))
     assert told == [("squares", 1, 2), ("squares", 2, 2)]
+
+
+class _Counting(ThreadPoolExecutor):
+    """Counts the tasks that it holds."""
+
+    held = most = 0
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.held += 1
+        self.most = max(self.most, self.held)
+        return super().submit(fn, *args, **kwargs)
+
+
+def test_an_executor_holds_a_window_of_a_large_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "WINDOW", 8)
+    with _Counting(2) as executor:
+
+        def count(result: int) -> None:
+            executor.held -= 1
+
+        assert run_all(executor, _square, [(n,) for n in range(100)], done=count) == [n * n for n in range(100)]
+    assert executor.most == 9  # the next one is handed on before a result is told
 
 
 def test_an_error_reaches_the_caller() -> None:
