@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.shape import Shape
-from reid_audit.face import Encoder
+from reid_audit.face import Encoder, encode_all_at
 from reid_audit.records import Modality, Skin, View, Volume
 from reid_audit.render import Renderer, find_frontal_view
 from reid_audit.render.camera import place_camera
@@ -70,7 +70,7 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
     colour = portrait.pixels[max(0, top) : bottom, max(0, left) : right].mean(axis=(0, 1)).astype(np.uint8)
     up, across = np.nonzero(shape.region & np.isfinite(relief_mm))
     chosen = (up % _STEP == 0) & (across % _STEP == 0)
-    moved = []
+    hidden_parts = []
     for row, column in zip(up[chosen], across[chosen], strict=True):
         left_mm, up_mm = shape.place_of(int(row), int(column))
         centre = np.asarray(view.target_ras_mm) + np.array([left_mm, up_mm, relief_mm[row, column]]) @ axes
@@ -80,13 +80,11 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
             for point in (centre, edge)
         )
         hidden = np.hypot(columns - at[0], rows - at[1]) < np.linalg.norm(beside - at)
-        pixels = np.where(hidden[..., None], colour, portrait.pixels)
-        seen = encoder.encode_at(replace(portrait, pixels=pixels), face)
-        moved.append(
-            np.nan
-            if seen.vector is None
-            else 1.0 - float(seen.vector.astype(np.float64) @ face.vector.astype(np.float64))
-        )
+        hidden_parts.append(replace(portrait, pixels=np.where(hidden[..., None], colour, portrait.pixels)))
+    moved = [
+        np.nan if seen.vector is None else 1.0 - float(seen.vector.astype(np.float64) @ face.vector.astype(np.float64))
+        for seen in encode_all_at(encoder, hidden_parts, face)
+    ]
     distances = np.maximum(moved, 0.0)  # a vector is of length 1 to seven digits
     most = np.nanmax(distances, initial=0.0)
     if not most > 0:

@@ -105,7 +105,7 @@ def time_face(recogniser: Recogniser, portraits: Sequence[Portrait]) -> float:
     float
         Median seconds; NaN without portraits.
     """
-    fresh = make_encoder(recogniser.recipe, detector=recogniser.detector)
+    fresh = make_encoder(recogniser.recipe, detector=recogniser.detector, device=recogniser.device)
     seconds = []
     for portrait in (*portraits[:1], *portraits):
         began = time.perf_counter()

@@ -38,7 +38,7 @@ def find_eyes(path: Path, *, settings: Settings = Settings()) -> tuple[tuple[flo
     RenderError, EngineError, WeightsError
         Where nothing can be drawn or recognised.
     """
-    encoder = make_encoder(settings.encoders[0], detector=settings.detector)
+    encoder = make_encoder(settings.encoders[0], detector=settings.detector, device=settings.device)
     context = context_of(ScanRef("", "", ORIGINAL, path), settings)
     skin = context.extract()
     view = context.find_view(skin)

@@ -237,7 +237,7 @@ def render_scan(
     RenderError, EngineError, WeightsError
         Where nothing can be drawn or recognised.
     """
-    encoder = make_encoder(settings.encoders[0], detector=settings.detector)
+    encoder = make_encoder(settings.encoders[0], detector=settings.detector, device=settings.device)
     context = context_of(ScanRef("", "", ORIGINAL, path), settings)
     skin = context.extract()
     view = turn_view(context.find_view(skin), azimuth_deg=azimuth_deg, elevation_deg=elevation_deg)

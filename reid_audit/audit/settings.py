@@ -46,6 +46,8 @@ class Settings:
         for its face once; every encoder is judged by thresholds of its own.
     detector, renderer : str
         ``"auto"`` or a name; see `reid_audit.face.make_encoder` and `reid_audit.render.make_renderer`.
+    device : str
+        One of `reid_audit.face.DEVICES`: where ONNX graphs run.
     skin_level : float or None
         For every scan, in its own units; None = found on each original.
     surface : SurfaceSettings
@@ -55,6 +57,7 @@ class Settings:
     encoders: tuple[str, ...] = ("auto",)
     detector: str = "auto"
     renderer: str = "auto"
+    device: str = "auto"
     skin_level: float | None = None
     surface: SurfaceSettings = field(default_factory=SurfaceSettings)
     lighting: Lighting = field(default_factory=Lighting)
@@ -81,6 +84,11 @@ class Recogniser:
     detector: str
     notice: str
     identity: Mapping[str, str]
+
+    @property
+    def device(self) -> str:
+        """Where its graphs run: ``"cpu"`` or ``"cuda"``."""
+        return self.identity.get("device", "cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +136,8 @@ def start_engines(settings: Settings) -> Engines:
     """
     if not settings.encoders:
         raise InputError("--encoder: name at least one")
-    check_encoders(settings.encoders, detector=settings.detector)
-    made = _make_encoders(tuple((name, settings.detector) for name in settings.encoders))
+    check_encoders(settings.encoders, detector=settings.detector, device=settings.device)
+    made = _make_encoders(tuple((name, settings.detector, settings.device) for name in settings.encoders))
     names = [encoder.name for encoder in made]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise InputError(f"--encoder: two are called {twice}; leave one out, or give its file another name")
@@ -146,10 +154,12 @@ def _describe(encoder: Encoder) -> Recogniser:
     return Recogniser(encoder.name, encoder.recipe, encoder.detector, encoder.notice, dict(encoder.identity))
 
 
-def _make_encoders(recipes: tuple[tuple[str, str], ...]) -> tuple[Encoder, ...]:
-    """Load encoders by (name, detector); those with one detector look for a face once."""
+def _make_encoders(recipes: tuple[tuple[str, str, str], ...]) -> tuple[Encoder, ...]:
+    """Load encoders by (name, detector, device); those with one detector look for a face once."""
     shared: dict[str, Detector] = {}
-    return tuple(make_encoder(name, detector=detector, detectors=shared) for name, detector in recipes)
+    return tuple(
+        make_encoder(name, detector=detector, device=device, detectors=shared) for name, detector, device in recipes
+    )
 
 
 _load_encoders = lru_cache(maxsize=1)(_make_encoders)
@@ -157,7 +167,7 @@ _load_encoders = lru_cache(maxsize=1)(_make_encoders)
 
 def encoders_of(engines: Engines) -> tuple[Encoder, ...]:
     """Return the encoders of a run, loaded once per process."""
-    return _load_encoders(tuple((recogniser.recipe, recogniser.detector) for recogniser in engines.recognisers))
+    return _load_encoders(tuple((each.recipe, each.detector, each.device) for each in engines.recognisers))
 
 
 def look_again(engines: Engines) -> Engines:

@@ -42,6 +42,14 @@ class RendererName(StrEnum):
     RAYCAST = "raycast"
 
 
+class DeviceName(StrEnum):
+    """Where ONNX graphs run."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
 _FIRST = 3
 """So many must be done before it is said how long the rest takes: the first ones load engines and are slow."""
 
@@ -124,10 +132,15 @@ class PortraitOptions:
     detector: Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet, opencv ...")] = "auto"
     renderer: RendererOption = RendererName.AUTO
     level: LevelOption = None
+    device: Annotated[
+        DeviceName, typer.Option("--device", help="Where ONNX recognisers run. auto = CUDA where it starts.")
+    ] = DeviceName.AUTO
 
     def settings_with(self, encoders: str) -> reid_audit.Settings:
         """Return the settings with these encoders, which have commas between them."""
-        return reid_audit.Settings(tuple(words_of(encoders)), self.detector, self.renderer.value, self.level)
+        return reid_audit.Settings(
+            tuple(words_of(encoders)), self.detector, self.renderer.value, self.device.value, self.level
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ Portraits are RGB; DeepFace gets BGR in this folder alone, and nothing outside i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -23,11 +23,13 @@ from typing import Protocol
 
 from reid_audit import weights
 from reid_audit.face._detectors import KINDS, check_package
+from reid_audit.face._device import DEVICES, choose_device, on_device
+from reid_audit.face._engine import load_runtime
 from reid_audit.face._models import RECOGNISERS
 from reid_audit.face._onnx import PREFIX, OnnxEmbedder, find_model, read_handover
 from reid_audit.face._parts import Detector, Embedder, FaceEncoder, SharedDetector
 from reid_audit.face.distances import cosine_distances
-from reid_audit.records import Face, InputError, Portrait, WeightsError
+from reid_audit.records import EngineError, Face, InputError, Portrait, WeightsError
 
 STAGE_VERSION = 2
 """Raise when the same portrait gives another face with the same model files; kept faces are then made anew."""
@@ -235,17 +237,23 @@ def _resolve(name: str, detector: str) -> tuple[str, str, str]:
     return name, detector, " ".join(notice for notice in notices if notice)
 
 
-def _assemble(name: str, finder: Detector, notice: str) -> FaceEncoder:
+def _assemble(name: str, finder: Detector, notice: str, device: str) -> FaceEncoder:
     embedder = make_embedder(name, layout=finder.layout)
     stand_ins = [part.name for part in (finder, embedder) if part.stand_in]
     if stand_ins:
         made_up = f"STAND-IN: the files of {' and '.join(stand_ins)} were made for tests; no number means anything."
         notice = f"{made_up} {notice}".strip()
-    return FaceEncoder(embedder.name, finder, embedder, notice, recipe=name)
+    return FaceEncoder(embedder.name, finder, embedder, notice, name, device)
+
+
+def _settle_device(asked: str, *parts: str) -> str:
+    """Return the device of an encoder: onnxruntime is asked only where one of its parts runs on it."""
+    runs_graphs = asked != "cpu" and any(part in RECOGNISERS or part.startswith((PREFIX, "retina")) for part in parts)
+    return choose_device(asked, load_runtime().onnxruntime.get_available_providers() if runs_graphs else ())
 
 
 def make_encoder(
-    name: str = "auto", *, detector: str = "auto", detectors: dict[str, Detector] | None = None
+    name: str = "auto", *, detector: str = "auto", device: str = "cpu", detectors: dict[str, Detector] | None = None
 ) -> Encoder:
     """Load an encoder.
 
@@ -258,6 +266,9 @@ def make_encoder(
     detector : str
         One of `DETECTORS`, or ``"auto"``: RetinaFace where its file is there and dlib elsewhere; always dlib for the
         encoder dlib. A fallback is told by the notice.
+    device : str
+        One of `DEVICES`: where recognisers and RetinaFace run. ``"auto"`` is CUDA where onnxruntime offers it and it
+        starts; where it does not, the notice says why. Everything else runs on the CPU.
     detectors : dict of str to Detector, optional
         Detectors that several encoders share, by name: it begins empty and is filled. Each then looks for the face in
         a portrait once for all of them.
@@ -277,11 +288,44 @@ def make_encoder(
         If a package cannot be imported.
     """
     name, detector, notice = _resolve(name, detector)
-    if detectors is None:
-        return _assemble(name, make_detector(detector), notice)
-    if detector not in detectors:
-        detectors[detector] = SharedDetector(make_detector(detector))
-    return _assemble(name, detectors[detector], notice)
+    settled = _settle_device(device, name, detector)
+    try:
+        return _make_on(settled, name, detector, notice, detectors)
+    except EngineError as error:
+        if device != "auto" or settled == "cpu":
+            raise
+        return _make_on("cpu", name, detector, f"{notice} --device auto: the CPU is used. {error}".strip(), detectors)
+
+
+def _make_on(device: str, name: str, detector: str, notice: str, detectors: dict[str, Detector] | None) -> FaceEncoder:
+    with on_device(device):
+        if detectors is None:
+            finder = make_detector(detector)
+        else:
+            if detector not in detectors:
+                detectors[detector] = SharedDetector(make_detector(detector))
+            finder = detectors[detector]
+        return _assemble(name, finder, notice, device)
+
+
+def encode_all_at(encoder: Encoder, portraits: Sequence[Portrait], place: Face) -> list[Face]:
+    """Encode what is at one place of several portraits: in batches where the encoder can, else one by one.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        With a method ``encode_all_at(portraits, place)`` it is asked for all at once.
+    portraits : sequence of Portrait
+    place : Face
+        As for `Encoder.encode_at`.
+
+    Returns
+    -------
+    list of Face
+        One per portrait; vectors within 1e-5 of those one by one.
+    """
+    batched = getattr(encoder, "encode_all_at", None)
+    return batched(portraits, place) if batched else [encoder.encode_at(portrait, place) for portrait in portraits]
 
 
 def encode_face(portrait: Portrait, encoder: str = "auto", *, detector: str = "auto") -> Face:
@@ -306,7 +350,7 @@ def encode_face(portrait: Portrait, encoder: str = "auto", *, detector: str = "a
     return make_encoder(encoder, detector=detector).encode(portrait)
 
 
-def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") -> None:
+def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto", device: str = "cpu") -> None:
     """Raise what `make_encoder` would raise for names, files and packages that are not there; loads and reads nothing.
 
     For a command that would otherwise do other work first: it takes milliseconds.
@@ -314,7 +358,7 @@ def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") 
     Parameters
     ----------
     names : iterable of str
-    detector : str
+    detector, device : str
 
     Raises
     ------
@@ -322,18 +366,22 @@ def check_encoders(names: Iterable[str] = ("auto",), *, detector: str = "auto") 
         As `make_encoder`, but for files that are there and wrong.
     """
     for name in names:
-        _resolve(name, detector)
+        named, of_faces, _ = _resolve(name, detector)
+        if device != "auto":  # what is asked for by name must be there
+            _settle_device(device, named, of_faces)
 
 
 __all__ = [
     "DETECTORS",
     "DETECTORS_OF",
     "DETECTORS_OF_ONNX",
+    "DEVICES",
     "STAGE_VERSION",
     "Detector",
     "Encoder",
     "check_encoders",
     "cosine_distances",
+    "encode_all_at",
     "encode_face",
     "make_detector",
     "make_embedder",

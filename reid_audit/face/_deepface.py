@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit import weights
+from reid_audit.face._device import device_in_use
 from reid_audit.face._engine import load_engine
 from reid_audit.face._models import RECOGNISERS, is_stand_in, load_recogniser, load_retinaface
 from reid_audit.face._parts import Detection
@@ -42,7 +43,7 @@ class RetinaFaceDetector:
 
     def __init__(self) -> None:
         sha256 = weights.verify("RetinaFace")
-        self._model = load_retinaface(weights.find_weights("RetinaFace"), sha256)
+        self._model = load_retinaface(weights.find_weights("RetinaFace"), sha256, device_in_use())
         self.stand_in = is_stand_in(self._model.session)
         self.identity: Mapping[str, str] = {
             "detection": f"RetinaFace on DeepFace's canvas, floor {FLOOR_SCORE}, sure {SURE_SCORE}",
@@ -77,7 +78,7 @@ class DeepFaceEmbedder:
         self.name = name
         model = RECOGNISERS[name]
         self.dimension, self._width_px, self._height_px = model.dimension, model.width_px, model.height_px
-        self._model = load_recogniser(name, weights.find_weights(name), sha256)
+        self._model = load_recogniser(name, weights.find_weights(name), sha256, device_in_use())
         self.stand_in = is_stand_in(self._model.model)
         self.identity: Mapping[str, str] = {
             "chip": f"DeepFace, {self._width_px} x {self._height_px} px, aligned by the eyes, normalization base",

@@ -1,4 +1,4 @@
-"""Import DeepFace and onnxruntime without side effects, and load models for one CPU thread, offline.
+"""Import DeepFace and onnxruntime without side effects, and load models for one CPU thread or a GPU, offline.
 
 DeepFace is imported late and with the process's warnings, environment and standard output restored afterwards. Its top
 module, which makes folders, is not imported at all; its downloaders are replaced by a look at the verified file while a
@@ -19,12 +19,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from reid_audit.face._device import device_in_use, list_providers
 from reid_audit.records import EngineError, ReidAuditError, WeightsError
 
 _LOCK = threading.RLock()
 _ENVIRONMENT = {
     "DEEPFACE_BACKEND_ENGINE": "onnx",  # cached at the first import of deepface and of retinaface
-    "DEEPFACE_ONNX_PROVIDERS": "cpu",  # read whenever a session is built
     "DEEPFACE_LOG_LEVEL": "40",  # their loggers print to stdout
     "RETINAFACE_LOG_LEVEL": "40",
     # From 1.29 on onnxruntime writes a device id and sends events to its maker unless this is set when it is imported;
@@ -32,6 +32,8 @@ _ENVIRONMENT = {
     "ORT_DISABLE_TELEMETRY": "1",
     "YOLO_OFFLINE": "true",  # ultralytics sends events otherwise; read when it is imported
 }
+
+_DEEPFACE_PROVIDERS = {"cpu": "cpu", "cuda": "cuda,cpu"}  # read whenever a session is built
 
 
 # --- keeping deepface to itself ---
@@ -43,7 +45,7 @@ def contained() -> Iterator[None]:
     with _LOCK, warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         before = dict(os.environ)
-        os.environ.update(_ENVIRONMENT)
+        os.environ.update(_ENVIRONMENT, DEEPFACE_ONNX_PROVIDERS=_DEEPFACE_PROVIDERS[device_in_use()])
         try:
             yield
         finally:
@@ -162,7 +164,7 @@ def load_engine() -> Engine:
 
 
 def build(make: Callable[[Engine], Any], *paths: Path, package: str = "") -> Any:
-    """Let deepface build a model from verified files, on one CPU thread and without a network.
+    """Let deepface build a model from verified files, on the device in use and without a network.
 
     Parameters
     ----------
@@ -194,7 +196,7 @@ def build(make: Callable[[Engine], Any], *paths: Path, package: str = "") -> Any
         _replaced(engine.downloads, "download_weights_if_necessary", local_only),
         _replaced(engine.retinaface_downloads, "download_weights_if_necessary", local_only),
         _replaced(onnxruntime, "SessionOptions", lambda options=engine.runtime.options(): options),
-        _replaced(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"]),
+        _replaced(onnxruntime, "get_available_providers", list_providers),
     ):
         try:
             return make(engine)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.face._device import check_started, list_providers
 from reid_audit.face._engine import Engine, build, contained, damaged, load_runtime
 from reid_audit.records import EngineError, WeightsError
 
@@ -55,12 +56,13 @@ RECOGNISERS: Mapping[str, Recogniser] = MappingProxyType(
 """DeepFace models on offer; each name is also that of its file in `reid_audit.weights.MODEL_FILES`."""
 
 
-# The digest is a part of the key of all caches, so that a file that changed is loaded again.
+# Digest and device are parts of the key of all caches, so that a file that changed is loaded again. The device is that
+# in use (`device_in_use`).
 
 
 @lru_cache(maxsize=8)
-def load_session(path: Path, sha256: str) -> Any:
-    """Load an ONNX graph for one CPU thread.
+def load_session(path: Path, sha256: str, device: str) -> Any:
+    """Load an ONNX graph for one CPU thread, or for the GPU.
 
     Raises
     ------
@@ -70,13 +72,15 @@ def load_session(path: Path, sha256: str) -> Any:
     runtime = load_runtime()
     with contained():
         try:
-            return runtime.onnxruntime.InferenceSession(
-                str(path), sess_options=runtime.options(), providers=["CPUExecutionProvider"]
+            session = runtime.onnxruntime.InferenceSession(
+                str(path), sess_options=runtime.options(), providers=list_providers()
             )
         except MemoryError as error:
             raise EngineError(f"{path.name} cannot be loaded: there is not enough memory") from error
         except Exception as error:  # onnxruntime's errors share no other base
             raise damaged(path.name, error) from error
+    check_started(session)
+    return session
 
 
 class _BuffaloL:
@@ -99,7 +103,7 @@ def _maker(name: str) -> Callable[[Engine], Any]:
 
 
 @lru_cache(maxsize=16)
-def load_recogniser(name: str, path: Path, sha256: str) -> Any:
+def load_recogniser(name: str, path: Path, sha256: str, device: str) -> Any:
     """Load a model of `RECOGNISERS` (its ``forward`` takes (1, h, w, 3) float32) and try it on a grey picture.
 
     Raises
@@ -107,7 +111,8 @@ def load_recogniser(name: str, path: Path, sha256: str) -> Any:
     WeightsError
         If the file is no model, or takes pictures or gives vectors of another size than the named one.
     """
-    model = _BuffaloL(load_session(path, sha256)) if name == "Buffalo_L" else build(_maker(name), path)
+    model = _BuffaloL(load_session(path, sha256, device)) if name == "Buffalo_L" else build(_maker(name), path)
+    check_started(model.model)
     expected = RECOGNISERS[name]
     grey = np.full((1, expected.height_px, expected.width_px, 3), 0.5, dtype=np.float32)
     try:
@@ -125,7 +130,7 @@ def load_recogniser(name: str, path: Path, sha256: str) -> Any:
 
 
 @lru_cache(maxsize=2)
-def load_retinaface(path: Path, sha256: str) -> Any:
+def load_retinaface(path: Path, sha256: str, device: str) -> Any:
     """Load RetinaFace (called with (1, h, w, 3) float32, it gives nine arrays) and try it on a black picture.
 
     Raises
@@ -134,6 +139,7 @@ def load_retinaface(path: Path, sha256: str) -> Any:
         If the file is no model or another one.
     """
     model = build(lambda engine: engine.retinaface_graph.build_model(), path)
+    check_started(model.session)
     try:
         outputs = model(np.zeros((1, _PROBE_PX, _PROBE_PX, 3), dtype=np.float32))
     except Exception as error:

@@ -17,7 +17,7 @@ Every setting and the digest of the file are a part of the encoder's identity.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from reid_audit import weights
 from reid_audit.face._align import describe_fit, fit_template
+from reid_audit.face._device import device_in_use
 from reid_audit.face._engine import load_runtime
 from reid_audit.face._models import is_stand_in, load_session
 from reid_audit.face._parts import Detection
@@ -34,6 +35,9 @@ from reid_audit.records import EngineError, InputError, Portrait, WeightsError
 
 PREFIX = "onnx:"
 """How the name of such an encoder begins; the path of its file follows."""
+
+BATCH = 16
+"""Pictures that a graph gets at once, where several wait."""
 
 
 def _three(value: object) -> object:
@@ -132,7 +136,7 @@ class OnnxEmbedder:
         described = describe_fit(layout)
         self.handover, settings = read_handover(self.path)
         sha256 = weights.sha256_of(self.path)
-        self._session = load_session(self.path, sha256)
+        self._session = load_session(self.path, sha256, device_in_use())
         self._settings = settings or "the settings of plain ArcFace, as there is no TOML file beside it"
         self.stand_in = is_stand_in(self._session)
         self._check_input()
@@ -156,6 +160,7 @@ class OnnxEmbedder:
             raise self._refuse(f"takes {inputs[0].type} instead of tensor(float)")
         size, shape = self.handover.size, inputs[0].shape
         wanted = (1, 3, size, size) if self.handover.layout == "nchw" else (1, size, size, 3)
+        self._takes_one = not shape or isinstance(shape[0], int)
         if len(shape) != 4:
             raise self._refuse(f"takes arrays of shape {shape} instead of pictures {wanted}")
         # A dimension that may vary is a name or None.
@@ -169,7 +174,7 @@ class OnnxEmbedder:
         """Length of the vector of a grey picture."""
         grey = np.full((self.handover.size, self.handover.size, 3), 128, dtype=np.uint8)
         try:
-            vector = self._run(grey)
+            (vector,) = self._run([grey])
         except Exception as error:
             cause = type(error).__name__
             raise self._refuse(f"does not take pictures of {self.handover.size} px: mend size ({cause})") from error
@@ -177,15 +182,21 @@ class OnnxEmbedder:
             raise self._refuse(f"gives an array of shape {vector.shape} instead of one vector")
         return len(vector)
 
-    def _run(self, chip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, chips: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
+        """Output of the network for each chip: in one batch, or one by one where the graph takes single pictures."""
         how = self.handover
-        picture = (chip[:, :, ::-1] if how.channels == "bgr" else chip).astype(np.float32)
         mean, std = np.array([how.mean, how.std], dtype=np.float32)
-        picture = (picture * np.float32(how.scale) - mean) / std
-        axes = picture.transpose(2, 0, 1) if how.layout == "nchw" else picture
-        batch = np.ascontiguousarray(axes[np.newaxis], dtype=np.float32)
-        output = np.asarray(self._session.run(None, {self._session.get_inputs()[0].name: batch})[0])
-        return output[0] if output.ndim == 2 and len(output) == 1 else output
+        pictures = np.stack([chip[:, :, ::-1] if how.channels == "bgr" else chip for chip in chips])
+        pictures = (pictures.astype(np.float32) * np.float32(how.scale) - mean) / std
+        batch = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2) if how.layout == "nchw" else pictures)
+        parts = np.split(batch, len(batch)) if self._takes_one else [batch]
+        name = self._session.get_inputs()[0].name
+        outputs = [np.asarray(self._session.run(None, {name: part})[0]) for part in parts]
+        return [
+            vector
+            for part, output in zip(parts, outputs, strict=True)
+            for vector in (output if output.ndim == 2 and len(output) == len(part) else [output])
+        ]
 
     def chip(self, portrait: Portrait, detection: Detection) -> NDArray[np.uint8]:
         """Cut out what the network sees before the settings apply: (size, size, 3) uint8 RGB, black outside."""
@@ -200,6 +211,14 @@ class OnnxEmbedder:
 
     def embed(self, portrait: Portrait, detection: Detection) -> NDArray[np.float32]:
         """Output of the network for the chip; with ``flip``, plus that for its mirror image."""
-        chip = self.chip(portrait, detection)
-        vector = self._run(chip)
-        return vector + self._run(chip[:, ::-1]) if self.handover.flip else vector
+        return self.embed_all([(portrait, detection)])[0]
+
+    def embed_all(self, faces: Sequence[tuple[Portrait, Detection]]) -> list[NDArray[np.float32]]:
+        """Output for each of several faces, `BATCH` pictures at a time; within 1e-5 of that one by one."""
+        chips = [self.chip(*face) for face in faces]
+        starts = range(0, len(chips), BATCH)
+        vectors = [vector for at in starts for vector in self._run(chips[at : at + BATCH])]
+        if not self.handover.flip:
+            return vectors
+        mirrored = (v for at in starts for v in self._run([chip[:, ::-1] for chip in chips[at : at + BATCH]]))
+        return [vector + mirror for vector, mirror in zip(vectors, mirrored, strict=True)]

@@ -19,13 +19,14 @@ kept
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +38,8 @@ SECOND_FACE_SCORE = 0.5
 """A second face has at least this share of the best score ..."""
 SECOND_FACE_WIDTH = 0.5
 """... and at least this share of the kept face's width."""
+_logger = logging.getLogger(__name__)
+
 REMEMBERED = 16
 """Portraits whose detections a `SharedDetector` remembers: one scan from every side, and its defaced partners."""
 
@@ -209,6 +212,7 @@ class FaceEncoder:
     notice: str = ""
     recipe: str = ""
     """What `reid_audit.face.make_encoder` takes to make it again in another process; empty = its name."""
+    device: str = "cpu"
 
     @property
     def detector(self) -> str:
@@ -226,6 +230,7 @@ class FaceEncoder:
             **self.finder.identity,
             **self.embedder.identity,
             "stand_in": str(stand_in).lower(),
+            **({} if self.device == "cpu" else {"device": self.device}),
         }
 
     def encode(self, portrait: Portrait) -> Face:
@@ -241,10 +246,6 @@ class FaceEncoder:
             return Face(Status.NO_FACE, self.name, reason=f"{self.detector} found no face")
         sure_score = self.finder.sure_score
         kept, others = choose_face(detections, size_px=pixels.shape[:2], sure_score=sure_score)
-        try:
-            vector = _unit(self.embedder.embed(portrait, kept), self.embedder.dimension)
-        except Exception as error:  # noqa: BLE001 - as above
-            return self._broken("recogniser", error)
         status, reason = Status.OK, ""
         if others:
             rest = ", ".join(f"{other.score:.2f}" for other in others)
@@ -253,10 +254,9 @@ class FaceEncoder:
         elif kept.score < sure_score:
             status = Status.LOW_CONFIDENCE
             reason = f"{self.detector} scored the face {kept.score:.2f}, below {sure_score:.2f}"
-        return Face(
+        face = Face(
             status,
             self.name,
-            vector=vector,
             box_px=kept.box_px,
             landmarks_px=kept.landmarks_px if len(kept.landmarks_px) else None,
             eyes_px=kept.eyes_px,
@@ -264,26 +264,38 @@ class FaceEncoder:
             confidence=kept.score,
             reason=reason,
         )
+        return self._embed([portrait], kept, face)[0]
 
     def encode_at(self, portrait: Portrait, place: Face) -> Face:
         """Turn what is at a given place of a portrait into a unit vector; see `reid_audit.face.Encoder`."""
+        return self.encode_all_at([portrait], place)[0]
+
+    def encode_all_at(self, portraits: Sequence[Portrait], place: Face) -> list[Face]:
+        """Turn what is at one place of several portraits into unit vectors, in batches where the network takes them."""
         if place.box_px is None:
-            return Face(Status.NO_FACE, self.name, reason="the attacker knows no place to look at")
+            return [Face(Status.NO_FACE, self.name, reason="the attacker knows no place to look at")] * len(portraits)
         landmarks = np.empty((0, 2)) if place.landmarks_px is None else place.landmarks_px
         there = Detection(place.box_px, landmarks, place.eyes_px, math.nan, place.layout)
-        try:
-            vector = _unit(self.embedder.embed(portrait, there), self.embedder.dimension)
-        except Exception as error:  # noqa: BLE001 - whatever a foreign engine raises is this scan's status
-            return self._broken("recogniser", error)
-        return Face(
-            Status.OK,
-            self.name,
-            vector=vector,
-            box_px=place.box_px,
-            landmarks_px=place.landmarks_px,
-            eyes_px=place.eyes_px,
-            layout=place.layout,
-        )
+        face = replace(place, status=Status.OK, encoder=self.name, vector=None, confidence=math.nan, reason="")
+        return self._embed(portraits, there, face)
+
+    def _embed(self, portraits: Sequence[Portrait], place: Detection, face: Face) -> list[Face]:
+        """Give each portrait's face at a place its vector; what breaks costs that face alone."""
+        embed_all = getattr(self.embedder, "embed_all", None)
+        if embed_all is not None and len(portraits) > 1:
+            try:
+                vectors = embed_all([(portrait, place) for portrait in portraits])
+                return [replace(face, vector=_unit(vector, self.embedder.dimension)) for vector in vectors]
+            except Exception as error:  # noqa: BLE001 - one by one it is told whose face it was
+                _logger.info("a batch of %d faces broke (%s); they are done one by one", len(portraits), error)
+        faces = []
+        for portrait in portraits:
+            try:
+                vector = _unit(self.embedder.embed(portrait, place), self.embedder.dimension)
+                faces.append(replace(face, vector=vector))
+            except Exception as error:  # noqa: BLE001 - whatever a foreign engine raises is this scan's status
+                faces.append(self._broken("recogniser", error))
+        return faces
 
     def _broken(self, part: str, error: Exception) -> Face:
         return Face(Status.BACKEND_ERROR, self.name, reason=f"the {part} broke: {_one_line(error)}")

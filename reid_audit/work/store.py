@@ -46,6 +46,26 @@ def default_folder() -> Path:
     return Path(named) if named else user_cache_path("reid-audit") / "store"
 
 
+def default_max_bytes() -> int:
+    """Return the limit of a store's size: 2 GiB, or ``REID_AUDIT_STORE_GB`` times 10**9 bytes.
+
+    Raises
+    ------
+    InputError
+        Where that is no number above 0.
+    """
+    named = os.environ.get("REID_AUDIT_STORE_GB")
+    if named is None:
+        return DEFAULT_MAX_BYTES
+    try:
+        size = int(float(named) * 1e9)
+    except (ValueError, OverflowError):
+        size = 0
+    if size <= 0:
+        raise InputError(f"REID_AUDIT_STORE_GB must be a number above 0, such as 20. Got {named!r} instead.")
+    return size
+
+
 @dataclass(frozen=True, slots=True)
 class StoreInfo:
     """What a store holds.
@@ -71,8 +91,8 @@ class Store:
     ----------
     folder : Path, optional
         `default_folder` by default. A folder that holds anything else is refused.
-    max_bytes : int
-        Limit of its size on disk.
+    max_bytes : int, optional
+        Limit of its size on disk; `default_max_bytes` by default.
 
     Raises
     ------
@@ -80,11 +100,11 @@ class Store:
         Where ``folder`` is no folder, or one with other files in it.
     """
 
-    def __init__(self, folder: Path | None = None, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(self, folder: Path | None = None, *, max_bytes: int | None = None) -> None:
         self.folder = default_folder() if folder is None else folder
-        self.max_bytes = max_bytes
+        self.max_bytes = default_max_bytes() if max_bytes is None else max_bytes
         self._entries = self.folder / _ENTRIES
-        self._unchecked_bytes = max_bytes  # the first write looks at the whole folder
+        self._unchecked_bytes = self.max_bytes  # the first write looks at the whole folder
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"--store must be a folder; {self.folder} is a file")
         try:
@@ -145,7 +165,12 @@ class Store:
         self._unchecked_bytes += len(payload)
         if self._unchecked_bytes > _CHECKED_SHARE * self.max_bytes:
             self._unchecked_bytes = 0
-            self.prune()
+            if self.prune():
+                _logger.warning(
+                    "the store in %s is full: what was not used for longest was dropped, and would be made again; "
+                    "set REID_AUDIT_STORE_GB for a larger one",
+                    self.folder,
+                )
 
     def _write(self, place: Path, content: bytes) -> None:
         self._make_folders(place.parent)

@@ -54,7 +54,7 @@ def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEncoder], None]:
         settings_room._load_encoders.cache_clear()
         monkeypatch.setattr(settings_room, "check_encoders", lambda names, *, detector: None)
         remaining = itertools.cycle(encoders)
-        monkeypatch.setattr(settings_room, "make_encoder", lambda name, *, detector, detectors: next(remaining))
+        monkeypatch.setattr(settings_room, "make_encoder", lambda name, **_: next(remaining))
 
     use(FakeEncoder())
     yield use

@@ -1,76 +1,94 @@
-"""How long and how much memory the evidence takes: people x 2 visits x defacers of random 512-d vectors.
+"""How long and how much memory the evidence takes, and what share of a run that is.
 
-Run: ``python tests/benchmarks/bench_evidence.py [--people 2000] [--defacers 3] [--draws 2000]``. Prints seconds per
-step and the peak memory of the process. The aim: 2,000 people with 3 defacers in two minutes and 4 GB on two cores.
+Run: ``python tests/benchmarks/bench_evidence.py [--people 50 100 200] [--defacers 3] [--encoders 1] [--draws 2000]``.
+Random vectors stand for the faces of people x 2 visits x (1 + defacers), seen by the default attackers. From vectors
+to the verdict everything is what `audit` does: distances, thresholds with their bootstrap, permutation tests, rules.
+Prints for each number of people the CPU time of both steps, the peak memory of the process, the share of a run whose
+scans take 0.8 s of CPU each (what `bench_cohort.py` prints for 1 mm heads), and the power of the number of people with
+which the time grows. Status 1 where the share exceeds a tenth at 200 people or fewer.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from reid_audit.accuracy import assess, calibrate_scores
-from reid_audit.match import compare_faces
-from reid_audit.records import Face, FaceRecord, Fingerprint, Policy, ScanRef, Status
-from reid_audit.verdict import decide
+from reid_audit import assess_scores
+from reid_audit.attack import choose_attacks
+from reid_audit.match import compare_attacks
+from reid_audit.records import ORIGINAL, Face, FaceRecord, ScanRef, Status
+
+SCAN_S = 0.8
+MOST_SHARE = 0.1
+JUDGED_PEOPLE = 200
 
 
-def make_faces(people: int, defacers: int, *, seed: int = 0, length: int = 512) -> Iterator[FaceRecord]:
+def make_faces(people: int, defacers: int, encoders: int, *, length: int = 128) -> Iterator[FaceRecord]:
     """Yield people whose two visits resemble each other, and defaced scans that do so less and less."""
-    rng = np.random.default_rng(seed)
-    for i in range(people):
-        person = rng.normal(size=length)
-        for visit in ("1", "2"):
-            original = person + 1.5 * rng.normal(size=length)
-            conditions = {"original": original}
-            for k in range(defacers):
-                conditions[f"defacer{k + 1}"] = original + (k + 1) * 3 * rng.normal(size=length)
-            for condition, vector in conditions.items():
-                unit = (vector / np.linalg.norm(vector)).astype(np.float32)
-                scan = ScanRef(f"p{i:05d}", visit, condition, Path(f"{i}.nii.gz"))
-                yield FaceRecord(scan, Face(Status.OK, "random", vector=unit))
+    rng = np.random.default_rng(0)
+
+    def face(vector: np.ndarray, encoder: str) -> Face:
+        return Face(Status.OK, encoder, vector=(vector / np.linalg.norm(vector)).astype(np.float32))
+
+    for encoder in (f"random{k}" for k in range(encoders)):
+        for i in range(people):
+            person = rng.normal(size=length)
+            for visit in ("1", "2"):
+                original = person + 1.5 * rng.normal(size=length)
+                vectors = {ORIGINAL: original}
+                for k in range(defacers):
+                    vectors[f"defacer{k + 1}"] = original + (k + 1) * 3 * rng.normal(size=length)
+                for condition, vector in vectors.items():
+                    scan = ScanRef(f"p{i:05d}", visit, condition, Path(f"{i}.nii.gz"))
+                    looks = {}
+                    if condition != ORIGINAL:
+                        others = vector + rng.normal(size=(2, length))
+                        looks = {
+                            name: (face(other, encoder),)
+                            for name, other in zip(("aligned", "registered"), others, strict=True)
+                        }
+                    yield FaceRecord(scan, face(vector, encoder), looks=looks)
 
 
-def main() -> None:
-    """Time each step."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Time each number of people; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--people", type=int, default=2000)
+    parser.add_argument("--people", type=int, nargs="+", default=[50, 100, 200])
     parser.add_argument("--defacers", type=int, default=3)
+    parser.add_argument("--encoders", type=int, default=1)
     parser.add_argument("--draws", type=int, default=2000)
-    options = parser.parse_args()
-    start = last = time.perf_counter()
-
-    def say(text: str) -> None:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-    def lap(what: str) -> None:
-        nonlocal last
-        now = time.perf_counter()
+    options = parser.parse_args(argv)
+    attacks, rows, missed = choose_attacks(None), [], False
+    for people in sorted(options.people):
+        faces = list(make_faces(people, options.defacers, options.encoders))
+        began = time.process_time()
+        scores = compare_attacks(faces, attacks)
+        compared = time.process_time()
+        result = assess_scores(scores, source="random", draws=options.draws)
+        ended = time.process_time()
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        say(f"{what:<12}{now - last:8.1f} s   peak {peak:5.2f} GB")
-        last = now
-
-    faces = list(make_faces(options.people, options.defacers))
-    lap("vectors")
-    scores = compare_faces(faces)
-    lap("compare")
-    say(f"{len(scores.frame):,} comparisons")
-    fingerprint = Fingerprint("random", "-", "-", "-", "-", "-", "CT")
-    calibration = calibrate_scores(scores, fingerprint=fingerprint, seed=0, draws=options.draws)
-    lap("calibrate")
-    evidence = assess(scores, calibration, seed=0, permutations=options.draws)
-    lap("assess")
-    spent = time.perf_counter() - start
-    say(f"verdict {decide(evidence, Policy()).decision}; {1e9 * spent / len(scores.frame):.0f} ns per comparison")
-    say(f"total {spent:.1f} s")
+        scans = len(faces) // options.encoders
+        share = (ended - began) / (ended - began + SCAN_S * scans)
+        rows.append((people, ended - began, peak))
+        print(
+            f"{people} people, {scans} scans, {len(scores.frame):,} comparisons: distances {compared - began:.1f} s, "
+            f"evidence and verdict ({result.verdict.decision}) {ended - compared:.1f} s, {share:.1%} of the run; "
+            f"peak {peak:.2f} GB",
+            flush=True,
+        )
+        missed |= share > MOST_SHARE and people <= JUDGED_PEOPLE
+    for (fewer, before, _), (more, after, _) in list(pairwise(rows))[-1:]:
+        print(f"time grows with people to the power of {math.log(after / before) / math.log(more / fewer):.2f}")
+    return int(missed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

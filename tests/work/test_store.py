@@ -442,6 +442,14 @@ def test_the_store_lies_where_the_environment_says(
     assert main(["store", "info"]) == 0
     assert "elsewhere" in capsys.readouterr().out
     assert not (tmp_path / "elsewhere").exists()
+    monkeypatch.setenv("REID_AUDIT_STORE_GB", "0.5")
+    assert main(["store", "info"]) == 0
+    assert "of at most 500.0 MB" in capsys.readouterr().out
+    for wrong in ("0", "-1", "much", "inf", "nan"):
+        monkeypatch.setenv("REID_AUDIT_STORE_GB", wrong)
+        with pytest.raises(InputError, match=f"REID_AUDIT_STORE_GB must be a number above 0.*{wrong}"):
+            Store()
+    monkeypatch.delenv("REID_AUDIT_STORE_GB")
     monkeypatch.delenv("REID_AUDIT_STORE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert Store().folder == tmp_path / "cache" / "reid-audit" / "store"
