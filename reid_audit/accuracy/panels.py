@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.accuracy.columns import GROUPS, Rows, codes_of, number_visits, split_rows
 from reid_audit.accuracy.images import pool_images
 from reid_audit.attack import BASELINE
-from reid_audit.records import CANARY, Estimate, InputError, ScoreTable
+from reid_audit.records import CANARY, Estimate, Group, InputError, ScoreTable
 from reid_audit.stats.residuals import Bounded, Floats, alike, linkability, percentiles, residuals
 
 if TYPE_CHECKING:
@@ -252,13 +253,6 @@ def _natural(text: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
-def _number_visits(who: NDArray[np.intp], session: NDArray[np.intp], n: int, sessions: int) -> NDArray[np.intp]:
-    """(n, sessions): number of each person's sessions in their natural order, whatever they are called."""
-    there = np.zeros((n, sessions), dtype=bool)
-    there[who, session] = True
-    return np.asarray(np.maximum(there.cumsum(axis=1) - 1, 0), dtype=np.intp)
-
-
 def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within: str = AUTO) -> Panels:
     """Arrange the rows of a ScoreTable.
 
@@ -278,54 +272,63 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within
         There is no such column.
     """
     frame = pool_images(ScoreTable(frame)).frame
-    table = frame.assign(encoder=frame["encoder"]) if "encoder" in frame else frame.assign(encoder="")
-    named = table["probe_subject"].notna() & table["reference_subject"].notna()
-    nameless = table[~named & (table["group"] == "different").to_numpy()]
-    table = table[named.to_numpy()]
-    whose = {side: table[f"{side}_subject"].astype("category") for side in ("probe", "reference")}
-    when = {side: table[f"{side}_session"].astype("category") for side in ("probe", "reference")}
-    names = {str(c) for column in whose.values() for c in column.cat.remove_unused_categories().cat.categories}
-    subjects = tuple(sorted(names, key=_natural))
-    sessions = sorted({str(c) for column in when.values() for c in column.cat.categories}, key=_natural)
+    if "encoder" not in frame:
+        frame = frame.assign(encoder="")
+    named = (frame["probe_subject"].notna() & frame["reference_subject"].notna()).to_numpy()
+    of_people = frame if named.all() else frame[named]
+
+    def labels(what: str) -> list[str]:
+        values = (of_people[f"{side}_{what}"].unique() for side in ("probe", "reference"))
+        return sorted({str(value) for column in values for value in column}, key=_natural)
+
+    subjects, sessions = tuple(labels("subject")), labels("session")
     code, place = ({name: k for k, name in enumerate(part)} for part in (subjects, sessions))
-    ends = {}
-    for side in ("probe", "reference"):
-        who, session = (
-            np.array([known.get(str(c), 0) for c in column.cat.categories], dtype=np.intp)[column.cat.codes]
-            for column, known in ((whose[side], code), (when[side], place))
-        )
-        ends[side] = who, session
-    who, session = (np.concatenate([ends["probe"][k], ends["reference"][k]]) for k in (0, 1))
-    number = _number_visits(who, session, len(subjects), len(sessions))
+    table = Rows(
+        codes_of(frame["group"], {group.value: k for k, group in enumerate(GROUPS)}).astype(np.int8),
+        codes_of(frame["probe_subject"], code),
+        np.maximum(codes_of(frame["probe_session"], place), 0),
+        codes_of(frame["reference_subject"], code),
+        np.maximum(codes_of(frame["reference_session"], place), 0),
+        frame["distance"].to_numpy(dtype=np.float64),
+    )
+    number = number_visits(table if named.all() else table.take(named), len(subjects), len(sessions))
     v, n = int(number.max(initial=0)) + 1, len(subjects)
-    i, j = ends["probe"][0], ends["reference"][0]
-    a, b = number[ends["probe"]], number[ends["reference"]]
     known = _by_subject(strata, subjects)
     group = _group_people(known, within)
-    table = table.assign(i=i, a=a, j=j, b=b)
     panels, originals = [], {}
     own: dict[tuple[str, str], Originals] = {}
-    for encoder, rows in table.groupby("encoder", observed=True, sort=False):
-        is_original = rows["group"].isin(["same", "different"])
-        more = nameless.loc[(nameless["encoder"] == encoder).to_numpy(), "distance"].to_numpy(dtype=np.float64)
-        parts = {
-            str(attack): _originals(str(encoder), subjects, part, v, more)
-            for attack, part in rows[is_original].groupby("attack", observed=True, sort=False)
-        }
-        nothing = _originals(str(encoder), subjects, rows[:0], v, more)
-        originals[str(encoder)] = parts.get(BASELINE.name, next(iter(parts.values()), nothing))
-        own |= {(str(encoder), attack): part for attack, part in parts.items()}
-        attacked = rows[rows["group"].isin(["defaced_same", "defaced_different", "defaced_same_scan"])]
-        for (condition, attack), part in attacked.groupby(["condition", "attack"], observed=True, sort=False):
-            distance, same_scan = np.full((v, v, n, n), np.nan), np.full((v, n), np.nan)
-            there = np.zeros((v, n), dtype=bool)
-            of_same_scan = part["group"] == "defaced_same_scan"
-            # Where two images of one session are compared, they stand for visits: the very scan does not.
-            for rows_of in (part[of_same_scan], part[~of_same_scan]):
-                distance[tuple(rows_of[c].to_numpy() for c in "abij")] = rows_of["distance"].to_numpy()
-            same_scan[part["a"][of_same_scan], part["i"][of_same_scan]] = part["distance"][of_same_scan]
-            there[part["a"], part["i"]] = True
-            panels.append(Panel(str(encoder), str(condition), str(attack), subjects, distance, there, same_scan, group))
+    more: dict[str, list[Floats]] = {}
+    parts: dict[str, dict[str, list[Rows]]] = {}
+    for (encoder, attack, condition), where in split_rows(frame, ("encoder", "attack", "condition")):
+        rows = table.take(where)
+        has_names = named[where]
+        if not has_names.all():
+            more.setdefault(encoder, []).append(rows.take(~has_names).of_group(Group.DIFFERENT).distance)
+            rows = rows.take(has_names)
+        rows = rows._replace(a=number[rows.i, rows.a], b=number[rows.j, rows.b])
+        of_originals = [rows.of_group(wanted) for wanted in (Group.SAME, Group.DIFFERENT)]
+        of_encoder = parts.setdefault(encoder, {})
+        if any(len(some.i) for some in of_originals):
+            of_encoder.setdefault(attack, []).extend(of_originals)
+        mated, non_mated, same = (
+            rows.of_group(wanted) for wanted in (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
+        )
+        if not any(len(some.i) for some in (mated, non_mated, same)):
+            continue
+        distance, same_scan = np.full((v, v, n, n), np.nan), np.full((v, n), np.nan)
+        there = np.zeros((v, n), dtype=bool)
+        # Where two images of one session are compared, they stand for visits: the very scan does not.
+        for some in (same, mated, non_mated):
+            distance[some.a, some.b, some.i, some.j] = some.distance
+            there[some.a, some.i] = True
+        same_scan[same.a, same.i] = same.distance
+        panels.append(Panel(encoder, condition, attack, subjects, distance, there, same_scan, group))
+    for encoder, by_attack in parts.items():
+        nameless = np.concatenate([np.zeros(0), *more.get(encoder, [])])
+        of_attack = {attack: _originals(encoder, subjects, some, v, nameless) for attack, some in by_attack.items()}
+        nothing = _originals(encoder, subjects, [], v, nameless)
+        originals[encoder] = of_attack.get(BASELINE.name, next(iter(of_attack.values()), nothing))
+        own |= {(encoder, attack): part for attack, part in of_attack.items()}
     return Panels(tuple(panels), originals, known, own)
 
 
@@ -356,19 +359,20 @@ def _group_people(strata: pd.DataFrame, within: str) -> NDArray[np.intp] | None:
     return np.asarray(strata[wanted[0]].astype("category").cat.codes, dtype=np.intp)
 
 
-def _originals(encoder: str, subjects: tuple[str, ...], rows: pd.DataFrame, v: int, more: Floats) -> Originals:
+def _originals(encoder: str, subjects: tuple[str, ...], parts: Sequence[Rows], v: int, more: Floats) -> Originals:
     n = len(subjects)
-    same, other = rows[rows["group"] == "same"], rows[rows["group"] == "different"]
     mated, between = np.full((v, v, n), np.nan), np.full((n, n), np.nan)
-    mated[same["a"], same["b"], same["i"]] = same["distance"]
-    for first, second in (("i", "j"), ("j", "i")):
-        between[other[first], other[second]] = other["distance"]
-    np.fill_diagonal(between, np.nan)
     there, seen = np.zeros((v, n), dtype=bool), np.zeros((v, n), dtype=bool)
-    for visit, who in (("a", "i"), ("b", "j")):
-        there[rows[visit], rows[who]] = True
-        judged = rows[rows["distance"].notna()]
-        seen[judged[visit], judged[who]] = True
-    distances = np.concatenate([other["distance"].to_numpy(dtype=np.float64), more])
+    distances = []
+    for rows in parts:
+        same, other = rows.of_group(Group.SAME), rows.of_group(Group.DIFFERENT)
+        mated[same.a, same.b, same.i] = same.distance
+        between[other.i, other.j] = between[other.j, other.i] = other.distance
+        distances.append(other.distance)
+        judged = rows.take(~np.isnan(rows.distance))
+        for some, where in ((rows, there), (judged, seen)):
+            where[some.a, some.i] = where[some.b, some.j] = True
+    np.fill_diagonal(between, np.nan)
     scans = int(there.sum())
-    return Originals(encoder, subjects, mated, distances, between, scans, scans - int(seen.sum()))
+    every = np.concatenate([np.zeros(0), *distances, more])
+    return Originals(encoder, subjects, mated, every, between, scans, scans - int(seen.sum()))

@@ -93,7 +93,8 @@ def arrange_columns(scores: ScoreTable) -> Columns | None:
         and not (attack.without_hint or attack.joins)
     ]
     named = frame["probe_subject"].notna() & frame["reference_subject"].notna()
-    frame = frame[named & frame["attack"].isin(fit) & frame["group"].isin([group.value for group in _GROUPS])]
+    wanted = named & frame["attack"].isin(fit) & frame["group"].isin([group.value for group in _GROUPS])
+    frame = frame[wanted]
     if frame.empty:
         return None
     key = np.zeros(len(frame), np.int64)
@@ -101,23 +102,20 @@ def arrange_columns(scores: ScoreTable) -> Columns | None:
         codes, values = pd.factorize(frame[column])
         key = key * len(values) + codes
     _, first, place = np.unique(key, return_index=True, return_inverse=True)
-    who = list(zip(frame["encoder"].astype(str), frame["attack"].astype(str), strict=True))
-    parts = tuple(dict.fromkeys(who))
+    (encoder_of, encoders), (attack_of, names) = (pd.factorize(frame[column]) for column in ("encoder", "attack"))
+    which, pairs = pd.factorize(encoder_of * len(names) + attack_of)
+    parts = tuple((str(encoders[pair // len(names)]), str(names[pair % len(names)])) for pair in pairs)
     number = {part: k for k, part in enumerate(parts)}
     distances = np.full((len(first), len(parts)), np.nan)
-    distances[place, [number[part] for part in who]] = frame["distance"]
+    distances[place, which] = frame["distance"]
     rows = frame.iloc[first].reset_index(drop=True)
     original = (rows["condition"] == ORIGINAL).to_numpy()
-    own = {(encoder, attack) for encoder, attack in zip(*_labels(frame[frame["condition"] == ORIGINAL]), strict=True)}
-    for k, (encoder, attack) in enumerate(parts):
-        baseline = number.get((encoder, BASELINE.name))
-        if (encoder, attack) not in own and baseline is not None:
+    own = {parts[k] for k in np.unique(which[(frame["condition"] == ORIGINAL).to_numpy()])}
+    for k, part in enumerate(parts):
+        baseline = number.get((part[0], BASELINE.name))
+        if part not in own and baseline is not None:
             distances[original, k] = distances[original, baseline]
     return Columns(rows, distances, parts)
-
-
-def _labels(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
-    return frame["encoder"].astype(str).tolist(), frame["attack"].astype(str).tolist()
 
 
 def fuse(distances: NDArray[np.float64], non_mated: NDArray[np.bool_]) -> NDArray[np.float64]:

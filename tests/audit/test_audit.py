@@ -52,7 +52,7 @@ def pixels(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeEncoder], None]:
 
     def use(*encoders: FakeEncoder) -> None:
         settings_room._load_encoders.cache_clear()
-        monkeypatch.setattr(settings_room, "check_encoders", lambda names, *, detector: None)
+        monkeypatch.setattr(settings_room, "check_encoders", lambda names, **_: None)
         remaining = itertools.cycle(encoders)
         monkeypatch.setattr(settings_room, "make_encoder", lambda name, **_: next(remaining))
 

@@ -41,7 +41,7 @@ def test_three_suffixes_and_two_runs_of_six_people_take_no_more_time_per_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings_room._load_encoders.cache_clear()
-    monkeypatch.setattr(settings_room, "check_encoders", lambda names, *, detector: None)
+    monkeypatch.setattr(settings_room, "check_encoders", lambda names, **_: None)
     monkeypatch.setattr(settings_room, "make_encoder", lambda name, **_: FakeEncoder())
 
     def run(people: int, choice: Choice) -> tuple[AuditResult, float]:
