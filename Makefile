@@ -8,7 +8,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 ITK_GLOBAL_DEFAULT_NUMBER
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_ROOT_USER_ACTION := ignore
 
-.PHONY: help setup demo test quick coverage check docs published sbom size wheel lock gallery clean
+.PHONY: help setup demo test quick coverage check docs published licences sbom size wheel lock gallery clean
 .DEFAULT_GOAL := help
 
 help:  ## List the targets
@@ -19,7 +19,7 @@ setup: .venv/.ready  ## Make .venv with every dependency, pinned and hash-checke
 .venv/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "reid-audit needs Python 3.11 or newer: make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --use-pep517 --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -65,6 +65,10 @@ sbom: .venv/.docs  ## Write build/sbom.cdx.json (CycloneDX) from the container's
 	PYTHONWARNINGS="ignore:The Component this BOM is describing:UserWarning" \
 		$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible \
 		--output-file build/sbom.cdx.json containers/requirements.lock
+
+licences: .venv/.docs  ## List the licences of all that an install with DeepFace brings
+	@$(BIN)/pip-licenses --order license \
+		--packages $$($(BIN)/python examples/measure_install.py --extras deepface | awk '!/ packages$$/ { print $$3 }')
 
 size: setup  ## Print how much disk an install takes, by package
 	$(BIN)/python examples/measure_install.py --most 1200

@@ -28,7 +28,6 @@ autodoc_typehints = "none"  # the docstrings say them, and more: shapes, units, 
 napoleon_custom_sections = ["Words", "Which pairs"]
 napoleon_use_ivar = True  # attributes are told in the text of their class, not again as members
 highlight_language = "bash"  # of blocks that name none
-smartquotes_action = "qe"  # the two dashes of an option stay two
 suppress_warnings = ["ref.python"]  # a record is a member of its own room and of `reid_audit`: either target is right
 
 html_theme = "furo"
@@ -59,6 +58,7 @@ def write_commands_page() -> None:
     told = re.sub(r'<span style="font-weight: bold">(.+?)</span>', r"`\1`", done.stdout)
     told = told.replace("# `reid-audit`\n", "# Commands\n", 1).replace("=*AXIAL*", "=\\*AXIAL\\*")
     first = dict(re.findall(r"^##+ `reid-audit (?:\w+ )?([\w-]+)`\n\n(.+)$", told, re.MULTILINE))
+    told = re.sub(r"(`[^`]*`)|--(\w[\w-]*)", lambda word: word[1] or f"`--{word[2]}`", told)  # options stay as they are
     told = re.sub(r"^(\* `([\w-]+)`: ).*\.\.\.$", lambda row: row[1] + first[row[2]], told, flags=re.MULTILINE)
     write_page(MADE / "commands.md", told)
 
@@ -85,7 +85,7 @@ def join_names(app: Any, what: str, name: str, obj: object, options: Any, lines:
     And before a comma among names: attributes that share a line are written as ``low/high : float``.
     """
     if what == "property":
-        lines.insert(0, "")
+        lines[0] = lines[0].replace(": ", " -- ", 1)
     in_attributes = False
     for place, line in enumerate(lines):
         if line and set(line) == {"-"}:
@@ -93,6 +93,11 @@ def join_names(app: Any, what: str, name: str, obj: object, options: Any, lines:
         elif in_attributes and re.match(r"\w+(, \w+)+( :|$)", line):
             names, colon, kind = line.partition(" :")
             lines[place] = names.replace(", ", "/") + colon + kind
+
+
+def skip_fields(app: Any, what: str, name: str, obj: object, skip: bool, options: Any) -> bool | None:
+    """Leave out the fields of named tuples, of which Python says no more than their number."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
 
 
 def check_links(app: Any, failed: Exception | None) -> None:
@@ -112,6 +117,7 @@ def check_links(app: Any, failed: Exception | None) -> None:
 def setup(app: Any) -> None:
     """Let pages and docstrings pass by before MyST and napoleon see them, and look at the links of the site."""
     app.connect("source-read", keep_percent)
+    app.connect("autodoc-skip-member", skip_fields)
     app.connect("build-finished", check_links)
     app.connect("autodoc-process-docstring", join_names, priority=400)
 

@@ -12,25 +12,23 @@ Which interval for what, and why
 Measured on distances with random effects of people (20, 40 and 80 people, AUC 0.5 to 0.996, FMR 20 % to 0.5 %), nominal
 95 %; tests/stats/test_stats.py repeats a part of it, tests/benchmarks/bench_coverage.py prints the rest:
 
-===================================== ============================================================================
-proportion of people (match rate,     Clopper-Pearson: exact, never below its level (95-99 % measured). With several
-TMR, rank-k, FTA)                     trials a person it takes each person's trials for one (Kish's effective
-                                      number): the worst case of dependence.
-proportion over pairs (FMR), mean     Delete-one-subject jackknife (both ends of a pair leave with the person) on the
-over searches                         logit scale with Student's t: covers 94-99 % within searches, 96-99 % for FMR (the
-                                      wider the fewer pairs match). The percentile bootstrap of subjects covered
-                                      79-95 %, and the binomial interval that takes pairs for independent 32-94 %.
-AUC of mated against non-mated        The same jackknife, as an effective number of subjects (Korn and Graubard 1998)
-comparisons                           that near 1 allows for subjects who happen not to have been drawn: 97-100 %, where
-                                      the logit interval covered 62-98 % in heavy tails.
-bits, Cllr, DET, rank-1 in larger     The jackknife of the whole statistic: `reid_audit.stats.jackknife`.
-galleries, differentials
-difference of two attackers           Delete-one-subject jackknife of the difference with Student's t: a person leaves
-                                      both attackers at once.
-thresholds                            Bootstrap of subjects, as it is and smoothed: a pair (i, j) weighs w_i w_j, a
-                                      person's own pairs weigh w_i. At a fixed FMR the quantiles at the ends of the
-                                      FMR's interval.
-===================================== ============================================================================
+proportion of people (match rate, TMR, rank-k, FTA)
+    Clopper-Pearson: exact, never below its level (95-99 % measured). With several trials a person it takes each
+    person's trials for one (Kish's effective number): the worst case of dependence.
+proportion over pairs (FMR), mean over searches
+    Delete-one-subject jackknife (both ends of a pair leave with the person) on the logit scale with Student's t: covers
+    94-99 % within searches, 96-99 % for FMR (the wider the fewer pairs match). The percentile bootstrap of subjects
+    covered 79-95 %, and the binomial interval that takes pairs for independent 32-94 %.
+AUC of mated against non-mated comparisons
+    The same jackknife, as an effective number of subjects (Korn and Graubard 1998) that near 1 allows for subjects who
+    happen not to have been drawn: 97-100 %, where the logit interval covered 62-98 % in heavy tails.
+bits, Cllr, DET, rank-1 in larger galleries, differentials
+    The jackknife of the whole statistic: `reid_audit.stats.jackknife`.
+difference of two attackers
+    Delete-one-subject jackknife of the difference with Student's t: a person leaves both attackers at once.
+thresholds
+    Bootstrap of subjects, as it is and smoothed: a pair (i, j) weighs w_i w_j, a person's own pairs weigh w_i. At a
+    fixed FMR the quantiles at the ends of the FMR's interval.
 
 Rank-k is a proportion of the people who are looked up, given this gallery. Redrawing people would draw some references
 twice and others never; the missing competitors would raise rank-1, so ranks are not redrawn.

@@ -16,7 +16,7 @@ _METHOD = "subject jackknife of the difference, t"
 
 
 class Compared(NamedTuple):
-    """Own and non-mated comparisons, as `reid_audit.stats.auc_of_pairs` takes them."""
+    """Mated and non-mated comparisons, as `reid_audit.stats.auc_of_pairs` takes them."""
 
     mated: ArrayLike
     mated_subject: ArrayLike

@@ -116,6 +116,9 @@ def _build(tree: Any, hint: Any, arrays: Mapping[str, NDArray[Any]]) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _build(tree, inner[0], arrays)
+    alias = getattr(origin or hint, "__value__", None)
+    if alias is not None:  # a type alias by name, as NDArray is from NumPy 2.5 on
+        return _build(tree, alias, arrays)
     if origin in (types.UnionType, Union):
         if tree is None:
             return None

@@ -143,7 +143,8 @@ def executables(tmp_path: Path) -> Path:
             pytest.skip(f"no package index to install it from: {done.stderr.splitlines()[-1]}")
         assert done.returncode == 0, done.stderr
     (packages,) = (folder / "lib").glob("python3*/site-packages")
-    (packages / "sitecustomize.py").write_text(ADD_TRANSFORM, encoding="utf-8")
+    (packages / "add_transform.py").write_text(ADD_TRANSFORM, encoding="utf-8")
+    (packages / "add_transform.pth").write_text("import add_transform\n")  # Debian has a sitecustomize
     return folder / "bin"
 
 
