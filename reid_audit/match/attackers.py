@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side, search_photographs
-from reid_audit.match.pairs import compare_faces, merge_scores
+from reid_audit.match.pairs import JUDGED_ROW_BYTES, compare_faces, merge_scores
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, ScanRef, ScoreTable, Status, natural_key
 
 _ORIGINALS = (Group.SAME.value, Group.DIFFERENT.value)
@@ -36,10 +36,16 @@ def compare_attacks(
         Comparisons of originals stand once, under the baseline, for all attackers that leave originals as they are; an
         attacker that sees originals in its own way has its own. A defaced gallery has rows only where people have two
         defaced visits.
+
+    Raises
+    ------
+    InputError
+        As `compare_faces`; and where the tables of all attackers would not fit into memory until they are judged.
     """
-    baseline = compare_faces(records)
-    tables = [baseline]
     attacks = tuple(attacks)
+    beside = sum(not attack.baseline for attack in attacks)
+    baseline = compare_faces(records, row_bytes=(1 + beside) * JUDGED_ROW_BYTES)
+    tables = [baseline]
     for attack in attacks:
         if attack.joins:
             continue

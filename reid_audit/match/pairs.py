@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _ROW_BYTES = 48
 """What a comparison takes while the table is made."""
 
+JUDGED_ROW_BYTES = 150
+"""What it takes until it is judged, at its most: `tests/benchmarks/bench_evidence.py` prints the peak."""
+
 
 class _Visit(NamedTuple):
     """A session and, where it has several, one of its images."""
@@ -143,14 +146,14 @@ def _count_rows(scans: _ByVisit) -> int:
     return rows
 
 
-def _check_room(rows: int) -> None:
+def _check_room(rows: int, row_bytes: int) -> None:
     """Raise before the table is begun where it would not fit into memory."""
     import psutil
 
-    free = psutil.virtual_memory().available
-    if rows * _ROW_BYTES > free:
+    free, needed = psutil.virtual_memory().available, rows * row_bytes
+    if needed > free:
         raise InputError(
-            f"a table of {rows:,} comparisons takes {rows * _ROW_BYTES / 1e9:.0f} GB and {free / 1e9:.0f} GB are free; "
+            f"a table of {rows:,} comparisons takes {needed / 1e9:.0f} GB and {free / 1e9:.0f} GB are free; "
             "give fewer people with --limit, split the manifest by site or defacer, or search block by block with "
             "reid_audit.match.search_gallery"
         )
@@ -233,7 +236,7 @@ def _tabulate(cohort: _Cohort, attack: Attack, encoder: str) -> ScoreTable:
     return ScoreTable(frame)
 
 
-def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> ScoreTable:
+def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE, row_bytes: int = _ROW_BYTES) -> ScoreTable:
     """Compare every two faces that the module's table of pairs names.
 
     Parameters
@@ -242,6 +245,8 @@ def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> 
         One per subject, session, image, condition and encoder, in any order; unacquired ones too.
     attack : Attack
         Whose looks are compared, by its own measure; its name is written into every row.
+    row_bytes : int
+        Memory that must be free for each comparison: more than the table takes, where others will follow.
 
     Returns
     -------
@@ -259,7 +264,7 @@ def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE) -> 
     for record in faces:
         by_encoder.setdefault(record.face.encoder, []).append(record)
     cohorts = {encoder: _gather(records, attack) for encoder, records in by_encoder.items()}
-    _check_room(sum(_count_rows(cohort.scans) for cohort in cohorts.values()))
+    _check_room(sum(_count_rows(cohort.scans) for cohort in cohorts.values()), row_bytes)
     return merge_scores([_tabulate(cohort, attack, encoder) for encoder, cohort in cohorts.items()])
 
 

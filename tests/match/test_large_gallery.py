@@ -15,7 +15,8 @@ from scipy import stats
 
 import reid_audit.match.gallery as gallery
 from reid_audit import InputError
-from reid_audit.match import compare_faces, cosine_distances, search_gallery, summarise_pairs
+from reid_audit.attack import choose_attacks
+from reid_audit.match import compare_attacks, compare_faces, cosine_distances, search_gallery, summarise_pairs
 from reid_audit.records import Face, FaceRecord, Group, ScanRef, Status
 
 
@@ -121,6 +122,10 @@ def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(monkeypatch: p
     free = type("Memory", (), {"available": 48 * rows})
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     compare_faces(faces)
+    with pytest.raises(InputError, match="give fewer people with --limit"):  # to be judged takes more than the table
+        compare_attacks(faces, choose_attacks(["naive", "registered"]))
+    free.available = 2 * 150 * rows
+    assert len(compare_attacks(faces, choose_attacks(["naive", "registered"])).frame) > rows
     free.available = 48 * rows // 2
     with pytest.raises(InputError, match=r"comparisons takes .*search_gallery"):
         compare_faces(faces)
