@@ -167,6 +167,8 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
     ------
     InputError
         Where ``workers`` is smaller than 1.
+    EngineError
+        Where the processes could not be started.
     """
     plan = plan_workers(workers)
     if plan.notice and say is not None:
@@ -174,7 +176,7 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
     if plan.count == 1:
         yield SerialExecutor()
         return
-    non_mated = set(multiprocessing.active_children())
+    earlier = set(multiprocessing.active_children())
     pool = None
     try:
         pool = MendingPool(partial(_start_processes, plan.count), plan.count)
@@ -182,7 +184,7 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
     except BaseException as error:
         if pool is not None:
             pool.close()
-        _terminate_all_but(non_mated)
+        _terminate_all_but(earlier)
         if isinstance(error, BrokenProcessPool):
             raise EngineError(
                 f"{plan.count} worker processes could not be started, as a rule because memory is short; "
@@ -194,16 +196,22 @@ def local_executor(workers: int | None = None, *, say: Callable[[str], None] | N
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _terminate_all_but(non_mated: Iterable[object]) -> None:
-    for process in set(multiprocessing.active_children()).difference(non_mated):
+def _terminate_all_but(earlier: Iterable[object]) -> None:
+    for process in set(multiprocessing.active_children()).difference(earlier):
         process.terminate()
 
 
 def _start_processes(count: int) -> ProcessPoolExecutor:
-    non_mated = set(multiprocessing.active_children())
+    earlier = set(multiprocessing.active_children())
     # Spawned, not forked: OpenGL contexts and ONNX sessions do not survive a fork.
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare_worker)
+    try:
+        pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare_worker)
+    except OSError as error:
+        raise EngineError(
+            f"{count} worker processes could not be started: {error.strerror}; they need shared memory (on Linux /dev/shm, "
+            "writable by everybody), or give --workers 1"
+        ) from error
     try:
         with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
             with _interrupts_held():
@@ -211,7 +219,7 @@ def _start_processes(count: int) -> ProcessPoolExecutor:
             for future in started:
                 future.result()
     except BaseException:
-        _terminate_all_but(non_mated)
+        _terminate_all_but(earlier)
         pool.shutdown(wait=True, cancel_futures=True)  # else its thread may still be ending when the program does
         raise
     return pool

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_two_workers_are_others_with_one_thread_each_and_leave_the_environment_a
         assert executor.submit(_threads).result() == "1"
         assert run_all(executor, _square, [(n,) for n in range(10)]) == [n * n for n in range(10)]
     assert "OMP_NUM_THREADS" not in os.environ
+
+
+def test_without_shared_memory_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*words: object, **named: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("reid_audit.work.local.ProcessPoolExecutor", refuse)
+    with pytest.raises(EngineError, match=r"2 worker .* Permission denied; .*/dev/shm.*--workers 1"), local_executor(2):
+        pass
 
 
 def test_no_workers_is_an_error() -> None:
