@@ -209,8 +209,8 @@ def _start_processes(count: int) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare_worker)
     except OSError as error:
         raise EngineError(
-            f"{count} worker processes could not be started: {error.strerror}; they need shared memory (on Linux /dev/shm, "
-            "writable by everybody), or give --workers 1"
+            f"{count} worker processes could not be started: {error.strerror}; they need shared memory (on Linux "
+            "/dev/shm, writable by everybody), or give --workers 1"
         ) from error
     try:
         with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
