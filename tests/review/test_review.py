@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from answers import cohort_of, make_review
 from reid_audit import AuditResult, Decision, InputError
 from reid_audit.cli import main
 from reid_audit.cli.review import say_review
-from reid_audit.records import Answer, Check, Review
+from reid_audit.records import Answer, Check, Review, to_json
 from reid_audit.report import result_to_json
 from reid_audit.review import (
     Progress,
@@ -24,6 +26,8 @@ from reid_audit.review import (
 )
 from reid_audit.screen import Images, ImageScreening, Part, PartState, ScreenImage, Screening, ScreenState
 from reid_audit.verdict import fold_review
+
+command = sys.modules["reid_audit.cli.review"]  # the room's name is the command's
 
 
 def _decisions(result: AuditResult) -> dict[str, str]:
@@ -238,3 +242,67 @@ def test_a_reader_answers_what_a_screening_doubts_and_clears_no_face(
     assert replace(_screening(), images=tuple(seen[1:2]), expect_defaced=False).exit_code == (
         3 if answer is Answer.UNSURE else 0
     )
+
+
+# --- the command, with a reader in place of the page ---
+
+
+def _read_aloud(monkeypatch: pytest.MonkeyPatch, answers: list[Answer], *, stops: bool = False) -> list[Progress]:
+    """Answer the first cases as a reader would on the page, who may leave by Ctrl-C."""
+    asked: list[Progress] = []
+
+    def serve(progress: Progress, pictures: object, *, port: int, say: Callable[[str], None]) -> None:
+        say("http://127.0.0.1:1/?key=k")
+        asked.append(progress)
+        for number, answer in enumerate(answers):
+            progress.answer(number, answer, "", "seen")
+        if stops:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "serve", serve)
+    return asked
+
+
+def test_the_command_leads_from_a_result_to_answers_and_says_where_they_go(
+    result: AuditResult, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "result.json").write_text(result_to_json(result))
+    monkeypatch.setattr("reid_audit.read_cohort", lambda *_, **__: cohort_of(result))
+    words = ["review", str(tmp_path), "manifest.csv", "--renderer", "raycast", "--reader"]
+    asked = _read_aloud(monkeypatch, [Answer.REMOVED, Answer.FACE])
+    assert main([*words, "ann"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "4 scans to look at, 0 of them answered by ann" in told
+    assert "http://127.0.0.1:1/?key=k" in told
+    assert "ann: 1 removed, 1 face" in told
+    assert f"reid-audit report {tmp_path / 'result.json'} --review {tmp_path / 'review.json'}" in told
+    assert [case.scan.subject for case in asked[0].cases] == ["p001", "p002", "p003", "p004"]
+    _read_aloud(monkeypatch, [Answer.REMOVED], stops=True)
+    assert main([*words, "ben", "--all"]) == 0
+    both = capsys.readouterr()
+    assert "Stopped." in both.err
+    assert "24 scans to look at, 0 of them answered by ben" in both.out
+    assert "ann and ben, 1 scan: Cohen's kappa not defined" in both.out
+
+
+def test_the_command_shows_what_a_screening_doubts_and_ends_where_nothing_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "screening.json"
+    path.write_text(to_json(_screening()))
+    monkeypatch.setattr(
+        command, "list_images", lambda *_, **__: _images("whole.nii", "odd.nii", "cut.nii", "broken.nii")
+    )
+    _read_aloud(monkeypatch, [Answer.NOT_HEAD, Answer.REMOVED])
+    words = ["review", str(path), "release", "--renderer", "raycast", "--reader", "ann", "-o", str(tmp_path / "a.json")]
+    assert main(words) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "1 file gave no volume and cannot be shown here" in told
+    assert f"reid-audit screen release --review {tmp_path / 'a.json'}" in told
+    clear = replace(_screening(), images=_screening().images[:1], expect_defaced=False)
+    path.write_text(to_json(clear))
+    assert main([*words[:-1], str(tmp_path / "b.json")]) == 0
+    assert "No scan needs a look; --all shows every other one." in capsys.readouterr().out
+    assert not (tmp_path / "b.json").exists()
+    path.write_text("{")
+    assert main(words) == 2

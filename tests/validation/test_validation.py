@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reid_audit import AuditResult, Decision, EngineError
 from reid_audit.cli import main
-from reid_audit.render import RENDERERS, frontal_view
+from reid_audit.records import Canary, Estimate
+from reid_audit.render import RENDERERS, Renderer, frontal_view
 from reid_audit.surface import extract_skin
-from reid_audit.testing import FakeEncoder, make_tiny_head
+from reid_audit.testing import FakeEncoder, make_result, make_tiny_head
 from reid_audit.validation import PARTS, Measurement, Validation, heads, run, validate, worlds
 from reid_audit.validation.heads import PEOPLE, TAMPERINGS, VISITS, Heads, measure_agreement, measure_people
 
@@ -119,3 +122,61 @@ def test_an_encoder_is_told_with_its_vectors_and_files(monkeypatch: pytest.Monke
     assert "0.25 s a face" in facts["pixels"]
     assert facts["pixels, test double"] == "pixels"
     assert len(skins) == heads.VISITS * heads.PEOPLE
+
+
+def test_each_renderer_is_set_beside_the_reference_and_one_that_is_not_there_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    skins = [extract_skin(make_tiny_head(80.0, stretch=1.1 + 0.1 * person)) for person in range(2)]
+    eggs = Heads(tuple(skins), tuple(map(frontal_view, skins)))
+    monkeypatch.setattr(run, "make_heads", lambda: eggs)
+    monkeypatch.setattr(run, "make_encoder", lambda *_, **__: FakeEncoder())
+    monkeypatch.setattr(heads, "PEOPLE", 2)
+    monkeypatch.setattr(heads, "VISITS", 1)
+    monkeypatch.setattr(Heads, "subjects", np.arange(2), raising=False)
+    make_renderer = run.make_renderer
+
+    def make(name: str) -> Renderer:
+        if name == "pyrender":
+            raise EngineError("no pyrender here")
+        return make_renderer("raycast")
+
+    monkeypatch.setattr(run, "make_renderer", make)
+    validation = validate(["renderers"])
+    assert [(each.name, each.value, each.holds) for each in validation.measurements] == [("vtk", 0.0, True)]
+    assert [(each.name, each.reason) for each in validation.omissions] == [("pyrender", "no pyrender here")]
+    assert validation.exit_code == 0
+
+
+def test_the_audited_canaries_and_verdicts_are_told_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    result, _ = make_result(6, {"blur-2mm": 0.2, "eye-plane": 0.5, "face-removal": 60.0}, draws=20)
+    weak = Canary("naive", "dlib", "canary-blur", 6, Estimate(0.75, subjects=6))
+    verdict = replace(
+        result.verdict,
+        conditions=tuple(
+            replace(each, decision=Decision.FAIL if each.condition == "blur-2mm" else Decision.REVIEW)
+            for each in result.verdict.conditions
+        ),
+    )
+    asked = []
+
+    def demo(**how: object) -> AuditResult:
+        asked.append(how["subjects"])
+        return replace(result, verdict=verdict, evidence=replace(result.evidence, canaries=(weak,)))
+
+    monkeypatch.setattr(run, "run_demo", demo)
+    told: list[tuple[str, int, int]] = []
+    validation = validate(["canaries"], progress=lambda *counts: told.append(counts))
+    values = {each.name: each.value for each in validation.measurements}
+    assert values["least linked canary"] == 0.75
+    assert (values["blur-2mm"], values["eye-plane"], values["face-removal"]) == (1.0, 0.0, 0.0)
+    assert asked == [run.AUDITED_SUBJECTS]
+    assert told == [("parts", 0, 1), ("parts", 1, 1)]
+
+
+def test_a_tampering_that_is_not_named_is_outside_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = [(name, float(name != "mirrored"), "text") for name in (*TAMPERINGS, "face removed")]
+    monkeypatch.setattr(run, "measure_tamperings", lambda: seen)
+    validation = validate(["tamperings"])
+    assert [each.name for each in validation.measurements if not each.holds] == ["mirrored"]
+    assert validation.exit_code == 1
