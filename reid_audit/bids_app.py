@@ -24,7 +24,7 @@ from .attack import Attack, choose_attacks, list_attacks
 from .audit import Progress, Settings, acquire_faces, add_canaries, audit, start_engines
 from .audit.face_cache import FaceCache
 from .dataset import Cohort, read_description
-from .records import BIDS_VERSION, AuditResult, Calibration, FaceRecord, InputError, Policy, write_private
+from .records import AuditResult, Calibration, FaceRecord, InputError, Policy, describe_dataset, write_private
 from .report import result_to_html, result_to_json, write_bids
 from .work import Store
 
@@ -89,14 +89,13 @@ def _write_description(bids_dir: Path, out_dir: Path) -> None:
     inside = out_dir.resolve().is_relative_to(bids_dir.resolve())
     depth = len(out_dir.resolve().relative_to(bids_dir.resolve()).parts) if inside else 0
     source = {"DOI": str(doi)} if doi else {"URL": "/".join([".."] * depth) if inside else bids_dir.resolve().name}
-    description = {
-        "Name": f"Re-identification audit of {raw.get('Name', bids_dir.resolve().name)}",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "reid-audit", "Version": metadata.version("reid-audit")}],
-        "SourceDatasets": [source],
-    }
-    write_private(out_dir / "dataset_description.json", json.dumps(description, indent=2) + "\n")
+    description = describe_dataset(
+        f"Re-identification audit of {raw.get('Name', bids_dir.resolve().name)}",
+        "derivative",
+        GeneratedBy=[{"Name": "reid-audit", "Version": metadata.version("reid-audit")}],
+        SourceDatasets=[source],
+    )
+    write_private(out_dir / "dataset_description.json", description)
     write_private(out_dir / ".bidsignore", "reid_*\n*_faces.tsv\nfaces.json\n")
 
 

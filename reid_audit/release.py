@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from reid_audit.deface import Defacer, apply_defacer, make_defacer
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
-from reid_audit.records import BIDS_VERSION, InputError, Modality, Volume
+from reid_audit.records import InputError, Modality, Volume, describe_dataset
 from reid_audit.render import find_frontal_view, make_renderer
 from reid_audit.surface import extract_skin, write_mesh
 from reid_audit.volume import write_volume
@@ -104,9 +103,8 @@ def write_release(
         if progress is not None:
             progress(identity, subjects)
     for part, kind in ((ORIGINALS, "raw"), (RELEASE, "derivative")):
-        description = {"Name": "Synthetic heads", "BIDSVersion": BIDS_VERSION, "DatasetType": kind, "License": "CC0"}
         path = out_dir / part / "bids" / "dataset_description.json"
-        path.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        path.write_text(describe_dataset("Synthetic heads", kind, License="CC0"), encoding="utf-8")
     with (out_dir / HIDDEN_FILE).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("kind", "path"))

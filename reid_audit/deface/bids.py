@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from reid_audit.dataset.bids import read_description
-from reid_audit.records import BIDS_VERSION, ReidAuditError
+from reid_audit.records import ReidAuditError, describe_dataset
 from reid_audit.volume.stored import ending
 
 
@@ -66,12 +66,7 @@ def describe_derivative(folder: Path, root: Path, *, defacer: str, defacer_versi
     if defacer_version != own:
         made_by.append({"Name": "reid-audit", "Version": version("reid-audit"), "Description": "reid-audit deface"})
     doi = raw.get("DatasetDOI")
-    description = {
-        "Name": f"{name}, defaced by {defacer}",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": made_by,
-        "SourceDatasets": [{"DOI": str(doi)} if doi else {"URL": str(name)}],
-    }
+    source = {"DOI": str(doi)} if doi else {"URL": str(name)}
+    text = describe_dataset(f"{name}, defaced by {defacer}", "derivative", GeneratedBy=made_by, SourceDatasets=[source])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dataset_description.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    (folder / "dataset_description.json").write_text(text, encoding="utf-8")

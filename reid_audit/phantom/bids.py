@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from reid_audit.phantom.cohort import SITES, draw_visits, label_table
-from reid_audit.records import BIDS_VERSION, Modality
+from reid_audit.records import Modality, describe_dataset
 
 _README = """# Synthetic heads
 
@@ -45,16 +45,11 @@ def _write_json(path: Path, content: Mapping[str, object]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _describe(name: str, kind: str) -> dict[str, object]:
+def _describe(folder: Path, name: str, kind: str) -> None:
     made_by = {"Name": "reid-audit", "Version": version("reid-audit"), "Description": "reid-audit phantom --bids"}
-    return {
-        "Name": name,
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": kind,
-        "License": "CC0",
-        "Authors": ["The reid-audit developers"],
-        "GeneratedBy": [made_by],
-    }
+    authors = ["The reid-audit developers"]
+    text = describe_dataset(name, kind, License="CC0", Authors=authors, GeneratedBy=[made_by])
+    (folder / "dataset_description.json").write_text(text, encoding="utf-8")
 
 
 def write_bids_cohort(
@@ -120,10 +115,10 @@ def write_bids_cohort(
     (out_dir / "participants.tsv").write_text(table, encoding="utf-8")
     _write_json(out_dir / "participants.json", _PARTICIPANTS)
     (out_dir / "README.md").write_text(_README.format(visits=visits), encoding="utf-8")
-    _write_json(out_dir / "dataset_description.json", _describe("Synthetic heads", "raw"))
+    _describe(out_dir, "Synthetic heads", "raw")
     if modality is Modality.CT:
         (out_dir / ".bidsignore").write_text("**/ct\n", encoding="utf-8")
-    _write_json(labels_dir / "dataset_description.json", _describe("Tissues of the synthetic heads", "derivative"))
+    _describe(labels_dir, "Tissues of the synthetic heads", "derivative")
     (labels_dir / "desc-tissues_dseg.tsv").write_text(label_table(), encoding="utf-8")
     return out_dir
 

@@ -63,6 +63,7 @@ from reid_audit.records.evidence import (
 from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, Status, View
 from reid_audit.records.files import (
     adapter_of,
+    describe_dataset,
     parse_json,
     prepare_empty_folder,
     prepare_file,
@@ -77,7 +78,6 @@ from reid_audit.records.measures import Canary, GalleryRates, Measures, MissRate
 from reid_audit.records.result import AuditResult, Distribution, PairCount, ScanRow
 from reid_audit.records.review import Answer, Reading, Review, settle
 from reid_audit.records.scans import (
-    BIDS_VERSION,
     CANARY,
     FRAMES,
     ORIGINAL,
@@ -95,7 +95,6 @@ from reid_audit.records.tables import looks_rounded, read_cells
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict, worst
 
 __all__ = [
-    "BIDS_VERSION",
     "CANARY",
     "FRAMES",
     "IMAGE_COLUMNS",
@@ -173,6 +172,7 @@ __all__ = [
     "WeightsError",
     "WorstCase",
     "adapter_of",
+    "describe_dataset",
     "looks_rounded",
     "measure_head_box",
     "name_series",

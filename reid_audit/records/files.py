@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import tempfile
@@ -16,6 +17,7 @@ from pydantic_core import from_json
 from reid_audit.records.errors import InputError
 
 _Record = TypeVar("_Record")
+_BIDS_VERSION = "1.10.0"
 
 
 @cache
@@ -28,6 +30,12 @@ def to_json(record: Any) -> str:
     """Write a record as JSON text; NaN becomes null. The same record gives the same text."""
     kind: Any = type(record)
     return adapter_of(kind).dump_json(record, indent=1).decode() + "\n"
+
+
+def describe_dataset(name: str, kind: str, **more: object) -> str:
+    """Return the text of a BIDS ``dataset_description.json``; ``kind`` is ``"raw"`` or ``"derivative"``."""
+    description = {"Name": name, "BIDSVersion": _BIDS_VERSION, "DatasetType": kind, **more}
+    return json.dumps(description, indent=2) + "\n"
 
 
 def parse_json(text: str | bytes, kind: type[_Record], *, source: str, made_by: str) -> _Record:

@@ -35,9 +35,6 @@ def name_series(uid: str) -> str:
     return hashlib.sha256(uid.strip().encode()).hexdigest()[:12]
 
 
-BIDS_VERSION = "1.10.0"
-"""Of the standard, in every dataset that is written."""
-
 FRAMES = ("first", "mean")
 """Which volume of a 4-D file is meant, in place of a series: its first, or the mean of all."""
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from reid_audit.records import BIDS_VERSION, AuditResult, natural_key, write_private
+from reid_audit.records import AuditResult, describe_dataset, natural_key, write_private
 from reid_audit.report.rows import headline, list_risks
 from reid_audit.report.tables import Table, cell, tabulate_rates, tabulate_scans, tabulate_subjects
 
@@ -78,14 +78,11 @@ def format_bids(result: AuditResult) -> dict[str, str]:
         "reid_subjects": tabulate_subjects(result),
         "reid_scans": tabulate_scans(result),
     }
-    description = {
-        "Name": "Re-identification audit of defaced head scans",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "reid-audit", "Version": result.tool_version}],
-    }
+    made_by = [{"Name": "reid-audit", "Version": result.tool_version}]
     files = {
-        "dataset_description.json": json.dumps(description, indent=2) + "\n",
+        "dataset_description.json": describe_dataset(
+            "Re-identification audit of defaced head scans", "derivative", GeneratedBy=made_by
+        ),
         "README": (
             f"Verdict of reid-audit {result.tool_version} on {_clean(result.cohort)}: "
             f"{headline(result)}.\n"
