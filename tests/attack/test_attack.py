@@ -325,9 +325,9 @@ def test_attackers_on_synthetic_heads(demo_faces: tuple[Cohort, Engines, list[Fa
         assert record.looks["aligned"][0].acquired
         assert record.looks["registered"][0].acquired
     scores = compare_attacks(records, choose_attacks()).frame
-    assert set(scores["attack"]) == {"naive", "aligned", "registered", "fusion"}
+    assert set(scores["attack"]) == {"naive", "aligned", "registered", "shape", "fusion"}
     of_originals = scores[scores["group"].isin(["same", "different"])]
-    assert set(of_originals["attack"]) == {"naive", "fusion"}
+    assert set(of_originals["attack"]) == {"naive", "shape", "fusion"}
     actual = scores[(scores["condition"] == "face-removal") & (scores["attack"] == "aligned")]
     assert actual["distance"].notna().all()
 

@@ -347,6 +347,7 @@ def test_dry_run_limit_and_log_on_the_command_line(
     assert main([*calibrate, "--dry-run"]) == 0
     assert "6" in capsys.readouterr().out
     score = ["score", manifest, "-o", str(result), "--calibration", str(tmp_path / "calibration.json"), *common]
+    score += ["--attack", "naive,aligned,registered,fusion"]  # what `examine` gives is no map for shape
     assert main([*score, "--log", str(log)]) in (1, 3, 4)
     assert len(examine.asked) == 18  # calibrate left its faces to score, which adds six canaries
     assert "p0/1/original: ok by dlib, from the store" in log.read_text()
