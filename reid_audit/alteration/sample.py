@@ -38,8 +38,8 @@ def sample(intensity: NDArray[np.float32], index: Array) -> Samples:
     """Interpolate linearly at voxel indices (n, 3). Exact where the index is that of a voxel, to rounding."""
     shape = np.array(intensity.shape)
     index = np.where(np.abs(index - np.rint(index)) < 1e-4, np.rint(index), index)  # rounding of an affine
-    inside: NDArray[np.bool_] = np.all((index >= 0) & (index <= shape - 1), axis=1)
     at = np.clip(index, 0, shape - 1)
+    inside: NDArray[np.bool_] = np.logical_and.reduce((at == index).T)
     low = np.minimum(at.astype(np.int64), shape - 2)
     part = at - low
     fortran = intensity.flags.f_contiguous
@@ -48,7 +48,7 @@ def sample(intensity: NDArray[np.float32], index: Array) -> Samples:
     first = low @ strides
     corner = np.empty((2, 2, 2, len(index)))
     for i, j, k in np.ndindex(2, 2, 2):
-        corner[i, j, k] = flat[first + np.array([i, j, k]) @ strides]
+        corner[i, j, k] = flat.take(first + np.array([i, j, k]) @ strides, mode="clip")
     x, y, z = part.T
     along_z = corner[:, :, 0] + z * (corner[:, :, 1] - corner[:, :, 0])
     along_yz = along_z[:, 0] + y * (along_z[:, 1] - along_z[:, 0])

@@ -16,10 +16,11 @@ _HALF_WIDTH_MM = 100.0
 
 def _relief(points: NDArray[np.float32], low: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
     """Foremost point of each column of cells seen from the front, -inf where there is none."""
-    cells = np.floor((points[:, [0, 2]] - low) / _CELL_MM).astype(int)
-    keep = ((cells >= 0) & (cells < shape)).all(axis=1)
+    across, up = (np.floor((points[:, axis] - corner) / _CELL_MM) for axis, corner in zip((0, 2), low, strict=True))
+    keep = (across >= 0) & (across < shape[0]) & (up >= 0) & (up < shape[1])
+    cells = (across[keep] * shape[1] + up[keep]).astype(np.intp)
     relief = np.full(shape, -np.inf)
-    np.maximum.at(relief, tuple(cells[keep].T), points[keep, 1])
+    np.maximum.at(relief.reshape(-1), cells, points[keep, 1].astype(np.float64))
     return relief
 
 
