@@ -2,17 +2,18 @@
 
 ::
 
-    python examples/compare_attacks.py --subjects 70 --defaced 29 --folder heads --out attacks.md
-    python examples/compare_attacks.py --labels LABEL_FOLDER --defaced 6 --folder people
+    python examples/compare_attacks.py --subjects 70 --folder heads --out examples/attacks.md
+    python examples/compare_attacks.py --labels LABEL_FOLDER --folder people --out examples/attacks.md
 
 People are scanned twice and the first visit is defaced in the ways of `DEFACERS`: by nothing at first, and by a head
 drawn anew around the brain at last, which leaves nothing of a face. Every attacker looks for the defaced scan among all
 people's second visits. They are synthetic (CT, as far apart as real head shapes: ``variety=1.5``), or simulated in T1
 from whole-head label maps (simulate_visits.py), of which the table holds rates and nothing else. What the folder has of
-an earlier run, heads and faces, is used again.
+an earlier run, heads and faces, is used again; of a page that has a part for these people, the rest stays.
 
-Three tables: what each attacker links, with the seconds of CPU that it costs a scan alone; the same where the names of
-the undefaced scans are dealt anew, so that whoever finds somebody is wrong; and whether `aligned` reads its own hint.
+Tables: what each attacker links, with the seconds of CPU that it costs a scan alone; where nothing of the searched
+person is left, and whoever is found is wrong: the names of the undefaced scans dealt anew, and synthetic people whose
+front of the head is the next person's, who is then looked for as well; and whether `aligned` reads its own hint.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -38,6 +39,9 @@ from reid_audit.deface import Defacer, EyePlaneCut, FaceBlur, FaceRemoval, apply
 from reid_audit.deface.frame import find_face_frame, head_coordinates
 from reid_audit.match import compare_attacks
 from reid_audit.phantom import LABELS, make_average_head, make_phantom
+from reid_audit.phantom.person import draw_head
+from reid_audit.phantom.scan import head_to_ras, paint_person
+from reid_audit.phantom.tissue import CT_HU
 from reid_audit.records import ORIGINAL, AuditResult, Evidence, FaceRecord, InputError, Policy, ScanRef, Volume
 from reid_audit.volume import read_labels, write_volume
 from reid_audit.work import Store, run_all
@@ -61,6 +65,11 @@ ATTACKS = ("aligned", "registered", "shape", "fusion", "learned")
 """Who is tried beside the naive attacker; `multiview` and `fillin` cost a scan two seconds more."""
 
 SHUFFLED = "names dealt anew"
+EXCHANGED = "exchanged-face"
+WEARER = "exchanged-face, by the face's name"
+_SEAM_MM = (0.0, 20.0)
+"""From where to where, in front of the ear canals, one person's head goes over into another's."""
+
 DRAWS = 200
 TIMED = 4
 """Defaced scans on which the seconds of an attacker are measured."""
@@ -101,6 +110,49 @@ def scan_label_map(person: int, visit: int, *, paths: Sequence[Path], eyes: str,
     return volume, moved, names
 
 
+@dataclass(frozen=True, slots=True)
+class FaceOfNext:
+    """The front of the next person's head, from crown to neck and in front of the ears, in the pose of the scan.
+
+    Parameters
+    ----------
+    person, visit : int
+        Whose scan it is, by `scan_phantom`.
+    donor : int
+        Whose face it gets.
+    """
+
+    person: int
+    visit: int
+    donor: int
+    name: str = EXCHANGED
+    description: str = "replaces the head before the ears by another person's of the cohort"
+    needs: tuple[str, ...] = ()
+
+    def deface(self, volume: Volume, labels: Labels, label_values: Mapping[str, int]) -> Volume:
+        """Return the volume with the other face; without noise, which skins do not show."""
+        draw = partial(
+            draw_head,
+            modality=volume.modality,
+            spacing_mm=None,
+            pose_sd_deg=3.0,
+            shift_sd_mm=3.0,
+            variety=1.5,
+            difficulty="easy",
+        )
+        (own, visit), (other, _) = (draw(0, person, self.visit) for person in (self.person, self.donor))
+        i, j, k = volume.intensity.shape
+        painted = paint_person(
+            other, (i, j, k), np.linalg.inv(head_to_ras(other, visit)) @ volume.voxel_to_ras_mm, CT_HU
+        )
+        to_head = np.linalg.inv(head_to_ras(own, visit)) @ volume.voxel_to_ras_mm
+        rows, columns, slices = np.ogrid[:i, :j, :k]
+        front_mm = to_head[1, 0] * rows + to_head[1, 1] * columns + to_head[1, 2] * slices + to_head[1, 3]
+        share = np.clip((front_mm - _SEAM_MM[0]) / (_SEAM_MM[1] - _SEAM_MM[0]), 0.0, 1.0)
+        mixed = np.rint(volume.intensity + share * (painted.intensity - volume.intensity))
+        return replace(volume, intensity=mixed.astype(np.float32))
+
+
 def write_visit(
     person: int, visit: int, defacers: Sequence[Defacer], *, folder: Path, scan: People
 ) -> tuple[list[ScanRef], list[str]]:
@@ -108,9 +160,10 @@ def write_visit(
     made_by = {ORIGINAL: None} | {defacer.name: defacer for defacer in defacers}
     paths = {name: folder / f"p{person:02d}_{visit}_{name}.nii.gz" for name in made_by}
     refused = []
-    if not all(path.exists() for path in paths.values()):
+    lacking = {name: defacer for name, defacer in made_by.items() if not paths[name].exists()}
+    if lacking:
         volume, labels, names = scan(person, visit)
-        for name, defacer in made_by.items():
+        for name, defacer in lacking.items():
             try:
                 made = volume if defacer is None else apply_defacer(defacer, volume, labels, names).volume
             except InputError as error:
@@ -129,15 +182,21 @@ def run(
     attacks: Sequence[str] = ATTACKS,
     settings: Settings = Settings(encoders=("dlib",)),
     defacers: Sequence[Defacer] = DEFACERS,
+    exchange: bool = False,
     workers: int | None = None,
 ) -> tuple[AuditResult, str]:
-    """Scan, deface the first visits of the first `defaced` people, attack; return result and tables in Markdown."""
+    """Scan, deface the first visits of the first `defaced` people, attack; return result and tables in Markdown.
+
+    With `exchange`, which needs synthetic people, they also get the front of each other's heads.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     chosen, store = choose_attacks(attacks), Store(folder / "store")
     with local_executor(workers) as executor:
         some = subjects if defaced is None else defaced
-        by_visit = {1: tuple(defacers), 2: ()}
-        visits = [(p, visit, by_visit[visit] if p < some else ()) for p in range(subjects) for visit in (1, 2)]
+        visits: list[tuple[int, int, tuple[Defacer, ...]]] = []
+        for person in range(subjects):
+            exchanged = (FaceOfNext(person, 1, (person + 1) % subjects),) if exchange else ()
+            visits += [(person, 1, (*defacers, *exchanged) if person < some else ()), (person, 2, ())]
         task = partial(write_visit, folder=folder, scan=scan)
         written = run_all(executor, task, visits, progress=_tell, stage="visits")
         for refusal in (text for _, refused in written for text in refused):
@@ -157,11 +216,22 @@ def run(
     engines = start_engines(settings)
     cache = FaceCache(store, engines)
     records = acquire_faces(cohort, engines, attacks=chosen, cache=cache)
-    shuffled = deal_names(records, defacers[0].name, chosen)
     seconds = dict(time_attacks(cohort, records, engines, chosen))
     order = [defacer.name for defacer in defacers]
-    lines = [*tabulate(result.evidence, order, seconds), "", *tabulate(shuffled, [SHUFFLED]), ""]
-    return result, "\n".join([*lines, *tabulate_crossings(result.evidence, order)])
+    lines = [
+        *tabulate(result.evidence, order, seconds),
+        "",
+        "Nothing of the searched person is left to be found:",
+        "",
+        *tabulate(deal_names(records, order[0], chosen, SHUFFLED), [SHUFFLED]),
+    ]
+    if exchange:
+        lines += tabulate(result.evidence, [EXCHANGED])[2:]
+        lines += ["", "The person whose face was laid on is found instead:", ""]
+        lines += tabulate(deal_names(records, EXCHANGED, chosen, WEARER), [WEARER])
+    return result, "\n".join(
+        [*lines, "", "Whether `aligned` reads its own hint:", "", *tabulate_crossings(result.evidence, order)]
+    )
 
 
 def _tell(stage: str, done: int, total: int) -> None:
@@ -169,19 +239,19 @@ def _tell(stage: str, done: int, total: int) -> None:
         print(f"{stage}: {done} of {total}", flush=True)
 
 
-def deal_names(records: Sequence[FaceRecord], condition: str, attacks: Sequence[Attack]) -> Evidence:
-    """Assess the scans of a defacer under the next person's name: nobody is there to be found."""
+def deal_names(records: Sequence[FaceRecord], condition: str, attacks: Sequence[Attack], name: str) -> Evidence:
+    """Assess the scans of a defacer under the next person's name, as a condition of this name."""
     names = sorted({record.scan.subject for record in records})
     follower = dict(zip(names, (*names[1:], names[0]), strict=True))
     dealt = [
         record
         if record.scan.condition == ORIGINAL
-        else replace(record, scan=replace(record.scan, subject=follower[record.scan.subject], condition=SHUFFLED))
+        else replace(record, scan=replace(record.scan, subject=follower[record.scan.subject], condition=name))
         for record in records
         if record.scan.condition in (ORIGINAL, condition)
     ]
     policy = Policy(min_subjects=2)
-    return assess_scores(compare_attacks(dealt, attacks), source=SHUFFLED, policy=policy, draws=DRAWS).evidence
+    return assess_scores(compare_attacks(dealt, attacks), source=name, policy=policy, draws=DRAWS).evidence
 
 
 def time_attacks(
@@ -206,19 +276,23 @@ def time_attacks(
     yield from ((attack.name, max(0.0, spend([attack]) - alone)) for attack in looking)
 
 
-def tabulate(evidence: Evidence, order: Sequence[str], seconds: Mapping[str, float] = {}) -> Iterator[str]:
-    """Yield a row per defacer, attacker and encoder."""
-    yield "| defacer | attacker | encoder | FTA | rank 1 | linkability (0.5 = none) | bits | s |"
-    yield "|---|---|---|---|---|---|---|---|"
-    for row in sorted(evidence.attacks, key=lambda row: order.index(row.condition)):
+def tabulate(evidence: Evidence, order: Sequence[str], seconds: Mapping[str, float] = {}) -> list[str]:
+    """Return a heading, and a row per defacer of `order`, attacker and encoder."""
+    lines = [
+        "| defacer | attacker | encoder | FTA | rank 1 | linkability (0.5 = none) | bits | s |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    rows = [row for row in evidence.attacks if row.condition in order]
+    for row in sorted(rows, key=lambda row: order.index(row.condition)):
         rank1, link = row.search.rank1, row.linkability
         bits = f"{row.measures.bits.value:.2f}" if row.measures else ""
         spent = f"{seconds[row.attack]:.2f}" if row.attack in seconds else ""
-        yield (
+        lines.append(
             f"| {row.condition} | {row.attack} | {row.encoder} | {row.fta.successes}/{row.fta.trials} | "
             f"{rank1.successes}/{rank1.trials} | {link.value:.3f} ({link.low:.3f} to {link.high:.3f}) | {bits} | "
             f"{spent} |"
         )
+    return lines
 
 
 def tabulate_crossings(evidence: Evidence, order: Sequence[str]) -> Iterator[str]:
@@ -229,7 +303,8 @@ def tabulate_crossings(evidence: Evidence, order: Sequence[str]) -> Iterator[str
     )
     yield "|---|---|---|---|---|---|"
     leaks = {(leak.condition, leak.encoder): leak for leak in evidence.leaks}
-    for crossed in sorted(evidence.crossed, key=lambda row: order.index(row.condition)):
+    rows = [row for row in evidence.crossed if row.condition in order]
+    for crossed in sorted(rows, key=lambda row: order.index(row.condition)):
         leak = leaks[crossed.condition, crossed.encoder]
         yield (
             f"| {crossed.condition} | {crossed.encoder} | "
@@ -238,6 +313,17 @@ def tabulate_crossings(evidence: Evidence, order: Sequence[str]) -> Iterator[str
             f"{crossed.pixels_first.successes}/{crossed.pixels_first.trials} | "
             f"{crossed.landmarks_first.successes}/{crossed.landmarks_first.trials} |"
         )
+
+
+def write_page(path: Path, part: str, text: str) -> None:
+    """Write a page, or replace its part of this name, where it has one; what stands around it stays."""
+    begin, end = f"<!-- {part} -->\n\n", f"\n\n<!-- end of {part} -->"
+    page = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, _, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if page and not closed:
+        raise InputError(f"{path}: has no part between {begin.strip()} and {end.strip()}; add both, or name a new file")
+    path.write_text(f"{before}{begin}{text}{end}{after or chr(10)}", encoding="utf-8")
 
 
 def main() -> None:
@@ -252,14 +338,15 @@ def main() -> None:
     parser.add_argument("--attacks", nargs="+", default=list(ATTACKS))
     parser.add_argument("--workers", type=int)
     parser.add_argument("--folder", type=Path, required=True, help="heads and faces are kept here, 60 MB per person")
-    parser.add_argument("--out", type=Path, help="Markdown file for the tables")
+    parser.add_argument("--out", type=Path, help="Markdown page for the tables: a new one, or one with this part")
     given = parser.parse_args()
     scan: Callable[..., Visit] = scan_phantom
-    subjects, who = given.subjects, "synthetic people, 2 CT visits each"
+    subjects, part, who = given.subjects, "synthetic people", "synthetic people, 2 CT visits each"
     if given.labels:
         paths = tuple(sorted(given.labels.glob("*.nii.gz")))
         scan = partial(scan_label_map, paths=paths, eyes=given.eyes, brain=given.brain)
-        subjects, who = len(paths), "people simulated from label maps, 2 T1 visits each"
+        subjects, part = len(paths), "people of label maps"
+        who = "people simulated from label maps, 2 T1 visits each"
     settings = Settings(encoders=tuple(given.encoder.split(",")))
     _, tables = run(
         subjects,
@@ -268,12 +355,13 @@ def main() -> None:
         defaced=given.defaced,
         attacks=given.attacks,
         settings=settings,
+        exchange=not given.labels,
         workers=given.workers,
     )
     print(tables)
     if given.out:
         some = "" if given.defaced is None else f" of {given.defaced}"
-        given.out.write_text(f"{subjects} {who}, the first visit{some} defaced.\n\n{tables}\n", encoding="utf-8")
+        write_page(given.out, part, f"{subjects} {who}, the first visit{some} defaced.\n\n{tables}")
 
 
 if __name__ == "__main__":
