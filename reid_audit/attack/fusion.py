@@ -1,7 +1,9 @@
 """The mean over attackers and encoders, each in units of its own spread: they err on different people.
 
-Nothing is trained: mean and spread are those of the non-mated comparisons of the same defacer. Attackers that use the
-person's own original take no part.
+Nothing is trained: mean and spread are those of the non-mated comparisons of the same defacer. A scan that is near to
+everybody's, as a few originals are to faces that a defacer made alike, is judged by what is usual for it. What
+recognisers find counts as one, and so does what is found without them, however many attackers and encoders there are.
+Attackers that use the person's own original take no part.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _GROUPS = (Group.SAME, Group.DIFFERENT, Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
 _NON_MATED = (Group.DIFFERENT, Group.DEFACED_DIFFERENT)
+_SIDES = tuple((f"probe_{name}", f"reference_{name}") for name in ("subject", "session", "image"))
 _SCANS = tuple(column for column in (*SCORE_COLUMNS, *IMAGE_COLUMNS) if column not in ("attack", "encoder", "distance"))
 
 
@@ -32,9 +35,11 @@ class Fusion(Attack):
     selected_by_default = True
 
     def describe(self) -> str:  # noqa: D102
-        return "the mean distance over attackers and encoders, each in units of its own spread"
+        return "the mean distance over attackers and encoders, as a share of what is usual for the two scans"
 
     def join(self, scores: ScoreTable, records: Sequence[FaceRecord]) -> ScoreTable | None:  # noqa: D102
+        from reid_audit.attack import find_attack
+
         if self.name in scores.frame["attack"].unique():
             return None  # a table of ours that was read back
         columns = arrange_columns(scores)
@@ -42,10 +47,13 @@ class Fusion(Attack):
             return None
         condition = columns.rows["condition"].to_numpy(dtype=object)
         non_mated = columns.rows["group"].isin([group.value for group in _NON_MATED]).to_numpy()
+        kinds = [find_attack(attack).encoder for _, attack in columns.parts]
         distance = np.full(len(condition), np.nan)
         for name in np.unique(condition):
             inside = condition == name
-            distance[inside] = fuse(columns.distances[inside], non_mated[inside])
+            scans = _number_scans(columns.rows[inside], of_one_side=name == ORIGINAL)
+            relative = [divide_by_usual(column, *scans) for column in columns.distances[inside].T]
+            distance[inside] = fuse(np.column_stack(relative), non_mated[inside], kinds)
         encoder = "+".join(dict.fromkeys(encoder for encoder, _ in columns.parts))
         return columns.tabulate(distance, attack=self.name, encoder=encoder)
 
@@ -118,7 +126,53 @@ def arrange_columns(scores: ScoreTable) -> Columns | None:
     return Columns(rows, distances, parts)
 
 
-def fuse(distances: NDArray[np.float64], non_mated: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _number_scans(rows: pd.DataFrame, *, of_one_side: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the number of each row's probe and of its reference; `of_one_side` = a scan may be either."""
+    import pandas as pd
+
+    key = np.zeros(2 * len(rows), np.int64)
+    for sides in _SIDES:
+        if sides[0] in rows:
+            both = pd.api.types.union_categoricals([rows[side].astype("category") for side in sides])
+            key = key * len(both.categories) + both.codes
+    number = np.asarray(pd.factorize(key)[0], np.intp)
+    probes, references = number[: len(rows)], number[len(rows) :]
+    return (probes if of_one_side else probes + number.max(initial=0) + 1), references
+
+
+def divide_by_usual(
+    distances: NDArray[np.float64], probes: NDArray[np.intp], references: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Return each distance over that which is usual for its two scans.
+
+    Parameters
+    ----------
+    distances : (n,) float64
+        NaN = none.
+    probes, references : (n,) int
+        Numbers of the two scans.
+
+    Returns
+    -------
+    (n,) float64
+        Usual is the product of the mean distances of both scans over the mean of all. Whose scans they are takes no
+        part, so that mated comparisons, where nothing is left, come out as others do. To the distances of each scan
+        one of the mean of all is added: a scan that is compared once keeps half of what it tells. 0 stays 0.
+    """
+    known = np.isfinite(distances)
+    mean = float(distances[known].mean()) if known.any() else 0.0
+    if mean == 0:
+        return distances
+    scans = np.concatenate([probes, references])
+    counted = np.bincount(scans, np.concatenate([known, known]))
+    total = np.bincount(scans, np.tile(np.where(known, distances, 0.0), 2))
+    share = (total + mean) / (counted + 1) / mean
+    return np.asarray(distances / (share[probes] * share[references]))
+
+
+def fuse(
+    distances: NDArray[np.float64], non_mated: NDArray[np.bool_], kinds: Sequence[str] | None = None
+) -> NDArray[np.float64]:
     """Return the mean of the distances, each column less its mean and over its standard deviation.
 
     Parameters
@@ -127,6 +181,8 @@ def fuse(distances: NDArray[np.float64], non_mated: NDArray[np.bool_]) -> NDArra
         NaN = none: the mean is that of the other columns.
     non_mated : (n,) bool
         Comparisons that mean and deviation are taken of.
+    kinds : sequence of k str, optional
+        Columns of one kind count as one; by default each for itself.
 
     Returns
     -------
@@ -134,16 +190,34 @@ def fuse(distances: NDArray[np.float64], non_mated: NDArray[np.bool_]) -> NDArra
         Moved and scaled so that non-mated comparisons have mean 1, and a comparison whose distances are all 0 has 0;
         within [0, 2]. NaN where every column is NaN or tells nothing apart.
     """
-    z, origin = [], []
-    for column in distances.T:
-        known = column[non_mated & np.isfinite(column)]
+    by_kind: dict[object, list[_Standard]] = {}
+    for kind, column in zip(range(distances.shape[1]) if kinds is None else kinds, distances.T, strict=True):
+        by_kind.setdefault(kind, []).append(_Standard(column, 0.0).in_spreads(non_mated))
+    whole = _average([_average(columns).in_spreads(non_mated) for columns in by_kind.values()])
+    return np.asarray(np.clip(1.0 - whole.values / whole.zero, 0.0, 2.0))
+
+
+class _Standard(NamedTuple):
+    """A column, and what it has where every distance is 0; NaN where it tells nothing apart."""
+
+    values: NDArray[np.float64]
+    zero: float
+
+    def in_spreads(self, non_mated: NDArray[np.bool_]) -> _Standard:
+        """Return it less the mean of the non-mated, over their standard deviation."""
+        known = self.values[non_mated & np.isfinite(self.values)]
         spread = float(known.std()) if len(known) > 1 else 0.0
-        if spread > 0:
-            z.append((column - known.mean()) / spread)
-            origin.append(known.mean() / spread)
-    if not z:
-        return np.full(len(distances), np.nan)
-    table = np.array(z)
+        if spread == 0:
+            return _Standard(np.full(len(self.values), np.nan), np.nan)
+        return _Standard((self.values - known.mean()) / spread, (self.zero - float(known.mean())) / spread)
+
+
+def _average(columns: Sequence[_Standard]) -> _Standard:
+    """Return the mean of those that tell something apart, of each row where they have it."""
+    telling = [column for column in columns if np.isfinite(column.zero)]
+    if not telling:
+        return columns[0]
+    table = np.array([column.values for column in telling])
     count = np.isfinite(table).sum(axis=0)
     mean = np.where(count > 0, np.nansum(table, axis=0) / np.maximum(count, 1), np.nan)
-    return np.asarray(np.clip(1.0 + mean / np.mean(origin), 0.0, 2.0))
+    return _Standard(mean, float(np.mean([column.zero for column in telling])))

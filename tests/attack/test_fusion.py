@@ -10,6 +10,7 @@ import pytest
 from reid_audit import assess_scores
 from reid_audit.accuracy import to_panels
 from reid_audit.attack import choose_attacks, find_attack, fuse
+from reid_audit.attack.fusion import divide_by_usual
 from reid_audit.match import compare_faces, join_attacks, merge_scores
 from reid_audit.records import Decision, Policy, ScoreTable
 from reid_audit.testing import make_faces
@@ -43,6 +44,29 @@ def test_a_column_that_tells_nothing_apart_takes_no_part() -> None:
     columns = np.array([[1.0, 0.3], [1.0, 0.4], [1.0, 0.6]])
     np.testing.assert_allclose(fuse(columns, np.array([False, True, True])), fuse(columns[:, 1:], np.arange(3) > 0))
     assert np.isnan(fuse(columns[:, :1], np.ones(3, bool))).all()
+
+
+def test_columns_of_one_kind_count_as_one() -> None:
+    """Two copies of a column beside another one weigh as much as one copy does."""
+    rng = np.random.default_rng(0)
+    a, b = 1 + 0.1 * rng.normal(size=(2, 40))
+    others = np.ones(40, bool)
+    once, twice = np.column_stack([a, b]), np.column_stack([a, a, b])
+    np.testing.assert_allclose(fuse(twice, others, ["", "", "shape"]), fuse(once, others), atol=1e-12)
+    assert not np.allclose(fuse(twice, others), fuse(once, others))
+
+
+def test_what_is_usual_for_a_scan_takes_no_part() -> None:
+    """Original 2 is near to every face that was made alike: 0.2 to it is far, 0.4 to another is near."""
+    probes, references = np.divmod(np.arange(400), 20)
+    distances = np.where(references == 2, 0.1, 1.0)
+    distances[[22, 23]] = 0.2, 0.4  # probe 1 with originals 2 and 3
+    relative = divide_by_usual(distances, probes, references + 20)
+    assert relative[23] < 0.5 < 1.2 < relative[22]
+    np.testing.assert_allclose(np.delete(relative, [22, 23])[np.delete(references, [22, 23]) != 2], 1.0, atol=0.12)
+    assert divide_by_usual(np.array([0.0, np.nan, 2.0]), np.arange(3), np.arange(3))[0] == 0.0
+    once = divide_by_usual(np.array([0.5, 1.0, 1.5]), np.zeros(3, int), np.arange(1, 4))  # each original once
+    assert (np.diff(once) > 0).all()
 
 
 def test_encoders_that_err_on_different_people_find_more_together() -> None:

@@ -7,7 +7,8 @@ time the graphs in that of the project::
     python tests/benchmarks/bench_face.py --graphs graphs
 
 The files have the names of the real ones and their sizes within 1 MB; each says that it is a stand-in. SFace, Buffalo_L
-and the small detectors come as ONNX files alone, so that there is no architecture to draw weights for.
+and the small detectors come as ONNX files alone, so that there is no architecture to draw weights for; of VGG-Face and
+DeepFace, half a gigabyte each, the converter needs more than 20 GB.
 """
 
 from __future__ import annotations
@@ -26,9 +27,7 @@ GRAPHS = {
     "facenet512_weights.onnx": ("Facenet", "load_facenet512d_model", (160, 160)),
     "facenet_weights.onnx": ("Facenet", "load_facenet128d_model", (160, 160)),
     "arcface_weights.onnx": ("ArcFace", "load_model", (112, 112)),
-    "vgg_face_weights.onnx": ("VGGFace", "load_model", (224, 224)),
     "openface_weights.onnx": ("OpenFace", "load_model", (96, 96)),
-    "VGGFace2_DeepFace_weights_val-0.9034.onnx": ("FbDeepFace", "load_model", (152, 152)),
     "deepid_weights.onnx": ("DeepID", "load_model", (55, 47)),
     "ghostfacenet_v1.onnx": ("GhostFaceNet", "load_model", (112, 112)),
 }
@@ -58,16 +57,16 @@ def main() -> None:
     weight_utils.download_weights_if_necessary = lambda *_, **__: ""  # nothing is fetched, weights stay random
     weight_utils.load_model_weights = lambda model, **_: model
     retinaface_model.load_weights = lambda model: model
-    for name, (module, build, size) in GRAPHS.items():
-        if not (folder / name).exists():
-            network = getattr(importlib.import_module(f"deepface.models.facial_recognition.tf.{module}"), build)()
-            write_graph(lambda pictures, network=network: network(pictures, training=False), size, folder / name)
     if not (folder / "retinaface.onnx").exists():
         network = retinaface_model.build_model()
         for layer in network.layers:
             if layer.name.startswith("face_rpn_cls_score_stride"):  # background: no thousand faces of chance to sort
                 layer.bias.assign(10.0 * (layer.bias * 0 + [1.0, 1.0, -1.0, -1.0]))
         write_graph(network, (None, None), folder / "retinaface.onnx")
+    for name, (module, build, size) in GRAPHS.items():
+        if not (folder / name).exists():
+            network = getattr(importlib.import_module(f"deepface.models.facial_recognition.tf.{module}"), build)()
+            write_graph(lambda pictures, network=network: network(pictures, training=False), size, folder / name)
 
 
 if __name__ == "__main__":
