@@ -16,7 +16,7 @@ from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
 from reid_audit.attack.fillin import FillIn
 from reid_audit.attack.fusion import Fusion, fuse
 from reid_audit.attack.leaks import map_leaks
-from reid_audit.attack.learned import Learned
+from reid_audit.attack.learned import Learned, LearnedFusion
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
 from reid_audit.attack.occlusion import map_occlusion
@@ -47,6 +47,7 @@ _TABLE: dict[str, Attack] = {
         Brain(),
         Fusion(),
         Learned(),
+        LearnedFusion(),
     )
 }
 _UNASKED: dict[str, Attack] = {attack.name: attack for attack in (PHOTOS, Crossed())}
@@ -121,6 +122,7 @@ __all__ = [
     "Hints",
     "Laid",
     "Learned",
+    "LearnedFusion",
     "MultiViewMean",
     "MultiViewMin",
     "Naive",

@@ -38,24 +38,12 @@ class Fusion(Attack):
         return "the mean distance over attackers and encoders, as a share of what is usual for the two scans"
 
     def join(self, scores: ScoreTable, records: Sequence[FaceRecord]) -> ScoreTable | None:  # noqa: D102
-        from reid_audit.attack import find_attack
-
         if self.name in scores.frame["attack"].unique():
             return None  # a table of ours that was read back
         columns = arrange_columns(scores)
         if columns is None or len(columns.parts) < 2:
             return None
-        condition = columns.rows["condition"].to_numpy(dtype=object)
-        non_mated = columns.rows["group"].isin([group.value for group in _NON_MATED]).to_numpy()
-        kinds = [find_attack(attack).encoder for _, attack in columns.parts]
-        distance = np.full(len(condition), np.nan)
-        for name in np.unique(condition):
-            inside = condition == name
-            scans = _number_scans(columns.rows[inside], of_one_side=name == ORIGINAL)
-            relative = [divide_by_usual(column, *scans) for column in columns.distances[inside].T]
-            distance[inside] = fuse(np.column_stack(relative), non_mated[inside], kinds)
-        encoder = "+".join(dict.fromkeys(encoder for encoder, _ in columns.parts))
-        return columns.tabulate(distance, attack=self.name, encoder=encoder)
+        return columns.tabulate(columns.fuse(), attack=self.name)
 
 
 class Columns(NamedTuple):
@@ -75,15 +63,35 @@ class Columns(NamedTuple):
     distances: NDArray[np.float64]
     parts: tuple[tuple[str, str], ...]
 
-    def tabulate(self, distance: NDArray[np.float64], *, attack: str, encoder: str) -> ScoreTable:
-        """Return a table of other distances of these pairs."""
+    def fuse(self) -> NDArray[np.float64]:
+        """Return one distance per pair of scans, condition by condition."""
+        from reid_audit.attack import find_attack
+
+        attacks = [find_attack(attack) for _, attack in self.parts]
+        kinds = [(attack.encoder, attack.joins) for attack in attacks]
+        condition = self.rows["condition"].to_numpy(dtype=object)
+        non_mated = self.rows["group"].isin([group.value for group in _NON_MATED]).to_numpy()
+        fused = np.full(len(condition), np.nan)
+        for name in np.unique(condition):
+            inside = condition == name
+            scans = _number_scans(self.rows[inside], of_one_side=name == ORIGINAL)
+            relative = [divide_by_usual(column, *scans) for column in self.distances[inside].T]
+            fused[inside] = fuse(np.column_stack(relative), non_mated[inside], kinds)
+        return fused
+
+    def tabulate(self, distance: NDArray[np.float64], *, attack: str, encoder: str = "") -> ScoreTable:
+        """Return a table of other distances of these pairs; the encoder is named after all columns by default."""
+        taken = dict.fromkeys(part for encoder, _ in self.parts for part in encoder.split("+"))
+        encoder = encoder or "+".join(taken)
         frame = self.rows.assign(attack=attack, encoder=encoder, distance=distance)
         frame = frame.astype({"attack": "category", "encoder": "category"})
         return ScoreTable(frame.loc[:, [name for name in (*SCORE_COLUMNS, *IMAGE_COLUMNS) if name in frame]])
 
 
-def arrange_columns(scores: ScoreTable) -> Columns | None:
+def arrange_columns(scores: ScoreTable, joined: str = "") -> Columns | None:
     """Put the distances of all attackers who search originals, and use none of the person's own, side by side.
+
+    Of those that join what others made only `joined` is among them.
 
     Comparisons of originals of an attacker that leaves them as they are, are those of the baseline of its encoder.
     Rows that name no subject are left out. None where nothing is left.
@@ -98,7 +106,8 @@ def arrange_columns(scores: ScoreTable) -> Columns | None:
         for name in map(str, frame["attack"].unique())
         if (attack := find_attack(name)).judged
         and attack.gallery is Gallery.ORIGINALS
-        and not (attack.without_hint or attack.joins)
+        and not attack.without_hint
+        and (name == joined or not attack.joins)
     ]
     named = frame["probe_subject"].notna() & frame["reference_subject"].notna()
     wanted = named & frame["attack"].isin(fit) & frame["group"].isin([group.value for group in _GROUPS])
@@ -171,7 +180,7 @@ def divide_by_usual(
 
 
 def fuse(
-    distances: NDArray[np.float64], non_mated: NDArray[np.bool_], kinds: Sequence[str] | None = None
+    distances: NDArray[np.float64], non_mated: NDArray[np.bool_], kinds: Sequence[object] | None = None
 ) -> NDArray[np.float64]:
     """Return the mean of the distances, each column less its mean and over its standard deviation.
 
@@ -181,7 +190,7 @@ def fuse(
         NaN = none: the mean is that of the other columns.
     non_mated : (n,) bool
         Comparisons that mean and deviation are taken of.
-    kinds : sequence of k str, optional
+    kinds : sequence of k values, optional
         Columns of one kind count as one; by default each for itself.
 
     Returns

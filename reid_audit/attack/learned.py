@@ -67,6 +67,27 @@ class Learned(Attack):
         return ran.tabulate(distance[run], attack=self.name, encoder="+".join(encoders))
 
 
+class LearnedFusion(Attack):
+    """Adds what was learned to what the others measured, as one kind more; nothing without `Learned` before it."""
+
+    name = "learned-fusion"
+    family = Learned.name
+    sees = Side.BOTH
+    joins = True
+    fewest_people = Learned.fewest_people
+
+    def describe(self) -> str:  # noqa: D102
+        return f"the fusion, with what {self.family} finds beside what recognisers and depth find"
+
+    def join(self, scores: ScoreTable, records: Sequence[FaceRecord]) -> ScoreTable | None:  # noqa: D102
+        attack, condition = scores.frame["attack"], scores.frame["condition"]
+        if self.name in attack.unique() or self.family not in attack.unique():
+            return None
+        learned = scores.frame[condition.isin(condition[attack == self.family].unique())]
+        columns = arrange_columns(ScoreTable(learned), self.family)
+        return None if columns is None else columns.tabulate(columns.fuse(), attack=self.name)
+
+
 def _gather(
     records: Sequence[FaceRecord], condition: str, looks: Sequence[tuple[str, Attack]]
 ) -> Mapping[_Scan, NDArray[np.float64]]:

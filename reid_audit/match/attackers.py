@@ -64,7 +64,7 @@ def compare_attacks(
 
 
 def join_attacks(scores: ScoreTable, attacks: Iterable[Attack], records: Sequence[FaceRecord] = ()) -> ScoreTable:
-    """Add the comparisons of the attackers that join what others made.
+    """Add the comparisons of the attackers that join what others made, one after the other.
 
     Parameters
     ----------
@@ -75,8 +75,10 @@ def join_attacks(scores: ScoreTable, attacks: Iterable[Attack], records: Sequenc
     records : sequence of FaceRecord, optional
         What the distances were made from, where that is known.
     """
-    joined = [attack.join(scores, records) for attack in attacks if attack.joins]
-    return merge_scores([scores, *(table for table in joined if table is not None)])
+    for attack in attacks:
+        joined = attack.join(scores, records) if attack.joins else None
+        scores = scores if joined is None else merge_scores([scores, joined])
+    return scores
 
 
 def _looked_once(records: Sequence[FaceRecord], attack: Attack) -> list[FaceRecord]:

@@ -148,7 +148,8 @@ def test_it_is_judged_by_its_own_thresholds_over_all_encoders() -> None:
     policy = Policy(required_attacks=("naive", "learned"))
     result = assess_scores(scores, source="made up", policy=policy, draws=20)
     rows = {(row.attack, row.encoder): row for row in result.evidence.attacks}
-    assert set(rows) == {("naive", "a"), ("naive", "b"), ("learned", "a+b")}
+    assert set(rows) == {("naive", "a"), ("naive", "b"), ("learned", "a+b"), ("learned-fusion", "a+b")}
+    assert rows["learned-fusion", "a+b"].linkability.value > rows["naive", "a"].linkability.value + 0.2
     assert rows["learned", "a+b"].linkability.value > 0.95 > rows["naive", "a"].linkability.value + 0.2
     assert rows["learned", "a+b"].fta.successes == 0  # the other encoder saw the scan that one lost
     (own,) = (c for c in result.calibrations if c.attack == "learned")
@@ -179,10 +180,12 @@ def test_with_too_few_people_it_is_not_run_and_the_result_says_so() -> None:
     few = compare_attacks(_records(attack.fewest_people - 1, "a"), LEARNED)
     assert set(few.frame["attack"]) == {"naive"}
     result = assess_scores(few, source="made up", draws=20)
-    (notice,) = _say_not_run(LEARNED, result)
-    assert notice == "The attacker learned was not run: it needs 16 people or more to learn from."
+    assert list(_say_not_run(LEARNED, result)) == [
+        f"The attacker {name} was not run: it needs 16 people or more to learn from."
+        for name in ("learned", "learned-fusion")
+    ]
     enough = compare_attacks(_records(attack.fewest_people, "a"), LEARNED)
-    assert set(enough.frame["attack"]) == {"naive", "learned"}
+    assert set(enough.frame["attack"]) == {"naive", "learned", "learned-fusion"}
     # A defacer that few were defaced by has none; the others have.
     kept = [r for r in _records(20, "a") if r.scan.condition != "turned" or int(r.scan.subject[1:]) < 10]
     partly = compare_attacks(kept, LEARNED).frame
