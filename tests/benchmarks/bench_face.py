@@ -67,7 +67,8 @@ def main() -> None:
             for graph in options.graphs.glob("*.onnx"):
                 (folder / graph.name).unlink()
                 (folder / graph.name).symlink_to(graph.resolve())
-            for name in ("dlib", "RetinaFace"):
+            there = (options.graphs / "retinaface.onnx").exists()
+            for name in ("dlib", "RetinaFace") if there else ("dlib",):
                 print(f"detector {name:<14}{1000 * time_detector(name.lower(), portrait, repeats):8.1f} ms")
         base = None
         total = 0.0
