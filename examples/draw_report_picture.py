@@ -13,7 +13,6 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-
 LAST_WHOLE_BLOCK = """height => Math.max(...[...document.querySelectorAll("body *")]
     .filter(each => ["P", "FIGCAPTION", "LI", "FIGURE"].includes(each.tagName))
     .map(each => each.getBoundingClientRect().bottom).filter(bottom => bottom <= height))"""
