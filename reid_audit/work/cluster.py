@@ -5,6 +5,7 @@ Dask is not needed for anything else, so it is an extra: ``pip install reid-audi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
@@ -87,13 +88,15 @@ def cluster_executor(
             plan = plan_workers(workers)
             if plan.notice and say is not None:
                 say(plan.notice)
-            cluster = distributed.LocalCluster(
-                n_workers=plan.count,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
-                dashboard_address=_DASHBOARD,
-            )
+            with warnings.catch_warnings():  # the port that is taken instead is said below
+                warnings.filterwarnings("ignore", "Port .* is already in use", UserWarning)
+                cluster = distributed.LocalCluster(
+                    n_workers=plan.count,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    dashboard_address=_DASHBOARD,
+                )
             client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
         else:
             try:
