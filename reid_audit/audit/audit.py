@@ -128,6 +128,8 @@ def audit(
     cache = None if store is None else FaceCache(store, engines)
     everything = add_canaries(cohort, canaries)
     records = acquire_faces(everything, engines, attacks=chosen, executor=executor, progress=progress, cache=cache)
+    # What originals handed on, half a MB each, has done its work.
+    records = [replace(record, relief=None, summary=None) for record in records]
     photographs = acquire_photographs(gallery, engines, executor=executor, progress=progress)
     notices = list(engines.notices)
     if portraits is not None:
