@@ -147,12 +147,16 @@ def to_svg(figure: Any, *, name: str = "figure", themed: bool = False) -> str:
 
     buffer = io.StringIO()
     with style(), matplotlib.rc_context({"svg.hashsalt": f"reid-audit {name}"}):
-        if engine := figure.get_layout_engine():  # laid out here: to save it would draw it twice for that
+        engine, canvas, dpi = figure.get_layout_engine(), figure.canvas, figure.dpi
+        if engine:  # laid out here: to save it would draw it twice for that
             FigureCanvasSVG(figure)
             figure.set_dpi(_SVG_DPI)
             engine.execute(figure)
             figure.set_layout_engine(None)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        figure.set_layout_engine(engine)
+        figure.set_dpi(dpi)
+        figure.set_canvas(canvas)
     text = buffer.getvalue()
     text = _LEAD.sub("", _GROUP.sub("<g>", text[text.index("<svg") :]))
     if themed:
