@@ -78,8 +78,7 @@ def plan(
         _say_bound(max_rate, confidence, most_matches)
         return
     limits = Policy() if policy is None else read_policy(policy)
-    attacks = tuple(words_of(attack)) or (*limits.required_attacks, *limits.binding_attacks)
-    columns = tuple(words_of(strata))
+    attacks, columns = tuple(words_of(attack)) or limits.required_attacks, tuple(words_of(strata))
     sessions = _numbers(visits, "--visits")
 
     def decide_cohort(panels: Panels) -> Decision:

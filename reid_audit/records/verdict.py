@@ -90,10 +90,7 @@ class Policy:
     max_defaced_fta : float
         Defaced scans that a required attacker, the baseline aside, may get no vector from.
     required_attacks : tuple of str
-        The attackers that bind, and without each of which nothing passes.
-    binding_attacks : tuple of str
-        Attackers that bind too where they were run and see: they recognise originals and link canaries. Where they do
-        not, what they miss counts for nothing, and nothing is lacking. What all others find can turn a PASS into a
+        The attackers that bind: without each of these nothing passes. What other attackers find can turn a PASS into a
         REVIEW and no more.
     threshold : str
         Operating point of the match rates.
@@ -110,7 +107,6 @@ class Policy:
     max_original_fta: float = 0.10
     max_defaced_fta: float = 0.10
     required_attacks: tuple[str, ...] = ("naive", "registered")
-    binding_attacks: tuple[str, ...] = ("shape",)
     threshold: str = "youden"
     confidence: float = 0.95
 

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any
 
 from reid_audit import plots
+from reid_audit.accuracy import list_recognisers
+from reid_audit.attack import find_attack
 from reid_audit.records import ORIGINAL, AuditResult, Distribution, Estimate, Group, Rate, SubjectEvidence
 from reid_audit.report.figure import Figure
 from reid_audit.report.leak_figures import draw_channels, draw_leak_maps
@@ -35,11 +37,12 @@ def _draw_attackers(
 ) -> Figure:
     """Return a figure of a panel per defacer with a line per attacker, the control first, on shared axes."""
     conditions = list(dict.fromkeys(row.condition for row in rows if row.condition != ORIGINAL))
-    several = len({row.encoder for row in rows}) > 1
+    several = len({row.encoder for row in rows if not find_attack(row.attack).stands_apart}) > 1
 
     def number(row: Row) -> plots.Number:
-        line = f"{ORIGINAL} (control)" if row.condition == ORIGINAL else row.attack
-        return line, row.encoder if several else "", measure(row)
+        line = f"control: {row.attack}" if row.condition == ORIGINAL else row.attack
+        apart = find_attack(row.attack).stands_apart
+        return line, row.encoder if several and not apart else "", measure(row)
 
     lines = list(dict.fromkeys(number(row)[0] for row in rows))
     series = list(dict.fromkeys(number(row)[1] for row in rows))
@@ -117,7 +120,9 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
             rows,
             lambda row: row.mated,
         )
-    calibrations = [each for each in result.calibrations if each.roc.fmr]
+    recognisers = list_recognisers(result.evidence)
+    of_encoder = zip(result.encoders, result.calibrations, strict=False)
+    calibrations = [each for encoder, each in of_encoder if encoder in recognisers and each.roc.fmr]
     if calibrations:
         after = list(_list_leftovers(result, strongest))
         yield Figure(
@@ -134,7 +139,7 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
     searches = [
         (f"{row.condition}, {row.who}", row.search)
         for row in rows
-        if row.search.cmc and (row.condition == ORIGINAL or row in strongest)
+        if row.search.cmc and (row in strongest or (row.condition == ORIGINAL and row.encoder in recognisers))
     ]
     settled = [p for each in calibrations[:1] for p in each.stability if p.name == "youden" and p.median == p.median]
     panels: list[Callable[[Any], None]] = []

@@ -148,7 +148,7 @@ def _tell_failures(summary: DefacingSummary) -> str:
 
 def _numbers(result: AuditResult) -> dict[str, Any]:
     """Return what the page and a notebook show first: verdict, reason, and a row for each control and defacer."""
-    every = rows.list_rows(result)
+    every, recognisers = rows.list_rows(result), list_recognisers(result.evidence)
     return {
         "result": result,
         "headline": rows.headline(result),
@@ -156,6 +156,7 @@ def _numbers(result: AuditResult) -> dict[str, Any]:
         "notices": rows.list_notices(result),
         "rows": every,
         "controls": [row for row in every if row.decision is None and find_attack(row.attack).judged],
+        "recognised": [row for row in every if row.decision is None and row.encoder in recognisers],
         "strongest": rows.find_strongest(every),
         "exposed": rows.list_exposed(result),
         "threshold": result.verdict.policy.threshold,

@@ -58,8 +58,8 @@ def decide(
     Parameters
     ----------
     panels : Panels
-        Every comparison, canaries among them; see `reid_audit.accuracy.to_panels`. The policy's required and binding
-        attackers bind; what the others show is for a human: at most REVIEW.
+        Every comparison, canaries among them; see `reid_audit.accuracy.to_panels`. The policy's required attackers
+        bind; what the others show is for a human: at most REVIEW.
     policy : Policy
     evidence : Evidence, optional
         What no square of comparisons holds: the aligned attacker's control, and galleries that are defaced too.

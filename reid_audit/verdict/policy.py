@@ -20,7 +20,6 @@ _MEANING = {
     "max_original_fta": "original scans without a vector",
     "max_defaced_fta": "defaced scans that a required attacker, the baseline aside, may get no vector from",
     "required_attacks": "attackers that bind, and without which nothing passes",
-    "binding_attacks": "attackers that bind too where they were run and link canaries",
     "threshold": "operating point of the match rates: youden, eer, fmr10, fmr1 or fmr0.1",
     "confidence": "of every one-sided bound",
 }
@@ -33,9 +32,9 @@ _THRESHOLDS = ("youden", "eer", "fmr10", "fmr1", "fmr0.1")
 
 
 def _check_setting(name: str, value: object, source: str) -> Any:
-    if name in ("required_attacks", "binding_attacks"):
+    if name == "required_attacks":
         if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) and v for v in value):
-            raise InputError(f"{source}: {name} must be a list of names; got {value!r}")
+            raise InputError(f"{source}: required_attacks must be a list of names; got {value!r}")
         return tuple(value)
     if name == "threshold":
         if value not in _THRESHOLDS:

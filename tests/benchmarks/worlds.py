@@ -292,7 +292,7 @@ def two_encoders(first, second):
 
 
 def beside_shape(recogniser, shape):
-    """A recogniser's attackers, and shape, which sees the same people in its own way and binds where it sees."""
+    """A recogniser's attackers, and shape, which sees the same people in its own way and does not bind."""
 
     def made(w):
         frame, strata = recogniser(w)
@@ -359,10 +359,8 @@ KINDS = {
     "renamed": Kind(renamed(perfect), "grows"),
     "two_encoders": Kind(two_encoders(perfect, removed), "both"),
     "two_encoders_one_links": Kind(two_encoders(perfect, linkability(0.65)), "rarely"),
-    "shape_too": Kind(beside_shape(perfect, perfect), "both"),
-    "shape_too_removed": Kind(beside_shape(removed, perfect), "both"),
-    "shape_links0.60": Kind(beside_shape(perfect, linkability(0.60)), "limit"),
-    "shape_links0.65": Kind(beside_shape(removed, linkability(0.65)), "rarely"),
+    "shape_too": Kind(beside_shape(perfect, perfect), "grows"),
+    "shape_links": Kind(beside_shape(perfect, strong_leak), "never"),
     "shape_blind": Kind(beside_shape(perfect, blind), "grows"),
     "three_visits": Kind(perfect, "grows", 3),
     "three_visits_untouched1": Kind(untouched(1, visits=1), "rarely", 3),

@@ -51,27 +51,12 @@ def test_an_attacker_sees_if_it_links_one_of_two_canaries_of_a_sample():
     assert all("sees: of weakly defaced scans (canary-blur, 24 people)" in text for text in texts)
 
 
-def _judge(kind, people=40, policy=POLICY):
-    frame, strata = KINDS[kind].make(World(people, 0))
-    return judge(to_panels(frame, strata), policy)
-
-
-def test_an_attacker_that_sees_binds_where_it_was_run():
-    decision, checks = _judge("shape_links0.65")
-    assert decision in (Decision.FAIL, Decision.REVIEW)
-    assert "shape" in {check.attack for check in checks if check.name == "linkability" and check.decision is decision}
-    decision, checks = _judge("shape_links0.65", policy=replace(POLICY, binding_attacks=()))
-    assert not [check for check in checks if check.attack == "shape" and check.decision is Decision.FAIL]
-    assert ["shape does not bind" in check.text for check in checks if check.name == "policy_looser"] == [True]
-
-
-def test_an_attacker_that_binds_where_it_was_run_is_not_lacking_where_it_does_not_see():
-    decision, checks = _judge("shape_blind", 60)
-    assert decision is Decision.PASS
-    (said,) = [check for check in checks if check.name == "not_counted"]
-    assert said.text.startswith("shape was run and does not count: shape is blind here")
-    decision, checks = _judge("shape_blind", 60, replace(POLICY, required_attacks=("naive", "registered", "shape")))
-    assert decision is Decision.INCOMPLETE
+def test_what_an_attacker_finds_that_does_not_bind_is_for_a_human():
+    frame, strata = KINDS["shape_links"].make(World(40, 0))
+    decision, checks = judge(to_panels(frame, strata), POLICY)
+    assert decision is Decision.REVIEW
+    (told,) = [check for check in checks if check.attack == "shape" and check.name == "linkability"]
+    assert told.text.endswith("This attacker does not bind by the policy: judge what it means.")
 
 
 def test_a_looser_policy_is_said():

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from reid_audit.accuracy.panels import Originals, Panel, Panels
+from reid_audit.accuracy.panels import Panel, Panels
 from reid_audit.attack import find_attack
 from reid_audit.records import Calibration, Check, Decision, Policy
 from reid_audit.verdict.rules import individuals, linkage, sight
@@ -30,8 +30,7 @@ def judge(
     panels : Panels
         From `reid_audit.accuracy.panels.to_panels`.
     policy : Policy
-        Its required attackers bind, and its binding ones where they recognise originals and link canaries. What
-        others show is REVIEW at most, and only where it lies beyond a limit.
+        Its required attackers bind. What others show is REVIEW at most, and only where it lies beyond a limit.
     seed : int
         Of the random assignments that labels are compared with.
     calibrations : mapping of str to Calibration, optional
@@ -70,15 +69,15 @@ def judge(
             # A calibration is of the encoder's own distances: no threshold for what an attacker makes of them.
             shared = originals is panels.originals[panel.encoder]
             point = operating_point(originals, policy.threshold, of_others.get(panel.encoder) if shared else None)
-            of_panel = _judge_attack(panel, panels, policy, point, rng)
-            checks += _weigh(panel, seeing[panel], of_panel, originals, policy)
+            of_panel = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
+            checks += of_panel if sight.binds(panel.attack, policy) else _show_beside(of_panel)
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks
 
 
 def list_judged(panels: Panels, policy: Policy) -> tuple[str, ...]:
-    """Return the encoders whose control and coverage count: not the names of attackers that stand apart unasked."""
+    """Return the encoders whose control and coverage count: not the names of attackers that stand apart unbound."""
     beside = {
-        encoder: all(find_attack(p.attack).stands_apart and not sight.is_required(p.attack, policy) for p in attackers)
+        encoder: all(find_attack(p.attack).stands_apart and not sight.binds(p.attack, policy) for p in attackers)
         for encoder in panels.originals
         if (attackers := [p for p in panels.panels if p.encoder == encoder])
     }
@@ -110,8 +109,6 @@ def check_policy_is_loose(policy: Policy) -> list[Check]:
     """Say where a policy asks for less than the default."""
     default = Policy()
     lacking = [f"{name} is not required" for name in default.required_attacks if name not in policy.required_attacks]
-    binding = (*policy.required_attacks, *policy.binding_attacks)
-    lacking += [f"{name} does not bind" for name in default.binding_attacks if name not in binding]
     for field in fields(Policy):
         given, usual = getattr(policy, field.name), getattr(default, field.name)
         if field.name.startswith("max_") and given > usual:
@@ -122,23 +119,6 @@ def check_policy_is_loose(policy: Policy) -> list[Check]:
         return []
     text = f"This policy is looser than the default: {'; '.join(lacking)}."
     return [Check("policy_looser", Decision.PASS, text, len(lacking))]
-
-
-def _weigh(
-    panel: Panel, seeing: list[Check], of_panel: list[Check], originals: Originals, policy: Policy
-) -> list[Check]:
-    """Keep of an attacker's checks what counts: all, or what it has shown, by the policy and by what it sees."""
-    if sight.is_required(panel.attack, policy):
-        return seeing + of_panel
-    beside = _show_beside(seeing + of_panel)
-    if not sight.binds(panel.attack, policy):
-        return beside
-    doubts = sight.list_doubts(seeing, originals, policy)
-    if doubts:
-        text = f"{panel.attack} was run and does not count: {doubts[0].text}"
-        told = Check("not_counted", Decision.PASS, text, attack=panel.attack, encoder=panel.encoder)
-        return [replace(told, condition=panel.condition), *beside]
-    return [check for check in seeing if check.decision is Decision.PASS] + of_panel
 
 
 def _show_beside(checks: list[Check]) -> list[Check]:

@@ -175,20 +175,9 @@ def carries(checks: list[Check]) -> bool:
     return not any(check.name == BLIND and check.decision is not Decision.PASS for check in checks)
 
 
-def is_required(attack: str, policy: Policy) -> bool:
+def binds(attack: str, policy: Policy) -> bool:
     """Whether a policy asks for an attacker, by its name or its family's."""
     return not find_attack(attack).names.isdisjoint(policy.required_attacks)
-
-
-def binds(attack: str, policy: Policy) -> bool:
-    """Whether the verdict rests on an attacker that sees: it is required, or binds where it was run."""
-    return not find_attack(attack).names.isdisjoint((*policy.required_attacks, *policy.binding_attacks))
-
-
-def list_doubts(seeing: list[Check], originals: Originals, policy: Policy) -> list[Check]:
-    """Return why an attacker that binds where it was run does not: blind on canaries, or it knows no originals."""
-    blind = [check for check in seeing if check.name == BLIND]
-    return [check for check in (*blind, *check_control(originals, policy)) if check.decision is not Decision.PASS]
 
 
 def check_required(condition: str, attackers: list[Panel], policy: Policy) -> list[Check]:
@@ -212,7 +201,7 @@ def check_cover(condition: str, attackers: list[Panel], sighted: list[Panel], po
     checks = []
     for panel in attackers:
         share = float((panel.seen & panel.there).sum() / max(panel.there.sum(), 1))
-        bound = is_required(panel.attack, policy) and not find_attack(panel.attack).baseline
+        bound = binds(panel.attack, policy) and not find_attack(panel.attack).baseline
         if bound and share < 1 - policy.max_defaced_fta:  # the baseline may miss faces: the others exist to see them
             text = f"{panel.attack}: a vector from {share:.0%} of the defaced scans; the policy asks for this attacker."
             checks.append(
