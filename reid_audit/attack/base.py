@@ -206,12 +206,8 @@ class Attack:
         return ()
 
     def looks_of(self, record: FaceRecord) -> tuple[Face, ...]:
-        """Return the faces of a scan that it compares; a scan that was not attacked has the naive attacker's.
-
-        An attacker without an encoder cannot compare that: it has none of such a scan.
-        """
-        instead = Face(Status.NO_FACE, self.encoder, reason="it was not looked at") if self.encoder else record.face
-        return record.looks.get(self.name) or (instead,)
+        """Return the faces of a scan that it compares; a scan that was not attacked has the naive attacker's."""
+        return record.looks.get(self.name) or (record.face,)
 
     def score(self, probes: Sequence[FaceRecord], references: Sequence[FaceRecord]) -> NDArray[np.float64]:
         """Return the distance of every probe from every reference; by default that of the two nearest looks.
