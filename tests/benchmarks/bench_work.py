@@ -12,6 +12,7 @@ by more than a quarter.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -113,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"first face after {timing.ended[0] - timing.began:.1f} s; "
                 f"{timing.cpu_s_per_scan:.2f} s of CPU per scan"
             )
-        by_cpu = 2 * each.cpu_s_per_scan / two.cpu_s_per_scan
+        by_cpu = 2 * each.cpu_s_per_scan / two.cpu_s_per_scan if two.cpu_s_per_scan else math.nan  # clock ticks
         print(f"gain of the second worker: {gain:.2f} (at least {LEAST_GAIN}); by CPU time {by_cpu:.2f}")
         failures += ["gain"] if gain < LEAST_GAIN else []
         many, few = time_run(part(options.more), engines, 2), max(options.more // 10, 1)
