@@ -86,12 +86,12 @@ AttackOption = Annotated[
     typer.Option(
         "--attack",
         help="Attackers, with commas: naive (always runs), aligned, registered, multiview, fillin, "
-        "defaced_gallery, shape, regions, fusion, learned. "
+        "defaced_gallery, shape, regions, channels, fusion, learned. "
         "multiview draws seven portraits of every scan, also of originals: some three times as long in all. "
         "fillin meshes every defaced scan twice: some one and a half times. "
         "defaced_gallery costs nothing and needs two defaced visits. "
         "shape needs no recogniser: the depth of the face's skin, half a second per scan; "
-        "regions says which part of the head it is, and changes no verdict. "
+        "regions and channels say which part of the head it is, and change no verdict. "
         "learned costs nothing and learns what a defacer does from 16 people or more.",
     ),
 ]
