@@ -23,6 +23,7 @@ release = version = reid_audit.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 default_role = "code"  # docstrings name things in single backticks
 myst_heading_anchors = 3
+autodoc_preserve_defaults = True  # as the source writes them: a default policy is `Policy()`
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say them, and more: shapes, units, ranges
 napoleon_custom_sections = ["Words", "Which pairs"]
