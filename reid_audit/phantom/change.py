@@ -65,7 +65,7 @@ DIFFICULTIES: Mapping[str, Difficulty] = MappingProxyType(
         "easy": Difficulty(),
         "typical": Difficulty(variety=1.5, change=0.5, slices_mm=(1.2, 2.0), blur_mm=0.5, support=0.1, streaks=0.1),
         "hard": Difficulty(
-            variety=1.0, kinship=0.5, change=2.35, slices_mm=(1.2, 3.0), blur_mm=1.0, support=0.3, streaks=0.3
+            variety=1.0, kinship=0.5, change=2.55, slices_mm=(1.2, 3.0), blur_mm=1.0, support=0.3, streaks=0.3
         ),
     }
 )

@@ -131,7 +131,13 @@ def test_a_run_that_is_stopped_says_how_to_continue(
 ) -> None:
     words = ["-m", "reid_audit", "score", str(manifest), "-o", str(tmp_path / "result"), "--workers", "2"]
     words += ["--encoder", "dlib", "--store", str(tmp_path / "store"), "--log", str(tmp_path / "run.log")]
-    run = subprocess.Popen([sys.executable, *words], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    run = subprocess.Popen(
+        [sys.executable, *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite in the background ignores it
+    )
     _wait(lambda: psutil.Process(run.pid).children() and (tmp_path / "run.log").exists())
     time.sleep(1.0)
     workers = psutil.Process(run.pid).children(recursive=True)

@@ -113,7 +113,7 @@ def test_a_scan_is_read_drawn_and_searched_once_for_all_recognisers(
     looks.clear()
     attacked = examine_scan(defaced, engines, attacks=choose_attacks(), knowledge=knowledge)
     assert set(looks.values()) == {1}  # per portrait, however many recognisers and attackers
-    assert all(set(record.looks) == {"naive", "aligned", "registered"} for record in attacked)
+    assert all(set(record.looks) == {"naive", "aligned", "registered", "shape"} for record in attacked)
 
 
 @pytest.mark.slow
