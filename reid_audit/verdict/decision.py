@@ -85,7 +85,6 @@ def decide(
     """
     policy = check_policy(policy)
     judged = list_judged(panels, policy)
-    encoders = tuple(panels.originals) if len(judged) > 1 else judged or ("",)
     several = len(judged) > 1
     conditions = tuple(name for name, _ in panels.conditions())
     _, rules = judge(panels, policy, seed=seed, calibrations=calibrations)
@@ -107,13 +106,16 @@ def decide(
     everything = [_sign(check) if several else replace(check, encoder="") for check in (*findings, *rules)]
     if several:
         everything.append(_count_looks(judged, policy.confidence))
-    return conclude(everything, conditions, policy, encoders)
+    return conclude(everything, conditions, policy, tuple(panels.originals) if several else ())
 
 
 def conclude(
     everything: Sequence[Check], conditions: Sequence[str], policy: Policy, encoders: tuple[str, ...]
 ) -> Verdict:
-    """Return the verdict that checks amount to: a finding on a defacer counts against no other."""
+    """Return the verdict that checks amount to: a finding on a defacer counts against no other.
+
+    Where several encoders were judged, ``encoders`` are those whose decision it may be; else it is empty.
+    """
     shared = [check for check in everything if check.condition not in conditions]
     own = {name: [check for check in everything if check.condition == name] for name in conditions}
     verdict = Verdict(
@@ -125,7 +127,7 @@ def conclude(
         tuple(shared),
         policy,
     )
-    return _name_encoders(verdict, encoders) if len(encoders) > 1 else verdict
+    return _name_encoders(verdict, encoders) if encoders else verdict
 
 
 def _concern(condition: str, shared: Iterable[Check], own: Iterable[Check]) -> Iterator[Check]:

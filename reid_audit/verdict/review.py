@@ -58,10 +58,11 @@ def fold_review(result: AuditResult, review: Review) -> AuditResult:
     checks = [_clear(check, settled, judged, answers) for check in checks]
     checks += [check for name in conditions for check in _tell(name, settled, answers)]
     stale = len(review.readings) - len(valid)
+    several = len(list_recognisers(result.evidence)) > 1
     notice = f"{stale} of {len(review.readings)} answers of the review are about other images and do not count."
     return replace(
         result,
-        verdict=conclude(checks, conditions, verdict.policy, list_recognisers(result.evidence)),
+        verdict=conclude(checks, conditions, verdict.policy, result.encoders if several else ()),
         notices=(*result.notices, notice) if stale else result.notices,
         review=replace(review, readings=tuple(valid)),
     )
