@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from reid_audit.accuracy.columns import GROUPS, Rows, codes_of, number_visits, split_rows
 from reid_audit.accuracy.images import pool_images
 from reid_audit.attack import BASELINE
-from reid_audit.records import CANARY, Estimate, Group, InputError, ScoreTable
+from reid_audit.records import CANARY, Estimate, Group, InputError, ScoreTable, natural_key
 from reid_audit.stats.residuals import Bounded, Floats, alike, linkability, percentiles, residuals
 
 if TYPE_CHECKING:
@@ -249,10 +248,6 @@ def to_estimate(bound: Bounded, *, confidence: float) -> Estimate:
     )
 
 
-def _natural(text: str) -> list[tuple[int, int | str]]:
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", text) if part]
-
-
 def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within: str = AUTO) -> Panels:
     """Arrange the rows of a ScoreTable.
 
@@ -279,7 +274,7 @@ def to_panels(frame: pd.DataFrame, strata: pd.DataFrame | None = None, *, within
 
     def labels(what: str) -> list[str]:
         values = (of_people[f"{side}_{what}"].unique() for side in ("probe", "reference"))
-        return sorted({str(value) for column in values for value in column}, key=_natural)
+        return sorted({str(value) for column in values for value in column}, key=natural_key)
 
     subjects, sessions = tuple(labels("subject")), labels("session")
     code, place = ({name: k for k, name in enumerate(part)} for part in (subjects, sessions))

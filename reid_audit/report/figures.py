@@ -37,12 +37,12 @@ def _draw_attackers(
 ) -> Figure:
     """Return a figure of a panel per defacer with a line per attacker, the control first, on shared axes."""
     conditions = list(dict.fromkeys(row.condition for row in rows if row.condition != ORIGINAL))
-    several = len({row.encoder for row in rows if not find_attack(row.attack).stands_apart}) > 1
+    apart = {row.attack for row in rows if find_attack(row.attack).stands_apart}
+    several = len({row.encoder for row in rows if row.attack not in apart}) > 1
 
     def number(row: Row) -> plots.Number:
         line = f"control: {row.attack}" if row.condition == ORIGINAL else row.attack
-        apart = find_attack(row.attack).stands_apart
-        return line, row.encoder if several and not apart else "", measure(row)
+        return line, row.encoder if several and row.attack not in apart else "", measure(row)
 
     lines = list(dict.fromkeys(number(row)[0] for row in rows))
     series = list(dict.fromkeys(number(row)[1] for row in rows))

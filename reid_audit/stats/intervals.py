@@ -34,7 +34,7 @@ def check_confidence(confidence: float) -> None:
 # --- proportions of subjects ---
 
 
-def _exact_bounds(successes: float, trials: float, confidence: float) -> Bounds:
+def exact_bounds(successes: float, trials: float, confidence: float) -> Bounds:
     """Clopper-Pearson through the beta distribution, which also takes an effective (fractional) number of trials."""
     from scipy.special import betaincinv
 
@@ -77,7 +77,7 @@ def clopper_pearson(successes: int, trials: int, *, subjects: int | None = None,
     check_confidence(confidence)
     if not 0 <= successes <= trials:
         raise InputError(f"successes must lie in 0 .. trials; got {successes} of {trials}")
-    bounds = _exact_bounds(successes, trials, confidence)
+    bounds = exact_bounds(successes, trials, confidence)
     value = successes / trials if trials else math.nan
     return Rate(value, bounds.low, bounds.high, successes, trials, trials if subjects is None else subjects, confidence)
 
@@ -110,9 +110,9 @@ def subject_rate(hit: ArrayLike, subject: ArrayLike, *, confidence: float = 0.95
     hits, who = np.asarray(hit, dtype=bool), _apart(np.asarray(subject, dtype=np.intp))
     trials, successes, people = len(hits), int(hits.sum()), len(np.unique(who))
     effective = effective_trials(who) if people < trials else float(trials)
-    bounds = _exact_bounds(successes / trials * effective if trials else 0, effective, confidence)
+    bounds = exact_bounds(successes / trials * effective if trials else 0, effective, confidence)
     if successes == trials and trials:  # k / n * effective may miss effective by a rounding error
-        bounds = _exact_bounds(effective, effective, confidence)
+        bounds = exact_bounds(effective, effective, confidence)
     method = "Clopper-Pearson" if people == trials else "Clopper-Pearson, effective trials"
     value = successes / trials if trials else math.nan
     rate = Rate(value, bounds.low, bounds.high, successes, trials, people, confidence, method)
@@ -140,7 +140,7 @@ def jackknife_bounds(value: float, without: NDArray[np.float64], confidence: flo
         return UNKNOWN
     error = math.sqrt((n - 1) / n * float(((without - without.mean()) ** 2).sum()))
     if value <= 0 or value >= 1 or error < 1e-12:
-        unseen = _exact_bounds(0, independent, confidence)
+        unseen = exact_bounds(0, independent, confidence)
         return Bounds(
             value * (1 - unseen.high),
             value + (1 - value) * unseen.high,
@@ -263,11 +263,11 @@ def subjects_needed(max_rate: float, confidence: float = 0.95, matches: int = 0)
     if matches < 0:
         raise InputError(f"matches must not be negative; got {matches}")
     low, high = matches, matches + 1
-    while _exact_bounds(matches, high, confidence).at_most > max_rate:
+    while exact_bounds(matches, high, confidence).at_most > max_rate:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if _exact_bounds(matches, middle, confidence).at_most > max_rate:
+        if exact_bounds(matches, middle, confidence).at_most > max_rate:
             low = middle
         else:
             high = middle

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.stats.intervals import exact_bounds
 from reid_audit.stats.ranks import rank
 
 Floats = NDArray[np.float64]
@@ -161,7 +162,9 @@ def share_of_subjects(hits: NDArray[np.bool_], *, confidence: float) -> Bounded:
     if not b * n:
         return Bounded(math.nan, math.nan, math.nan, n)
     p = float(hits.mean())
-    return Bounded(p, *_clopper_pearson(p, b * n / design_effect(hits), confidence), n)
+    trials = b * n / design_effect(hits)
+    bounds = exact_bounds(p * trials, trials, confidence)
+    return Bounded(p, bounds.at_least, bounds.at_most, n)
 
 
 def excess(hits: NDArray[np.bool_], chance: Floats, *, confidence: float) -> Bounded:
@@ -187,8 +190,8 @@ def excess(hits: NDArray[np.bool_], chance: Floats, *, confidence: float) -> Bou
     value = float(beyond.mean())
     surprises = max(float(np.maximum(beyond, 0).mean()), float(np.maximum(-beyond, 0).mean()))
     trials = b * n / design_effect(hits)
-    low, high = _clopper_pearson(surprises, trials, confidence)
-    return Bounded(value, value - (surprises - low), value + (high - surprises), n)
+    bounds = exact_bounds(surprises * trials, trials, confidence)
+    return Bounded(value, value - (surprises - bounds.at_least), value + (bounds.at_most - surprises), n)
 
 
 def design_effect(hits: NDArray[np.bool_]) -> float:
@@ -200,14 +203,6 @@ def design_effect(hits: NDArray[np.bool_]) -> float:
     total = hits.sum(axis=0)
     both = float((total * (total - 1)).sum()) / (n * b * (b - 1))
     return float(1 + (b - 1) * np.clip((both - p * p) / (p * (1 - p)), 0, 1))
-
-
-def _clopper_pearson(p: float, trials: float, confidence: float) -> tuple[float, float]:
-    from scipy.special import betaincinv
-
-    low = 0.0 if p <= 0 else float(betaincinv(p * trials, trials - p * trials + 1, 1 - confidence))
-    high = 1.0 if p >= 1 else float(betaincinv(p * trials + 1, trials - p * trials, confidence))
-    return low, high
 
 
 def order_score(percentile: Floats, order: NDArray[np.intp]) -> float:
