@@ -98,12 +98,9 @@ def calibrate(
 def score(
     dataset: CohortArgument,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.")],
     calibration: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibration", help="From `calibrate`; without it the cohort's own originals.", show_default=False
-        ),
+        Path | None, typer.Option("--calibration", help="From `calibrate`; without it the cohort's own originals.")
     ] = None,
     allow_mismatch: Annotated[
         bool, typer.Option("--allow-mismatch", help="Use a calibration of other settings; the report will say so.")
@@ -127,7 +124,6 @@ def score(
         typer.Option(
             "--with-portraits",
             help="Keep every scan's portrait in this new private folder. They show faces; none is kept otherwise.",
-            show_default=False,
         ),
     ] = None,
     gallery: Annotated[
@@ -136,7 +132,6 @@ def score(
             "--gallery",
             help="Photographs to look the scans up in: a folder with p01.jpg for the subject p01, or a CSV with "
             "subject, path. They are read and not kept.",
-            show_default=False,
         ),
     ] = None,
     running: RunOptions,
@@ -198,14 +193,9 @@ def score(
 def stats(
     distances: Annotated[
         Path,
-        typer.Argument(
-            help="CSV with the columns group and cosine_distance; optionally condition, subject, sex ...",
-            show_default=False,
-        ),
+        typer.Argument(help="CSV with the columns group and cosine_distance; optionally condition, subject, sex ..."),
     ],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the result.")] = None,
     policy: PolicyOption = None,
     non_mated: NonMatedOption = "auto",
     verbose: VerboseOption = 0,

@@ -76,30 +76,23 @@ def _workers(n_procs: int | None, mem_mb: int | None) -> int | None:
 @expand
 def bids(
     *,
-    bids_dir: Annotated[Path, typer.Argument(help="Raw BIDS dataset.", show_default=False)],
-    out_dir: Annotated[Path, typer.Argument(help="Folder for the derivative.", show_default=False)],
-    analysis: Annotated[Analysis, typer.Argument(metavar="participant|group", help="Level.", show_default=False)],
+    bids_dir: Annotated[Path, typer.Argument(help="Raw BIDS dataset.")],
+    out_dir: Annotated[Path, typer.Argument(help="Folder for the derivative.")],
+    analysis: Annotated[Analysis, typer.Argument(metavar="participant|group", help="Level.")],
     participant_label: Annotated[
         list[str] | None,
-        typer.Option(
-            "--participant-label",
-            "--participant_label",
-            help="Only these people, with or without sub-.",
-            show_default=False,
-        ),
+        typer.Option("--participant-label", "--participant_label", help="Only these people, with or without sub-."),
     ] = None,
     session_label: Annotated[
         list[str] | None,
-        typer.Option(
-            "--session-label", "--session_label", help="Only these sessions, with or without ses-.", show_default=False
-        ),
+        typer.Option("--session-label", "--session_label", help="Only these sessions, with or without ses-."),
     ] = None,
     n_procs: Annotated[
         int | None,
         typer.Option("--n-procs", "--n_procs", "--n-cpus", "--n_cpus", help="Processes; one per core if left out."),
     ] = None,
     mem_mb: Annotated[
-        int | None, typer.Option("--mem-mb", "--mem_mb", help="Memory for all processes together.", show_default=False)
+        int | None, typer.Option("--mem-mb", "--mem_mb", help="Memory for all processes together.")
     ] = None,
     skip_validation: Annotated[
         bool,
@@ -113,18 +106,13 @@ def bids(
             "--work-dir",
             "-w",
             help="Private folder for finished faces (biometric data); the store of `score` if left out.",
-            show_default=False,
         ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
     ] = False,
-    calibration: Annotated[
-        Path | None, typer.Option("--calibration", help="From `calibrate`, for the group.", show_default=False)
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", help="TOML file with your limits, for the group.", show_default=False)
-    ] = None,
+    calibration: Annotated[Path | None, typer.Option("--calibration", help="From `calibrate`, for the group.")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits, for the group.")] = None,
     images: ImageOptions,
     encoding: EncoderOptions,
     attack: AttackOption = ALL_ATTACKS,

@@ -37,34 +37,22 @@ _MOST_NAMED = 5
 
 def certify(
     result: Annotated[
-        Path,
-        typer.Argument(
-            help="Folder that `score` wrote, or its result.json; with --verify the certificate.", show_default=False
-        ),
+        Path, typer.Argument(help="Folder that `score` wrote, or its result.json; with --verify the certificate.")
     ],
-    release: Annotated[
-        Path, typer.Option("--release", help="The folder as it is, or will be, released.", show_default=False)
-    ],
+    release: Annotated[Path, typer.Option("--release", help="The folder as it is, or will be, released.")],
     verify: Annotated[
         bool, typer.Option("--verify", help="Say whether the release still is what was judged; write nothing.")
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="File to write; certificate.json beside the result if left out.", show_default=False
-        ),
+        typer.Option("--output", "-o", help="File to write; certificate.json beside the result if left out."),
     ] = None,
     key: Annotated[
-        Path | None,
-        typer.Option("--sign", help="Your SSH key: sign the certificate by ssh-keygen.", show_default=False),
+        Path | None, typer.Option("--sign", help="Your SSH key: sign the certificate by ssh-keygen.")
     ] = None,
     signers: Annotated[
         Path | None,
-        typer.Option(
-            "--signers",
-            help="With --verify: OpenSSH's file of who may sign, and then somebody must.",
-            show_default=False,
-        ),
+        typer.Option("--signers", help="With --verify: OpenSSH's file of who may sign, and then somebody must."),
     ] = None,
     review: ReviewOption = None,
     workers: WorkersOption = None,

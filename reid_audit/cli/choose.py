@@ -33,15 +33,10 @@ def choose_model(
     *,
     manifest: ManifestArgument,
     encoders: Annotated[
-        str,
-        typer.Option(
-            "--encoders",
-            help="Recognisers with commas, as for --encoder: dlib,onnx:FILE.",
-            show_default=False,
-        ),
+        str, typer.Option("--encoders", help="Recognisers with commas, as for --encoder: dlib,onnx:FILE.")
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for choice.json and choice.csv.", show_default=False)
+        Path | None, typer.Option("--output", "-o", help="Folder for choice.json and choice.csv.")
     ] = None,
     portraits: PortraitOptions,
     workers: WorkersOption = None,

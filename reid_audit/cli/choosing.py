@@ -19,7 +19,6 @@ CohortArgument = Annotated[
         metavar="DATASET",
         help="A manifest (CSV or TSV with the columns subject, session, condition, path), a BIDS dataset, or a folder "
         "of DICOM files.",
-        show_default=False,
     ),
 ]
 
@@ -69,7 +68,6 @@ class ImageOptions:
             metavar="KEY=PATTERN",
             help="Only images with this BIDS entity or DICOM description, e.g. acq=mprage, SeriesDescription=*AXIAL*. "
             "May be given more than once.",
-            show_default=False,
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -79,7 +77,6 @@ class ImageOptions:
             "--derivative",
             metavar="NAME",
             help="Only these folders of BIDS derivatives as conditions.",
-            show_default=False,
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -89,7 +86,6 @@ class ImageOptions:
             "--condition",
             metavar="NAME=PATH",
             help="A tree of defaced scans and what defaced them. May be given more than once.",
-            show_default=False,
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -115,7 +111,6 @@ class ImageOptions:
         typer.Option(
             "--allow",
             help="Files that may show a face: a CSV with the columns sha256 and reason.",
-            show_default=False,
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -154,7 +149,6 @@ class DatasetOptions(ImageOptions):
         typer.Option(
             "--salt-file",
             help="Secret behind the pseudonyms of a DICOM tree; made where it is absent. Your own by default.",
-            show_default=False,
             rich_help_panel=_PANEL,
         ),
     ] = None

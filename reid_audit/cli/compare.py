@@ -21,21 +21,16 @@ from reid_audit.utility import read_utility
 
 
 def compare(
-    results: Annotated[list[Path], typer.Argument(help="Folders that `score` wrote.", show_default=False)],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the comparison.", show_default=False)
-    ] = None,
+    results: Annotated[list[Path], typer.Argument(help="Folders that `score` wrote.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for the comparison.")] = None,
     cost: Annotated[
-        str | None,
-        typer.Option("--cost", help="Which measure of what was lost stands beside the risk.", show_default=False),
+        str | None, typer.Option("--cost", help="Which measure of what was lost stands beside the risk.")
     ] = None,
     defacing: Annotated[
-        Path | None,
-        typer.Option("--defacing", help="defacing.json that `deface` wrote: seconds, failures.", show_default=False),
+        Path | None, typer.Option("--defacing", help="defacing.json that `deface` wrote: seconds, failures.")
     ] = None,
     utility: Annotated[
-        Path | None,
-        typer.Option("--utility", help="Folder or file that `utility` wrote: what was lost.", show_default=False),
+        Path | None, typer.Option("--utility", help="Folder or file that `utility` wrote: what was lost.")
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:

@@ -40,58 +40,37 @@ def deface(
         typer.Argument(
             metavar="INPUT",
             help="A DICOM study (folder), a scan, a manifest (CSV, TSV), a BIDS dataset, or a folder of --studies.",
-            show_default=False,
         ),
     ],
     output: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Folder to write; empty, or a manifest's to be continued.",
-            show_default=False,
-        ),
+        Path, typer.Option("--out", "-o", help="Folder to write; empty, or a manifest's to be continued.")
     ],
     tool: Annotated[
-        str | None,
-        typer.Option(
-            "--tool", "--with", help="Which defacers, with commas; see --list. Usual: eye-plane", show_default=False
-        ),
+        str | None, typer.Option("--tool", "--with", help="Which defacers, with commas; see --list. Usual: eye-plane")
     ] = None,
     studies: Annotated[
         bool, typer.Option("--studies", help="INPUT holds a folder per study. Continues where it was stopped.")
     ] = False,
     command: Annotated[
-        str,
-        typer.Option("--command", help="Any program: 'tool {input} {output}'; no shell is used.", show_default=False),
+        str, typer.Option("--command", help="Any program: 'tool {input} {output}'; no shell is used.")
     ] = "",
     structures: Annotated[
-        Path | None,
-        typer.Option("--structures", help="RT structure set, where it is not in the folder.", show_default=False),
+        Path | None, typer.Option("--structures", help="RT structure set, where it is not in the folder.")
     ] = None,
     dose: Annotated[
-        list[Path] | None,
-        typer.Option("--dose", help="RT dose, where it is not in the folder. Repeat it for more.", show_default=False),
+        list[Path] | None, typer.Option("--dose", help="RT dose, where it is not in the folder. Repeat it for more.")
     ] = None,
     labels: Annotated[
-        Path | None,
-        typer.Option(
-            "--labels",
-            help="Label map on the grid of the scan (NIfTI), or a folder of them.",
-            show_default=False,
-        ),
+        Path | None, typer.Option("--labels", help="Label map on the grid of the scan (NIfTI), or a folder of them.")
     ] = None,
     label_names: Annotated[
-        Path | None,
-        typer.Option("--label-names", help="TSV with the columns index and name (BIDS dseg).", show_default=False),
+        Path | None, typer.Option("--label-names", help="TSV with the columns index and name (BIDS dseg).")
     ] = None,
     brain_masks: Annotated[
-        Path | None,
-        typer.Option("--brain-masks", help="Brain mask, or their folder: kept, checked.", show_default=False),
+        Path | None, typer.Option("--brain-masks", help="Brain mask, or their folder: kept, checked.")
     ] = None,
     session: Annotated[
-        list[str] | None,
-        typer.Option("--session", help="Deface this session of a manifest alone; may be repeated.", show_default=False),
+        list[str] | None, typer.Option("--session", help="Deface this session of a manifest alone; may be repeated.")
     ] = None,
     time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for a tool on one scan.")] = 3600.0,
     max_brain_cut: Annotated[
@@ -103,37 +82,25 @@ def deface(
     workers: WorkersOption = None,
     allow_outside: OutsideOption = False,
     _list: Annotated[
-        bool,
-        typer.Option("--list", help="List the defacers and which are here.", callback=list_tools, is_eager=True),
+        bool, typer.Option("--list", help="List the defacers and which are here.", callback=list_tools, is_eager=True)
     ] = False,
     eyes_from_portrait: Annotated[
         bool, typer.Option("--eyes-from-portrait", help="Find the eyes by face detection instead of contours.")
     ] = False,
     eye_names: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--eye-names", help="Pattern for names of eyes, e.g. '^auge'; may be repeated.", show_default=False
-        ),
+        list[str] | None, typer.Option("--eye-names", help="Pattern for names of eyes, e.g. '^auge'; may be repeated.")
     ] = None,
     removed_names: Annotated[
-        list[str] | None,
-        typer.Option("--removed-names", help="Pattern for structures that are removed.", show_default=False),
+        list[str] | None, typer.Option("--removed-names", help="Pattern for structures that are removed.")
     ] = None,
     target_names: Annotated[
-        list[str] | None,
-        typer.Option("--target-names", help="Pattern for targets, which are kept.", show_default=False),
+        list[str] | None, typer.Option("--target-names", help="Pattern for targets, which are kept.")
     ] = None,
     brain_names: Annotated[
-        list[str] | None,
-        typer.Option("--brain-names", help="Pattern for the brain, which is kept.", show_default=False),
+        list[str] | None, typer.Option("--brain-names", help="Pattern for the brain, which is kept.")
     ] = None,
     structure_names: Annotated[
-        Path | None,
-        typer.Option(
-            "--structure-names",
-            help="TOML table of your clinic's names, as roles.toml.",
-            show_default=False,
-        ),
+        Path | None, typer.Option("--structure-names", help="TOML table of your clinic's names, as roles.toml.")
     ] = None,
     registered: Annotated[
         bool,
@@ -144,8 +111,7 @@ def deface(
         ),
     ] = False,
     salt: Annotated[
-        str | None,
-        typer.Option("--salt", help="Word that makes the new UIDs the same each time. Secret.", show_default=False),
+        str | None, typer.Option("--salt", help="Word that makes the new UIDs the same each time. Secret.")
     ] = None,
     keep_private: Annotated[
         bool, typer.Option("--keep-private", help="Keep private DICOM elements: they may hold the picture.")

@@ -30,10 +30,7 @@ def inventory(
     path: CohortArgument,
     *,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", help="Manifest to write (CSV or TSV, readable by you alone).", show_default=False
-        ),
+        Path | None, typer.Option("--output", "-o", help="Manifest to write (CSV or TSV, readable by you alone).")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a manifest that is there already.")] = False,
     images: DatasetOptions,

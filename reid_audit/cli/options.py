@@ -96,7 +96,7 @@ AttackOption = Annotated[
     ),
 ]
 ManifestArgument = Annotated[
-    Path, typer.Argument(help="CSV or TSV with the columns subject, session, condition, path.", show_default=False)
+    Path, typer.Argument(help="CSV or TSV with the columns subject, session, condition, path.")
 ]
 VerboseOption = Annotated[
     int, typer.Option("--verbose", "-v", count=True, help="Print every attacker and rule; twice: every measurement.")
@@ -116,11 +116,10 @@ NonMatedOption = Annotated[
         "manifest or table; auto = within:sex where the sex of most is known.",
     ),
 ]
-PolicyOption = Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)]
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits.")]
 OutsideOption = Annotated[bool, typer.Option("--allow-outside", help="Accept paths outside the manifest's folder.")]
 ReviewOption = Annotated[
-    Path | None,
-    typer.Option("--review", help="Answers of `reid-audit review`: they enter the verdict.", show_default=False),
+    Path | None, typer.Option("--review", help="Answers of `reid-audit review`: they enter the verdict.")
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a result that is there already.")]
 

@@ -41,9 +41,7 @@ class _Plans:
 
 
 def plan(
-    policy: Annotated[
-        Path | None, typer.Option("--policy", help="TOML file with your limits.", show_default=False)
-    ] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits.")] = None,
     attack: Annotated[
         str, typer.Option("--attack", help="Attackers, with commas; those the policy asks for if left out.")
     ] = "",
@@ -59,11 +57,7 @@ def plan(
     form: FormatOption = OutputFormat.TEXT,
     max_rate: Annotated[
         float | None,
-        typer.Option(
-            "--max-rate",
-            help="Only ask how many subjects bound a match rate below this, in (0, 1).",
-            show_default=False,
-        ),
+        typer.Option("--max-rate", help="Only ask how many subjects bound a match rate below this, in (0, 1)."),
     ] = None,
     confidence: Annotated[float, typer.Option("--confidence", help="Of that one-sided bound.")] = 0.95,
     most_matches: Annotated[int, typer.Option("--matches", help="Plan it for up to so many matches.")] = 5,

@@ -110,9 +110,7 @@ def _write_folder(form: Form, result: Path, output: Path, *, review: Path | None
 
 
 def report(
-    result: Annotated[
-        Path, typer.Argument(help="Folder that `score` or `stats` wrote, or its result.json.", show_default=False)
-    ],
+    result: Annotated[Path, typer.Argument(help="Folder that `score` or `stats` wrote, or its result.json.")],
     form: Annotated[
         Form,
         typer.Option(
@@ -124,8 +122,7 @@ def report(
         ),
     ] = Form.HTML,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File (html, md, json, junit) or folder (the others).", show_default=False),
+        Path | None, typer.Option("--output", "-o", help="File (html, md, json, junit) or folder (the others).")
     ] = None,
     review: ReviewOption = None,
     overwrite: OverwriteOption = False,

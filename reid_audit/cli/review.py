@@ -36,15 +36,13 @@ def review(
     result: Annotated[
         Path,
         typer.Argument(
-            help="Folder that `score` wrote, or its result.json; or the JSON of `screen RELEASE -o screening.json`.",
-            show_default=False,
+            help="Folder that `score` wrote, or its result.json; or the JSON of `screen RELEASE -o screening.json`."
         ),
     ],
     dataset: CohortArgument,
     *,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Answers; review.json beside the result if left out.", show_default=False),
+        Path | None, typer.Option("--output", "-o", help="Answers; review.json beside the result if left out.")
     ] = None,
     reader: Annotated[
         str, typer.Option("--reader", help="Your name, which the answers carry.", show_default="your login")

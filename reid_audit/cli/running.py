@@ -33,12 +33,9 @@ SchedulerOption = Annotated[
         "--scheduler",
         help="tcp://host:port of a Dask scheduler, or `local` for one on this machine with a dashboard. "
         "Needs reid-audit\\[cluster].",
-        show_default=False,
     ),
 ]
-LogOption = Annotated[
-    Path | None, typer.Option("--log", help="Append what becomes of each scan to this file.", show_default=False)
-]
+LogOption = Annotated[Path | None, typer.Option("--log", help="Append what becomes of each scan to this file.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +58,16 @@ class RunOptions:
         typer.Option(
             "--store",
             help="Private folder for finished faces; REID_AUDIT_STORE or the user's cache folder if left out.",
-            show_default=False,
         ),
     ] = None
     no_store: Annotated[bool, typer.Option("--no-store", help="Keep no face on disk: a stopped run starts anew.")] = (
         False
     )
-    limit: Annotated[
-        int | None,
-        typer.Option("--limit", help="Only the first so many people: to try things out.", show_default=False),
-    ] = None
+    limit: Annotated[int | None, typer.Option("--limit", help="Only the first so many people: to try things out.")] = (
+        None
+    )
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Say what would be done and how much of it is in the store; do nothing."),
+        bool, typer.Option("--dry-run", help="Say what would be done and how much of it is in the store; do nothing.")
     ] = False
     log: LogOption = None
 

@@ -20,12 +20,8 @@ from reid_audit.surface import check_mesh_name, write_mesh
 @expand
 def render(
     *,
-    volume: Annotated[
-        Path, typer.Argument(help="A scan: a file, or a folder with one DICOM series.", show_default=False)
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="PNG or JPEG to write (readable by you alone).", show_default=False)
-    ],
+    volume: Annotated[Path, typer.Argument(help="A scan: a file, or a folder with one DICOM series.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="PNG or JPEG to write (readable by you alone).")],
     azimuth: Annotated[float, typer.Option("--azimuth", help="Degrees towards the subject's left; 0 = front.")] = 0.0,
     elevation: Annotated[float, typer.Option("--elevation", help="Degrees upwards.")] = 0.0,
     encoding: EncoderOptions,
@@ -55,8 +51,8 @@ def render(
 
 
 def mesh(
-    volume: Annotated[Path, typer.Argument(help="A scan: a file, or a folder with one series.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="STL, PLY or GLB file to write.", show_default=False)],
+    volume: Annotated[Path, typer.Argument(help="A scan: a file, or a folder with one series.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="STL, PLY or GLB file to write.")],
     level: LevelOption = None,
 ) -> None:
     """Write the skin of one scan as a mesh, in RAS mm. It shows the face: keep it as safe as the scan.

@@ -63,30 +63,20 @@ _ENDINGS = {ScreenFormat.JUNIT: ".xml"}
 def screen(
     path: Annotated[
         Path,
-        typer.Argument(
-            help="A scan, a folder (BIDS, DICOM, or in no order), or a manifest. No originals are needed.",
-            show_default=False,
-        ),
+        typer.Argument(help="A scan, a folder (BIDS, DICOM, or in no order), or a manifest. No originals are needed."),
     ],
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File to write: .html, .csv, .json or .xml (JUnit).", show_default=False),
+        Path | None, typer.Option("--output", "-o", help="File to write: .html, .csv, .json or .xml (JUnit).")
     ] = None,
     expect_defaced: Annotated[
         bool, typer.Option("--expect-defaced", help="A face is a fault: exit code 1; 3 where a human must look.")
     ] = False,
-    masks: Annotated[
-        Path | None, typer.Option("--masks", help="Folder for the altered areas as NIfTI.", show_default=False)
-    ] = None,
+    masks: Annotated[Path | None, typer.Option("--masks", help="Folder for the altered areas as NIfTI.")] = None,
     form: Annotated[ScreenFormat, typer.Option("--format", help="What is printed.")] = ScreenFormat.TEXT,
     verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Print parts, notes and claims.")] = 0,
     allow: Annotated[
         Path | None,
-        typer.Option(
-            "--allow",
-            help="Files that may show a face: a CSV with the columns sha256 and reason.",
-            show_default=False,
-        ),
+        typer.Option("--allow", help="Files that may show a face: a CSV with the columns sha256 and reason."),
     ] = None,
     four_d: Annotated[
         str,
@@ -99,9 +89,7 @@ def screen(
     review: ReviewOption = None,
     allow_outside: OutsideOption = False,
     workers: WorkersOption = None,
-    store: Annotated[
-        Path | None, typer.Option("--store", help="Private folder for finished work.", show_default=False)
-    ] = None,
+    store: Annotated[Path | None, typer.Option("--store", help="Private folder for finished work.")] = None,
     no_store: Annotated[bool, typer.Option("--no-store", help="Keep nothing: a stopped run starts anew.")] = False,
 ) -> None:
     """Say of every image of a release whether it shows a face and whether that was altered, without originals.

@@ -16,10 +16,7 @@ store_app = typer.Typer(
     help="Look at, shrink or empty the private folder of finished faces.", no_args_is_help=True, rich_markup_mode="rich"
 )
 FolderOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--store", help="The folder; REID_AUDIT_STORE or the user's cache folder if left out.", show_default=False
-    ),
+    Path | None, typer.Option("--store", help="The folder; REID_AUDIT_STORE or the user's cache folder if left out.")
 ]
 
 
@@ -41,8 +38,7 @@ def info_store(folder: FolderOption = None) -> None:
 @store_app.command("prune")
 def prune_store(
     max_megabytes: Annotated[
-        float | None,
-        typer.Option("--max-mb", min=0, help="Size to come down to; the usual limit if left out.", show_default=False),
+        float | None, typer.Option("--max-mb", min=0, help="Size to come down to; the usual limit if left out.")
     ] = None,
     folder: FolderOption = None,
 ) -> None:

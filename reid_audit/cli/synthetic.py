@@ -37,7 +37,7 @@ def demo(
     subjects: Annotated[int, typer.Option("--subjects", help="How many synthetic people.")] = 30,
     modality: Annotated[Modality, typer.Option("--modality", help="What they are scanned with.")] = Modality.CT,
     keep_scans: Annotated[
-        Path | None, typer.Option("--keep-scans", help="Keep the synthetic scans in this folder.", show_default=False)
+        Path | None, typer.Option("--keep-scans", help="Keep the synthetic scans in this folder.")
     ] = None,
     encoding: EncoderOptions,
     attack: AttackOption = DEFAULT_ATTACKS,
@@ -70,7 +70,7 @@ def demo(
 
 
 def phantom(
-    out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for the cohort.", show_default=False)],
+    out_dir: Annotated[Path, typer.Option("--out", "-o", help="Folder for the cohort.")],
     subjects: Annotated[int, typer.Option("--subjects", help="How many synthetic people.")] = 10,
     visits: Annotated[int, typer.Option("--visits", help="Scans of each.")] = 2,
     modality: Annotated[
@@ -79,8 +79,7 @@ def phantom(
     difficulty: Annotated[
         str,
         typer.Option(
-            "--difficulty",
-            help="How alike people are and how much a visit changes them: easy, typical or hard.",
+            "--difficulty", help="How alike people are and how much a visit changes them: easy, typical or hard."
         ),
     ] = "easy",
     bids: Annotated[bool, typer.Option("--bids", help="As a raw BIDS dataset instead of a manifest.")] = False,

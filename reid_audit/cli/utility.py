@@ -91,46 +91,36 @@ def say_listings(listings: Iterable[Listing]) -> None:
 def utility(
     dataset: CohortArgument,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the result.")],
     segmentations: Annotated[
         Path | None,
         typer.Option(
             "--segmentations",
             help="Folder of label maps, mask folders or RT structure sets named like the scans, or a table "
             "with the columns of a manifest.",
-            show_default=False,
         ),
     ] = None,
-    doses: Annotated[
-        Path | None, typer.Option("--doses", help="The same for RT doses or dose images.", show_default=False)
-    ] = None,
+    doses: Annotated[Path | None, typer.Option("--doses", help="The same for RT doses or dose images.")] = None,
     volumes: Annotated[
         Path | None,
         typer.Option(
             "--volumes",
             help="Volumes that another program measured, in place of the segmentations': a table as SynthSeg's, "
             "or a folder of results of FreeSurfer, FastSurfer or TotalSegmentator, named like the scans.",
-            show_default=False,
         ),
     ] = None,
     names: Annotated[
-        Path | None,
-        typer.Option("--names", help="Table of label values: columns index and name.", show_default=False),
+        Path | None, typer.Option("--names", help="Table of label values: columns index and name.")
     ] = None,
     alias: Annotated[
-        list[str] | None,
-        typer.Option("--alias", help="NAME_IN_THE_FILE=NAME_TO_USE; may be given often.", show_default=False),
+        list[str] | None, typer.Option("--alias", help="NAME_IN_THE_FILE=NAME_TO_USE; may be given often.")
     ] = None,
     brain: Annotated[
         str, typer.Option("--brain", help="Structures whose voxels must not change, with commas.")
     ] = ",".join(UtilitySettings().brain),
     models: Annotated[
         Path | None,
-        typer.Option(
-            "--models",
-            help="Scores of models: columns trained_on, evaluated_on, subject, structure, score.",
-            show_default=False,
-        ),
+        typer.Option("--models", help="Scores of models: columns trained_on, evaluated_on, subject, structure, score."),
     ] = None,
     tolerance: Annotated[float, typer.Option("--tolerance", help="Of the surface Dice, in mm.")] = 2.0,
     dose_unit: Annotated[str, typer.Option("--dose-unit", help="Of dose images: Gy or cGy.")] = "Gy",
@@ -140,20 +130,16 @@ def utility(
             "--audit",
             help="The folder of an audit of these defacers: prints the trade-off of risk and cost, and writes the "
             "audit's result with the cost in it.",
-            show_default=False,
         ),
     ] = None,
     maps: Annotated[
         Path | None,
         typer.Option(
-            "--maps",
-            help="Private folder for what shows faces: difference maps, change masks, and a page with slices.",
-            show_default=False,
+            "--maps", help="Private folder for what shows faces: difference maps, change masks, and a page with slices."
         ),
     ] = None,
     figures: Annotated[
-        Path | None,
-        typer.Option("--figures", help="Folder for every figure, SVG and PNG; no heads.", show_default=False),
+        Path | None, typer.Option("--figures", help="Folder for every figure, SVG and PNG; no heads.")
     ] = None,
     beside: Annotated[
         str | None,
@@ -161,7 +147,6 @@ def utility(
             "--beside",
             help="NAME=FOLDER: what this command wrote for the same scans with another segmentation program, to stand "
             "beside this one.",
-            show_default=False,
         ),
     ] = None,
     qc: Annotated[
@@ -170,7 +155,6 @@ def utility(
             "--qc",
             help="Whether each face is removed: the quality.csv of `deface --quality`, or a human's table with the "
             "columns subject, session, condition, removed.",
-            show_default=False,
         ),
     ] = None,
     exclude: Annotated[

@@ -25,9 +25,7 @@ def validate(
     ] = REFERENCE_ENCODER,
     detector: Annotated[str, typer.Option("--detector", help="auto, dlib, retinaface, yunet ...")] = "auto",
     only: Annotated[str, typer.Option("--only", help=f"Parts, with commas: {', '.join(PARTS)}.")] = ",".join(PARTS),
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="JSON file to write.", show_default=False)
-    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file to write.")] = None,
     form: FormatOption = OutputFormat.TEXT,
     workers: WorkersOption = None,
 ) -> None:

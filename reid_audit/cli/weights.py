@@ -47,7 +47,7 @@ def _move_bytes(progress: Callable[[str, int, int], None], name: str, done: int,
 
 @weights_app.command("fetch")
 def fetch_weights(
-    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.", show_default=False)],
+    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.")],
     replace: ReplaceOption = False,
 ) -> None:
     """Download model files: the only command that opens a connection.
@@ -63,9 +63,7 @@ def fetch_weights(
 
 @weights_app.command("import")
 def import_weights(
-    source: Annotated[
-        Path, typer.Argument(help="A model file, or a folder or stick that holds some.", show_default=False)
-    ],
+    source: Annotated[Path, typer.Argument(help="A model file, or a folder or stick that holds some.")],
     replace: ReplaceOption = False,
 ) -> None:
     """Take model files from a folder or USB stick, where a machine has no network.
@@ -78,9 +76,7 @@ def import_weights(
 
 @weights_app.command("verify")
 def verify_weights(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="All that are there, if left out.", show_default=False)
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="All that are there, if left out.")] = None,
 ) -> None:
     """Check model files against their pinned or recorded digests. Exit code 1 where one is wrong.
 
