@@ -11,8 +11,6 @@ What is written: ``dataset_description.json`` with source and tool, ``sub-*/sub-
 of the report. BIDS knows no such tables, so ``.bidsignore`` names them. Vectors stay in the store.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor

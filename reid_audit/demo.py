@@ -1,7 +1,5 @@
 """The main job on synthetic heads: makes people, scans them twice, defaces the first visit, and audits the release."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import Executor

@@ -4,8 +4,6 @@ Everybody who needs a portrait asks a `ScanContext`: the audit and its attackers
 `render`, the eyes of a scan, kept portraits, the choice of an encoder.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property

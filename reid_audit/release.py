@@ -3,8 +3,6 @@
 `screen` and `score` must find every hidden file and nothing else. Nobody's data: all heads come from a seed.
 """
 
-from __future__ import annotations
-
 import csv
 import shutil
 from collections.abc import Callable

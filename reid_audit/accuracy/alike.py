@@ -1,7 +1,5 @@
 """Which results may be compared, and who is the same subject in two of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields, replace
 

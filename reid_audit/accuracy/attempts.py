@@ -1,7 +1,5 @@
 """What one attacker can still do after one defacer: match rates, linkability, searches and tests."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Defacers against each other, paired by subject."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations

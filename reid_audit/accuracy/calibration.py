@@ -1,7 +1,5 @@
 """Thresholds from the originals, with what they are worth on subjects who did not choose them."""
 
-from __future__ import annotations
-
 import math
 from functools import reduce
 from typing import NamedTuple

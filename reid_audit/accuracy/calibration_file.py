@@ -1,7 +1,5 @@
 """The file of the calibrations, and which of them may be used for what."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What each attacker makes of weakly defaced originals."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reid_audit.accuracy.panels import Panels, to_estimate

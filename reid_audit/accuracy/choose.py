@@ -15,8 +15,6 @@ best
     used: it grows with the number of pairs that were acquired.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass

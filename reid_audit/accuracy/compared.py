@@ -6,8 +6,6 @@ rate of defaced scans and shows in the originals' FTA. A *probe* that was not ac
 with its own subject counts one half in linkability, as a guess would.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

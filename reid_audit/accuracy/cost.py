@@ -1,7 +1,5 @@
 """What the protection cost, beside the risk."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The crossed control of the aligned attacker: whom does one person's place on another's portrait find?"""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

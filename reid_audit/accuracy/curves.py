@@ -1,7 +1,5 @@
 """ROC, DET and the numbers that are read off them. A distance matches where it is strictly below the threshold."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

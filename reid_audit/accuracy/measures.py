@@ -1,7 +1,5 @@
 """Measures for deciders of one attacker's attempt: bits, larger galleries, FNIR at FPIR, Cllr, share of the control."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

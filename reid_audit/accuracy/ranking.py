@@ -1,7 +1,5 @@
 """The defacers of several results in one table, best first."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 

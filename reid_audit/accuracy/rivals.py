@@ -1,7 +1,5 @@
 """Attackers beside each other: the leak gap, the crossed control, and the strongest of them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """1:N: each probe is looked up in a gallery that holds its mate; ranks, CMC and open-set rates."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

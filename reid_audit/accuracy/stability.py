@@ -1,7 +1,5 @@
 """How a threshold settles as a cohort grows: drawn from the subjects who are there."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reid_audit.accuracy.curves import find_youden, measure_roc

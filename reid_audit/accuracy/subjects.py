@@ -1,7 +1,5 @@
 """Who is easiest to find before and after defacing. Personal: for the steward who mends single scans."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping
 

@@ -1,7 +1,5 @@
 """Intervals of the Youden and EER thresholds: subjects are redrawn, and the curves are smoothed as well."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from itertools import islice

@@ -1,7 +1,5 @@
 """What became of the skin of the face region."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

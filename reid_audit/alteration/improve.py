@@ -1,7 +1,5 @@
 """Turn and shift a placement until the intensities agree: one cranium, stretched a little, would fit another's."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -6,8 +6,6 @@ intensity map
     defaced = gain * original + offset, between the ends at which the defaced scan was clipped.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What was done to a defaced scan, said in findings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import permutations

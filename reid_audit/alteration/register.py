@@ -8,8 +8,6 @@ placement
     The (4, 4) matrix from a point of the original to the same point of the defaced scan, both in RAS mm.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

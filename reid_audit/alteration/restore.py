@@ -1,7 +1,5 @@
 """A defaced scan laid back where its original lies, in its original's units."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

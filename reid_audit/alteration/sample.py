@@ -1,7 +1,5 @@
 """Intensities between voxels."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Where a head may lie: as the arrays say, and wherever two coarse lattices agree."""
 
-from __future__ import annotations
-
 from itertools import permutations, product
 
 import numpy as np

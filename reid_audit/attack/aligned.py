@@ -4,8 +4,6 @@ Same grid, same camera: an upper bound on careful cropping by hand. The place ca
 geometry, which the crossed control measures.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 

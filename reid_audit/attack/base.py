@@ -1,7 +1,5 @@
 """The protocol of an attacker: what it may know, what it makes of a scan, and how it compares."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum

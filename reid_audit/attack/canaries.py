@@ -4,8 +4,6 @@ An attacker that finds nothing in a release has shown nothing until it has shown
 very people on this machine. A canary is made in memory from an original, attacked as the release is, and never written.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 

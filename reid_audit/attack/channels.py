@@ -13,8 +13,6 @@ brain
     gone by then: what is left are ventricles and folds.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any, NamedTuple
 

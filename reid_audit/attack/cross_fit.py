@@ -13,8 +13,6 @@ left out
     many people, none of whom takes part in the comparison.
 """
 
-from __future__ import annotations
-
 from itertools import combinations_with_replacement
 from typing import NamedTuple
 

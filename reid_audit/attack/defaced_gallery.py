@@ -1,7 +1,5 @@
 """The gallery is defaced too: defaced visits are compared with defaced visits, where people have two of them."""
 
-from __future__ import annotations
-
 from reid_audit.attack.base import Attack, Gallery
 
 

@@ -12,8 +12,6 @@ residual
     not alike by it.
 """
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

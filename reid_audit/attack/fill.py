@@ -10,8 +10,6 @@ removed
     Air outside the head where the laid shape is deep inside. An untouched head has none, and is left as it is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

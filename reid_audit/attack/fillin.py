@@ -4,8 +4,6 @@ Camera and place come from the filled head; nothing of the original is used but 
 doi:10.1016/j.neuroimage.2021.117845, raised matches after defacing so.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 from reid_audit.attack.base import Attack, Hints, Target

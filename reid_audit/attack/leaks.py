@@ -12,8 +12,6 @@ identity
     people's originals and of one's own. 1 = another person fits as well as the person, nothing is left there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Seven portraits of each head, originals and defaced alike: the frontal one and those of `views_around`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

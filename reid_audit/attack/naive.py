@@ -4,8 +4,6 @@ A defaced scan is looked at twice: through its original's camera, and through th
 head; the nearer of the two looks counts, for mated and non-mated comparisons alike.
 """
 
-from __future__ import annotations
-
 from reid_audit.attack.base import Attack, Hints, Target
 from reid_audit.records import Face, Status
 

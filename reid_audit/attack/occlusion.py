@@ -4,8 +4,6 @@ A disc is laid over the portrait in the mean colour of the face, and the place o
 the vector is what the recogniser reads there, not what its detector makes of it. Never done on a person.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import lru_cache
 

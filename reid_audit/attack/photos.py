@@ -1,7 +1,5 @@
 """The gallery is photographs instead of scans: the attack that starts from a known person's picture (Schwarz 2019)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Where faces are in the portraits of originals: for attackers that do not ask a detector."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from reid_audit.records import ORIGINAL, FaceRecord

@@ -5,8 +5,6 @@ left of the defaced head (its top and sides). Where the detector is as sure of t
 place is taken: the head was hardly touched. What `aligned` finds beyond it is the leak of the original's geometry.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

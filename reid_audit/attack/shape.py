@@ -8,8 +8,6 @@ original had; what is nearer counts. A pose is all that it uses of the person's 
 verdict asks it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from functools import partial
 

@@ -1,7 +1,5 @@
 """A whole cohort, from files to faces: originals first, then what the defacers made of them."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor

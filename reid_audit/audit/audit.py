@@ -1,7 +1,5 @@
 """The main job in five steps: check, acquire, compare, assess, describe."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace

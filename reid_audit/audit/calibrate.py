@@ -1,7 +1,5 @@
 """Thresholds from a cohort's originals, and whether those that somebody gives fit a run."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Which encoder an attacker on this cohort would take: all of them look at its originals once, and are compared."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Where the eyes of a scan are, told from its portrait: for a defacer without eye contours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -6,8 +6,6 @@ packages and of the stages that a scan goes through. Subject, session and folder
 entry.
 """
 
-from __future__ import annotations
-
 import logging
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """What is noticed on scans and does not show in distances, as checks for the verdict."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What a run would do, told without opening a scan."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

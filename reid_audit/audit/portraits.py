@@ -1,7 +1,5 @@
 """Portraits for whoever may see them: kept only where asked for, in a private folder of their own."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """One scan, from its file to a face per encoder, and what the attackers make of it."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """What a run is made with: settings, the engines they come to, and the fingerprints that bind thresholds."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping

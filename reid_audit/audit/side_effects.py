@@ -1,7 +1,5 @@
 """An audit leaves the process that runs it as it was."""
 
-from __future__ import annotations
-
 import os
 import warnings
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Make a certificate: which images of a release are those that the audit judged, and what follows for the verdict."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor

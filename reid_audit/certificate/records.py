@@ -1,7 +1,5 @@
 """What a certificate says, and what its verification found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Sign a file with the user's own SSH key, and check such a signature, by OpenSSH's ``ssh-keygen``."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from pathlib import Path

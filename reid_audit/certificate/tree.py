@@ -1,7 +1,5 @@
 """Every file of a tree with its SHA-256: hidden ones too, since they are released too."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Callable, Iterable

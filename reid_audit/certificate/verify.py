@@ -1,7 +1,5 @@
 """Hold a tree against its certificate."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 

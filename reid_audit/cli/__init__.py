@@ -1,7 +1,5 @@
 """The command line: translates words into one call of the public API, and its result into words. Computes nothing."""
 
-from __future__ import annotations
-
 import ast
 import errno
 import traceback

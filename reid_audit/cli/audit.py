@@ -1,7 +1,5 @@
 """A cohort: `calibrate`, `score`, `stats`."""
 
-from __future__ import annotations
-
 import shlex
 from dataclasses import replace
 from pathlib import Path

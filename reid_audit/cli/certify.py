@@ -1,7 +1,5 @@
 """Which files a verdict is about, written, signed and checked: `certify`."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import fields
 from pathlib import Path

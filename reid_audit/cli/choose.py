@@ -1,7 +1,5 @@
 """Which encoder: `choose-model`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Options that say which scans of a dataset are meant, shared by every command that reads one."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypedDict

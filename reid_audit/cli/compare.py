@@ -1,7 +1,5 @@
 """Defacers side by side: `compare`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`deface` with other defacers than the eye plane: many scans, many tools, and the list of what there is."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev

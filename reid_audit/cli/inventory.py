@@ -1,7 +1,5 @@
 """What a dataset holds: `inventory`."""
 
-from __future__ import annotations
-
 import shlex
 from collections import Counter
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Options that several commands share, and what they come to."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

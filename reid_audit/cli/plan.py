@@ -1,7 +1,5 @@
 """`plan`: how large a cohort must be."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A result that is there already, told otherwise: `report`."""
 
-from __future__ import annotations
-
 import shutil
 from enum import StrEnum
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Look at the scans that need a human: `review`."""
 
-from __future__ import annotations
-
 import getpass
 import json
 from collections import Counter

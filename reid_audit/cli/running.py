@@ -1,7 +1,5 @@
 """What every long command has in common: where the work runs, what is kept, what is logged, and how it is stopped."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

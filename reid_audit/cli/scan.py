@@ -1,7 +1,5 @@
 """One scan: `render` and `mesh`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Which files of a release show a face, without originals: `screen`."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """Finished faces on disk: `store info`, `prune`, `clear`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Synthetic heads: `demo` and `phantom`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Whether this installation measures what the release measured: `validate`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """Model files: `weights list`, `fetch`, `import`, `verify`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path

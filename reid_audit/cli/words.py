@@ -1,7 +1,5 @@
 """A result in words: one screen, more with -v and -vv. Computes nothing."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

@@ -39,8 +39,6 @@ one image. Where nobody has two sessions, two images of one session stand for th
 "Visit 1 -> visit 2" is what this gives with two visits of which the first alone was defaced. No pixel is opened here.
 """
 
-from __future__ import annotations
-
 from reid_audit.dataset.bids import read_description
 from reid_audit.dataset.candidates import Aside, Choice, Inventory
 from reid_audit.dataset.cohort import Cohort, split_strata, take_subjects

@@ -1,7 +1,5 @@
 """What a tree of scans holds, before it is chosen which of it makes the cohort."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What names, sidecars, masks and DICOM tags claim about a defacing. Nothing here is believed."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

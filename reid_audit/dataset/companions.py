@@ -1,7 +1,5 @@
 """Which file of a folder belongs to which scan: label maps, masks and doses, found by name or listed in a table."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

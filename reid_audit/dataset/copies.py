@@ -1,7 +1,5 @@
 """Other copies of a face in a tree: what kinds of files can show one, and those that were looked at and allowed."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path

@@ -6,8 +6,6 @@ scouts are known by their image type, orientations or number of slices. People g
 identifier, name or date leaves this module but in memory.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A gallery: photographs of people, named by the subjects of a cohort."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path

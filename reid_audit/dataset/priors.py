@@ -5,8 +5,6 @@ Schwarz and colleagues, 182 people, photographs against portraits of research sc
 enter no verdict.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 PUBLISHED_MATCHES: Mapping[str, tuple[int, int]] = {

@@ -1,7 +1,5 @@
 """Pseudonyms for the subjects of a DICOM tree, irreversible without the salt."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -1,7 +1,5 @@
 """Walk a folder tree, each file once, whatever links it has."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection
 from pathlib import Path

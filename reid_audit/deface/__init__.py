@@ -17,8 +17,6 @@ tool
 A reference defacer shows what a kind of defacing does to the evidence. It is not meant for a release.
 """
 
-from __future__ import annotations
-
 from .cohort import deface_scans, parse_makers
 from .companions import Companions
 from .dicom import DefacedStudy, deface_study

@@ -1,7 +1,5 @@
 """Defaced scans of a BIDS dataset as BIDS derivatives: a dataset for each defacer, named like the raw one."""
 
-from __future__ import annotations
-
 import json
 import re
 from importlib.metadata import version

@@ -1,7 +1,5 @@
 """Label maps and brain masks beside scans, read on the scan's grid."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path

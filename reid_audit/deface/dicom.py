@@ -10,8 +10,6 @@ Further images of the folder that are registered to the scan are cut by the same
 Files are told apart by what their headers say, never by their names, and slices are ordered by their places.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """A reference refacer that keeps the brain alone: the head around it is a synthetic person's, drawn for each scan."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache

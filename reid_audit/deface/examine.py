@@ -1,7 +1,5 @@
 """The quality of many defaced scans, each beside its original."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import Executor
 

@@ -12,8 +12,6 @@ kept
     Voxels of targets (PTV, CTV, GTV) and of the brain. They stay where they are in front of the cut, as islets.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """External defacers on this machine: whether each is installed, and in which version."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

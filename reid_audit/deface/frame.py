@@ -11,8 +11,6 @@ depth
     Signed distance to the skin of the scan itself, in mm: negative inside the head.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

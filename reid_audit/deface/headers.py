@@ -3,8 +3,6 @@
 Nothing else of a header is touched: to remove names and numbers is the task of a de-identifier, before or after.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterable
 from importlib.metadata import version

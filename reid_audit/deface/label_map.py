@@ -1,7 +1,5 @@
 """The eye-plane cut on a volume with a label map: O'Sullivan-Steben 2025 for NIfTI and other files."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reference defacers by the words of the command line."""
 
-from __future__ import annotations
-
 import re
 
 from reid_audit.deface.drawn_head import DrawnHead

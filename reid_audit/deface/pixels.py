@@ -1,7 +1,5 @@
 """Stored pixel values of a DICOM file, changed where a mask says so and nowhere else."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

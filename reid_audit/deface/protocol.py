@@ -1,7 +1,5 @@
 """The one method that every reference defacer has, and what applying it leaves."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType

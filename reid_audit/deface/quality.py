@@ -20,8 +20,6 @@ impacted depth
     measures it; also how deep below the nearest skin the altered voxels lie.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Reference refacers: an average or a drawn synthetic face replaces the scan's own, as mri_reface does."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass

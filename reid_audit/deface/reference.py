@@ -1,7 +1,5 @@
 """The three reference defacers of the demo, all of them for scans with a label map."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any

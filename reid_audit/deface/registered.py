@@ -5,8 +5,6 @@ Spatial Registration object, whose matrices map each frame of reference into one
 voxel is asked whether its centre lies beyond the cut, which needs no resampling.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -5,8 +5,6 @@ resampling. Targets and brain keep their dose with a margin of one dose voxel: e
 at one of their scan voxels reads, so that no number of a target's dose changes.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -10,8 +10,6 @@ they are, the cut closes it, and islets are traced around the kept voxels. What 
 open lines) is dropped as a whole where it reaches in front.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A tool gets a copy of the scan under a neutral name, so that
 no label and no header of the scan reaches it or its log.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Runs of defacers on a dataset (time, memory, status): written and read back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

@@ -4,8 +4,6 @@ They work on whole CT and MR heads without a label map. Where a label map names 
 Lengths are of the average head (see `reid_audit.deface.frame`) unless a parameter says otherwise.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Deface many radiotherapy studies, a folder each; a stopped run continues, and every study says how it went."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Find the files of a radiotherapy study in a folder by their headers, never by their names."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

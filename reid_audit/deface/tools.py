@@ -4,8 +4,6 @@ Nothing of these tools is part of this package: each is found on the machine or 
 are those of their documentation and of published uses; a tool that changed since can be run by `make_command_tool`.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 import tomllib

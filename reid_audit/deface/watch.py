@@ -1,7 +1,5 @@
 """Watch a running process: time, peak memory, and the end of all its children."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

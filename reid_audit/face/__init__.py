@@ -13,8 +13,6 @@ stand-in
 Portraits are RGB; DeepFace gets BGR in this folder alone, and nothing outside it imports deepface or dlib.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path

@@ -18,8 +18,6 @@ of 24, twice the time, and a licence of its training pictures that excludes comm
 wander on drawn heads, which have no red lips.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple

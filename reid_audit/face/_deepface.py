@@ -4,8 +4,6 @@ DeepFace is used for what defines its results: the graph of each model, the crop
 the eye line), the letterbox resize. The vectors equal those of ``DeepFace.represent`` bit for bit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -12,8 +12,6 @@ eye cascade
     fewer the face has no landmarks and is left as it lies.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import sys

@@ -4,8 +4,6 @@ There is one onnxruntime per environment. The packages ``onnxruntime`` and ``onn
 with both installed, whichever came last has overwritten the other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar

@@ -12,8 +12,6 @@ crop of the same detections is not used: it follows the coarse grid of the HOG b
 pixels then costs a third of what separates two people.
 """
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator, Mapping
 from functools import cache

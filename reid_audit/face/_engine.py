@@ -6,8 +6,6 @@ model is built; its process-wide model caches are not used, so that two homes in
 kept from reporting to its maker.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -3,8 +3,6 @@
 A file may carry the right name and be another model. So every model is tried on an empty picture before it is used.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache

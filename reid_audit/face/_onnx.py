@@ -14,8 +14,6 @@ it, ``model.onnx.toml`` or ``model.toml``; without one, as ArcFace's makers do i
 Every setting and the digest of the file are a part of the encoder's identity.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -16,8 +16,6 @@ kept
     the box minus distance of its middle from the middle of the picture).
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import math

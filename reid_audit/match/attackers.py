@@ -1,7 +1,5 @@
 """Faces become distances, attacker by attacker."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path

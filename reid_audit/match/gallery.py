@@ -8,8 +8,6 @@ How the AUC stays exact without the pairs: the distances to a subject's own refe
 histogram counts the others; the few of them that fall into a bin with a mated distance are compared one by one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 

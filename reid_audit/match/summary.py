@@ -1,7 +1,5 @@
 """The distances of a group in numbers, gathered while they pass by."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What a scanner adds where teeth are filled or a head moves."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Synthetic heads as a raw BIDS dataset, with their label maps as a derivative."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from importlib.metadata import version

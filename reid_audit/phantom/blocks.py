@@ -10,8 +10,6 @@ near
     asks for the blocks that may hold it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any

@@ -4,8 +4,6 @@ Braincase, face, neck and flesh are one function of points, `broad_distance`. Th
 are found by rays that meet it from the front or the side, so that no draw of the traits can bury or detach them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any

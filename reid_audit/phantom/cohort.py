@@ -1,7 +1,5 @@
 """Cohorts of synthetic scans on disk, with label maps and a manifest."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -12,8 +12,6 @@ dose grid
 Nobody's data: names, numbers and dates in the headers are made up, and UIDs come from the seed.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

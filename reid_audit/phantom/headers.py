@@ -1,7 +1,5 @@
 """What the DICOM files of a phantom have in common: headers, pixels, the order of voxels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

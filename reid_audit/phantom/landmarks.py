@@ -7,8 +7,6 @@ landmark
     ``nose`` (its tip), ``mouth`` (between the lips) and ``chin``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache

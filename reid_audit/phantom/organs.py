@@ -4,8 +4,6 @@ Names follow AAPM TG-263 (Mayo et al. 2018, doi:10.1016/j.ijrobp.2017.12.013). W
 (lens, cornea, lacrimal gland, rind of skin, targets) is put where it belongs relative to the eyes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType

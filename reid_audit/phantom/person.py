@@ -12,8 +12,6 @@ warp
     A smooth displacement of the head frame, different on both sides: what makes a face asymmetric and its own.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 

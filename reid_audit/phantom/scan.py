@@ -1,7 +1,5 @@
 """One scan of a synthetic head: grid and pose around the shape, scanner effects on the image."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

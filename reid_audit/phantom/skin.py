@@ -1,7 +1,5 @@
 """The outside of a head: one signed distance, from the broad forms to the eyelids."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from typing import Any

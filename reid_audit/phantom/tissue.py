@@ -4,8 +4,6 @@ One anatomy, two contrasts: what differs between CT and MR is only the table of 
 fixed order, each over the ones before, with edges as soft as a voxel is wide.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial

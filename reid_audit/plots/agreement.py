@@ -1,7 +1,5 @@
 """Measures by structure, and dose before and after: what a defacer cost, case by case."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """Means with their standard deviations as bars, beside each other by series, with marks of significance."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Figures as such: made outside matplotlib's global state, in one style, and written as the same text each time."""
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Iterator

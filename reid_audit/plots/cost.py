@@ -1,7 +1,5 @@
 """Risk against cost, and a measure before against after."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

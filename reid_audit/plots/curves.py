@@ -1,7 +1,5 @@
 """Curves: ROC, DET, CMC, and how a threshold settles as a cohort grows."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any

@@ -1,7 +1,5 @@
 """Distances: how they lie per group, and how each subject's distance changed (O'Sullivan-Steben 2025, Figure 4)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

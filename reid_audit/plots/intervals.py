@@ -1,7 +1,5 @@
 """Numbers with their intervals, one line each: attackers, defacers, or whatever stands beside each other."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

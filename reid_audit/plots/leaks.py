@@ -1,7 +1,5 @@
 """Where on the face a defacer changed something, and where identity is left, drawn on an average head."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

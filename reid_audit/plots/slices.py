@@ -1,7 +1,5 @@
 """Slices through a head: what changed, and contours before and after."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What an original hands on, so that its defaced partners can be compared with it without its voxels."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

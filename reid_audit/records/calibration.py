@@ -1,7 +1,5 @@
 """Estimates, thresholds, and the settings under which a threshold holds."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

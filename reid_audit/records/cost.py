@@ -1,7 +1,5 @@
 """What a defacer took: seconds, memory and failures of its runs, and what the data lost."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable

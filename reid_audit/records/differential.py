@@ -1,7 +1,5 @@
 """How far the error rates of a stratum of subjects lie from everybody else's (ISO/IEC 19795-10)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reid_audit.records.calibration import Estimate

@@ -1,7 +1,5 @@
 """The errors that may end a run."""
 
-from __future__ import annotations
-
 
 class ReidAuditError(Exception):
     """Base of every error that this package raises on purpose. The message is one sentence for the user."""

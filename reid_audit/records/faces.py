@@ -1,7 +1,5 @@
 """Skin, portrait and face."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Where results are written: into a folder that holds none yet, in files for their owner alone; and their JSON."""
 
-from __future__ import annotations
-
 import json
 import os
 import stat

@@ -1,7 +1,5 @@
 """Where the upper part of a head is: a defacer moves it least, and neither neck nor shoulders belong to it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

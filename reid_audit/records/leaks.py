@@ -1,7 +1,5 @@
 """Where on the face a defacer changed something, and where identity is left."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reid_audit.records.scores import Real

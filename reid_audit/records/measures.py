@@ -1,7 +1,5 @@
 """Measures for those who must decide on a release: no rule reads them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reid_audit.records.calibration import Estimate

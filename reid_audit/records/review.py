@@ -1,7 +1,5 @@
 """What people saw who looked at scans."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Scans: where they are, their voxels, what was noticed."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass

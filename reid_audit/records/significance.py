@@ -1,7 +1,5 @@
 """What a significance test came to."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reid_audit.records.scores import Real

@@ -1,7 +1,5 @@
 """The only way up: what tables and figures of a record are made by, imported by its name when one is asked for."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import Any
 

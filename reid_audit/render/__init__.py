@@ -10,8 +10,6 @@ portrait
     A picture of `View.size_px` pixels. The centre of its upper left pixel is (column, row) = (0, 0).
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping
 from importlib.util import find_spec

@@ -1,7 +1,5 @@
 """What every engine has in common: shading before, sampling and the record after."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace

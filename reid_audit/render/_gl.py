@@ -1,7 +1,5 @@
 """Test in a child process whether OpenGL works without a screen: VTK crashes the process where it does not."""
 
-from __future__ import annotations
-
 import ctypes
 import os
 import signal

@@ -1,7 +1,5 @@
 """The camera: where it stands, and where a point of the head falls in the picture."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import cos, radians, sin, tan
 

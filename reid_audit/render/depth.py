@@ -1,7 +1,5 @@
 """How far a head stands out, seen from its front: a map of depths in the frame of a view, without perspective."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Where on the head a point of a portrait lies."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """Portraits by casting rays on the CPU (Embree): no OpenGL, no driver, no screen."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from importlib.metadata import version
 from math import radians, tan

@@ -5,8 +5,6 @@ A vertex with unit normal n has the grey value ``255 * (albedo * (ambient + sum_
 triangle the grey value is interpolated linearly (Gouraud), which at triangles of about a pixel is all there is to see.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

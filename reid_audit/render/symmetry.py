@@ -1,7 +1,5 @@
 """The mirror plane of a face, and how far it is from symmetry."""
 
-from __future__ import annotations
-
 from functools import lru_cache
 from math import cos, radians
 

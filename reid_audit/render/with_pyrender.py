@@ -1,7 +1,5 @@
 """Portraits by pyrender, over EGL or OSMesa."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress

@@ -1,7 +1,5 @@
 """Portraits by VTK, off-screen."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tables of a result as a small BIDS derivative: TSV with a JSON beside each that says what its columns mean."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path

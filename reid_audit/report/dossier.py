@@ -3,8 +3,6 @@
 What the result does not know is left open and marked. The draft quotes measurements; it makes no claim about the law.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

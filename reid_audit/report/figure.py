@@ -1,7 +1,5 @@
 """One picture of a page, with the words for readers who do not see it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Which figures a page shows, with the words for readers who do not see them. A figure without data is left out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path

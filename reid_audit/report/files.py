@@ -1,7 +1,5 @@
 """Files of a result: written for their owner alone, and read back."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Results as JSON: the form that everything else is a view of, with a published schema."""
 
-from __future__ import annotations
-
 import json
 from importlib import resources
 from typing import Any

@@ -4,8 +4,6 @@ Three states: met, FAIL (a ``failure``), and what asks for a human (an ``error``
 is ever told as skipped: servers show that as green.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Figures of where identity is left: by channel, and on the face."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

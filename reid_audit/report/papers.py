@@ -1,7 +1,5 @@
 """A result as O'Sullivan-Steben 2025 and Molchanova 2023 tell theirs, and beside it what their tests do not see."""
 
-from __future__ import annotations
-
 from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import BASELINE
 from reid_audit.records import ORIGINAL, AttackEvidence, AuditResult, Group, TestResult

@@ -1,7 +1,5 @@
 """What all views show, taken from a result: a row per attacker and condition, exposed subjects, rules, scans."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """A summary in Markdown for a data paper: a methods paragraph, the numbers, and what to cite."""
 
-from __future__ import annotations
-
 from reid_audit.records import AuditResult
 from reid_audit.report.page import read_templates
 from reid_audit.report.rows import explain_verdict, headline, list_rows, tell_threshold

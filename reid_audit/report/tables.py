@@ -1,7 +1,5 @@
 """Tables of a result: columns with their meanings, rows, and both as CSV."""
 
-from __future__ import annotations
-
 import csv
 import io
 import math

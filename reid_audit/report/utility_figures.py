@@ -1,7 +1,5 @@
 """Figures of what the protection cost: boxes by structure and place, dose before and after, volumes, the trade-off."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial

@@ -1,7 +1,5 @@
 """The page of what the protection cost: one file without network and script, as that of an audit."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Slices of heads for a private page: what changed most, and the contours that agree least (Ammar 2025)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the protection cost, as tables that the command prints and the page shows."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple

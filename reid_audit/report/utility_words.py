@@ -1,7 +1,5 @@
 """What the protection cost in sentences: of each defacer; the worst cases; and what was not measured, and why."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 

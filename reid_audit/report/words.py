@@ -1,7 +1,5 @@
 """Numbers, records and terms as words: the same on the page, in the tables and on the command line."""
 
-from __future__ import annotations
-
 from reid_audit.records import Check, Decision, Estimate, Rate, SearchRates, Status, TestResult
 
 STATUS_TEXT = {

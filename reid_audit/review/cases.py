@@ -1,7 +1,5 @@
 """Which scans need a human, the gravest first: by a result, or by a screening."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

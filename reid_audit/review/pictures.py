@@ -1,7 +1,5 @@
 """Pictures of a case, drawn when they are asked for; none is ever written to a file."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections import OrderedDict

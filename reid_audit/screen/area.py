@@ -1,7 +1,5 @@
 """Which voxels were altered."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reid_audit.attack.fill import Laid

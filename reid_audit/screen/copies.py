@@ -1,7 +1,5 @@
 """Pictures and meshes: a face detector looks at them, and that is all that is asked."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from dataclasses import replace

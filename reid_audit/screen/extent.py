@@ -5,8 +5,6 @@ skin, and how the noise is around it. A second one sees the same and what the fi
 `examples/train_extent.py` trained both on synthetic heads, altered and as they were.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """The images of a file, a folder, a BIDS dataset, a tree of DICOM files or a manifest; every other file in a ledger."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

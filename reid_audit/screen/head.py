@@ -1,7 +1,5 @@
 """The average head laid on what a scan has of a head, and how far the scan's skin stands from it at each part."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """One scan: is there a face, was it altered, where and how."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

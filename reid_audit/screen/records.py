@@ -1,7 +1,5 @@
 """What screening tells of an image and of a release."""
 
-from __future__ import annotations
-
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum

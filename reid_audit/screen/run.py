@@ -1,7 +1,5 @@
 """Screen a release: one task per image, kept in the store, with masks on request."""
 
-from __future__ import annotations
-
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime

@@ -9,8 +9,6 @@ Noise of a scanner is as strong between neighbours as between every other voxel;
 interpolation, is weaker between neighbours. `Texture.fineness` compares the two.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

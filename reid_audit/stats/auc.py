@@ -1,7 +1,5 @@
 """AUC of mated against non-mated comparisons, with intervals that hold near 1."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

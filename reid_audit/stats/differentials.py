@@ -1,7 +1,5 @@
 """Differences of error rates between strata of subjects (ISO/IEC 19795-10)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

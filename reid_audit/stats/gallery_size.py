@@ -1,7 +1,5 @@
 """What a search would find in galleries larger than the cohort: extrapolations by a stated model."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

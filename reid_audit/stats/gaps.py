@@ -1,7 +1,5 @@
 """Differences between two attackers on the same subjects, with intervals that know that the subjects are the same."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """How much a search tells about who a scan is: bits of identity, and the effective anonymity set."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from dataclasses import dataclass, replace

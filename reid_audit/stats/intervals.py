@@ -1,7 +1,5 @@
 """Intervals whose sample is the subjects: Clopper-Pearson, and the subject jackknife for pairs."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

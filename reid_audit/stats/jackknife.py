@@ -1,7 +1,5 @@
 """Delete-one-subject jackknife of any statistic: both ends of every comparison leave with the subject."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

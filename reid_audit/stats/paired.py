@@ -1,7 +1,5 @@
 """Means over subjects and paired comparisons of means: one number per subject, however many scans each has."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

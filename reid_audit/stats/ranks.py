@@ -1,7 +1,5 @@
 """Ranks, and p-values of rank sums: those of scipy.stats, whose import alone takes a command half a second."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from functools import lru_cache

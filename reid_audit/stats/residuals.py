@@ -14,8 +14,6 @@ mate percentile
     Its mean is the AUC within searches; 0.5 where nothing is left.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

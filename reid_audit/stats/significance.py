@@ -1,7 +1,5 @@
 """Significance tests, each with n, statistic, method, p and effect size; correction for many of them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

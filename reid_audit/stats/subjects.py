@@ -1,7 +1,5 @@
 """Redrawing subjects: the subject bootstrap for curves, and the thresholds that are read off them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 

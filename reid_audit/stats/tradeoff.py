@@ -1,7 +1,5 @@
 """Miss against false alarm: the DET curve, FNIR at a fixed FPIR, Cllr, and what is left of the control."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Matter before the face of a defaced scan that its original does not have."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

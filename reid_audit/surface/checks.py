@@ -5,8 +5,6 @@ up to 15 degrees. The bounds were set on synthetic heads and on public scans wit
 last cut face and the first whole one lies a gap that they stand in.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

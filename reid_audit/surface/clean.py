@@ -1,7 +1,5 @@
 """Reduce the tissue of a scan to one piece without attached objects and without cavities."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

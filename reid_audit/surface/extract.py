@@ -1,7 +1,5 @@
 """From the volume to the mesh."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The facial skin of a scan: what is seen of the head from the front, and how deep behind it a change reaches."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

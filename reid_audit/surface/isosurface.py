@@ -1,7 +1,5 @@
 """Where an image has one value: a mesh in the image's own axes."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

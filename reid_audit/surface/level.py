@@ -1,7 +1,5 @@
 """The intensity between air and skin."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import floor, isnan, nan
 

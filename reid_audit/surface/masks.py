@@ -1,7 +1,5 @@
 """Dilate, erode and label sets of voxels."""
 
-from __future__ import annotations
-
 from functools import cache
 from math import isqrt
 

@@ -1,7 +1,5 @@
 """A skin as a file that other programs open."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from reid_audit.records import InputError, Skin, write_private

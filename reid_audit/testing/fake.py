@@ -1,7 +1,5 @@
 """Stand-ins for the slow parts: an encoder that needs no network, and heads of a few thousand voxels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 

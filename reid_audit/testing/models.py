@@ -8,8 +8,6 @@ An ONNX file is a protocol buffer: a sequence of (key, value), key = field numbe
 fields used here are written, with their numbers from https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Results without a scan: vectors of made-up people go through the real comparisons, evidence and verdict."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """One defaced scan against its original: every number of every structure."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -9,8 +9,6 @@ component
     is the same and its gradients are weaker. ``replaced``: anything else, e.g. another face.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Defacers against each other, metric by metric and structure by structure (Ammar 2025)."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

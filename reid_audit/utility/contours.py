@@ -1,7 +1,5 @@
 """RT structure sets as the structures of a scan."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -13,8 +13,6 @@ structure smaller than V has no D(V): NaN. What lies more than half a voxel beyo
 is counted, and the numbers are those of the rest.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from pathlib import Path

@@ -12,8 +12,6 @@ QC        Eyes, nose and mouth are not all removed (Sahlsten 2023): by ``deface 
 Far out is more than three interquartile ranges beyond the quartiles (Tukey 1977), of eight scans or more.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

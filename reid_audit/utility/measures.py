@@ -1,7 +1,5 @@
 """How the cost is measured, and the records that come of one case."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The table of metrics: unit, direction and kind of each."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import MappingProxyType
 

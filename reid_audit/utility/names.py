@@ -1,7 +1,5 @@
 """Names of structures under other spellings, and missing from one of two sets."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 

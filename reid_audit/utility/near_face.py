@@ -1,7 +1,5 @@
 """How far a structure lies from the facial skin."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reid_audit.surface.facial import FacialSkin

@@ -3,8 +3,6 @@
 Both are pictures of Ammar 2025: maps of the difference in HU, and overlays of the contours of the worst cases.
 """
 
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Iterable

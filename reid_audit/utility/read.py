@@ -1,7 +1,5 @@
 """Read the structures of a scan from label maps, folders of masks or RT structure sets."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

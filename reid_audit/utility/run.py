@@ -1,7 +1,5 @@
 """Measure a cohort: every defaced scan against its original, one task each, then the summaries."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor

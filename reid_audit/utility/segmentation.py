@@ -15,8 +15,6 @@ The four distances are NaN where one of the two is empty: there is no distance t
 cases out of its means; so does a mean here, and their number stands beside it.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """A utility result on disk: JSON first; the two tables are views of it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Structures: named sets of voxels on a scan's grid, kept as crops."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -11,8 +11,6 @@ surfel
     by area, so that anisotropic voxels do not weigh their narrow faces too much.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 from typing import Any
 

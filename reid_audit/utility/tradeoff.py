@@ -1,7 +1,5 @@
 """Risk against cost: Table 5 and the trade-off plot of Molchanova 2023, and its Pareto front."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace

@@ -7,8 +7,6 @@ a table, CSV or TSV       SynthSeg's ``--vol`` and ``asegstats2table``: a row pe
 ========================= ============================================================================================
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

@@ -14,8 +14,6 @@ nCR              CR over the differences of all structures together, after each 
 A structure that is empty in one of the two has the volume 0 there: it counts. One that is empty in both has no volume.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Synthetic heads: tamperings are named, renderers agree, and an encoder tells people apart."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

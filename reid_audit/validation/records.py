@@ -1,7 +1,5 @@
 """What was measured, what the release measured, and whether they agree."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from reid_audit.records import Real

@@ -1,7 +1,5 @@
 """Runs the parts and sets each number beside the release's."""
 
-from __future__ import annotations
-
 import math
 import platform
 import time

@@ -1,7 +1,5 @@
 """The rules on synthetic cohorts of which the truth is known: what leaves nothing passes, and nothing else does."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np

@@ -14,8 +14,6 @@ because somebody added an encoder that sees nothing, so it is not done; the numb
 encoder can therefore make a verdict worse and never better.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 

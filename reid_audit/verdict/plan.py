@@ -1,7 +1,5 @@
 """How large a cohort must be: the whole policy, simulated on cohorts of which nothing is left."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The policy as a small TOML file: read, checked and written with its meaning."""
 
-from __future__ import annotations
-
 import math
 import tomllib
 from dataclasses import fields

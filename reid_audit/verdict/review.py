@@ -5,8 +5,6 @@ seen, and no other: it clears a REVIEW that asked for a look at the scans of nam
 doubt about labels. Who is unsure, who disagrees, and what is no head stays with a human.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

@@ -5,8 +5,6 @@ they lie to everybody, and sex moves the vector a little. A defacer draws a new 
 subject, or nothing. A canary, a weak defacing that an attacker who sees must link, is always there.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple

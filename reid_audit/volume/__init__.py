@@ -21,8 +21,6 @@ sets another limit); a DICOM folder with several series or missing slices; a CT 
 folder and no DICOM identifier. A DICOM stack of uneven gaps is interpolated to even ones, and a note says so.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from dataclasses import replace

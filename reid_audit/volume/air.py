@@ -1,7 +1,5 @@
 """Which intensity air has: what padding becomes on reading, and what a defacer writes in place of a face."""
 
-from __future__ import annotations
-
 from reid_audit.records import Volume
 
 PADDING_HU = -1024.0

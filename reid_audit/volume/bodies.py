@@ -11,8 +11,6 @@ as a CT
     CT can be done with them. They are no CT, and their notes say so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any

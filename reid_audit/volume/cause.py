@@ -1,7 +1,5 @@
 """What a file is that was called an image and is none, told from its first bytes."""
 
-from __future__ import annotations
-
 import zlib
 from pathlib import Path
 

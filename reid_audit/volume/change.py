@@ -1,7 +1,5 @@
 """Which voxels of two scans on one grid differ, and which of them were emptied: one rule for everybody who asks."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

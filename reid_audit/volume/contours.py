@@ -14,8 +14,6 @@ edge
     share an edge neither overlap nor leave a gap.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

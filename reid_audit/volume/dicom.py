@@ -1,7 +1,5 @@
 """DICOM series of a folder: which frames belong to the stack, where each lies, what is padding."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """One file that holds one volume: NIfTI and MGH by nibabel, NRRD and MetaImage by SimpleITK."""
 
-from __future__ import annotations
-
 import os
 import re
 import sys

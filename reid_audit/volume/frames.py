@@ -10,8 +10,6 @@ stack
     time points; each is a stack of its own.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A stack is even where each slice lies within a tenth of a gap of where equal ste
 it. Positions are (slice, 3), sorted along the stack, in mm.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The header of one DICOM file, without its pixels."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """What tells whether two files hold the same image, whatever their format and header say."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

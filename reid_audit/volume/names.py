@@ -1,7 +1,5 @@
 """Names of structures: how they are compared, and what the values of a label map are called."""
 
-from __future__ import annotations
-
 import csv
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The grid of a DICOM RT dose; its only reader."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

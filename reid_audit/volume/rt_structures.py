@@ -14,8 +14,6 @@ slab
     in the structure, what lies between them stays empty: two parts, no sparse drawing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any

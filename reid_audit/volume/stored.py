@@ -1,7 +1,5 @@
 """What a file holds, still on its storage axes, and the checks that come before any other."""
 
-from __future__ import annotations
-
 import logging
 import os
 import threading

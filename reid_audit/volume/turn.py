@@ -1,7 +1,5 @@
 """Whether a head lies in its grid as it did: programs that turn or mirror it are found out."""
 
-from __future__ import annotations
-
 from itertools import permutations, product
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Volumes and label maps to NIfTI, the same bytes for the same values."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -18,8 +18,6 @@ Only `fetch_weights` opens a connection. Only `fetch_weights`, `import_weights` 
 but in the weights home; what looks for a file and checks it before use writes nothing.
 """
 
-from __future__ import annotations
-
 from reid_audit.weights.catalogue import MODEL_FILES, ModelFile
 from reid_audit.weights.fetch import fetch_weights
 from reid_audit.weights.local import find_weights, missing, require, sha256_of, verify, weights_home

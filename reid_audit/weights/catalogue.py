@@ -1,7 +1,5 @@
 """Every model file that this package knows of: where it is published, under which terms, and its digest."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass

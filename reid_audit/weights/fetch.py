@@ -5,8 +5,6 @@ is continued, if the server vouches that the file is still the same (a strong ET
 otherwise it begins anew.
 """
 
-from __future__ import annotations
-
 import bz2
 import json
 import os

@@ -3,8 +3,6 @@
 See `reid_audit.weights` for the words.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import json

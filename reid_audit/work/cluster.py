@@ -3,8 +3,6 @@
 Dask is not needed for anything else, so it is an extra: ``pip install reid-audit[cluster]``.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor

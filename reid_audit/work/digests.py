@@ -1,7 +1,5 @@
 """Digests of what a result depends on: values and files."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

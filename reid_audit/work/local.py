@@ -1,7 +1,5 @@
 """A process pool on this machine: as many workers as there are cores, and no more than fit into its memory."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

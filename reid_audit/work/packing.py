@@ -4,8 +4,6 @@ The layout follows the record's own fields and types, so that a record that gain
 go into an npz archive as they are, bit by bit; everything else into one JSON text beside them.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import types

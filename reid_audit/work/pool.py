@@ -4,8 +4,6 @@
 say which task it was: a scan on which a library crashes would end every run over its cohort.
 """
 
-from __future__ import annotations
-
 import threading
 from collections import deque
 from collections.abc import Callable

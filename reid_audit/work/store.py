@@ -5,8 +5,6 @@ the same one write the same bytes. Each carries a digest of its content, so that
 done again. Where the folder grows beyond its limit, the entries that were not used for longest go first.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """One task per scan, on whatever executor there is."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import BrokenExecutor, Executor, Future

@@ -1,7 +1,5 @@
 """Rules about evidence that is no square of comparisons: the aligned attacker's control, and the defaced gallery."""
 
-from __future__ import annotations
-
 from reid_audit.records import AttackEvidence, Check, CrossedEvidence, Decision, Policy
 
 

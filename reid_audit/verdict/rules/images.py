@@ -1,7 +1,5 @@
 """Rules about the images of a session, where it holds several: none hides behind another."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from reid_audit.records import Check, Decision, ImageEvidence, Policy

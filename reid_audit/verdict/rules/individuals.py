@@ -1,7 +1,5 @@
 """Rules about single people: an average never hides a person."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np

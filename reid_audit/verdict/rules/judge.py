@@ -1,7 +1,5 @@
 """All rules together on one release."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import fields, replace
 

@@ -1,7 +1,5 @@
 """What may be left in a release: linkability on all ranks, first places, matches beyond chance, and strata."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reid_audit.accuracy.panels import Panel, Panels

@@ -1,7 +1,5 @@
 """What the attackers must show on this cohort before anything that they miss counts."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from reid_audit.accuracy.panels import Originals, Panel, Panels

@@ -1,7 +1,5 @@
 """Where a match begins: the operating point of the policy on the originals of this cohort, or on other people."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

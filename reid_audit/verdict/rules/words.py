@@ -1,7 +1,5 @@
 """How rules speak of numbers and people."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from reid_audit.records import Decision
