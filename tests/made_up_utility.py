@@ -9,18 +9,13 @@ import numpy as np
 
 from reid_audit import ScanRef, Volume
 from reid_audit.records import Modality
-from reid_audit.utility import (
-    Dose,
-    Utility,
-    UtilitySettings,
-    measure_scan,
-    structures_from_labels,
-    summarize_cases,
-    summarize_volumes,
-)
+from reid_audit.utility import Dose, Utility, UtilitySettings
+from reid_audit.utility.case import measure_scan
 from reid_audit.utility.compare import compare_defacers
 from reid_audit.utility.exclusion import count_available
 from reid_audit.utility.places import summarize_places
+from reid_audit.utility.structures import structures_from_labels
+from reid_audit.utility.summarize import summarize_cases, summarize_volumes
 
 AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
 NAMES = {1: "eye", 2: "brain", 3: "cord"}

@@ -22,47 +22,29 @@ from reid_audit.accuracy.calibration import calibrate_scores
 from reid_audit.accuracy.calibration_file import (
     assign_calibrations,
     check_fingerprint,
-    choose_calibration,
     read_calibrations,
     write_calibrations,
 )
 from reid_audit.accuracy.canaries import measure_canaries
 from reid_audit.accuracy.crossings import measure_crossings
-from reid_audit.accuracy.curves import (
-    Roc,
-    extrapolate_fmr,
-    find_eer,
-    find_fmr,
-    find_youden,
-    measure_d_prime,
-    measure_roc,
-    probit,
-    thin,
-)
+from reid_audit.accuracy.curves import Roc, find_eer, find_youden, measure_d_prime, measure_roc
 from reid_audit.accuracy.evidence import assess
 from reid_audit.accuracy.images import pool_images
 from reid_audit.accuracy.pairs import split_encoders
-from reid_audit.accuracy.panels import Panels, check_within, to_panels
+from reid_audit.accuracy.panels import check_within, to_panels
 from reid_audit.accuracy.ranking import rank_defacers
-from reid_audit.accuracy.rivals import Crossing, assess_crossings, find_worst, list_recognisers
+from reid_audit.accuracy.rivals import list_recognisers
 from reid_audit.accuracy.subjects import list_subjects
 
 __all__ = [
-    "Crossing",
-    "Panels",
     "Roc",
     "assess",
-    "assess_crossings",
     "assign_calibrations",
     "calibrate_scores",
     "check_fingerprint",
     "check_within",
-    "choose_calibration",
     "compare_pairwise",
-    "extrapolate_fmr",
     "find_eer",
-    "find_fmr",
-    "find_worst",
     "find_youden",
     "list_recognisers",
     "list_subjects",
@@ -72,11 +54,9 @@ __all__ = [
     "measure_images",
     "measure_roc",
     "pool_images",
-    "probit",
     "rank_defacers",
     "read_calibrations",
     "split_encoders",
-    "thin",
     "to_panels",
     "write_calibrations",
 ]

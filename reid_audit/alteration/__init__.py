@@ -21,8 +21,6 @@ face_region_there, face_region_gone
     The skin of the face keeps its shape, wherever it lies; nothing is left of eyes, nose and mouth.
 """
 
-from reid_audit.alteration.face import FaceChange
-from reid_audit.alteration.intensity import IntensityMap, map_level
 from reid_audit.alteration.judge import Alteration, find_alteration
 from reid_audit.alteration.register import Fit
 from reid_audit.alteration.restore import restore
@@ -34,11 +32,8 @@ STAGE_VERSION = 2
 __all__ = [
     "STAGE_VERSION",
     "Alteration",
-    "FaceChange",
     "Fit",
-    "IntensityMap",
     "find_alteration",
-    "map_level",
     "restore",
     "summarise_original",
 ]

@@ -9,19 +9,19 @@ from collections.abc import Iterable
 
 from reid_audit.attack.aligned import Aligned, Crossed, choose_crossings
 from reid_audit.attack.base import Attack, Gallery, Hints, Side, Target
-from reid_audit.attack.canaries import CANARIES, SAMPLE, WeakDefacing, choose_canaries
+from reid_audit.attack.canaries import CANARIES, SAMPLE, choose_canaries
 from reid_audit.attack.channels import Brain, Skull
 from reid_audit.attack.defaced_gallery import DefacedGallery
-from reid_audit.attack.fill import HeadShape, Laid, fill_head, lay_head
+from reid_audit.attack.fill import Laid
 from reid_audit.attack.fillin import FillIn
-from reid_audit.attack.fusion import Fusion, fuse
+from reid_audit.attack.fusion import Fusion
 from reid_audit.attack.leaks import map_leaks
 from reid_audit.attack.learned import Learned, LearnedFusion
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
 from reid_audit.attack.occlusion import map_occlusion
 from reid_audit.attack.photos import Photos, read_photo, search_photographs
-from reid_audit.attack.registered import Registered, average_places
+from reid_audit.attack.registered import Registered
 from reid_audit.attack.shape import REGIONS, Region, Shape
 from reid_audit.records import InputError
 
@@ -118,7 +118,6 @@ __all__ = [
     "FillIn",
     "Fusion",
     "Gallery",
-    "HeadShape",
     "Hints",
     "Laid",
     "Learned",
@@ -133,15 +132,10 @@ __all__ = [
     "Side",
     "Skull",
     "Target",
-    "WeakDefacing",
-    "average_places",
     "choose_attacks",
     "choose_canaries",
     "choose_crossings",
-    "fill_head",
     "find_attack",
-    "fuse",
-    "lay_head",
     "list_attacks",
     "map_leaks",
     "map_occlusion",

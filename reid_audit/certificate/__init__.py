@@ -24,13 +24,11 @@ from reid_audit.certificate.records import (
     UnmetRule,
     Verification,
 )
-from reid_audit.certificate.sign import NAMESPACE, SIGNATURE_ENDING, check_signature, sign
-from reid_audit.certificate.tree import digest_tree
+from reid_audit.certificate.sign import SIGNATURE_ENDING, check_signature, sign
 from reid_audit.certificate.verify import verify_release
 
 __all__ = [
     "CERTIFICATE_COMMAND",
-    "NAMESPACE",
     "SIGNATURE_ENDING",
     "Certificate",
     "CertifiedFile",
@@ -39,7 +37,6 @@ __all__ = [
     "UnmetRule",
     "Verification",
     "check_signature",
-    "digest_tree",
     "make_certificate",
     "sign",
     "verify_release",

@@ -41,7 +41,7 @@ one image. Where nobody has two sessions, two images of one session stand for th
 
 from reid_audit.dataset.bids import read_description
 from reid_audit.dataset.candidates import Aside, Choice, Inventory
-from reid_audit.dataset.cohort import Cohort, split_strata, take_subjects
+from reid_audit.dataset.cohort import Cohort, take_subjects
 from reid_audit.dataset.companions import CompanionFiles, find_companions, name_scan
 from reid_audit.dataset.gallery import read_gallery
 from reid_audit.dataset.inventory import read_cohort, take_inventory
@@ -61,7 +61,6 @@ __all__ = [
     "read_gallery",
     "read_manifest",
     "salt_home",
-    "split_strata",
     "take_inventory",
     "take_subjects",
     "write_manifest",

@@ -24,18 +24,18 @@ from .drawn_head import DrawnHead
 from .examine import examine_scans
 from .found import FoundTool, find_tool
 from .frame import FaceFrame, find_face_frame
-from .label_map import DefacedLabels, deface_files, deface_labels
+from .label_map import deface_files
 from .names import list_defacers, make_defacer, reference_defacers
 from .protocol import Defaced, Defacer, apply_defacer
 from .quality import QUALITY_FILE, DefacingQuality, QualitySummary, examine_defacing, summarise_quality, write_quality
 from .reface import AverageReface, DrawnReface
 from .reference import EyePlaneCut, FaceBlur, FaceRemoval
-from .run import ToolRun, check_output, run_tool
+from .run import ToolRun, run_tool
 from .runs import DEFACING_FILE, read_defacing, write_defacing
 from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
 from .studies import STUDIES_FILE, StudySettings, deface_studies, write_studies
 from .study import RtStudy, find_study
-from .tools import TOOLS, Tool, find_named_tool, make_command_tool
+from .tools import TOOLS, Tool
 
 __all__ = [
     "DEFACING_FILE",
@@ -45,7 +45,6 @@ __all__ = [
     "AverageReface",
     "Companions",
     "Defaced",
-    "DefacedLabels",
     "DefacedStudy",
     "Defacer",
     "DefacingQuality",
@@ -67,20 +66,16 @@ __all__ = [
     "Tool",
     "ToolRun",
     "apply_defacer",
-    "check_output",
     "deface_files",
-    "deface_labels",
     "deface_scans",
     "deface_studies",
     "deface_study",
     "examine_defacing",
     "examine_scans",
     "find_face_frame",
-    "find_named_tool",
     "find_study",
     "find_tool",
     "list_defacers",
-    "make_command_tool",
     "make_defacer",
     "parse_makers",
     "read_defacing",

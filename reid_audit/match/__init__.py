@@ -32,24 +32,20 @@ joins those of one image. Where nobody has two sessions, ``a`` and ``b`` are two
 """
 
 from reid_audit.face import cosine_distances
-from reid_audit.match.attackers import compare_attacks, compare_photographs, join_attacks
-from reid_audit.match.gallery import GallerySearch, search_gallery, summarise_pairs
+from reid_audit.match.attackers import compare_attacks, join_attacks
+from reid_audit.match.gallery import GallerySearch, search_gallery
 from reid_audit.match.pairs import compare_faces, merge_scores
-from reid_audit.match.summary import DistanceSummary
 from reid_audit.match.tables import read_score_strata, read_scores, write_scores
 
 __all__ = [
-    "DistanceSummary",
     "GallerySearch",
     "compare_attacks",
     "compare_faces",
-    "compare_photographs",
     "cosine_distances",
     "join_attacks",
     "merge_scores",
     "read_score_strata",
     "read_scores",
     "search_gallery",
-    "summarise_pairs",
     "write_scores",
 ]

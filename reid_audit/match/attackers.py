@@ -26,7 +26,7 @@ def compare_attacks(
     attacks : iterable of Attack
         The baseline always stands first.
     photographs : sequence of FaceRecord
-        From `reid_audit.audit.acquire_photographs`; without any nobody looks scans up in them.
+        From `reid_audit.audit.acquire.acquire_photographs`; without any nobody looks scans up in them.
 
     Returns
     -------

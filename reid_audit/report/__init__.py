@@ -5,14 +5,12 @@ those of the manifest; files are written for their owner alone (mode 0600). What
 `reid_audit.report.rows`, numbers as text in `reid_audit.report.words`.
 """
 
-from reid_audit.report.bids import format_bids, write_bids
-from reid_audit.report.bob import format_bob, write_bob
-from reid_audit.report.comparison import comparison_to_html, tests_csv
-from reid_audit.report.dossier import Bound, bound_rank1, result_to_dossier
-from reid_audit.report.figures import list_figures, write_figures
+from reid_audit.report.bids import write_bids
+from reid_audit.report.bob import write_bob
+from reid_audit.report.dossier import result_to_dossier
+from reid_audit.report.figures import write_figures
 from reid_audit.report.files import (
     COMPARISON_FILE,
-    REPORT_FILE,
     RESULT_FILE,
     SCORES_FILE,
     read_result,
@@ -21,55 +19,30 @@ from reid_audit.report.files import (
     write_result,
     write_tables,
 )
-from reid_audit.report.form import (
-    comparison_to_json,
-    format_schema,
-    published_schema,
-    result_from_json,
-    result_schema,
-    result_to_json,
-)
+from reid_audit.report.form import format_schema, result_to_json
 from reid_audit.report.junit import Case, cases_to_junit, result_to_junit
-from reid_audit.report.page import result_to_html, result_to_summary_html
+from reid_audit.report.page import result_to_html
 from reid_audit.report.summary import result_to_markdown
-from reid_audit.report.tables import Table, tabulate_measures, tabulate_rates, tabulate_scans, tabulate_subjects, to_csv
+from reid_audit.report.tables import Table
 from reid_audit.report.views import Picture, Plots
 
 __all__ = [
     "COMPARISON_FILE",
-    "REPORT_FILE",
     "RESULT_FILE",
     "SCORES_FILE",
-    "Bound",
     "Case",
     "Picture",
     "Plots",
     "Table",
-    "bound_rank1",
     "cases_to_junit",
-    "comparison_to_html",
-    "comparison_to_json",
-    "format_bids",
-    "format_bob",
     "format_schema",
-    "list_figures",
-    "published_schema",
     "read_result",
     "read_result_scores",
-    "result_from_json",
-    "result_schema",
     "result_to_dossier",
     "result_to_html",
     "result_to_json",
     "result_to_junit",
     "result_to_markdown",
-    "result_to_summary_html",
-    "tabulate_measures",
-    "tabulate_rates",
-    "tabulate_scans",
-    "tabulate_subjects",
-    "tests_csv",
-    "to_csv",
     "write_bids",
     "write_bob",
     "write_comparison",

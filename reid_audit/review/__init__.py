@@ -14,21 +14,17 @@ answer
 """
 
 from reid_audit.review.cases import ReviewCase, list_cases, list_screened
-from reid_audit.review.pictures import AZIMUTHS_DEG, Pictures
-from reid_audit.review.progress import REVIEW_COMMAND, REVIEW_FILE, Progress, measure_agreement, read_review
-from reid_audit.review.server import HOST, make_app, serve
+from reid_audit.review.pictures import Pictures
+from reid_audit.review.progress import REVIEW_FILE, Progress, measure_agreement, read_review
+from reid_audit.review.server import serve
 
 __all__ = [
-    "AZIMUTHS_DEG",
-    "HOST",
-    "REVIEW_COMMAND",
     "REVIEW_FILE",
     "Pictures",
     "Progress",
     "ReviewCase",
     "list_cases",
     "list_screened",
-    "make_app",
     "measure_agreement",
     "read_review",
     "serve",

@@ -14,12 +14,10 @@ claim
 """
 
 from reid_audit.screen.find import Images, ScreenImage, list_images
-from reid_audit.screen.judge import STAGE_VERSION, screen_context
 from reid_audit.screen.records import ImageScreening, Part, PartState, Screening, ScreenState
 from reid_audit.screen.run import read_screening, screen
 
 __all__ = [
-    "STAGE_VERSION",
     "ImageScreening",
     "Images",
     "Part",
@@ -30,5 +28,4 @@ __all__ = [
     "list_images",
     "read_screening",
     "screen",
-    "screen_context",
 ]

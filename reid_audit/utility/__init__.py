@@ -15,28 +15,14 @@ position
     ``on_face``: within 5 mm of the facial skin; ``same_slices``: on slices that hold a change; ``elsewhere``.
 """
 
-from reid_audit.utility.case import measure_scan
-from reid_audit.utility.change import (
-    ChangeKind,
-    Place,
-    find_change,
-    summarize_tissues,
-)
-from reid_audit.utility.compare import compare_defacers, compare_programs
+from reid_audit.utility.change import ChangeKind, Place
+from reid_audit.utility.compare import compare_programs
 from reid_audit.utility.contours import read_rtstruct
-from reid_audit.utility.dose import CURVE_PERCENT, Dose, dose_at_volume, dvh, measure_dose, read_dose, sample_dose
-from reid_audit.utility.exclusion import (
-    FEWEST_FOR_FENCES,
-    Availability,
-    Criterion,
-    Exclusion,
-    find_exclusions,
-    keep_cases,
-    read_quality,
-)
+from reid_audit.utility.dose import CURVE_PERCENT, Dose, dose_at_volume, dvh, measure_dose, read_dose
+from reid_audit.utility.exclusion import FEWEST_FOR_FENCES, Criterion, read_quality
 from reid_audit.utility.matrix import TrainTestMatrix, cross_conditions, read_model_scores
 from reid_audit.utility.measures import CaseUtility, DoseCurve, Measure, Position, UtilitySettings
-from reid_audit.utility.metrics import Metric, metric_of
+from reid_audit.utility.metrics import metric_of
 from reid_audit.utility.near_face import distance_to_face_mm
 from reid_audit.utility.pictures import SlicePicture, read_pictures
 from reid_audit.utility.places import count_targets
@@ -44,11 +30,10 @@ from reid_audit.utility.read import read_structures
 from reid_audit.utility.run import Utility, measure_utility
 from reid_audit.utility.segmentation import Agreement, compare_masks, compare_structures
 from reid_audit.utility.store import UTILITY_FILE, read_utility, write_utility
-from reid_audit.utility.structures import Structure, StructureSet, structures_from_labels
-from reid_audit.utility.summarize import average_curves, summarize_cases, summarize_volumes
+from reid_audit.utility.structures import Structure
+from reid_audit.utility.summarize import average_curves
 from reid_audit.utility.tradeoff import SameScanRisk, measure_same_scan, pareto_front, trade_offs, with_utility
-from reid_audit.utility.volumes import find_volumes
-from reid_audit.utility.volumetry import bland_altman, normalised_repeatability
+from reid_audit.utility.volumetry import bland_altman
 from reid_audit.volume.names import read_label_names
 
 __all__ = [
@@ -56,27 +41,22 @@ __all__ = [
     "FEWEST_FOR_FENCES",
     "UTILITY_FILE",
     "Agreement",
-    "Availability",
     "CaseUtility",
     "ChangeKind",
     "Criterion",
     "Dose",
     "DoseCurve",
-    "Exclusion",
     "Measure",
-    "Metric",
     "Place",
     "Position",
     "SameScanRisk",
     "SlicePicture",
     "Structure",
-    "StructureSet",
     "TrainTestMatrix",
     "Utility",
     "UtilitySettings",
     "average_curves",
     "bland_altman",
-    "compare_defacers",
     "compare_masks",
     "compare_programs",
     "compare_structures",
@@ -85,16 +65,10 @@ __all__ = [
     "distance_to_face_mm",
     "dose_at_volume",
     "dvh",
-    "find_change",
-    "find_exclusions",
-    "find_volumes",
-    "keep_cases",
     "measure_dose",
     "measure_same_scan",
-    "measure_scan",
     "measure_utility",
     "metric_of",
-    "normalised_repeatability",
     "pareto_front",
     "read_dose",
     "read_label_names",
@@ -104,11 +78,6 @@ __all__ = [
     "read_rtstruct",
     "read_structures",
     "read_utility",
-    "sample_dose",
-    "structures_from_labels",
-    "summarize_cases",
-    "summarize_tissues",
-    "summarize_volumes",
     "trade_offs",
     "with_utility",
     "write_utility",

@@ -33,22 +33,17 @@ INCOMPLETE, and the sentence names whose scans these are.
 """
 
 from reid_audit.verdict.decision import decide
-from reid_audit.verdict.plan import TARGETS, CohortPlan, PassRate, plan_cohort, simulate_passes
-from reid_audit.verdict.policy import check_policy, format_policy, read_policy
-from reid_audit.verdict.review import ASKS_FOR_A_LOOK, fold_review
+from reid_audit.verdict.plan import TARGETS, CohortPlan, plan_cohort
+from reid_audit.verdict.policy import read_policy
+from reid_audit.verdict.review import fold_review
 from reid_audit.verdict.rules import adjust_confidence
 
 __all__ = [
-    "ASKS_FOR_A_LOOK",
     "TARGETS",
     "CohortPlan",
-    "PassRate",
     "adjust_confidence",
-    "check_policy",
     "decide",
     "fold_review",
-    "format_policy",
     "plan_cohort",
     "read_policy",
-    "simulate_passes",
 ]

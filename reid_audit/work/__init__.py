@@ -14,28 +14,23 @@ store
 
 from reid_audit.work.cluster import cluster_executor
 from reid_audit.work.digests import digest_files, digest_of, digest_of_state, files_of
-from reid_audit.work.local import WorkerPlan, default_workers, free_memory_bytes, local_executor, plan_workers
+from reid_audit.work.local import default_workers, local_executor
 from reid_audit.work.packing import pack, unpack
-from reid_audit.work.store import Store, StoreInfo, default_folder
+from reid_audit.work.store import Store
 from reid_audit.work.tasks import Progress, SerialExecutor, run_all
 
 __all__ = [
     "Progress",
     "SerialExecutor",
     "Store",
-    "StoreInfo",
-    "WorkerPlan",
     "cluster_executor",
-    "default_folder",
     "default_workers",
     "digest_files",
     "digest_of",
     "digest_of_state",
     "files_of",
-    "free_memory_bytes",
     "local_executor",
     "pack",
-    "plan_workers",
     "run_all",
     "unpack",
 ]

@@ -17,17 +17,14 @@ from scipy.stats import mannwhitneyu
 from reid_audit.accuracy import (
     calibrate_scores,
     check_fingerprint,
-    extrapolate_fmr,
     find_eer,
-    find_fmr,
     find_youden,
     measure_d_prime,
     measure_roc,
-    probit,
     read_calibrations,
-    thin,
     write_calibrations,
 )
+from reid_audit.accuracy.curves import extrapolate_fmr, find_fmr, probit, thin
 from reid_audit.match import compare_faces
 from reid_audit.records import (
     CalibrationError,

@@ -11,7 +11,8 @@ import pytest
 from reid_audit.accuracy import measures as module
 from reid_audit.audit import assess_scores
 from reid_audit.records import Group, Measures, ScoreTable
-from reid_audit.report import result_from_json, result_to_json
+from reid_audit.report import result_to_json
+from reid_audit.report.form import result_from_json
 
 PEOPLE = 16
 

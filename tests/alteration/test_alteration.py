@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from reid_audit.alteration import Alteration, find_alteration, map_level, restore, summarise_original
-from reid_audit.alteration.intensity import IntensityMap, fit_intensity, unmap
+from reid_audit.alteration import Alteration, find_alteration, restore, summarise_original
+from reid_audit.alteration.intensity import IntensityMap, fit_intensity, map_level, unmap
 from reid_audit.alteration.sample import sample
 from reid_audit.alteration.search import ORIENTATIONS
 from reid_audit.records import InputError, Modality, OriginalSummary, Skin, Volume

@@ -13,18 +13,11 @@ import pytest
 
 from reid_audit import Face, InputError, ScanRef, Skin, Status, View
 from reid_audit.accuracy import measure_crossings
-from reid_audit.attack import (
-    Attack,
-    Registered,
-    Target,
-    average_places,
-    choose_attacks,
-    choose_crossings,
-    find_attack,
-    list_attacks,
-)
+from reid_audit.attack import Attack, Registered, Target, choose_attacks, choose_crossings, find_attack, list_attacks
 from reid_audit.attack.multiview import average_faces
-from reid_audit.audit import Engines, assess_scores, check_scans
+from reid_audit.attack.registered import average_places
+from reid_audit.audit import Engines, assess_scores
+from reid_audit.audit.findings import check_scans
 from reid_audit.dataset import Cohort
 from reid_audit.face import make_encoder
 from reid_audit.match import compare_attacks

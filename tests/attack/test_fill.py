@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from reid_audit import RenderError, ScanRef, Skin, Volume, extract_skin
-from reid_audit.attack import HeadShape, Laid, fill_head, lay_head
+from reid_audit.attack import Laid
+from reid_audit.attack.fill import HeadShape, fill_head, lay_head
 from reid_audit.attack.fillin import fill_skin
 from reid_audit.phantom import LABELS, PhantomScan, make_average_head, make_phantom
 from reid_audit.portrait import ScanContext

@@ -9,8 +9,8 @@ import pytest
 
 from reid_audit import assess_scores
 from reid_audit.accuracy import to_panels
-from reid_audit.attack import choose_attacks, find_attack, fuse
-from reid_audit.attack.fusion import divide_by_usual
+from reid_audit.attack import choose_attacks, find_attack
+from reid_audit.attack.fusion import divide_by_usual, fuse
 from reid_audit.match import compare_faces, join_attacks, merge_scores
 from reid_audit.records import Decision, Policy, ScoreTable
 from reid_audit.testing import make_faces

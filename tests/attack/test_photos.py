@@ -11,11 +11,13 @@ from PIL import Image
 
 from reid_audit import Decision, Face, InputError, Portrait, ScanRef, Settings, Status
 from reid_audit.attack import choose_attacks, find_attack, read_photo, search_photographs
-from reid_audit.audit import Engines, assess_scores, check_photographs
+from reid_audit.audit import Engines, assess_scores
 from reid_audit.audit import acquire as acquire_room
 from reid_audit.audit.acquire import examine_photo
+from reid_audit.audit.findings import check_photographs
 from reid_audit.dataset import Cohort, read_gallery
-from reid_audit.match import compare_attacks, compare_photographs
+from reid_audit.match import compare_attacks
+from reid_audit.match.attackers import compare_photographs
 from reid_audit.records import ORIGINAL, FaceRecord, Policy
 from reid_audit.verdict.rules.sight import binds
 

@@ -14,8 +14,8 @@ from reid_audit import ScanRef, Settings, Status, assess_scores
 from reid_audit.accuracy import list_recognisers, to_panels
 from reid_audit.attack import Hints, Target, choose_attacks, depth_maps, find_attack, shape
 from reid_audit.attack.depth_maps import compare_depth_maps, enough_skin
-from reid_audit.audit import check_scans
 from reid_audit.audit.audit import _say_unasked
+from reid_audit.audit.findings import check_scans
 from reid_audit.audit.settings import context_of
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare_attacks

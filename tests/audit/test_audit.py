@@ -33,14 +33,16 @@ from reid_audit import (
 )
 from reid_audit import portrait as portrait_room
 from reid_audit.attack import Hints, choose_attacks
-from reid_audit.audit import Engines, Knowledge, acquire_faces, start_engines
+from reid_audit.audit import Engines, acquire_faces, start_engines
 from reid_audit.audit import scan as scan_room
 from reid_audit.audit import settings as settings_room
+from reid_audit.audit.scan import Knowledge
 from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.phantom import PhantomScan, make_phantom
 from reid_audit.portrait import Partner
 from reid_audit.records import FaceRecord, Modality, ScoreTable
-from reid_audit.report import result_from_json, result_to_html, result_to_json
+from reid_audit.report import result_to_html, result_to_json
+from reid_audit.report.form import result_from_json
 from reid_audit.surface import SurfaceSettings
 from reid_audit.testing import FakeEncoder, make_tiny_head
 from reid_audit.volume import digest_image, digest_voxels, write_volume

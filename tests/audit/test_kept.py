@@ -30,15 +30,18 @@ from reid_audit import (
     audit,
 )
 from reid_audit.attack import Aligned, Attack, choose_attacks
-from reid_audit.audit import Engines, FaceCache, Knowledge, Recogniser, acquire_faces, plan_faces
+from reid_audit.audit import Engines, FaceCache, Recogniser, acquire_faces
 from reid_audit.audit import acquire as acquire_room
 from reid_audit.audit import face_cache as kept_room
+from reid_audit.audit.plan import plan_faces
+from reid_audit.audit.scan import Knowledge
 from reid_audit.cli import main
 from reid_audit.cli.options import _LinesOfProgress
 from reid_audit.dataset import read_manifest, take_subjects, write_manifest
 from reid_audit.records import ORIGINAL, FaceRecord, Grid, Modality
-from reid_audit.work import Store, local_executor, plan_workers
+from reid_audit.work import Store, local_executor
 from reid_audit.work import local as local_room
+from reid_audit.work.local import plan_workers
 
 SETTINGS = Settings(encoders=("dlib",), renderer="raycast")
 DLIB, ARCFACE = (Recogniser(name, name, "dlib", "", {"model": "1"}) for name in ("dlib", "ArcFace"))

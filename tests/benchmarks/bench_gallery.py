@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.match import search_gallery, summarise_pairs
+from reid_audit.match import search_gallery
+from reid_audit.match.gallery import summarise_pairs
 
 MOST_GB = 3.0
 

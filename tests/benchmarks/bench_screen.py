@@ -187,7 +187,7 @@ def screen_case(number: int, head: tuple[str, Volume, Any], mode: str) -> Row:
     from reid_audit.portrait import ScanContext
     from reid_audit.records import ORIGINAL, ScanRef
     from reid_audit.render import make_renderer
-    from reid_audit.screen import screen_context
+    from reid_audit.screen.judge import screen_context
 
     class _Made(ScanContext):
         def _read(self) -> Volume:

@@ -19,7 +19,9 @@ from scipy import ndimage
 
 from reid_audit import ScanRef, Volume
 from reid_audit.records import Modality
-from reid_audit.utility import Dose, StructureSet, compare_structures, measure_scan, structures_from_labels
+from reid_audit.utility import Dose, compare_structures
+from reid_audit.utility.case import measure_scan
+from reid_audit.utility.structures import StructureSet, structures_from_labels
 
 SPACING_MM = (1.0, 1.0, 1.0)
 

@@ -19,7 +19,7 @@ from reid_audit.cli import main
 from reid_audit.dataset import take_inventory
 from reid_audit.phantom import write_bids_cohort
 from reid_audit.records import FaceRecord, Modality
-from reid_audit.report import result_from_json
+from reid_audit.report.form import result_from_json
 
 DEFACER = "eye-plane"
 

@@ -14,7 +14,7 @@ from reid_audit import Volume
 from reid_audit.accuracy import read_calibrations
 from reid_audit.cli import _read_help, app, main
 from reid_audit.records import Modality
-from reid_audit.report import result_from_json
+from reid_audit.report.form import result_from_json
 from reid_audit.volume import write_volume
 
 COMMANDS = (

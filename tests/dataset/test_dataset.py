@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reid_audit.dataset import Cohort, read_manifest, split_strata, write_manifest
+from reid_audit.dataset import Cohort, read_manifest, write_manifest
+from reid_audit.dataset.cohort import split_strata
 from reid_audit.match import compare_faces
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, InputError, Modality, ScanRef, Status
 

@@ -13,13 +13,14 @@ from test_inventory import aside, keys
 from trees import write_series, write_study
 
 from reid_audit import InputError, Settings, Volume, read_cohort, read_volume
-from reid_audit.audit import FaceCache, Knowledge, start_engines
+from reid_audit.audit import FaceCache, start_engines
+from reid_audit.audit.scan import Knowledge
 from reid_audit.cli import main
 from reid_audit.dataset import Choice, read_manifest, take_inventory
 from reid_audit.dataset.pseudonym import pseudonym_of, read_salt
 from reid_audit.deface import apply_defacer, reference_defacers
 from reid_audit.phantom import LABELS, make_phantom
-from reid_audit.report import result_from_json
+from reid_audit.report.form import result_from_json
 from reid_audit.work import SerialExecutor, Store
 
 SALT = b"a salt for the tests"

@@ -15,7 +15,8 @@ from places import TESTS
 
 from reid_audit import read_volume
 from reid_audit.cli import main
-from reid_audit.deface import find_named_tool, find_tool, read_defacing, run_tool
+from reid_audit.deface import find_tool, read_defacing, run_tool
+from reid_audit.deface.tools import find_named_tool
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom
 from reid_audit.records import DefaceStatus, Modality
 from reid_audit.volume import write_labels, write_volume

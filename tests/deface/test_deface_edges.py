@@ -13,8 +13,9 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 from reid_audit import InputError, read_volume
-from reid_audit.deface import deface_labels, deface_study, find_study
+from reid_audit.deface import deface_study, find_study
 from reid_audit.deface.eye_plane import EyeCut, cut_at_skin
+from reid_audit.deface.label_map import deface_labels
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
 from reid_audit.volume.roles import Role, StructureNames
 

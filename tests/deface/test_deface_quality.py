@@ -29,7 +29,9 @@ from reid_audit.deface.quality import QUALITY_SURFACE
 from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks, make_phantom
 from reid_audit.records import Modality, Skin
 from reid_audit.surface import depths_of_change_mm, extract_skin, find_facial_skin
-from reid_audit.utility import find_change, measure_scan, read_quality
+from reid_audit.utility import read_quality
+from reid_audit.utility.case import measure_scan
+from reid_audit.utility.change import find_change
 
 
 @pytest.fixture(scope="module")

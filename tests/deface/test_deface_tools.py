@@ -16,8 +16,9 @@ import psutil
 import pytest
 
 from reid_audit import InputError, Volume
-from reid_audit.deface import TOOLS, check_output, find_named_tool, find_tool, make_command_tool, run_tool
-from reid_audit.deface.tools import PLACES
+from reid_audit.deface import TOOLS, find_tool, run_tool
+from reid_audit.deface.run import check_output
+from reid_audit.deface.tools import PLACES, find_named_tool, make_command_tool
 from reid_audit.records import DefaceStatus, Modality
 
 # NIfTI by hand: importing nibabel would take most of the time of these tests.

@@ -32,14 +32,16 @@ from reid_audit import (
 from reid_audit import portrait as portrait_room
 from reid_audit.accuracy import read_calibrations, write_calibrations
 from reid_audit.attack import Hints, choose_attacks
-from reid_audit.audit import Engines, Knowledge, examine_scan, start_engines
+from reid_audit.audit import Engines, examine_scan, start_engines
 from reid_audit.audit import settings as settings_room
+from reid_audit.audit.scan import Knowledge
 from reid_audit.cli.words import say_result
 from reid_audit.dataset import read_manifest
 from reid_audit.phantom import make_phantom
 from reid_audit.portrait import Partner
 from reid_audit.records import FaceRecord
-from reid_audit.report import result_from_json, result_to_json
+from reid_audit.report import result_to_json
+from reid_audit.report.form import result_from_json
 from reid_audit.surface import SurfaceSettings
 from reid_audit.volume import write_volume
 

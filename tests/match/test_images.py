@@ -29,7 +29,8 @@ from reid_audit.records import (
     Status,
     parse_json,
 )
-from reid_audit.report import format_bob, result_to_html, result_to_json
+from reid_audit.report import result_to_html, result_to_json
+from reid_audit.report.bob import format_bob
 
 
 def _faces(

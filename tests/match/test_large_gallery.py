@@ -16,7 +16,8 @@ from scipy import stats
 import reid_audit.match.gallery as gallery
 from reid_audit import InputError
 from reid_audit.attack import choose_attacks
-from reid_audit.match import compare_attacks, compare_faces, cosine_distances, search_gallery, summarise_pairs
+from reid_audit.match import compare_attacks, compare_faces, cosine_distances, search_gallery
+from reid_audit.match.gallery import summarise_pairs
 from reid_audit.records import Face, FaceRecord, Group, ScanRef, Status
 
 

@@ -18,7 +18,7 @@ from reid_audit import Policy
 from reid_audit.cli import app
 from reid_audit.deface import list_defacers
 from reid_audit.testing import make_result
-from reid_audit.verdict import format_policy
+from reid_audit.verdict.policy import format_policy
 
 ROOT = Path(__file__).parents[2]
 PAGES = list_pages()

@@ -61,7 +61,7 @@ assert Path("again.html").read_bytes() == Path("result/report.html").read_bytes(
         ("deepface", "from reid_audit.face import make_encoder; make_encoder('Facenet512')"),
         ("vtk", "from reid_audit.render.with_vtk import VtkRenderer; VtkRenderer()"),
         ("pyrender", "from reid_audit.render.with_pyrender import PyrenderRenderer; PyrenderRenderer()"),
-        ("review", "from reid_audit.review import make_app; make_app(None, None)"),
+        ("review", "from reid_audit.review.server import make_app; make_app(None, None)"),
         ("cluster", "from reid_audit.work import cluster_executor\nwith cluster_executor('local'): pass"),
     ],
 )

@@ -10,7 +10,7 @@ from places import EXAMPLES
 from reid_audit import Settings, Status
 from reid_audit.audit import render_scan
 from reid_audit.cli import main
-from reid_audit.report import result_from_json
+from reid_audit.report.form import result_from_json
 
 pytestmark = pytest.mark.slow
 

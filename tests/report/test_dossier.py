@@ -10,8 +10,8 @@ import pytest
 
 from reid_audit import AuditResult, Decision
 from reid_audit.cli import main
-from reid_audit.report import bound_rank1, result_to_dossier, result_to_json
-from reid_audit.report.dossier import PUBLIC_LIMIT
+from reid_audit.report import result_to_dossier, result_to_json
+from reid_audit.report.dossier import PUBLIC_LIMIT, bound_rank1
 from reid_audit.report.rows import Row, list_rows
 from reid_audit.testing import make_result
 

@@ -199,13 +199,9 @@ def test_the_command_reads_how_defacers_ran_and_what_they_cost(
 
 
 def test_several_encoders_count_by_the_worst_of_them(both: AuditResult) -> None:
-    from reid_audit.report import (
-        format_bids,
-        result_from_json,
-        result_to_html,
-        result_to_json,
-        result_to_markdown,
-    )
+    from reid_audit.report import result_to_html, result_to_json, result_to_markdown
+    from reid_audit.report.bids import format_bids
+    from reid_audit.report.form import result_from_json
     from reid_audit.report.rows import list_risks
 
     weak, _ = make_scores(24, {"none": 60.0, "wipe": 60.0}, attacks=("naive",))

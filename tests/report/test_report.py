@@ -20,22 +20,13 @@ from reid_audit import AuditResult, Decision, InputError, assess_scores, read_re
 from reid_audit.cli import main
 from reid_audit.cli.words import say_result
 from reid_audit.records import Check, Estimate, Rate, ScoreTable, SearchRates, Status
-from reid_audit.report import (
-    format_bids,
-    format_bob,
-    format_schema,
-    list_figures,
-    published_schema,
-    result_from_json,
-    result_schema,
-    result_to_html,
-    result_to_json,
-    result_to_markdown,
-    tabulate_scans,
-    to_csv,
-    write_figures,
-)
+from reid_audit.report import format_schema, result_to_html, result_to_json, result_to_markdown, write_figures
+from reid_audit.report.bids import format_bids
+from reid_audit.report.bob import format_bob
+from reid_audit.report.figures import list_figures
+from reid_audit.report.form import published_schema, result_from_json, result_schema
 from reid_audit.report.rows import count_flow, explain_verdict, list_checks, list_risks, list_rows
+from reid_audit.report.tables import tabulate_scans, to_csv
 from reid_audit.testing import make_result, make_scores
 
 HOSTILE = (

@@ -18,14 +18,10 @@ from reid_audit.report.utility_figures import draw_risk, list_utility_figures
 from reid_audit.report.utility_page import utility_to_html, write_utility_page
 from reid_audit.report.utility_tables import list_tables, number
 from reid_audit.report.utility_words import list_missing, list_worst, say_costs, say_headline
-from reid_audit.utility import (
-    CaseUtility,
-    Utility,
-    read_pictures,
-    structures_from_labels,
-    summarize_cases,
-)
+from reid_audit.utility import CaseUtility, Utility, read_pictures
 from reid_audit.utility.pictures import picture_change, picture_contours, write_pictures
+from reid_audit.utility.structures import structures_from_labels
+from reid_audit.utility.summarize import summarize_cases
 
 
 @pytest.fixture(scope="module")

@@ -22,15 +22,9 @@ from reid_audit import AuditResult, Decision, InputError, ScanRef, read_volume
 from reid_audit.phantom import make_phantom
 from reid_audit.records import Answer, Modality
 from reid_audit.render import make_renderer
-from reid_audit.review import (
-    AZIMUTHS_DEG,
-    HOST,
-    Pictures,
-    Progress,
-    ReviewCase,
-    read_review,
-    serve,
-)
+from reid_audit.review import Pictures, Progress, ReviewCase, read_review, serve
+from reid_audit.review.pictures import AZIMUTHS_DEG
+from reid_audit.review.server import HOST
 from reid_audit.testing import make_tiny_head
 from reid_audit.verdict import fold_review
 from reid_audit.volume import digest_image, digest_voxels, write_volume

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 
 from reid_audit.records import InputError
-from reid_audit.stats import (
-    cost_of_ratios,
-    least_cost,
-    measure_cllr,
-    measure_det,
-    measure_fnir,
-    measure_share_of_control,
-)
+from reid_audit.stats import measure_cllr, measure_det, measure_fnir, measure_share_of_control
+from reid_audit.stats.tradeoff import cost_of_ratios, least_cost
 
 
 def _ladder() -> np.ndarray:

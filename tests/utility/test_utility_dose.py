@@ -12,16 +12,8 @@ from rt_files import write_rtdose, write_rtstruct
 
 from reid_audit import InputError, Volume
 from reid_audit.records import Grid, Modality
-from reid_audit.utility import (
-    Dose,
-    Structure,
-    dose_at_volume,
-    dvh,
-    measure_dose,
-    read_dose,
-    read_rtstruct,
-    sample_dose,
-)
+from reid_audit.utility import Dose, Structure, dose_at_volume, dvh, measure_dose, read_dose, read_rtstruct
+from reid_audit.utility.dose import sample_dose
 from reid_audit.utility.structures import crop_mask
 from reid_audit.volume import write_volume
 

@@ -19,19 +19,20 @@ from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.dataset.companions import find_companions
 from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, Modality
-from reid_audit.report import result_from_json, write_result
+from reid_audit.report import write_result
+from reid_audit.report.form import result_from_json
 from reid_audit.utility import (
     UtilitySettings,
     count_targets,
-    measure_scan,
     measure_utility,
     read_label_names,
     read_structures,
     read_utility,
-    structures_from_labels,
-    summarize_cases,
     write_utility,
 )
+from reid_audit.utility.case import measure_scan
+from reid_audit.utility.structures import structures_from_labels
+from reid_audit.utility.summarize import summarize_cases
 from reid_audit.volume import read_labels, write_labels, write_volume
 
 AFFINE = np.diag([2.0, 2.0, 3.0, 1.0])

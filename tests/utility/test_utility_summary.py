@@ -15,34 +15,30 @@ from scipy.stats import ttest_rel
 from reid_audit import Face, InputError, ScanRef, Status, assess_scores
 from reid_audit.match import compare_faces
 from reid_audit.records import FaceRecord, ScoreTable, TradeOff
-from reid_audit.report import result_from_json, result_to_json
+from reid_audit.report import result_to_json
+from reid_audit.report.form import result_from_json
 from reid_audit.report.utility_tables import list_tables
 from reid_audit.stats import mean_of_people, mean_per_person, paired_t
 from reid_audit.utility import (
-    Availability,
     CaseUtility,
-    Exclusion,
     Measure,
     Utility,
     bland_altman,
-    compare_defacers,
     compare_programs,
     count_targets,
     cross_conditions,
-    find_exclusions,
-    keep_cases,
     measure_same_scan,
-    normalised_repeatability,
     pareto_front,
     read_model_scores,
     read_quality,
-    summarize_cases,
-    summarize_volumes,
     trade_offs,
     with_utility,
 )
-from reid_audit.utility.exclusion import count_available
+from reid_audit.utility.compare import compare_defacers
+from reid_audit.utility.exclusion import Availability, Exclusion, count_available, find_exclusions, keep_cases
 from reid_audit.utility.measures import Placement
+from reid_audit.utility.summarize import summarize_cases, summarize_volumes
+from reid_audit.utility.volumetry import normalised_repeatability
 
 # --- volumetry ---
 

@@ -13,20 +13,11 @@ from scipy import ndimage
 from reid_audit import InputError, ScanRef, Volume
 from reid_audit.records import Modality
 from reid_audit.surface import depths_of_change_mm, find_facial_skin
-from reid_audit.utility import (
-    ChangeKind,
-    Place,
-    Position,
-    UtilitySettings,
-    distance_to_face_mm,
-    find_change,
-    measure_scan,
-    structures_from_labels,
-    summarize_tissues,
-)
-from reid_audit.utility.change import place_structure
+from reid_audit.utility import ChangeKind, Place, Position, UtilitySettings, distance_to_face_mm
+from reid_audit.utility.case import measure_scan
+from reid_audit.utility.change import find_change, place_structure, summarize_tissues
 from reid_audit.utility.names import pair_names, rename_structures
-from reid_audit.utility.structures import StructureSet
+from reid_audit.utility.structures import StructureSet, structures_from_labels
 from reid_audit.volume import clip_volume
 from reid_audit.volume.change import find_changed, tolerance_of
 from reid_audit.volume.names import plain_name

@@ -8,7 +8,8 @@ import pytest
 
 from reid_audit.accuracy.panels import Panels
 from reid_audit.records import Decision, InputError, Policy, ScoreTable
-from reid_audit.verdict import plan_cohort, simulate_passes
+from reid_audit.verdict import plan_cohort
+from reid_audit.verdict.plan import simulate_passes
 from reid_audit.verdict.rules import judge
 from reid_audit.verdict.worlds import NothingLeft
 

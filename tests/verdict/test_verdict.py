@@ -27,7 +27,8 @@ from reid_audit.records import (
     Status,
     Verdict,
 )
-from reid_audit.verdict import check_policy, decide, format_policy, read_policy
+from reid_audit.verdict import decide, read_policy
+from reid_audit.verdict.policy import check_policy, format_policy
 
 FINGERPRINT = Fingerprint("toy", "-", "-", "-", "-", "-", "CT")
 NAIVE_ONLY = Policy(required_attacks=("naive",))

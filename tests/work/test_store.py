@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from reid_audit import Face, InputError, ScanRef, Settings, Status, StoreError, View
-from reid_audit.audit import Engines, FaceCache, Knowledge, Recogniser
+from reid_audit.audit import Engines, FaceCache, Recogniser
+from reid_audit.audit.scan import Knowledge
 from reid_audit.cli import main
 from reid_audit.records import FaceRecord, Finding, Grid, Modality
 from reid_audit.work import SerialExecutor, Store, digest_files, digest_of, digest_of_state, pack, unpack
