@@ -244,10 +244,7 @@ def keep_labels(cohort: Cohort, participants: Sequence[str], sessions: Sequence[
     """
     people = {label.removeprefix("sub-") for label in participants}
     visits = {label.removeprefix("ses-") for label in sessions}
-    for option, wanted, there in (
-        ("participant", people, cohort.subjects),
-        ("session", visits, cohort.sessions),
-    ):
+    for option, wanted, there in (("participant", people, cohort.subjects), ("session", visits, cohort.sessions)):
         unknown = sorted(wanted - set(there))
         if unknown:
             known = ", ".join(there[:5]) + (" ..." if len(there) > 5 else "")

@@ -20,14 +20,7 @@ from reid_audit.accuracy.curves import (
 from reid_audit.accuracy.pairs import Pairs, Scores, find_subjects
 from reid_audit.accuracy.stability import measure_stability
 from reid_audit.accuracy.threshold_intervals import all_named, bound_thresholds
-from reid_audit.records import (
-    Calibration,
-    Fingerprint,
-    Group,
-    Rate,
-    ScoreTable,
-    Threshold,
-)
+from reid_audit.records import Calibration, Fingerprint, Group, Rate, ScoreTable, Threshold
 from reid_audit.stats import auc_of_pairs, rate_of_pairs, subject_rate
 
 _FOLDS = 5

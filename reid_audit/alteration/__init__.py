@@ -29,11 +29,4 @@ from reid_audit.alteration.summary import summarise_original
 STAGE_VERSION = 2
 """Raised where the same two scans would give other findings."""
 
-__all__ = [
-    "STAGE_VERSION",
-    "Alteration",
-    "Fit",
-    "find_alteration",
-    "restore",
-    "summarise_original",
-]
+__all__ = ["STAGE_VERSION", "Alteration", "Fit", "find_alteration", "restore", "summarise_original"]

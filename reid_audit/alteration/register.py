@@ -153,10 +153,7 @@ def register(original: OriginalSummary, defaced: Volume) -> Fit:
         some = np.random.default_rng(0).permutation(len(task.points))[:4000]
 
         def roughly(placement: Array) -> Fit:
-            return task.judge(
-                improve(placement, points[::6], values[::6], other, to_lattice, contrast=1.0),
-                every=7,
-            )
+            return task.judge(improve(placement, points[::6], values[::6], other, to_lattice, contrast=1.0), every=7)
 
         def finely(placement: Array) -> Fit:
             points, values = task.points[some], task.values[some]

@@ -77,9 +77,7 @@ def acquire_faces(
         count = 0
 
         def note(
-            examined: list[FaceRecord],
-            name: str = name,
-            missing: Mapping[ScanRef, Mapping[str, Knowledge]] = missing,
+            examined: list[FaceRecord], name: str = name, missing: Mapping[ScanRef, Mapping[str, Knowledge]] = missing
         ) -> None:
             nonlocal count
             count += 1
@@ -197,11 +195,7 @@ def _explain(cohort: Cohort, record: FaceRecord, records: Records) -> FaceRecord
 
 
 def acquire_photographs(
-    gallery: Sequence[ScanRef],
-    engines: Engines,
-    *,
-    executor: Executor | None = None,
-    progress: Progress | None = None,
+    gallery: Sequence[ScanRef], engines: Engines, *, executor: Executor | None = None, progress: Progress | None = None
 ) -> list[FaceRecord]:
     """Find the face in every photograph, encoder by encoder; what goes wrong is its status.
 

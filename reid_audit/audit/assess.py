@@ -188,12 +188,7 @@ def assess_scores(
 
         def calibrate_by(attack: str, table: ScoreTable = table, name: str = name) -> Calibration:
             return calibrate_scores(
-                table,
-                fingerprint=measured[name],
-                seed=seed,
-                draws=draws,
-                confidence=policy.confidence,
-                attack=attack,
+                table, fingerprint=measured[name], seed=seed, draws=draws, confidence=policy.confidence, attack=attack
             )
 
         own = _attacks_with_own_originals(table)

@@ -24,16 +24,7 @@ from reid_audit.audit.settings import (
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, read_manifest, take_subjects
 from reid_audit.match import compare_attacks
-from reid_audit.records import (
-    ORIGINAL,
-    AuditResult,
-    Calibration,
-    Check,
-    Decision,
-    InputError,
-    Policy,
-    ScanRef,
-)
+from reid_audit.records import ORIGINAL, AuditResult, Calibration, Check, Decision, InputError, Policy, ScanRef
 from reid_audit.work import Progress, Store
 
 

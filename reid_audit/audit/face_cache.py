@@ -40,10 +40,7 @@ _logger = logging.getLogger(__name__)
 def _of_run(engines: Engines, recogniser: Recogniser) -> dict[str, str]:
     """Name everything but the scan that a face depends on."""
     settings = replace(
-        engines.settings,
-        encoders=(recogniser.recipe,),
-        detector=recogniser.detector,
-        device=recogniser.device,
+        engines.settings, encoders=(recogniser.recipe,), detector=recogniser.detector, device=recogniser.device
     )
     parts = {name: str(value) for part in (recogniser.identity, engines.drawing) for name, value in part.items()}
     stages = {f"stage {name}": str(version) for name, version in STAGE_VERSIONS.items()}

@@ -44,13 +44,7 @@ def _count(keys: Sequence[str], total: int, what: str) -> str:
     return f"{len(keys)} of {total} scans {what}: {', '.join(keys[:5])}{more}."
 
 
-_NOT_SEEN = (
-    Status.UNREADABLE,
-    Status.OTHER_GRID,
-    Status.NO_SKIN,
-    Status.RENDER_FAILED,
-    Status.BACKEND_ERROR,
-)
+_NOT_SEEN = (Status.UNREADABLE, Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED, Status.BACKEND_ERROR)
 
 
 def _find_broken_attacks(records: Sequence[FaceRecord], condition: str) -> list[Check]:

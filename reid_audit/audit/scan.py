@@ -57,11 +57,7 @@ def attacks_on(scan: ScanRef, attacks: Sequence[Attack]) -> tuple[Attack, ...]:
 
 
 def examine_scan(
-    scan: ScanRef,
-    engines: Engines,
-    *,
-    attacks: Sequence[Attack] = (),
-    knowledge: Mapping[str, Knowledge] | None = None,
+    scan: ScanRef, engines: Engines, *, attacks: Sequence[Attack] = (), knowledge: Mapping[str, Knowledge] | None = None
 ) -> list[FaceRecord]:
     """Take one scan from its file to a face per encoder: read, meshed and drawn once for all of them.
 
@@ -204,11 +200,7 @@ def _examine(context: ScanContext, encoder: Encoder, knowledge: Knowledge, attac
 
 @contain_side_effects()
 def render_scan(
-    path: Path,
-    *,
-    azimuth_deg: float = 0.0,
-    elevation_deg: float = 0.0,
-    settings: Settings = Settings(),
+    path: Path, *, azimuth_deg: float = 0.0, elevation_deg: float = 0.0, settings: Settings = Settings()
 ) -> tuple[Portrait, Face, tuple[Finding, ...]]:
     """Draw one scan and look for a face in it.
 

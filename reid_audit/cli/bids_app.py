@@ -12,14 +12,7 @@ import reid_audit
 from reid_audit.accuracy import read_calibrations
 from reid_audit.bids_app import PAGE_FILE, check_dataset, keep_labels, run_group, run_participants
 from reid_audit.cli.choosing import ImageOptions
-from reid_audit.cli.options import (
-    ALL_ATTACKS,
-    AttackOption,
-    EncoderOptions,
-    SeedOption,
-    expand,
-    words_of,
-)
+from reid_audit.cli.options import ALL_ATTACKS, AttackOption, EncoderOptions, SeedOption, expand, words_of
 from reid_audit.cli.running import LogOption, SchedulerOption, start_run
 from reid_audit.cli.words import out, say_result, say_unacquired
 from reid_audit.records import InputError

@@ -149,10 +149,7 @@ def _verify(path: Path, release: Path, signers: Path | None) -> int:
         out.print("Signature: none, so that anybody could have written this certificate")
     with show_progress() as progress:
         verification = verify_release(
-            certificate,
-            release,
-            without={hashlib.sha256(content).hexdigest() for content in own},
-            progress=progress,
+            certificate, release, without={hashlib.sha256(content).hexdigest() for content in own}, progress=progress
         )
     _say_verification(certificate, verification)
     return worst([certificate.decision, *([] if verification.is_same else [Decision.INCOMPLETE])]).exit_code

@@ -51,12 +51,7 @@ def choose_model(
     if output is not None:
         prepare_folder(output, CHOICE_FILE, overwrite=overwrite)
     with local_executor(workers) as executor, show_progress() as progress:
-        choice = choose(
-            cohort,
-            settings=settings,
-            executor=executor,
-            progress=progress,
-        )
+        choice = choose(cohort, settings=settings, executor=executor, progress=progress)
     path = None if output is None else write_choice(choice, output, overwrite=overwrite)
     _say_choice(choice)
     if path is not None:

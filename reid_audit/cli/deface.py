@@ -9,14 +9,7 @@ from rich.markup import escape
 
 from reid_audit.audit import find_eyes
 from reid_audit.cli.deface_tools import deface_every_study, deface_many, holds_many, list_tools
-from reid_audit.cli.options import (
-    EncoderOptions,
-    OutsideOption,
-    WorkersOption,
-    expand,
-    show_progress,
-    words_of,
-)
+from reid_audit.cli.options import EncoderOptions, OutsideOption, WorkersOption, expand, show_progress, words_of
 from reid_audit.cli.words import out
 from reid_audit.deface import DefacedStudy, StudySettings, deface_files, deface_study, find_study
 from reid_audit.records import InputError

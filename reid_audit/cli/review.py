@@ -17,15 +17,7 @@ from reid_audit.records import FRAMES, Review, prepare_file
 from reid_audit.render import make_renderer
 from reid_audit.report import RESULT_FILE, read_result
 from reid_audit.report.words import counted
-from reid_audit.review import (
-    REVIEW_FILE,
-    Pictures,
-    Progress,
-    list_cases,
-    list_screened,
-    measure_agreement,
-    serve,
-)
+from reid_audit.review import REVIEW_FILE, Pictures, Progress, list_cases, list_screened, measure_agreement, serve
 from reid_audit.screen import list_images, read_screening
 
 

@@ -88,11 +88,7 @@ class RunOptions:
 
 @contextmanager
 def start_run(
-    *,
-    workers: int | None,
-    scheduler: str | None = None,
-    store: Store | None = None,
-    log: Path | None = None,
+    *, workers: int | None, scheduler: str | None = None, store: Store | None = None, log: Path | None = None
 ) -> Iterator[Run]:
     """Start what a long command needs, and end it cleanly: also after Ctrl-C and after a batch system's SIGTERM."""
     with (

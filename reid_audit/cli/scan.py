@@ -31,10 +31,7 @@ def render(
     prepare_file(output, mark=picture_format(output)[1])
     with err.status("drawing"):
         portrait, face, findings = render_scan(
-            volume,
-            azimuth_deg=azimuth,
-            elevation_deg=elevation,
-            settings=encoding.settings,
+            volume, azimuth_deg=azimuth, elevation_deg=elevation, settings=encoding.settings
         )
         save_picture(portrait, output)
     outcome = face.reason or "found"

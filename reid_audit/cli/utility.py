@@ -11,13 +11,7 @@ from rich.table import Table
 
 import reid_audit
 from reid_audit.cli.choosing import CohortArgument, DatasetOptions
-from reid_audit.cli.options import (
-    OverwriteOption,
-    WorkersOption,
-    expand,
-    show_progress,
-    words_of,
-)
+from reid_audit.cli.options import OverwriteOption, WorkersOption, expand, show_progress, words_of
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_cohort
 from reid_audit.records import InputError, prepare_empty_folder, prepare_folder, write_private

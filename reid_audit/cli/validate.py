@@ -37,11 +37,7 @@ def validate(
         prepare_file(output, mark=b'"measurements"')
     with start_run(workers=workers) as run:
         validation = validate_installation(
-            words_of(only),
-            encoders=words_of(encoder),
-            detector=detector,
-            executor=run.executor,
-            progress=run.progress,
+            words_of(only), encoders=words_of(encoder), detector=detector, executor=run.executor, progress=run.progress
         )
     if form is OutputFormat.JSON:
         out.out(to_json(validation), end="")

@@ -45,8 +45,7 @@ def _move_bytes(progress: Callable[[str, int, int], None], name: str, done: int,
 
 @weights_app.command("fetch")
 def fetch_weights(
-    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.")],
-    replace: ReplaceOption = False,
+    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.")], replace: ReplaceOption = False
 ) -> None:
     """Download model files: the only command that opens a connection.
 

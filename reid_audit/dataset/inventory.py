@@ -203,12 +203,7 @@ def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
 
 
 def _of_dicom(
-    path: Path,
-    choice: Choice,
-    salt: bytes,
-    *,
-    allow_outside: bool,
-    progress: Callable[[str, int, int], None] | None,
+    path: Path, choice: Choice, salt: bytes, *, allow_outside: bool, progress: Callable[[str, int, int], None] | None
 ) -> Inventory:
     if choice.derivatives:
         raise InputError("--derivative is for BIDS datasets; declare defaced DICOM trees with --condition NAME=PATH")

@@ -212,12 +212,7 @@ def deface_study(
     further: list[RegisteredImage] = []
     if registered:
         further, told = find_registered(
-            study.further,
-            study.registrations,
-            cut=cut,
-            safe=safe,
-            voxel_to_lps=frame.voxel_to_lps,
-            frame_uid=frame_uid,
+            study.further, study.registrations, cut=cut, safe=safe, voxel_to_lps=frame.voxel_to_lps, frame_uid=frame_uid
         )
         notes += told
     elif study.further:

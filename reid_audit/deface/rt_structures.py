@@ -101,12 +101,7 @@ def _clip_roi(roi: Roi, cut: EyeCut, kept: Mask, voxel_to_lps: NDArray[np.float6
 
 
 def reshape_structures(
-    ds: Any,
-    rois: Sequence[Roi],
-    roles: Mapping[int, Role],
-    cut: EyeCut,
-    kept: Mask,
-    voxel_to_lps: NDArray[np.float64],
+    ds: Any, rois: Sequence[Roi], roles: Mapping[int, Role], cut: EyeCut, kept: Mask, voxel_to_lps: NDArray[np.float64]
 ) -> StructureChanges:
     """Remove, clip and keep the structures of a set, in place.
 

@@ -137,14 +137,7 @@ def make_command_tool(command: str, *, name: str = "command") -> Tool:
         raise InputError(f"--command: there is no {{{strange[0]}}}; the places are {known}")
     if "input" not in named:
         raise InputError("--command: has no {input}; say where the scan goes, and with {output} where the result")
-    return Tool(
-        name=name,
-        words=words,
-        outputs=("output.nii.gz",),
-        removes="whatever it removes",
-        licence="",
-        url="",
-    )
+    return Tool(name=name, words=words, outputs=("output.nii.gz",), removes="whatever it removes", licence="", url="")
 
 
 def find_named_tool(name: str) -> Tool | None:

@@ -8,16 +8,7 @@ import numpy as np
 
 from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import Anchors, Eye, broad_distance
-from reid_audit.phantom.field import (
-    Array,
-    Points,
-    bump,
-    capsule,
-    ellipsoid,
-    ridge,
-    smooth_cut,
-    smooth_union,
-)
+from reid_audit.phantom.field import Array, Points, bump, capsule, ellipsoid, ridge, smooth_cut, smooth_union
 from reid_audit.phantom.person import Person, Visit
 
 # --- fine features: each takes the distance so far and returns it with the feature ---
@@ -246,21 +237,9 @@ def _features(person: Person, visit: Visit, anchors: Anchors) -> list[_Feature]:
     """Return what is finer than the coarse grid, in the order in which it is added to the broad forms."""
     ty, mz = anchors.tip_y, anchors.mouth_z
     features: list[_Feature] = [
-        (
-            partial(_add_nose, person, anchors),
-            (-30, 62, anchors.subnasale_z - 10),
-            (30, ty + 8, person.sellion_z + 28),
-        ),
-        (
-            partial(_add_creases, person, visit, anchors),
-            (-52, 50, mz - 26),
-            (52, ty + 4, anchors.tip_z + 14),
-        ),
-        (
-            partial(_add_mouth, person, visit, anchors),
-            (-36, 62, mz - 20),
-            (36, ty + 4, anchors.subnasale_z + 6),
-        ),
+        (partial(_add_nose, person, anchors), (-30, 62, anchors.subnasale_z - 10), (30, ty + 8, person.sellion_z + 28)),
+        (partial(_add_creases, person, visit, anchors), (-52, 50, mz - 26), (52, ty + 4, anchors.tip_z + 14)),
+        (partial(_add_mouth, person, visit, anchors), (-36, 62, mz - 20), (36, ty + 4, anchors.subnasale_z + 6)),
     ]
     for eye in anchors.eyes:
         x, y, z = eye.centre_mm

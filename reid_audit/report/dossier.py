@@ -9,15 +9,7 @@ from dataclasses import dataclass
 
 from reid_audit.accuracy import list_recognisers
 from reid_audit.records import AuditResult, Decision, summarise_defacing
-from reid_audit.report.rows import (
-    Row,
-    count_flow,
-    count_scans,
-    find_strongest,
-    list_canaries,
-    list_exposed,
-    list_rows,
-)
+from reid_audit.report.rows import Row, count_flow, count_scans, find_strongest, list_canaries, list_exposed, list_rows
 from reid_audit.report.summary import render_markdown
 
 PUBLIC_LIMIT = 0.09

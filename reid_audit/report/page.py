@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import find_attack
-from reid_audit.records import (
-    ORIGINAL,
-    AuditResult,
-    DefacingSummary,
-    Policy,
-    natural_key,
-    summarise_defacing,
-)
+from reid_audit.records import ORIGINAL, AuditResult, DefacingSummary, Policy, natural_key, summarise_defacing
 from reid_audit.report import rows, words
 from reid_audit.report.figure import Figure
 from reid_audit.report.figures import list_details, list_overview

@@ -126,8 +126,7 @@ def tabulate_measures(result: AuditResult) -> Table:
 def tabulate_subjects(result: AuditResult) -> Table:
     """Return every subject per defacer and attacker. Personal."""
     return Table(
-        SUBJECT_COLUMNS,
-        [tuple(getattr(record, name) for name in SUBJECT_COLUMNS) for record in result.subjects],
+        SUBJECT_COLUMNS, [tuple(getattr(record, name) for name in SUBJECT_COLUMNS) for record in result.subjects]
     )
 
 

@@ -9,11 +9,7 @@ from reid_audit.report.words import counted, join_words, percent
 from reid_audit.utility import FEWEST_FOR_FENCES, Measure, Position, Utility
 
 _WORST = 5
-_WHERE = {
-    Position.ON_FACE: "on the face",
-    Position.SAME_SLICES: "on the same slices",
-    Position.ELSEWHERE: "elsewhere",
-}
+_WHERE = {Position.ON_FACE: "on the face", Position.SAME_SLICES: "on the same slices", Position.ELSEWHERE: "elsewhere"}
 
 
 def list_conditions(utility: Utility) -> list[str]:

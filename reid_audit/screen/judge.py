@@ -85,13 +85,7 @@ def screen_context(
         return Judged(replace(unread, seconds=time.monotonic() - began), None)
     digest = digest_image(digest_voxels(volume), volume.grid)
     told = ImageScreening(
-        name,
-        ScreenState.UNKNOWN,
-        "",
-        str(volume.modality),
-        claims=claims,
-        notes=volume.notes,
-        image_sha256=digest,
+        name, ScreenState.UNKNOWN, "", str(volume.modality), claims=claims, notes=volume.notes, image_sha256=digest
     )
     try:
         judged = _judge(context, encoder, volume, told, is_drawn=is_drawn)

@@ -43,13 +43,7 @@ from reid_audit.stats.differentials import measure_differentials, suppress
 from reid_audit.stats.gallery_size import GalleryRate, extrapolate_fpir, extrapolate_rank1
 from reid_audit.stats.gaps import Compared, gap_of_auc, gap_of_rates
 from reid_audit.stats.information import Information, measure_information
-from reid_audit.stats.intervals import (
-    clopper_pearson,
-    mean_of_pairs,
-    rate_of_pairs,
-    subject_rate,
-    subjects_needed,
-)
+from reid_audit.stats.intervals import clopper_pearson, mean_of_pairs, rate_of_pairs, subject_rate, subjects_needed
 from reid_audit.stats.paired import mean_of_people, mean_per_person, paired_t
 from reid_audit.stats.significance import (
     adjust,

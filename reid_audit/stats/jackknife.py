@@ -41,12 +41,7 @@ def deal_folds(subjects: int, folds: int, *, rng: np.random.Generator) -> NDArra
 
 
 def jackknife(
-    statistic: Statistic,
-    subjects: int,
-    *,
-    limits: tuple[float, float],
-    logit: bool = False,
-    confidence: float = 0.95,
+    statistic: Statistic, subjects: int, *, limits: tuple[float, float], logit: bool = False, confidence: float = 0.95
 ) -> tuple[Estimate, ...]:
     """Estimate each number of a statistic with an interval whose sample is the subjects.
 

@@ -141,11 +141,7 @@ def adjust(tests: Iterable[TestResult]) -> tuple[TestResult, ...]:
 
 
 def permute_identities(
-    blocks: Sequence[NDArray[np.float64]],
-    *,
-    rng: np.random.Generator,
-    permutations: int = 9999,
-    compared: str = "",
+    blocks: Sequence[NDArray[np.float64]], *, rng: np.random.Generator, permutations: int = 9999, compared: str = ""
 ) -> TestResult:
     """Test whether defaced scans carry any identity: permute which subject each of them belongs to.
 
@@ -172,12 +168,7 @@ def permute_identities(
     """
     n = len(blocks[0]) if blocks else 0
     test = TestResult(
-        "identity_permutation",
-        compared,
-        (n,),
-        n,
-        alternative="less",
-        effect_name="standard deviations below chance",
+        "identity_permutation", compared, (n,), n, alternative="less", effect_name="standard deviations below chance"
     )
     full = []
     for block in blocks:

@@ -8,13 +8,7 @@ import numpy as np
 
 from reid_audit.records import Finding, ScanRef, Volume
 from reid_audit.surface import FacialSkin, depths_of_change_mm, find_facial_skin
-from reid_audit.utility.change import (
-    ChangeMap,
-    find_change,
-    place_structure,
-    share_within,
-    summarize_tissues,
-)
+from reid_audit.utility.change import ChangeMap, find_change, place_structure, share_within, summarize_tissues
 from reid_audit.utility.dose import DVH_PERCENT, Dose, DoseStatistics, measure_dose
 from reid_audit.utility.measures import CaseUtility, DoseCurve, Measure, Placement, Position, UtilitySettings
 from reid_audit.utility.metrics import metric_of

@@ -38,12 +38,4 @@ from reid_audit.verdict.policy import read_policy
 from reid_audit.verdict.review import fold_review
 from reid_audit.verdict.rules import adjust_confidence
 
-__all__ = [
-    "TARGETS",
-    "CohortPlan",
-    "adjust_confidence",
-    "decide",
-    "fold_review",
-    "plan_cohort",
-    "read_policy",
-]
+__all__ = ["TARGETS", "CohortPlan", "adjust_confidence", "decide", "fold_review", "plan_cohort", "read_policy"]

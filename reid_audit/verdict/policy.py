@@ -21,9 +21,7 @@ _MEANING = {
     "threshold": "operating point of the match rates: youden, eer, fmr10, fmr1 or fmr0.1",
     "confidence": "of every one-sided bound",
 }
-_GONE = {
-    "level": "it is now called 'confidence'; rename it",
-}
+_GONE = {"level": "it is now called 'confidence'; rename it"}
 """Settings of version 0.1."""
 
 _THRESHOLDS = ("youden", "eer", "fmr10", "fmr1", "fmr0.1")

@@ -15,11 +15,7 @@ _SEVERITY = {decision: place for place, decision in enumerate(Decision)}
 
 
 def judge(
-    panels: Panels,
-    policy: Policy,
-    *,
-    seed: int = 0,
-    calibrations: Mapping[str, Calibration] | None = None,
+    panels: Panels, policy: Policy, *, seed: int = 0, calibrations: Mapping[str, Calibration] | None = None
 ) -> tuple[Decision, list[Check]]:
     """Apply every rule to every condition, attacker and encoder; the worst decision counts.
 
