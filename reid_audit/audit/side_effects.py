@@ -3,7 +3,9 @@
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+from threadpoolctl import threadpool_limits
 
 
 @contextmanager
@@ -12,9 +14,13 @@ def contain_side_effects() -> Iterator[None]:
 
     scikit-learn sets OpenMP's variables; scikit-learn, statsmodels and what nibabel imports add filters. Both are the
     caller's, who asked for an audit. Filters belong to the whole process: not for several threads at once.
+
+    Meanwhile linear algebra has one thread, unless OMP_NUM_THREADS says otherwise: its products are small, and further
+    threads spin while they wait for them.
     """
     before = dict(os.environ)
-    with warnings.catch_warnings():
+    one_thread = nullcontext() if "OMP_NUM_THREADS" in before else threadpool_limits(limits=1, user_api="blas")
+    with warnings.catch_warnings(), one_thread:
         try:
             yield
         finally:

@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import os
 import traceback
 from collections.abc import Sequence
 from importlib import import_module, resources
@@ -67,6 +68,19 @@ def _read_help(name: str) -> str:
     raise LookupError(f"cli/{_PLACES[name]}.py has no command {name}")
 
 
+def _load_numpy() -> None:
+    """Load NumPy with one thread of linear algebra: products of one scan are small, and a second thread spins for them.
+
+    The library asks the environment once, so what other programs are started with stays as it was.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = "1"
+        try:
+            import numpy  # noqa: F401
+        finally:
+            del os.environ["OMP_NUM_THREADS"]
+
+
 class Commands(TyperGroup):
     """The commands, each imported when it is asked for: ``--version`` and the list of ``--help`` need none of them."""
 
@@ -82,6 +96,7 @@ class Commands(TyperGroup):
             return None
         if self._listing:
             return TyperCommand(name, help=_read_help(name))
+        _load_numpy()
         module = import_module(f"reid_audit.cli.{_PLACES[name]}")
         group: typer.Typer | None = getattr(module, f"{name}_app", None)
         if group is None:

@@ -8,9 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import reid_audit
 from reid_audit import ScanRef, testing
+from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import write_manifest
 from reid_audit.phantom import make_phantom
 from reid_audit.volume import write_volume
@@ -80,3 +82,32 @@ def test_an_audit_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr[-2000:]
     assert sorted(weights.parent.rglob("*")) == there
     assert sorted(path.name for path in tmp_path.iterdir()) == ["heads", "home", "out"]
+
+
+def count_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_linear_algebra_has_one_thread_while_an_audit_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with threadpool_limits(2, "blas"):
+        asked = count_threads()
+        with contain_side_effects():
+            assert count_threads() == {1}
+        assert count_threads() == asked
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        with contain_side_effects():
+            assert count_threads() == asked
+
+
+def test_a_command_has_one_thread_of_linear_algebra_and_hands_none_of_it_on() -> None:
+    program = """
+import os
+from threadpoolctl import threadpool_info
+from reid_audit.cli import main
+main(["store", "--help"])
+print({each["num_threads"] for each in threadpool_info()}, "OMP_NUM_THREADS" in os.environ)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "{1} False"
