@@ -104,12 +104,12 @@ class Comparison:
     @property
     def table(self) -> pd.DataFrame:
         """The defacers, best first: a number with its interval in three columns, seconds, failures and cost."""
-        return view("make_defacers", self)
+        return view("make_frame", self, "defacers")
 
     @property
     def tests_table(self) -> pd.DataFrame:
         """The tests of each two defacers, paired by subject."""
-        return view("make_paired_tests", self)
+        return view("make_frame", self, "paired tests")
 
     def _repr_html_(self) -> str:
         return str(view("show_comparison", self))

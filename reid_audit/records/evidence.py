@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from reid_audit.records.calibration import Estimate
 from reid_audit.records.differential import Differential
@@ -364,15 +365,6 @@ class Evidence:
 
     def of_encoder(self, encoder: str) -> Evidence:
         """Return what one encoder measured."""
-        return replace(
-            self,
-            controls=tuple(row for row in self.controls if row.encoder == encoder),
-            attacks=tuple(row for row in self.attacks if row.encoder == encoder),
-            strata=tuple(row for row in self.strata if row.encoder == encoder),
-            family=tuple(row for row in self.family if row.encoder == encoder),
-            leaks=tuple(row for row in self.leaks if row.encoder == encoder),
-            crossed=tuple(row for row in self.crossed if row.encoder == encoder),
-            worst=tuple(row for row in self.worst if row.encoder == encoder),
-            canaries=tuple(row for row in self.canaries if row.encoder == encoder),
-            images=tuple(row for row in self.images if row.encoder == encoder),
-        )
+        rows = "controls", "attacks", "strata", "family", "leaks", "crossed", "worst", "canaries", "images"
+        own: dict[str, Any] = {each: tuple(r for r in getattr(self, each) if r.encoder == encoder) for each in rows}
+        return replace(self, **own)

@@ -185,37 +185,37 @@ class AuditResult:
 
         Proportions in [0, 1]; ``_low`` and ``_high`` are the ends of the two-sided interval; NaN = not measured.
         """
-        return view("make_rates", self)
+        return view("make_frame", self, "rates")
 
     @property
     def measures(self) -> pd.DataFrame:
         """What is left for those who decide, per defacer and attacker: bits, anonymity set, FNIR, larger galleries."""
-        return view("make_measures", self)
+        return view("make_frame", self, "measures")
 
     @property
     def subjects_table(self) -> pd.DataFrame:
         """Each subject per defacer and attacker: distances and ranks before and after. Personal."""
-        return view("make_subjects", self)
+        return view("make_frame", self, "subjects")
 
     @property
     def scans_table(self) -> pd.DataFrame:
         """Each scan with what became of it, the most exposed first. Personal."""
-        return view("make_scans", self)
+        return view("make_frame", self, "scans")
 
     @property
     def exposed(self) -> pd.DataFrame:
         """Whom a rule names or an attacker both finds first and matches: per defacer and subject, why. Personal."""
-        return view("make_exposed", self)
+        return view("make_frame", self, "exposed")
 
     @property
     def tests(self) -> pd.DataFrame:
         """Every significance test: of the controls, of each attack, and between defacers."""
-        return view("make_tests", self)
+        return view("make_frame", self, "tests")
 
     @property
     def checks(self) -> pd.DataFrame:
         """Every rule of the policy and how it was met."""
-        return view("make_checks", self)
+        return view("make_frame", self, "checks")
 
     def compare(self, *others: AuditResult) -> Comparison:
         """Put the defacers of this result, and of others that were measured alike, side by side, best first.

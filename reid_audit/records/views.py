@@ -6,6 +6,6 @@ from typing import Any
 _VIEWS = "reid_audit.report.views"
 
 
-def view(name: str, *records: object) -> Any:
-    """Return what the function of that name makes of records."""
-    return getattr(import_module(_VIEWS), name)(*records)
+def view(name: str, *arguments: object) -> Any:
+    """Return what the function of that name makes of a record."""
+    return getattr(import_module(_VIEWS), name)(*arguments)

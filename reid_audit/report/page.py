@@ -85,25 +85,12 @@ def read_templates() -> Environment:
     return environment
 
 
-def draw_figure(figure: Figure) -> dict[str, Any]:
-    """Return what a template shows of a figure."""
-    from markupsafe import Markup
-
-    return {
-        "name": figure.name,
-        "caption": figure.caption,
-        "alt": figure.alt,
-        "folded": figure.folded,
-        "svg": Markup(figure.svg()),
-    }
-
-
 def render_page(template: str, *, figures: Sequence[Figure] = (), **values: Any) -> str:
     """Fill a template of the package, with its style sheet and the figures as SVG."""
     from markupsafe import Markup
 
-    drawn = [draw_figure(figure) for figure in figures]
-    return read_templates().get_template(template).render(css=Markup(_read_file("style.css")), figures=drawn, **values)
+    css = Markup(_read_file("style.css"))
+    return read_templates().get_template(template).render(css=css, figures=figures, **values)
 
 
 def _scan_cells(risk: ScanRisk) -> list[str]:
@@ -192,7 +179,7 @@ def result_to_html(result: AuditResult) -> str:
     return render_page(
         "report.html",
         figures=list(list_overview(result)),
-        details=[draw_figure(figure) for figure in list_details(result, attacks[:_MOST_DETAILS])],
+        details=list(list_details(result, attacks[:_MOST_DETAILS])),
         canaries=rows.list_canaries(result),
         matrix=_arrange(numbers["rows"]),
         measured=[row for row in numbers["rows"] if row.measures is not None],

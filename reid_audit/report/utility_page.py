@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from reid_audit.records import AuditResult, write_private
 from reid_audit.report import utility_figures as figures
 from reid_audit.report.figure import Figure
-from reid_audit.report.page import draw_figure, render_page
+from reid_audit.report.page import render_page
 from reid_audit.report.utility_pictures import list_pictures
 from reid_audit.report.utility_tables import Listing, list_risks, list_tables, list_trade_off
 from reid_audit.report.utility_words import list_missing, list_worst, say_costs, say_headline
@@ -27,16 +26,6 @@ class _Section:
     figures: tuple[Figure, ...]
     shown: tuple[Listing, ...] = ()
     folded: tuple[Listing, ...] = ()
-
-    def draw(self) -> dict[str, Any]:
-        return {
-            "key": self.key,
-            "title": self.title,
-            "text": self.text,
-            "figures": [draw_figure(figure) for figure in self.figures],
-            "shown": self.shown,
-            "folded": self.folded,
-        }
 
 
 def _filled(listings: Iterable[Listing]) -> tuple[Listing, ...]:
@@ -137,7 +126,7 @@ def utility_to_html(
         utility=utility,
         headline=say_headline(utility),
         costs=say_costs(utility),
-        sections=[section.draw() for section in _list_sections(utility, audited, pictures, programs)],
+        sections=_list_sections(utility, audited, pictures, programs),
         missing=list(list_missing(utility, audited=audited is not None, pictured=pictures is not None)),
         pictured=pictures is not None,
     )

@@ -6,12 +6,13 @@ know no room above them.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from reid_audit.accuracy import rank_defacers
 from reid_audit.plots import to_png
-from reid_audit.records import AuditResult, Comparison, InputError
+from reid_audit.records import AuditResult, Comparison, InputError, TestResult
 from reid_audit.report.comparison import tabulate_defacers, tabulate_tests
 from reid_audit.report.figures import list_figures
 from reid_audit.report.page import result_to_summary_html
@@ -24,42 +25,48 @@ if TYPE_CHECKING:
 to_html, explain = result_to_summary_html, explain_verdict
 
 
-def _frame(table: Table) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(table.rows, columns=list(table.columns))
-
-
-def make_rates(result: AuditResult) -> pd.DataFrame:
-    """Return a row for the control, and for each defacer and attacker."""
-    return _frame(tabulate_rates(result))
-
-
-def make_measures(result: AuditResult) -> pd.DataFrame:
-    """Return bits, larger galleries and the other measures for deciders, per defacer and attacker."""
-    return _frame(tabulate_measures(result))
-
-
-def make_subjects(result: AuditResult) -> pd.DataFrame:
-    """Return each subject's distances and ranks per defacer and attacker."""
-    return _frame(tabulate_subjects(result))
-
-
-def make_scans(result: AuditResult) -> pd.DataFrame:
-    """Return what became of each scan."""
-    return _frame(tabulate_scans(result))
-
-
-def make_exposed(result: AuditResult) -> pd.DataFrame:
-    """Return a row per defacer and subject whom a rule names or an attacker both finds first and matches."""
-    import pandas as pd
-
+def _tabulate_exposed(result: AuditResult) -> Table:
     rows = [
         (condition, subject, "; ".join(dict.fromkeys(why)))
         for condition, subjects in list_exposed(result).items()
         for subject, why in subjects.items()
     ]
-    return pd.DataFrame(rows, columns=["condition", "subject", "why"])
+    return Table(dict.fromkeys(["condition", "subject", "why"], ""), rows)
+
+
+def _tabulate_tests(result: AuditResult) -> Table:
+    """List every significance test: of the controls, of each attack, and between defacers."""
+    evidence = result.evidence
+    tests = [test for control in evidence.controls for test in control.tests]
+    tests += [test for attack in evidence.attacks for test in attack.tests]
+    rows = [tuple(asdict(test).values()) for test in (*tests, *evidence.family)]
+    return Table(dict.fromkeys((field.name for field in fields(TestResult)), ""), rows)
+
+
+def _tabulate_checks(result: AuditResult) -> Table:
+    rows = [(who, check.decision.value, check.name, check.attack, check.text) for who, check in list_checks(result)]
+    return Table(dict.fromkeys(["condition", "decision", "check", "attack", "text"], ""), rows)
+
+
+_TABLES: dict[str, Callable[[Any], Table]] = {
+    "rates": tabulate_rates,
+    "measures": tabulate_measures,
+    "subjects": tabulate_subjects,
+    "scans": tabulate_scans,
+    "exposed": _tabulate_exposed,
+    "tests": _tabulate_tests,
+    "checks": _tabulate_checks,
+    "defacers": tabulate_defacers,
+    "paired tests": lambda comparison: tabulate_tests(comparison.tests),
+}
+
+
+def make_frame(record: AuditResult | Comparison, name: str) -> pd.DataFrame:
+    """Return one of the tables of a result or of a comparison."""
+    import pandas as pd
+
+    table = _TABLES[name](record)
+    return pd.DataFrame(table.rows, columns=list(table.columns))
 
 
 def compare_results(*results: AuditResult) -> Comparison:
@@ -67,42 +74,12 @@ def compare_results(*results: AuditResult) -> Comparison:
     return rank_defacers(results)
 
 
-def make_defacers(comparison: Comparison) -> pd.DataFrame:
-    """Return a row per defacer of a comparison."""
-    return _frame(tabulate_defacers(comparison))
-
-
-def make_paired_tests(comparison: Comparison) -> pd.DataFrame:
-    """Return the tests between the defacers of a comparison."""
-    return _frame(tabulate_tests(comparison.tests))
-
-
 def show_comparison(comparison: Comparison) -> str:
     """Return what a notebook shows of a comparison: verdict, what is left, seconds and cost of each defacer."""
-    table = make_defacers(comparison)
+    table = make_frame(comparison, "defacers")
     shown = ["condition", "decision", "linkability", "linkability_high", "rank1", "chance1", "seconds", "cost"]
     names = {"chance1": "chance", "cost": f"lost: {comparison.cost_metric}" if comparison.cost_metric else "cost"}
     return str(table[shown].rename(columns=names).to_html(index=False, escape=True, float_format="%.3g", na_rep="-"))
-
-
-def make_tests(result: AuditResult) -> pd.DataFrame:
-    """Return every significance test: of the controls, of each attack, and between defacers."""
-    import pandas as pd
-
-    evidence = result.evidence
-    tests = [test for control in evidence.controls for test in control.tests]
-    tests += [test for attack in evidence.attacks for test in attack.tests]
-    return pd.DataFrame([asdict(test) for test in (*tests, *evidence.family)])
-
-
-def make_checks(result: AuditResult) -> pd.DataFrame:
-    """Return every rule of the policy and how it was met."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [(who, check.decision.value, check.name, check.attack, check.text) for who, check in list_checks(result)],
-        columns=["condition", "decision", "check", "attack", "text"],
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
