@@ -206,10 +206,6 @@ def run_group(
 
     Parameters are those of `run_participants` and `reid_audit.audit`.
 
-    Returns
-    -------
-    AuditResult
-
     Raises
     ------
     InputError, CalibrationError, WeightsError, EngineError, StoreError

@@ -106,10 +106,6 @@ def run_demo(
         Folder for the scans; by default they go to a temporary one and are removed.
     executor : concurrent.futures.Executor, optional
     progress : callable, optional
-
-    Returns
-    -------
-    AuditResult
     """
     start_engines(settings)  # what is missing shows before any head is made
     with tempfile.TemporaryDirectory(prefix="reid-audit-") as temporary:

@@ -59,10 +59,6 @@ def assign_calibrations(
         for, they belong to it whatever their name: `check_fingerprint` then tells the difference.
     encoders : iterable of str
 
-    Returns
-    -------
-    dict of encoder to dict of attack to Calibration
-
     Raises
     ------
     CalibrationError

@@ -170,10 +170,6 @@ def find_alteration(original: OriginalSummary, defaced: Volume) -> Alteration:
     original : OriginalSummary
     defaced : Volume
         On any grid, in any units.
-
-    Returns
-    -------
-    Alteration
     """
     fit = register(original, defaced)
     face = compare_face(original, defaced, fit)

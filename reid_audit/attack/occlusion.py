@@ -41,11 +41,6 @@ def measure_average_relief(shape: Shape) -> NDArray[np.float64]:
 def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
     """Return how far the vector of the average head moves when a part of the face is hidden.
 
-    Parameters
-    ----------
-    encoder : Encoder
-    renderer : Renderer
-
     Returns
     -------
     (h, w) float64

@@ -44,10 +44,6 @@ def make_certificate(
         Where the images are read, one task each.
     progress : callable, optional
 
-    Returns
-    -------
-    Certificate
-
     Raises
     ------
     InputError

@@ -171,10 +171,6 @@ def deface_study(
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
-    Returns
-    -------
-    DefacedStudy
-
     Raises
     ------
     InputError

@@ -127,10 +127,6 @@ def search_gallery(
     thresholds : sequence of float
         Distances below which to count the matches.
 
-    Returns
-    -------
-    GallerySearch
-
     Raises
     ------
     InputError

@@ -247,10 +247,6 @@ def write_rt_set(
     seed : int
         That of `make_phantom`; goes into UIDs and the patient's number.
 
-    Returns
-    -------
-    RtSet
-
     Raises
     ------
     InputError

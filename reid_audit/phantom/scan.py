@@ -90,10 +90,6 @@ def make_phantom(
     difficulty : {"easy", "typical", "hard"}
         How alike people are and how much a visit changes a face and its scan, see `DIFFICULTIES`.
 
-    Returns
-    -------
-    PhantomScan
-
     Raises
     ------
     InputError

@@ -52,12 +52,7 @@ def cases_to_junit(name: str, cases: Iterable[Case]) -> str:
 
 
 def result_to_junit(result: AuditResult) -> str:
-    """Return a result as JUnit XML: a suite for each defacer, a case for each rule, and one for the verdict.
-
-    Parameters
-    ----------
-    result : AuditResult
-    """
+    """Return a result as JUnit XML: a suite for each defacer, a case for each rule, and one for the verdict."""
     cases = [
         Case(concerns, ", ".join(filter(None, (check.name, check.attack, check.encoder))), check.decision, check.text)
         for concerns, check in list_checks(result)

@@ -159,10 +159,6 @@ def result_to_html(result: AuditResult) -> str:
     One file: no network, readable without script, printable. It holds no portrait, no folder and nothing of a DICOM
     header. The same result gives the same text on every machine with the same matplotlib.
 
-    Parameters
-    ----------
-    result : AuditResult
-
     Returns
     -------
     str

@@ -93,12 +93,7 @@ class Picture:
 
 
 class Plots:
-    """The figures of a report, each drawn when it is asked for; `reid_audit.plots` draws the same on Axes of one's own.
-
-    Parameters
-    ----------
-    result : AuditResult
-    """
+    """The figures of a report, each drawn when asked for; `reid_audit.plots` draws the same on Axes of one's own."""
 
     def __init__(self, result: AuditResult) -> None:
         self._result = result

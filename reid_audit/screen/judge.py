@@ -72,10 +72,6 @@ def screen_context(
     claims : tuple of str
     is_drawn : bool
         Whether it is a contour or an isodose, which have no noise: only where its skin lies is judged.
-
-    Returns
-    -------
-    Judged
     """
     began = time.monotonic()
     try:

@@ -136,10 +136,6 @@ def measure_texture(volume: Volume, level: float, beside: Mask) -> Texture:
         Intensity of the skin.
     beside : (i, j, k) bool
         Where the scan is likely to be as the scanner left it: everything but the face.
-
-    Returns
-    -------
-    Texture
     """
     from scipy.ndimage import uniform_filter
 

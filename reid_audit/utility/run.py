@@ -250,10 +250,6 @@ def measure_utility(
         Where the scans are done; in this process by default.
     progress : callable, optional
 
-    Returns
-    -------
-    Utility
-
     Raises
     ------
     InputError
