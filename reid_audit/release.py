@@ -3,7 +3,6 @@
 `screen` and `score` must find every hidden file and nothing else. Nobody's data: all heads come from a seed.
 """
 
-import csv
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 
 from reid_audit.deface import Defacer, apply_defacer, make_defacer
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
-from reid_audit.records import InputError, Modality, Volume, describe_dataset
+from reid_audit.records import InputError, Modality, Volume, describe_dataset, format_csv
 from reid_audit.render import find_frontal_view, make_renderer
 from reid_audit.surface import extract_skin, write_mesh
 from reid_audit.volume import write_volume
@@ -103,10 +102,8 @@ def write_release(
     for part, kind in ((ORIGINALS, "raw"), (RELEASE, "derivative")):
         path = out_dir / part / "bids" / "dataset_description.json"
         path.write_text(describe_dataset("Synthetic heads", kind, License="CC0"), encoding="utf-8")
-    with (out_dir / HIDDEN_FILE).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("kind", "path"))
-        writer.writerows((each.kind, each.path) for each in hidden)
+    table = format_csv(("kind", "path"), ((each.kind, each.path) for each in hidden))
+    (out_dir / HIDDEN_FILE).write_text(table, encoding="utf-8", newline="")
     return tuple(hidden)
 
 

@@ -26,10 +26,7 @@ def write_calibrations(calibrations: Calibration | Iterable[Calibration], path: 
     names = [calibration.fingerprint.encoder for calibration in held]
     if not names or len(set(names)) < len(names):
         raise InputError(f"a calibration file holds one calibration per encoder; got {names}")
-    try:
-        write_private(path, to_json(_CalibrationFile(held)))
-    except OSError as error:
-        raise InputError(f"{path.name} cannot be written: {error.strerror}") from error
+    write_private(path, to_json(_CalibrationFile(held)))
 
 
 def read_calibrations(path: Path) -> tuple[Calibration, ...]:

@@ -263,11 +263,8 @@ def write_choice(choice: EncoderChoice, folder: Path, *, overwrite: bool = False
         If the folder holds one already and ``overwrite`` is False, or cannot be written to.
     """
     prepare_folder(folder, CHOICE_FILE, overwrite=overwrite)
-    try:
-        write_private(folder / TABLE_FILE, _tabulate(choice))
-        write_private(folder / CHOICE_FILE, to_json(choice))
-    except OSError as error:
-        raise InputError(f"{folder.name} cannot be written to: {error.strerror}") from error
+    write_private(folder / TABLE_FILE, _tabulate(choice))
+    write_private(folder / CHOICE_FILE, to_json(choice))
     return folder / CHOICE_FILE
 
 

@@ -1,13 +1,11 @@
 """Portraits for whoever may see them: kept only where asked for, in a private folder of their own."""
 
-import csv
-import io
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
 from reid_audit.audit.settings import Settings, context_of
-from reid_audit.records import EngineError, FaceRecord, InputError, RenderError, write_private
+from reid_audit.records import EngineError, FaceRecord, InputError, RenderError, format_csv, write_private
 from reid_audit.render import save_picture
 from reid_audit.work import Progress, SerialExecutor, run_all
 
@@ -91,10 +89,6 @@ def write_portraits(
 
     tasks = [(record, number, folder, settings) for number, record in enumerate(records, 1)]
     run_all(executor or SerialExecutor(), _draw, tasks, done=note)
-    buffer = io.StringIO()
-    table = csv.writer(buffer, lineterminator="\n")
-    table.writerow(["file", "subject", "session", "condition"])
-    for number, record in enumerate(records, 1):
-        table.writerow([files[number], record.scan.subject, record.scan.visit, record.scan.condition])
-    write_private(folder / INDEX_FILE, buffer.getvalue())
+    rows = [(files[n], r.scan.subject, r.scan.visit, r.scan.condition) for n, r in enumerate(records, 1)]
+    write_private(folder / INDEX_FILE, format_csv(["file", "subject", "session", "condition"], rows))
     return sum(bool(name) for name in files.values())

@@ -18,14 +18,6 @@ EXIT_USAGE = 2
 EXIT_INTERNAL = 70
 """As sysexits.h has it: a fault of this program must not read as FAIL."""
 EXIT_BROKEN_PIPE = 141
-_MENDS = {
-    errno.ENOSPC: "free some space, or give another place",
-    errno.EDQUOT: "free some space, or give another place",
-    errno.EACCES: "mend its permissions, or give another place",
-    errno.EPERM: "mend its permissions, or give another place",
-    errno.EROFS: "it lies on a disk that may only be read; give another place",
-    errno.ENOENT: "make it, or correct the path",
-}
 
 _PLACES = {
     "demo": "synthetic",
@@ -122,8 +114,9 @@ class Commands(TyperGroup):
             if error.errno == errno.EPIPE:
                 raise typer.Exit(EXIT_BROKEN_PIPE) from error
             name = PurePath(str(error.filename)).name if error.filename else "a file"
-            mend = _MENDS.get(error.errno or 0, "check the path and its folder")
-            raise reid_audit.ReidAuditError(f"{name}: {error.strerror or error}; {mend}") from error
+            from reid_audit.records import mend_of
+
+            raise reid_audit.ReidAuditError(f"{name}: {error.strerror or error}; {mend_of(error)}") from error
         except EOFError as error:
             raise RuntimeError("a file ended too early") from error
 

@@ -82,10 +82,7 @@ def _write_file(form: Form, result: Path, output: Path, *, review: Path | None, 
         Form.JSON: result_to_json,
         Form.JUNIT: result_to_junit,
     }
-    try:
-        write_private(output, texts[form](read))
-    except OSError as error:
-        raise InputError(f"{output.name} cannot be written: {error.strerror}") from error
+    write_private(output, texts[form](read))
     out.print(f"{escape(str(output))}", soft_wrap=True)
 
 

@@ -217,9 +217,6 @@ def write_manifest(path: Path, scans: Iterable[ScanRef], strata: pd.DataFrame | 
     quoting = csv.QUOTE_ALL if table["path"].str.contains("\r", regex=False).any() else csv.QUOTE_MINIMAL
     separator = "\t" if path.suffix.lower() == ".tsv" else ","
     try:
-        text = table.to_csv(index=False, sep=separator, lineterminator="\n", quoting=quoting)
-        write_private(path, text)
+        write_private(path, table.to_csv(index=False, sep=separator, lineterminator="\n", quoting=quoting))
     except UnicodeEncodeError as error:
         raise InputError(f"{path.name}: the name of a scan is not UTF-8 text; rename it") from error
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be written ({error.strerror}); check its folder") from error

@@ -20,8 +20,6 @@ impacted depth
     measures it; also how deep below the nearest skin the altered voxels lie.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.frame import depth_mm
-from reid_audit.records import InputError, Real, Skin, Volume, write_private
+from reid_audit.records import InputError, Real, Skin, Volume, format_csv, write_private
 from reid_audit.surface import SurfaceSettings, depths_of_change_mm, extract_skin, find_facial_skin
 from reid_audit.volume import check_same_grid
 from reid_audit.volume.change import find_changed
@@ -300,14 +298,13 @@ def write_quality(examined: Iterable[DefacingQuality], path: Path) -> None:
 
     The files are for their owner alone (mode 0600).
     """
-    rows = list(examined)
-    parts = list(dict.fromkeys(part.part for row in rows for part in row.parts))
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["subject", "session", "condition", "removed", *parts, "impacted_depth_mm", "altered_cm3"])
-    for row in rows:
-        removed = {part.part: int(part.removed) for part in row.parts}
-        numbers = ("" if x != x else f"{x:.3f}" for x in (row.impacted_depth_mm, row.altered_cm3))
-        judged = [int(row.removed), *(removed.get(part, "") for part in parts)]
-        writer.writerow([row.subject, row.session, row.condition, *judged, *numbers])
-    write_private(path, stream.getvalue())
+    qualities = list(examined)
+    parts = list(dict.fromkeys(part.part for each in qualities for part in each.parts))
+    rows = []
+    for each in qualities:
+        removed = {part.part: int(part.removed) for part in each.parts}
+        numbers = ("" if x != x else f"{x:.3f}" for x in (each.impacted_depth_mm, each.altered_cm3))
+        judged = [int(each.removed), *(removed.get(part, "") for part in parts)]
+        rows.append([each.subject, each.session, each.condition, *judged, *numbers])
+    header = ["subject", "session", "condition", "removed", *parts, "impacted_depth_mm", "altered_cm3"]
+    write_private(path, format_csv(header, rows))

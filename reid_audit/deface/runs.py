@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from reid_audit.records import DefaceRun, InputError, read_json, to_json, write_private
+from reid_audit.records import DefaceRun, read_json, to_json, write_private
 
 DEFACING_FILE = "defacing.json"
 
@@ -19,10 +19,7 @@ class _Defacing:
 
 def write_defacing(runs: Iterable[DefaceRun], path: Path) -> None:
     """Write the runs as JSON. An existing file is replaced; InputError where it cannot be written."""
-    try:
-        write_private(path, to_json(_Defacing(tuple(runs))))
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be written ({error.strerror}); check its folder") from error
+    write_private(path, to_json(_Defacing(tuple(runs))))
 
 
 def read_defacing(path: Path) -> tuple[DefaceRun, ...]:

@@ -1,8 +1,6 @@
 """Deface many radiotherapy studies, a folder each; a stopped run continues, and every study says how it went."""
 
-import csv
 import hashlib
-import io
 import shutil
 import time
 from collections.abc import Iterable
@@ -23,6 +21,7 @@ from reid_audit.records import (
     InputError,
     ReidAuditError,
     ScanRef,
+    format_csv,
     to_json,
     write_private,
 )
@@ -134,8 +133,5 @@ def deface_studies(
 
 def write_studies(runs: Iterable[DefaceRun], path: Path) -> None:
     """Write a row per study: its name, how it ended, seconds and why it failed."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["study", "status", "seconds", "reason"])
-    writer.writerows([run.subject, run.status.value, f"{run.seconds:.1f}", run.reason] for run in runs)
-    write_private(path, stream.getvalue())
+    rows = ([run.subject, run.status.value, f"{run.seconds:.1f}", run.reason] for run in runs)
+    write_private(path, format_csv(["study", "status", "seconds", "reason"], rows))

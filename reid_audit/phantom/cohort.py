@@ -1,6 +1,5 @@
 """Cohorts of synthetic scans on disk, with label maps and a manifest."""
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from reid_audit.phantom.dicom import write_rt_set
 from reid_audit.phantom.person import draw_person
 from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
-from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef
+from reid_audit.records import ORIGINAL, InputError, Modality, ScanRef, format_csv
 
 LABEL_NAMES = "labels.tsv"
 """Table of what label maps mean, in their folder (columns index and name, as BIDS has it)."""
@@ -138,10 +137,8 @@ def write_cohort(
         rows.append((visit.subject, str(visit.number), ORIGINAL, name, str(modality), *strata))
     (out_dir / "labels" / LABEL_NAMES).write_text(label_table(), encoding="utf-8")
     manifest = out_dir / "manifest.csv"
-    with manifest.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("subject", "session", "condition", "path", "modality", "sex", "age_years", "site"))
-        writer.writerows(rows)
+    header = ("subject", "session", "condition", "path", "modality", "sex", "age_years", "site")
+    manifest.write_text(format_csv(header, rows), encoding="utf-8", newline="")
     return manifest
 
 

@@ -64,6 +64,7 @@ from reid_audit.records.faces import Face, FaceRecord, Portrait, Relief, Skin, S
 from reid_audit.records.files import (
     adapter_of,
     describe_dataset,
+    mend_of,
     parse_json,
     prepare_empty_folder,
     prepare_file,
@@ -91,7 +92,7 @@ from reid_audit.records.scans import (
 )
 from reid_audit.records.scores import IMAGE_COLUMNS, SCORE_COLUMNS, Group, Rate, Real, ScoreTable
 from reid_audit.records.significance import TestResult
-from reid_audit.records.tables import looks_rounded, read_cells
+from reid_audit.records.tables import format_csv, looks_rounded, read_cells
 from reid_audit.records.verdict import Check, ConditionVerdict, Decision, Policy, Verdict, worst
 
 __all__ = [
@@ -173,8 +174,10 @@ __all__ = [
     "WorstCase",
     "adapter_of",
     "describe_dataset",
+    "format_csv",
     "looks_rounded",
     "measure_head_box",
+    "mend_of",
     "name_series",
     "natural_key",
     "parse_json",

@@ -1,5 +1,6 @@
 """Where results are written: into a folder that holds none yet, in files for their owner alone; and their JSON."""
 
+import errno
 import json
 import os
 import stat
@@ -16,6 +17,14 @@ from reid_audit.records.errors import InputError
 
 _Record = TypeVar("_Record")
 _BIDS_VERSION = "1.10.0"
+_MENDS = {
+    errno.ENOSPC: "free some space, or give another place",
+    errno.EDQUOT: "free some space, or give another place",
+    errno.EACCES: "mend its permissions, or give another place",
+    errno.EPERM: "mend its permissions, or give another place",
+    errno.EROFS: "it lies on a disk that may only be read; give another place",
+    errno.ENOENT: "make it, or correct the path",
+}
 
 
 @cache
@@ -88,18 +97,26 @@ def write_private(path: Path, content: str | bytes) -> None:
     """Write a file that only its owner may read (mode 0600), by way of a temporary neighbour.
 
     Whoever reads ``path`` meanwhile, or after a run that was stopped, finds the old content or the new one whole. Text
-    becomes UTF-8, its line ends as they are. OSError where it cannot be written, InputError where ``path`` is a link, a
-    device or a folder.
+    becomes UTF-8, its line ends as they are. InputError where it cannot be written, or ``path`` is a link, a device or
+    a folder.
     """
     _check_replaceable(path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content.encode() if isinstance(content, str) else content)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content.encode() if isinstance(content, str) else content)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be written ({error.strerror}); {mend_of(error)}") from error
+
+
+def mend_of(error: OSError) -> str:
+    """Say what mends that the system refused something."""
+    return _MENDS.get(error.errno or 0, "check the path and its folder")
 
 
 def _check_replaceable(path: Path) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)  # what some spreadsheets write first
 _NOT_TEXT = "cannot be read as a table, is not UTF-8 text; save it as CSV UTF-8"
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?E\+\d+")  # 100000 after a spreadsheet has rounded it
+
+
+def format_csv(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """Return a table as CSV text, lines ended as on Linux."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 def _read_text(path: Path) -> str:

@@ -1,12 +1,10 @@
 """Tables of a result: columns with their meanings, rows, and both as CSV."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from reid_audit.records import ORIGINAL, AuditResult, Estimate
+from reid_audit.records import ORIGINAL, AuditResult, Estimate, format_csv
 from reid_audit.report.rows import list_risks, list_rows
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -157,9 +155,5 @@ def to_csv(table: Table) -> str:
 
     Text that a spreadsheet would run as a formula gets an apostrophe before it.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(table.columns)
-    for row in table.rows:
-        writer.writerow(f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else cell(v) for v in row)
-    return buffer.getvalue()
+    rows = ((f"'{v}" if isinstance(v, str) and v.startswith(_FORMULA) else cell(v) for v in row) for row in table.rows)
+    return format_csv(table.columns, rows)

@@ -27,10 +27,7 @@ def _write_nifti(values: NDArray[Any], voxel_to_ras_mm: NDArray[np.float64], pat
         content = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         content = igzip.compress(content, compresslevel=1, mtime=0)
-    try:
-        write_private(path, content)
-    except OSError as error:
-        raise InputError(f"{path.name}: cannot be written ({error.strerror}); check its folder") from error
+    write_private(path, content)
 
 
 def write_volume(volume: Volume, path: Path) -> None:

@@ -219,7 +219,7 @@ def fetch_weights(name: str, *, progress: Progress | None = None, override: bool
     for url in record.urls:
         try:
             return _fetch_from(url, record, override=override, progress=progress)
-        except (WeightsError, OSError, ValueError) as error:  # what requests raises is an OSError
+        except (WeightsError, InputError, OSError, ValueError) as error:  # what requests raises is an OSError
             failures.append(f"{urlsplit(url).hostname}: {_one_line(error)}")
     raise WeightsError(
         f"{record.file_name} of {name} could not be fetched ({'; '.join(failures)}): try again (what came is kept, "

@@ -148,8 +148,8 @@ def write_digest(record: ModelFile, sha256: str) -> None:
         ledger_path = local.weights_home() / local.LEDGER
         ledger_path.parent.mkdir(parents=True, exist_ok=True)
         write_private(ledger_path, text)
-    except OSError as error:
-        raise WeightsError(f"{local.LEDGER} cannot be written: {error.strerror or type(error).__name__}") from error
+    except (OSError, InputError) as error:
+        raise WeightsError(f"{local.LEDGER} cannot be written: {error}") from error
 
 
 def install(record: ModelFile, partial: Path, *, override: bool, mend: str) -> Path:
