@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from places import SHARED
 from scipy import ndimage
 from scipy.spatial import cKDTree
+from skimage.measure import marching_cubes
 
 from reid_audit.records import InputError, Modality, Skin, Volume
 from reid_audit.surface import CT_LEVEL_HU, SurfaceSettings, candidate_levels, extract_skin, find_level, refine_level
@@ -480,6 +481,22 @@ def test_the_mesh_of_a_level_is_that_of_flying_edges(digits):
     a, b, c = (support.vtk_to_numpy(mesh.GetPoints().GetData())[corners[:, k]].astype(float) for k in range(3))
     d, e, f = (vertices[faces[index, k]].astype(float) for k in range(3))
     np.testing.assert_allclose(np.cross(b - a, c - a), np.cross(e - d, f - d), atol=1e-4)
+
+
+@pytest.mark.parametrize("rim", [True, False], ids=["within", "to the border"])
+def test_the_mesh_of_a_level_is_that_of_scikit_image(rim):
+    """To the last bit and in the same order; where the level crosses the border, the same triangles."""
+    field = np.random.default_rng(2).integers(-4, 5, (17, 18, 19)).astype(np.float32) + np.float32(0.3)
+    field = np.asfortranarray(np.pad(field, 1, constant_values=-9) if rim else field)
+    vertices, faces, _ = mesh_level(field, 0.2)
+    expected, corners, _, _ = marching_cubes(field.T, np.nextafter(np.float32(0.2), -1), method="lorensen")
+    expected = expected[:, ::-1]
+    if rim:
+        np.testing.assert_array_equal(vertices, expected)
+        np.testing.assert_array_equal(faces, corners)
+    triangles, others = (np.sort(each.reshape(-1, 9), axis=0) for each in (vertices[faces], expected[corners]))
+    assert len(vertices) == len(expected) > 1000
+    np.testing.assert_allclose(triangles, others, atol=1e-5)
 
 
 def test_the_mesh_of_a_level_that_is_nowhere_is_empty():
