@@ -45,7 +45,7 @@ def improve(
 
     for _ in range(_STEPS):
         places = transform(placement, points)
-        seen = sample(field, transform(to_index, places))
+        seen = sample(field, transform(to_index, places), gradient=True)
         use = seen.inside
         if use.sum() < _LEAST_POINTS:
             return placement

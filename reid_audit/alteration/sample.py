@@ -18,12 +18,12 @@ class Samples(NamedTuple):
     inside : (n,) bool
         Whether the point lies between the outermost voxel centres.
     gradient : (n, 3) float64
-        Per voxel along each axis; zero outside.
+        Per voxel along each axis; zero outside. Where it was not asked for: (0, 3).
     """
 
     values: Array
     inside: NDArray[np.bool_]
-    gradient: Array
+    gradient: Array = np.empty((0, 3))
 
 
 def transform(matrix: NDArray[np.floating[Any]], points: Array) -> Array:
@@ -32,8 +32,11 @@ def transform(matrix: NDArray[np.floating[Any]], points: Array) -> Array:
     return moved
 
 
-def sample(intensity: NDArray[np.float32], index: Array) -> Samples:
-    """Interpolate linearly at voxel indices (n, 3). Exact where the index is that of a voxel, to rounding."""
+def sample(intensity: NDArray[np.float32], index: Array, *, gradient: bool = False) -> Samples:
+    """Interpolate linearly at voxel indices (n, 3). Exact where the index is that of a voxel, to rounding.
+
+    The gradient is taken where it is asked for.
+    """
     shape = np.array(intensity.shape)
     index = np.where(np.abs(index - np.rint(index)) < 1e-4, np.rint(index), index)  # rounding of an affine
     at = np.clip(index, 0, shape - 1)
@@ -51,9 +54,11 @@ def sample(intensity: NDArray[np.float32], index: Array) -> Samples:
     along_z = corner[:, :, 0] + z * (corner[:, :, 1] - corner[:, :, 0])
     along_yz = along_z[:, 0] + y * (along_z[:, 1] - along_z[:, 0])
     by_x = along_yz[1] - along_yz[0]
+    values = along_yz[0] + x * by_x
+    if not gradient:
+        return Samples(values, inside)
     by_y = (along_z[0, 1] - along_z[0, 0]) * (1 - x) + (along_z[1, 1] - along_z[1, 0]) * x
     step_z = corner[:, :, 1] - corner[:, :, 0]
     step_yz = step_z[:, 0] + y * (step_z[:, 1] - step_z[:, 0])
     by_z = step_yz[0] + x * (step_yz[1] - step_yz[0])
-    gradient = np.where(inside[:, None], np.stack([by_x, by_y, by_z], axis=1), 0.0)
-    return Samples(along_yz[0] + x * by_x, inside, gradient)
+    return Samples(values, inside, np.where(inside[:, None], np.stack([by_x, by_y, by_z], axis=1), 0.0))

@@ -32,6 +32,7 @@ class VtkRenderer(Engine):
         self._scene = vtkRenderer()
         self._scene.SetBackgroundAlpha(0.0)
         self._window.AddRenderer(self._scene)
+        self._scene.GetCullers().RemoveAllItems()  # they look for the bounds of every triangle
         self._mapper = vtkPolyDataMapper()
         self._mapper.SetColorModeToDirectScalars()
         self._actor = vtkActor()
@@ -72,7 +73,10 @@ class VtkRenderer(Engine):
         lens.SetFocalPoint(*view.target_ras_mm)
         lens.SetViewUp(*camera.up)
         lens.SetViewAngle(view.view_angle_deg)
-        self._scene.ResetCameraClippingRange()
+        along_mm = skin.vertices_ras_mm @ camera.towards.astype(np.float32)
+        depth_mm = float(camera.position_ras_mm @ camera.towards) - along_mm
+        farthest_mm = float(depth_mm.max()) + 1
+        lens.SetClippingRange(max(float(depth_mm.min()) - 1, farthest_mm / 1000), farthest_mm)
         self._scene.SetBackground(*[background / 255] * 3)
         self._window.SetSize(view.size_px, view.size_px)
         self._window.Render()
