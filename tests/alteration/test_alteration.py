@@ -202,7 +202,7 @@ def test_a_skin_without_a_face_cannot_be_compared() -> None:
 
 def test_samples_between_voxels() -> None:
     values = np.arange(8, dtype=np.float32).reshape(2, 2, 2)  # 4 i + 2 j + k
-    seen = sample(values, np.array([[0.5, 0.5, 0.5], [1.0, 0.0, 1.0], [2.0, 0.0, 0.0]]))
+    seen = sample(values, np.array([[0.5, 0.5, 0.5], [1.0, 0.0, 1.0], [2.0, 0.0, 0.0]]), gradient=True)
     np.testing.assert_allclose(seen.values, [3.5, 5.0, 4.0])
     np.testing.assert_array_equal(seen.inside, [True, True, False])
     np.testing.assert_allclose(seen.gradient[:2], [[4, 2, 1], [4, 2, 1]])
