@@ -23,7 +23,7 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; each ser
 
 from reid_audit.plots.agreement import DvhCurve, draw_boxes, draw_dvh
 from reid_audit.plots.bars import Bar, draw_bars, stars
-from reid_audit.plots.canvas import new_figure, say_nothing, shorten, show_common_legend, style, to_png, to_svg
+from reid_audit.plots.canvas import Places, new_figure, say_nothing, shorten, show_common_legend, style, to_png, to_svg
 from reid_audit.plots.cost import draw_bland_altman, draw_risk, draw_tradeoff
 from reid_audit.plots.curves import Leftover, draw_cmc, draw_det, draw_roc, draw_threshold_by_size
 from reid_audit.plots.distances import draw_distributions, draw_pairs
@@ -36,6 +36,7 @@ __all__ = [
     "DvhCurve",
     "Leftover",
     "Number",
+    "Places",
     "draw_bars",
     "draw_bland_altman",
     "draw_boxes",

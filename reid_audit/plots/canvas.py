@@ -12,6 +12,9 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES = ("-", (0, (5, 1.5)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)))
 
+Places = dict[tuple[int, ...], tuple[list[Any], list[float]]]
+"""Where panels and titles of figures lie, by how many lines each panel's legend has."""
+
 _SVG_DPI = 72  # of every SVG that matplotlib writes
 
 _STYLE = {
@@ -125,11 +128,28 @@ def show_common_legend(figure: Any) -> None:
         figure.legend(series.values(), series.keys(), loc="outside lower left", ncols=columns, fontsize="small")
 
 
+def _lay_out(figure: Any, engine: Any, places: Places) -> None:
+    legends = (axes.get_legend() for axes in figure.axes)
+    key = tuple(0 if legend is None else len(legend.get_texts()) for legend in legends)
+    if key not in places:
+        engine.execute(figure)
+        places[key] = (
+            [axes.get_position(original=True) for axes in figure.axes],
+            [text.get_position()[1] for text in figure.texts],
+        )
+    else:
+        panels, heights = places[key]
+        for axes, panel in zip(figure.axes, panels, strict=True):
+            axes.set_position(panel)
+        for text, height in zip(figure.texts, heights, strict=True):
+            text.set_y(height)
+
+
 _GROUP = re.compile(r'<g id="[^"]*">')
 _LEAD = re.compile(r"^ +", re.MULTILINE)
 
 
-def to_svg(figure: Any, *, name: str = "figure", themed: bool = False) -> str:
+def to_svg(figure: Any, *, name: str = "figure", themed: bool = False, places: Places | None = None) -> str:
     """Return the figure as an ``<svg>`` element: the same figure gives the same text.
 
     Parameters
@@ -139,6 +159,8 @@ def to_svg(figure: Any, *, name: str = "figure", themed: bool = False) -> str:
         Keeps the ids of several figures in one page apart.
     themed : bool
         Take ink and paper from the page's CSS variables ``--ink``, ``--quiet`` and ``--paper`` (dark mode).
+    places : dict, optional
+        Of figures with the same axes: panels lie where those of the first lie, which takes less than to lay them out.
     """
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -149,7 +171,7 @@ def to_svg(figure: Any, *, name: str = "figure", themed: bool = False) -> str:
         if engine:  # laid out here: to save it would draw it twice for that
             FigureCanvasSVG(figure)
             figure.set_dpi(_SVG_DPI)
-            engine.execute(figure)
+            _lay_out(figure, engine, {} if places is None else places)
             figure.set_layout_engine(None)
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
         figure.set_layout_engine(engine)

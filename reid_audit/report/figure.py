@@ -29,6 +29,8 @@ class Figure:
         One legend below for all panels.
     folded : bool or None
         Whether the page shows it only when asked; None = it stands on the first screen.
+    places : dict, optional
+        Shared by figures whose panels have the same axes: the first of them is laid out, and the rest follow it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Figure:
     share: bool = False
     legend: bool = True
     folded: bool | None = False
+    places: plots.Places | None = None
 
     def make(self) -> Any:
         """Return the matplotlib figure."""
@@ -64,7 +67,7 @@ class Figure:
 
     def svg(self) -> str:
         """Return the figure for a page that gives ink and paper."""
-        return plots.to_svg(self.make(), name=self.name, themed=True)
+        return plots.to_svg(self.make(), name=self.name, themed=True, places=self.places)
 
     def _repr_png_(self) -> bytes:
         """Show the figure in a notebook, whatever backend is set."""

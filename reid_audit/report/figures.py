@@ -207,6 +207,7 @@ def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
         plots.draw_pairs(axes, subjects, threshold=threshold)
         axes.set_ylim(0, 1.05 * most_distance)
 
+    places: plots.Places = {}
     for row, distributions, subjects in shown:
         left = partial(draw_groups, groups=distributions, threshold=row.distance)
         right = partial(draw_subjects, subjects=subjects, threshold=row.distance)
@@ -217,6 +218,7 @@ def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
             (left, right) if subjects else (left,),
             height_inches=4.0,
             legend=False,
+            places=places,
         )
 
 

@@ -329,6 +329,14 @@ def test_figures_are_themed_and_the_same_each_time(told: tuple[AuditResult, Scor
     assert "#1b1f24" not in first
 
 
+def test_figures_that_follow_the_first_are_as_if_laid_out_themselves(told: tuple[AuditResult, ScoreTable]) -> None:
+    first, second = [figure for figure in list_figures(told[0]) if figure.places is not None][:2]
+    assert first.places is second.places == {}
+    assert first.svg() != second.svg()
+    assert first.places
+    assert second.svg() == replace(second, places=None).svg()
+
+
 def test_a_bland_altman_plot_names_its_limits() -> None:
     from reid_audit import plots
 
