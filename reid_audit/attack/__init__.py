@@ -12,9 +12,9 @@ from reid_audit.attack.base import Attack, Gallery, Hints, Side, Target
 from reid_audit.attack.canaries import CANARIES, SAMPLE, choose_canaries
 from reid_audit.attack.channels import Brain, Skull
 from reid_audit.attack.defaced_gallery import DefacedGallery
-from reid_audit.attack.fill import Laid
 from reid_audit.attack.fillin import FillIn
 from reid_audit.attack.fusion import Fusion
+from reid_audit.attack.lay import Laid
 from reid_audit.attack.leaks import map_leaks
 from reid_audit.attack.learned import Learned, LearnedFusion
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin

@@ -1,7 +1,8 @@
 """What identity lies beside the face: the skull of a CT, and the brain of a CT or MR.
 
 No defacer of faces can change them: what is linked by them stays, however well a face is defaced. No rule of the
-verdict asks them. Of a person's original nothing is used but its pose, as by `Shape`.
+verdict asks them. `Brain` uses the pose of the person's original beside that of what is left: its registration begins
+there. `Skull` uses nothing of the person's original.
 
 Words
 -----
@@ -20,9 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.base import Attack, Hints, Side, Target
+from reid_audit.attack.lay import lay_average_head
 from reid_audit.attack.occlusion import find_average_skin
-from reid_audit.attack.shape import HEIGHT_MM, SIDE_MM, Shape, list_poses, map_depth
-from reid_audit.records import Face, InputError, Modality, Status, View, Volume
+from reid_audit.attack.shape import HEIGHT_MM, SIDE_MM, USUAL_SHARE, Shape, map_depth
+from reid_audit.records import Face, InputError, Modality, RenderError, Status, View, Volume
 from reid_audit.render import turn_view
 from reid_audit.render.camera import place_camera
 
@@ -49,7 +51,9 @@ class Skull(Shape):
 
     name = encoder = "skull"
     family = CHANNELS
+    version = 2
     channel = "skull"
+    share = USUAL_SHARE
     judged = selected_by_default = False
 
     def __init__(self) -> None:
@@ -64,10 +68,10 @@ class Skull(Shape):
             return (Face(Status.NO_SKIN, self.encoder, reason="only a CT shows bone"),)
         try:
             bone = context.extract(BONE_HU)
-        except InputError as error:
+            view = lay_average_head(context, target.skin).view
+        except (InputError, RenderError) as error:
             return (Face(Status.NO_SKIN, self.encoder, reason=str(error)),)
-        behind = [turn_view(view, azimuth_deg=180.0) for view in list_poses(target)]
-        return tuple(self._take(map_depth(bone, view)) for view in behind)
+        return (self._take(map_depth(bone, turn_view(view, azimuth_deg=180.0))),)
 
 
 class Brain(Attack):
@@ -87,13 +91,22 @@ class Brain(Attack):
         volume = context.read()
         if volume.modality not in (Modality.CT, Modality.MR):
             return (Face(Status.NO_SKIN, self.encoder, reason="only CT and MR show the brain"),)
-        return tuple(self._take(read_brain(volume, view)) for view in list_poses(target))
+        return tuple(self._take(read_brain(volume, view)) for view in _list_poses(target))
 
     def _take(self, detail: Cells) -> Face:
         """Keep what is compared, unless the scan ends before the brain does or has nothing there."""
         if not (np.isfinite(detail).all() and np.ptp(detail) > 0):
             return Face(Status.NO_SKIN, self.encoder, reason="no whole brain lies in the scan")
         return Face(Status.OK, self.encoder, detail / np.linalg.norm(detail))
+
+
+def _list_poses(target: Target) -> tuple[View, ...]:
+    """Return the pose that a scan's original had, where there is one, and that of what is left, where it shows one."""
+    try:
+        own = target.context.find_view(target.skin)
+    except RenderError:
+        return (target.view,)
+    return tuple(dict.fromkeys((target.view, own)))
 
 
 class _Average(NamedTuple):

@@ -4,13 +4,11 @@ Camera and place come from the filled head; nothing of the original is used but 
 doi:10.1016/j.neuroimage.2021.117845, raised matches after defacing so.
 """
 
-from functools import lru_cache
-
 from reid_audit.attack.base import Attack, Hints, Target
-from reid_audit.attack.fill import HeadShape, fill_head, lay_head
+from reid_audit.attack.fill import fill_head
+from reid_audit.attack.lay import average_shape, lay_average_head
 from reid_audit.portrait import ScanContext
 from reid_audit.records import Face, Portrait, Skin
-from reid_audit.render import find_head_pose
 from reid_audit.surface import air_of, extract_skin
 
 
@@ -18,6 +16,7 @@ class FillIn(Attack):
     """Looks for a face on the defaced head whose missing part is that of the average synthetic head."""
 
     name = "fillin"
+    version = 2
     channel = "face, filled in"
 
     def describe(self) -> str:  # noqa: D102
@@ -31,14 +30,6 @@ class FillIn(Attack):
             return context.draw(filled, context.find_view(filled))
 
         return (target.encode(draw),)
-
-
-@lru_cache(maxsize=1)
-def _average_shape() -> HeadShape:
-    from reid_audit.phantom import make_average_head
-
-    head = make_average_head()
-    return HeadShape(head.skin_mm, head.voxel_to_head_mm)
 
 
 def fill_skin(context: ScanContext, skin: Skin) -> Skin:
@@ -63,10 +54,8 @@ def fill_skin(context: ScanContext, skin: Skin) -> Skin:
     RenderError, InputError
         Where the skin or the filled volume holds no head.
     """
-    volume, shape = context.read(), _average_shape()
-    middle = context.find_view(skin).target_ras_mm
-    laid = lay_head(skin, shape, axes=find_head_pose(skin).axes, middle_ras_mm=middle)
-    filled = fill_head(volume, shape, laid, level=skin.level, air=min(air_of(volume), skin.level - 1.0))
+    volume, laid = context.read(), lay_average_head(context, skin)
+    filled = fill_head(volume, average_shape(), laid, level=skin.level, air=min(air_of(volume), skin.level - 1.0))
     if filled is volume:
         return skin
     return extract_skin(filled, level=skin.level, settings=context.surface, altered=True)

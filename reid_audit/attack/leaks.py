@@ -3,8 +3,8 @@
 Words
 -----
 change
-    How far the skin moved at a place, in the frame of the original's camera: the median over people, mm. Where the skin
-    is gone it is `GONE_MM`.
+    How far the skin moved at a place, in the frame of the average head laid on either: the median over people, mm.
+    Where the skin is gone it is `GONE_MM`.
 residual
     What a defaced head and an original differ by at a place, where most of the two faces agree best.
 identity
@@ -71,7 +71,7 @@ def map_leaks(
             original = seen.get((ORIGINAL, *after))
             if defaced.size == 0 or original is None or original.size == 0 or subject in probes:
                 continue
-            probes[subject], mates[subject] = defaced[-1], original[0]
+            probes[subject], mates[subject] = defaced[0], original[0]
             if before is not None and before.size:
                 gone = np.isnan(defaced[0]) & np.isfinite(before[0])
                 changes.append(np.where(gone, GONE_MM, np.abs(defaced[0] - before[0])))
@@ -99,7 +99,7 @@ def _measure_identity(probes: dict[str, Maps], mates: dict[str, Maps], shape: Sh
 
     def squares(step: int) -> NDArray[np.float64]:
         references = np.array([mates[subjects[(n + step) % len(subjects)]] for n in range(len(subjects))])
-        return np.square(subtract_depth_maps(np.array(list(probes.values())), references, shape.region))
+        return np.square(subtract_depth_maps(np.array(list(probes.values())), references, shape.region, shape.share))
 
     within = _smooth(_median(squares(0)))
     between = _smooth(_median(np.concatenate([squares(step) for step in steps])))

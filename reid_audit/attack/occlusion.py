@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from reid_audit.attack.lay import average_shape, lay_head
 from reid_audit.attack.shape import Shape
 from reid_audit.face import Encoder, encode_all_at
 from reid_audit.records import Modality, Skin, View, Volume
@@ -33,9 +34,17 @@ def find_average_skin(modality: Modality) -> tuple[Skin, View]:
     return skin, find_frontal_view(skin)
 
 
+@lru_cache(maxsize=1)
+def _average_pose() -> View:
+    """Return the view from which depths of the average synthetic head are measured, as those of every head are."""
+    skin, view = find_average_skin(Modality.CT)
+    return lay_head(skin, average_shape(), view).view
+
+
 def measure_average_relief(shape: Shape) -> NDArray[np.float64]:
     """Return the depth map of the average synthetic head around the region of an attacker, (h, w) mm; NaN = no skin."""
-    return np.asarray(shape.measure(*find_average_skin(Modality.CT)), np.float64)
+    skin, _ = find_average_skin(Modality.CT)
+    return np.asarray(shape.measure(skin, _average_pose()), np.float64)
 
 
 def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
@@ -57,7 +66,8 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
     face = encoder.encode(portrait)
     if face.vector is None:
         return np.full(relief_mm.shape, np.nan)
-    axes = place_camera(view).axes
+    pose = _average_pose()
+    axes = place_camera(pose).axes
     rows, columns = np.indices(portrait.pixels.shape[:2])
     left, top, right, bottom = (round(edge) for edge in face.box_px or (0, 0, *columns.shape[::-1]))
     colour = portrait.pixels[max(0, top) : bottom, max(0, left) : right].mean(axis=(0, 1)).astype(np.uint8)
@@ -66,7 +76,7 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
     hidden_parts = []
     for row, column in zip(up[chosen], across[chosen], strict=True):
         left_mm, up_mm = shape.place_of(int(row), int(column))
-        centre = np.asarray(view.target_ras_mm) + np.array([left_mm, up_mm, relief_mm[row, column]]) @ axes
+        centre = np.asarray(pose.target_ras_mm) + np.array([left_mm, up_mm, relief_mm[row, column]]) @ axes
         edge = centre + DISC_MM * axes[0]
         at, beside = (
             (portrait.ras_mm_to_px @ [*point, 1.0])[:2] / (portrait.ras_mm_to_px @ [*point, 1.0])[2]

@@ -1,8 +1,8 @@
 """The shape of the face without a recogniser: depth maps of the skin, compared where they agree best.
 
 It needs no model file, sees where a detector is blind, and reads what a defacer leaves beside what it took. Skull, ears
-and neck are no part of it. Of a defaced scan two maps are made, in the pose of what is left and in the pose that its
-original had; what is nearer counts. A pose is all that it uses of the person's original beside the skin level.
+and neck are no part of it. How a head lies is told by the average synthetic head laid on whatever is left, of originals
+as of defaced scans: nothing of the person's original is used but the skin level.
 
 `Region` compares one part of the head alone, ears and outline among them: where the identity is left. No rule of the
 verdict asks it.
@@ -16,14 +16,18 @@ from numpy.typing import NDArray
 
 from reid_audit.attack.base import Attack, Hints, Side, Target, list_looks, nearest
 from reid_audit.attack.depth_maps import REACH, compare_depth_maps, enough_skin
+from reid_audit.attack.lay import lay_average_head
 from reid_audit.records import Face, FaceRecord, RenderError, Skin, Status, View
 from reid_audit.render import measure_depth
 
 CELL_MM = 2.0
 """Edge of a cell of a depth map."""
 
+LITTLE_SHARE, USUAL_SHARE = 0.1, 0.4
+"""Of a region's cells, how many must agree: of the face, of which a defacer may leave a rim; of other parts."""
+
 _LEFT_MM = np.arange(-95.0, 95.1, CELL_MM)  # from the middle of the head
-_UP_MM = np.arange(-131.0, 105.1, CELL_MM)  # from `View.target_ras_mm`, at the height of the eyes
+_UP_MM = np.arange(-131.0, 105.1, CELL_MM)  # from the height of the eyes of the average head laid on it
 _NO_SKIN_MM = np.float32(-1000.0)  # a vector is finite
 _UNIT_MM = 10.0
 _FARTHEST = 2.0
@@ -63,13 +67,16 @@ class Shape(Attack):
     ----------
     region : (h, w) bool
         On the grid of `FACE`; as an attribute without what lies far outside of it.
+    share : float
+        Of the region's cells, how many must agree.
     """
 
     name = encoder = "shape"
-    version = 2
+    version = 3
     channel = "face, its shape"
     selected_by_default = True
     sees = Side.BOTH
+    share = LITTLE_SHARE
 
     def __init__(self, name: str = "", region: NDArray[np.bool_] = FACE) -> None:
         super().__init__(name)
@@ -87,15 +94,16 @@ class Shape(Attack):
 
     def look(self, target: Target, hints: Hints) -> tuple[Face, ...]:  # noqa: D102
         context, skin = target.context, target.skin
-        return tuple(
-            self._take(context.once(("depth", skin, view), partial(map_depth, skin, view)))
-            for view in list_poses(target)
-        )
+        try:
+            view = lay_average_head(context, skin).view
+        except RenderError as error:
+            return (Face(Status.NO_SKIN, self.encoder, reason=str(error)),)
+        return (self._take(context.once(("depth", skin), partial(map_depth, skin, view))),)
 
     def _take(self, depth_mm: NDArray[np.float32]) -> Face:
         """Keep what this attacker compares of a depth map of the whole head."""
         part = depth_mm[self._window]
-        if not enough_skin(part, self.region):
+        if not enough_skin(part, self.region, self.share):
             return Face(Status.NO_FACE, self.encoder, reason="the region shows too little skin to compare")
         return Face(Status.OK, self.encoder, np.where(np.isnan(part), _NO_SKIN_MM, part).ravel())
 
@@ -110,11 +118,13 @@ class Shape(Attack):
         full = np.full((len(probes), len(references)), np.nan)
         (rows, p), (columns, r) = self._maps(probes), self._maps(references)
         if rows and columns:
-            full[np.ix_(rows, columns)] = np.minimum(compare_depth_maps(p, r, self.region) / _UNIT_MM, _FARTHEST)
+            full[np.ix_(rows, columns)] = np.minimum(
+                compare_depth_maps(p, r, self.region, self.share) / _UNIT_MM, _FARTHEST
+            )
         return full
 
     def measure(self, skin: Skin, view: View) -> NDArray[np.float32]:
-        """Return the depth map of a head around the region, (h, w) mm, NaN = no skin."""
+        """Return the depth map of a head around the region through a camera, (h, w) mm, NaN = no skin."""
         return np.asarray(map_depth(skin, view)[self._window])
 
     def place_of(self, row: int, column: int) -> tuple[float, float]:
@@ -132,15 +142,6 @@ class Shape(Attack):
         return [k for k, _ in acquired], np.where(maps == _NO_SKIN_MM, np.float32(np.nan), maps)
 
 
-def list_poses(target: Target) -> tuple[View, ...]:
-    """Return the pose that a scan's original had, where there is one, and that of what is left, where it shows one."""
-    try:
-        own = target.context.find_view(target.skin)
-    except RenderError:
-        return (target.view,)
-    return tuple(dict.fromkeys((target.view, own)))
-
-
 def map_depth(skin: Skin, view: View) -> NDArray[np.float32]:
     """Return the depth map of a whole head through a camera, on the grid of `FACE`; mm, NaN = no skin."""
     return measure_depth(skin, view, _LEFT_MM, _UP_MM)
@@ -149,7 +150,9 @@ def map_depth(skin: Skin, view: View) -> NDArray[np.float32]:
 class Region(Shape):
     """Compares one part of the head as `Shape` compares the face."""
 
+    version = 3
     family = "regions"
+    share = USUAL_SHARE
     judged = selected_by_default = False
 
     def __init__(self, part: str) -> None:

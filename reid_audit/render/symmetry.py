@@ -19,8 +19,8 @@ _ONE_SIDED_MM = 5.0
 _ONE_SIDED_CM2 = 10.0
 
 
-def _thin(points: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return the first point of each cell that has one."""
+def thin_points(points: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return which points (n, 3) are the first in their cell of 5 mm."""
     if not len(points):
         return np.zeros(0, np.intp)
     cells = [np.floor(np.divide(along, _CELL_MM, dtype=np.float64)).astype(np.intp) for along in points.T]
@@ -38,7 +38,7 @@ def _front(skin: Skin) -> tuple[Array, Array]:
     head_box = measure_head_box(points)
     keep = (points[:, 2] > head_box.top_mm - _FACE_BELOW_TOP_MM) & (points[:, 1] > head_box.middle_mm[1])
     which = np.flatnonzero(keep)
-    which = which[_thin(points[which])]
+    which = which[thin_points(points[which])]
     return points[which].astype(np.float64), skin.normals[which].astype(np.float64)
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from reid_audit.attack.fill import Laid
+from reid_audit.attack.lay import Laid, average_shape
 from reid_audit.records import Volume
-from reid_audit.screen.head import average_shape, head_coordinates
+from reid_audit.screen.head import head_coordinates
 from reid_audit.screen.texture import Mask, Texture
 from reid_audit.surface.masks import pieces
 

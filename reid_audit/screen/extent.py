@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attack.fill import Laid
+from reid_audit.attack.lay import Laid, average_shape
 from reid_audit.phantom import measure_brain_distance
 from reid_audit.records import Volume
-from reid_audit.screen.head import average_shape, head_coordinates, in_face
+from reid_audit.screen.head import head_coordinates, in_face
 from reid_audit.screen.texture import Mask, Texture
 
 Array = NDArray[np.float32]

@@ -7,10 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attack.fill import HeadShape, Laid, lay_head
+from reid_audit.attack.lay import Laid, average_shape, lay_head
 from reid_audit.phantom import make_average_head
 from reid_audit.records import Skin, View, Volume
-from reid_audit.render import find_head_pose
 
 Array = NDArray[np.float64]
 
@@ -42,13 +41,6 @@ class PartRays:
 
     points_mm: Array
     outward: Array
-
-
-@lru_cache(maxsize=1)
-def average_shape() -> HeadShape:
-    """Return the average head as a signed distance."""
-    head = make_average_head()
-    return HeadShape(head.skin_mm, head.voxel_to_head_mm)
 
 
 @lru_cache(maxsize=1)
@@ -97,7 +89,7 @@ class PartPlace:
 
 def lay_average_head(skin: Skin, view: View) -> Laid:
     """Lay the average head on a skin, from the pose in which a camera faces it."""
-    return lay_head(skin, average_shape(), axes=find_head_pose(skin).axes, middle_ras_mm=view.target_ras_mm)
+    return lay_head(skin, average_shape(), view)
 
 
 def to_index(volume: Volume, points_ras_mm: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attack.fill import Laid
+from reid_audit.attack.lay import Laid
 from reid_audit.face import Encoder
 from reid_audit.portrait import ScanContext
 from reid_audit.records import FRAMES, EngineError, InputError, RenderError, Skin, Status, View, Volume

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from reid_audit import RenderError, ScanRef, Skin, Volume, extract_skin
-from reid_audit.attack import Laid
-from reid_audit.attack.fill import HeadShape, fill_head, lay_head
+from reid_audit.attack.fill import fill_head
 from reid_audit.attack.fillin import fill_skin
+from reid_audit.attack.lay import HeadShape, Laid, lay_head
 from reid_audit.phantom import LABELS, PhantomScan, make_average_head, make_phantom
 from reid_audit.portrait import ScanContext
 from reid_audit.records import Modality
-from reid_audit.render import find_frontal_view, find_head_pose
+from reid_audit.render import find_frontal_view
 from reid_audit.render.raycast import RaycastRenderer
 from reid_audit.surface import SurfaceSettings
 
@@ -46,8 +46,7 @@ def head() -> PhantomScan:
 
 def _lay(volume: Volume, shape: HeadShape) -> tuple[Skin, Laid]:
     skin = extract_skin(volume, level=-300.0, settings=COARSE, altered=True)
-    middle = find_frontal_view(skin).target_ras_mm
-    return skin, lay_head(skin, shape, axes=find_head_pose(skin).axes, middle_ras_mm=middle)
+    return skin, lay_head(skin, shape, find_frontal_view(skin))
 
 
 def _without_face(head: PhantomScan) -> Volume:

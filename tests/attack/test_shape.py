@@ -9,17 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter
+from scipy.spatial.transform import Rotation
 
-from reid_audit import ScanRef, Settings, Status, assess_scores
+from reid_audit import ScanRef, Settings, Skin, Status, assess_scores, extract_skin
 from reid_audit.accuracy import list_recognisers, to_panels
 from reid_audit.attack import Hints, Target, choose_attacks, depth_maps, find_attack, shape
 from reid_audit.attack.depth_maps import compare_depth_maps, enough_skin
+from reid_audit.attack.lay import average_shape, lay_head
 from reid_audit.audit.audit import _say_unasked
 from reid_audit.audit.findings import check_scans
 from reid_audit.audit.settings import context_of
 from reid_audit.dataset import Cohort
 from reid_audit.match import compare_attacks
+from reid_audit.phantom import LABELS, make_phantom
 from reid_audit.records import ORIGINAL, Decision, Face, FaceRecord, Finding, Policy, ScoreTable
+from reid_audit.render import find_frontal_view
 from reid_audit.report.rows import find_strongest, list_canaries, list_notices, list_rows
 from reid_audit.testing import FakeEncoder, make_result, make_scores, make_tiny_head
 from reid_audit.volume import write_volume
@@ -49,19 +53,19 @@ def _first(distances: np.ndarray) -> np.ndarray:
 def test_a_shift_and_a_plane_elsewhere_do_not_matter() -> None:
     people = _faces(4)
     moved = np.roll(people, (2, -1), axis=(1, 2)) + np.float32(17.0)
-    distances = compare_depth_maps(people, moved, REGION)
+    distances = compare_depth_maps(people, moved, REGION, SHAPE.share)
     np.testing.assert_allclose(np.diag(distances), 0.0, atol=1e-4)
-    assert distances[~np.eye(4, dtype=bool)].min() > 0.3
+    assert distances[~np.eye(4, dtype=bool)].min() > 0.05
 
 
 def test_half_a_face_is_enough_and_what_replaced_the_other_half_does_not_count() -> None:
     people = _faces(12)
     lower = np.arange(REGION.shape[0])[:, None] < REGION.shape[0] // 2
     cut = np.where(lower, people, np.float32(20.0))
-    distances = compare_depth_maps(_noisy(cut, 1), _noisy(people, 2), REGION)
+    distances = compare_depth_maps(_noisy(cut, 1), _noisy(people, 2), REGION, SHAPE.share)
     np.testing.assert_array_equal(_first(distances), np.arange(12))
     # Where only the cut is looked at, nobody is found beyond chance (1 of 12).
-    above = compare_depth_maps(_noisy(cut, 1), _noisy(people, 2), REGION & ~lower)
+    above = compare_depth_maps(_noisy(cut, 1), _noisy(people, 2), REGION & ~lower, SHAPE.share)
     assert (_first(above) == np.arange(12)).sum() <= 4  # P < 0.02
 
 
@@ -73,7 +77,7 @@ def test_an_exchanged_face_finds_the_owner_of_the_face_and_not_of_the_head() -> 
         people[:, :6] += np.arange(12, dtype=np.float32)[:, None, None]
         people[::2, :, :3] = np.nan
         exchanged = np.where(REGION, people[donor], people)
-        distances = compare_depth_maps(_noisy(exchanged, 1), _noisy(people, 2), REGION)
+        distances = compare_depth_maps(_noisy(exchanged, 1), _noisy(people, 2), REGION, SHAPE.share)
         np.testing.assert_array_equal(_first(distances), donor)
         others = ~np.eye(12, dtype=bool) & (donor[:, None] != np.arange(12))
         beats.append((np.diag(distances)[:, None] < distances[others].reshape(12, 10)).mean())
@@ -86,26 +90,26 @@ def test_two_scans_that_end_in_the_same_place_are_not_alike_by_it() -> None:
     ends = 10 + 4 * np.arange(8)
     probes = np.where(rows[None] < ends[:, None, None], np.nan, _noisy(people, 1))
     references = np.where(rows[None] < np.roll(ends, 1)[:, None, None], np.nan, _noisy(people, 2))
-    np.testing.assert_array_equal(_first(compare_depth_maps(probes, references, REGION)), np.arange(8))
+    np.testing.assert_array_equal(_first(compare_depth_maps(probes, references, REGION, SHAPE.share)), np.arange(8))
 
 
 def test_too_little_skin_is_no_comparison() -> None:
     people = _faces(2)
     share = np.cumsum(REGION).reshape(REGION.shape) / REGION.sum()
-    for kept, enough in ((0.41, True), (0.39, False)):
+    for kept, enough in ((SHAPE.share + 0.01, True), (SHAPE.share - 0.01, False)):
         little = np.where(REGION & (share > kept), np.float32(np.nan), people)
-        assert enough_skin(little[0], REGION) is enough
-        assert np.isfinite(compare_depth_maps(little, little, REGION)).all() == enough
+        assert enough_skin(little[0], REGION, SHAPE.share) is enough
+        assert np.isfinite(compare_depth_maps(little, little, REGION, SHAPE.share)).all() == enough
     # Each has enough, and both together have not.
-    upper, lower = (np.where(keep, people, np.float32(np.nan)) for keep in (share > 0.55, share < 0.45))
-    assert np.isnan(compare_depth_maps(upper, lower, REGION)).all()
+    upper, lower = (np.where(keep, people, np.float32(np.nan)) for keep in (share > 0.5, share < 0.5))
+    assert np.isnan(compare_depth_maps(upper, lower, REGION, SHAPE.share)).all()
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     probes, references = _faces(3), _faces(5, seed=1)
-    whole = compare_depth_maps(probes, references, REGION)
+    whole = compare_depth_maps(probes, references, REGION, SHAPE.share)
     monkeypatch.setattr(depth_maps, "_BLOCK_BYTES", 2 * 4 * int(REGION.sum()))
-    np.testing.assert_array_equal(compare_depth_maps(probes, references, REGION), whole)
+    np.testing.assert_array_equal(compare_depth_maps(probes, references, REGION, SHAPE.share), whole)
 
 
 def _record(subject: str, session: str, condition: str, *maps: np.ndarray) -> FaceRecord:
@@ -145,22 +149,41 @@ def test_it_is_judged_by_thresholds_and_a_canary_of_its_own_where_every_detector
     assert [c.decision for c in decided["wiped"].checks if c.name == "canary" and c.attack == "shape"] == ["PASS"]
 
 
-def test_it_looks_in_both_poses_and_at_what_is_there(tmp_path: Path) -> None:
+def test_a_pose_is_told_from_what_is_left_and_from_nothing_else() -> None:
+    """However a head is turned, and without what lies before the ears and above the mouth, its map is the same."""
+    head = make_phantom(3, spacing_mm=2.5)
+    whole = extract_skin(head.volume)
+    eyes = np.argwhere(head.labels == LABELS["eye_left"]).mean(axis=0).astype(int)
+    intensity = head.volume.intensity.copy()
+    intensity[:, eyes[1] :, eyes[2] - 20 :] = -1000.0
+    cut = extract_skin(replace(head.volume, intensity=intensity), level=whole.level, altered=True)
+    turn = Rotation.from_euler("zx", (12.0, -15.0), degrees=True).as_matrix().astype(np.float32)
+    turned = replace(cut, vertices_ras_mm=cut.vertices_ras_mm @ turn.T, normals=cut.normals @ turn.T)
+    expected, *maps = (
+        SHAPE.measure(skin, lay_head(skin, average_shape(), find_frontal_view(skin)).view)
+        for skin in (whole, cut, turned)
+    )
+    for depth_mm in maps:
+        unaltered = np.abs(depth_mm - expected) < 4.0
+        assert 0.2 < unaltered[REGION].mean() < 0.8  # the face is gone
+        assert np.median(np.abs(depth_mm - expected)[unaltered & REGION]) < 1.5
+        assert compare_depth_maps(depth_mm[None], expected[None], REGION, SHAPE.share)[0, 0] < 0.2
+
+
+def test_it_looks_once_at_what_is_there(tmp_path: Path) -> None:
     write_volume(make_tiny_head(80.0), tmp_path / "head.nii")
     context = context_of(ScanRef("a", "1", "cut", tmp_path / "head.nii"), Settings(renderer="raycast"))
-    skin = context.extract()
-    blind = Face(Status.NO_FACE, "pixels")
-    own = context.find_view(skin)
-    for view, looks in ((own, 1), (replace(own, azimuth_deg=own.azimuth_deg + 9.0), 2)):
-        faces = SHAPE.look(Target(context, skin, view, FakeEncoder(), blind), Hints())
-        assert len(faces) == looks
-        row = np.abs(shape._UP_MM[SHAPE._window[0]]).argmin()  # at the height of the eyes
-        middle = faces[0].vector.reshape(REGION.shape)[row, REGION.shape[1] // 2]
-        assert middle == pytest.approx(80.0, abs=4.0)  # voxels of 10 mm
-    away = replace(own, target_ras_mm=(0.0, 0.0, 400.0))
-    faces = SHAPE.look(Target(context, skin, away, FakeEncoder(), blind), Hints())
-    assert [face.status for face in faces] == [Status.NO_FACE, Status.OK]
-    assert "too little skin" in faces[0].reason
+    skin, blind = context.extract(), Face(Status.NO_FACE, "pixels")
+    view = context.find_view(skin)
+    (face,) = SHAPE.look(Target(context, skin, view, FakeEncoder(), blind), Hints())
+    assert face.status is Status.OK
+    # The camera of the person's original is no business of it.
+    away = replace(view, target_ras_mm=(0.0, 0.0, 400.0))
+    (same,) = SHAPE.look(Target(context, skin, away, FakeEncoder(), blind), Hints())
+    np.testing.assert_array_equal(same.vector, face.vector)
+    empty = Skin(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int32), np.zeros((0, 3), np.float32), 0.0)
+    (none,) = SHAPE.look(Target(context, empty, view, FakeEncoder(), blind), Hints())
+    assert (none.status, none.vector) == (Status.NO_SKIN, None)
 
 
 def test_what_has_a_shape_was_not_seen_by_a_recogniser() -> None:

@@ -90,7 +90,7 @@ def miss_mm(cells: Array, true: Array, altered: NDArray[np.bool_]) -> float:
 
 def measure_search(filled: Array, gallery: Array) -> tuple[int, float]:
     """Return how many are found first, and the probability that the mate is nearer than another."""
-    distance = compare_depth_maps(filled.astype(np.float32), gallery.astype(np.float32), REGION)
+    distance = compare_depth_maps(filled.astype(np.float32), gallery.astype(np.float32), REGION, Shape.share)
     mated = np.diag(distance)[:, None]
     others = ~np.eye(len(distance), dtype=bool)
     nearer = (distance > mated) + 0.5 * (distance == mated)
