@@ -49,13 +49,14 @@ from reid_audit.work import Store, run_all
 Labels = NDArray[np.integer]
 Visit = tuple[Volume, Labels, Mapping[str, int]]
 
-_BY_NAME = (make_defacer(word) for word in ("no-op", "face-box", "average-reface", "shear", "drawn-head"))
-_NOTHING, _BOX, _REFACE, _SHEAR, _DRAWN = (defacer for defacer in _BY_NAME if defacer is not None)
+_BY_NAME = (make_defacer(word) for word in ("no-op", "face-box", "skin-noise", "average-reface", "shear", "drawn-head"))
+_NOTHING, _BOX, _NOISE, _REFACE, _SHEAR, _DRAWN = (defacer for defacer in _BY_NAME if defacer is not None)
 DEFACERS: tuple[Defacer, ...] = (
     _NOTHING,
     EyePlaneCut(),
     _BOX,
-    *(FaceBlur(sigma_mm=mm) for mm in (2.0, 5.0, 10.0)),
+    *(FaceBlur(sigma_mm=mm) for mm in (2.0, 4.0, 5.0, 10.0)),
+    _NOISE,
     _REFACE,
     FaceRemoval(),
     _SHEAR,
