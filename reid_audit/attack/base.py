@@ -124,6 +124,8 @@ class Attack:
         Whether it is run where nobody says otherwise. Whether the verdict rests on it is the policy's to say.
     judged : bool
         Whether rules of the verdict look at it. What is not judged is shown beside the others, and joined by nobody.
+    fails_unrequired : bool
+        Whether linkage that it shows beyond a limit is FAIL under a policy that does not require it, too; else REVIEW.
     needs_others : bool
         Whether it is nothing without other people's originals.
     stands_in : bool
@@ -152,6 +154,7 @@ class Attack:
     baseline: bool = False
     selected_by_default: bool = False
     judged: bool = True
+    fails_unrequired: bool = False
     needs_others: bool = False
     stands_in: bool = False
     without_hint: str = ""

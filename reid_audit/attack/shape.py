@@ -74,7 +74,7 @@ class Shape(Attack):
     name = encoder = "shape"
     version = 3
     channel = "face, its shape"
-    selected_by_default = True
+    selected_by_default = fails_unrequired = True
     sees = Side.BOTH
     share = LITTLE_SHARE
 

@@ -90,8 +90,8 @@ class Policy:
     max_defaced_fta : float
         Defaced scans that a required attacker, the baseline aside, may get no vector from.
     required_attacks : tuple of str
-        The attackers that bind: without each of these nothing passes. What other attackers find can turn a PASS into a
-        REVIEW and no more.
+        The attackers that bind: without each of these nothing passes. What others show beyond a limit turns a PASS into
+        a REVIEW; what `reid_audit.attack.Shape` shows, into a FAIL.
     threshold : str
         Operating point of the match rates.
     confidence : float

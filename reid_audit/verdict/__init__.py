@@ -20,7 +20,8 @@ How the decisions combine
 -------------------------
 The worst counts, in the order PASS < REVIEW < INCOMPLETE < FAIL. What was shown stays shown: linkage that even a weak
 attacker or a small cohort proves is FAIL, not INCOMPLETE. The policy's required attackers bind; what the others show
-beyond a limit is REVIEW. `reid_audit.verdict.rules` has the rules.
+beyond a limit is REVIEW, and FAIL where an attacker needs nothing of a person's original and is asked by default
+(`reid_audit.attack.Attack.fails_unrequired`). `reid_audit.verdict.rules` has the rules.
 
 A gallery that is defaced too (defaced_gallery) has no limit in the policy: where it is shown to link more than
 ``max_linkability``, a human must look.

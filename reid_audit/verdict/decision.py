@@ -57,7 +57,7 @@ def decide(
     ----------
     panels : Panels
         Every comparison, canaries among them; see `reid_audit.accuracy.to_panels`. The policy's required attackers
-        bind; what the others show is for a human: at most REVIEW.
+        bind; what the others show beyond a limit is REVIEW, or FAIL (`reid_audit.attack.Attack.fails_unrequired`).
     policy : Policy
     evidence : Evidence, optional
         What no square of comparisons holds: the aligned attacker's control, and galleries that are defaced too.

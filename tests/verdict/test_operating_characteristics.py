@@ -51,11 +51,15 @@ def test_an_attacker_sees_if_it_links_one_of_two_canaries_of_a_sample():
     assert all("sees: of weakly defaced scans (canary-blur, 24 people)" in text for text in texts)
 
 
-def test_what_an_attacker_finds_that_does_not_bind_is_for_a_human():
+def test_what_an_attacker_finds_that_does_not_bind_is_for_a_human_unless_it_says_otherwise():
     frame, strata = KINDS["shape_links"].make(World(40, 0))
     decision, checks = judge(to_panels(frame, strata), POLICY)
-    assert decision is Decision.REVIEW
     (told,) = [check for check in checks if check.attack == "shape" and check.name == "linkability"]
+    assert decision is told.decision is Decision.FAIL
+    frame = frame.replace({"attack": {"shape": "another"}, "encoder": {"shape": "A"}})
+    decision, checks = judge(to_panels(frame, strata), POLICY)
+    assert decision is Decision.REVIEW
+    (told,) = [check for check in checks if check.attack == "another" and check.name == "linkability"]
     assert told.text.endswith("This attacker does not bind by the policy: judge what it means.")
 
 

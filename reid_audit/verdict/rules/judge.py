@@ -24,7 +24,8 @@ def judge(
     panels : Panels
         From `reid_audit.accuracy.panels.to_panels`.
     policy : Policy
-        Its required attackers bind. What others show is REVIEW at most, and only where it lies beyond a limit.
+        Its required attackers bind. What others show counts only where it lies beyond a limit: as REVIEW, or as FAIL
+        where `reid_audit.attack.Attack.fails_unrequired`.
     seed : int
         Of the random assignments that labels are compared with.
     calibrations : mapping of str to Calibration, optional
@@ -64,7 +65,7 @@ def judge(
             shared = originals is panels.originals[panel.encoder]
             point = operating_point(originals, policy.threshold, of_others.get(panel.encoder) if shared else None)
             of_panel = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
-            checks += of_panel if sight.binds(panel.attack, policy) else _show_beside(of_panel)
+            checks += of_panel if sight.binds(panel.attack, policy) else _show_beside(of_panel, panel.attack)
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks
 
 
@@ -115,11 +116,15 @@ def check_policy_is_loose(policy: Policy) -> list[Check]:
     return [Check("policy_looser", Decision.PASS, text, len(lacking))]
 
 
-def _show_beside(checks: list[Check]) -> list[Check]:
-    """Keep of an attacker that does not bind what it has shown: unaltered scans as they are, the rest for a human."""
+def _show_beside(checks: list[Check], attack: str) -> list[Check]:
+    """Keep of an attacker that does not bind what it has shown: unaltered scans as they are, the rest for a human.
+
+    Linkage beyond a limit stays FAIL where the attacker says so of itself; whom it exposes is for a human all the same.
+    """
     kept = []
     for check in checks:
-        if check.name == "unaltered":
+        shown = check.decision is Decision.FAIL and find_attack(attack).fails_unrequired
+        if check.name == "unaltered" or (shown and check.name not in ("exposed", "labels")):
             kept.append(check)
         elif check.decision is Decision.FAIL or check.name in ("exposed", "labels"):
             text = f"{check.text} This attacker does not bind by the policy: judge what it means."
