@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reid_audit.accuracy.attempts import assess_attempt, assess_control
 from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
@@ -114,14 +114,6 @@ def assess(
 _JOINED = ("controls", "attacks", "strata", "family", "leaks", "worst")
 
 
-class _InCells(TypedDict):
-    """What strata are measured with."""
-
-    threshold: str
-    minimum: int
-    confidence: float
-
-
 class _Options(NamedTuple):
     """The arguments of `assess` that every encoder shares."""
 
@@ -157,7 +149,7 @@ def _assess_encoder(
     attempts: dict[str, list[Attempt]] = {}
     names = list(dict.fromkeys(attack for _, attack in evaluated)) or [BASELINE.name]
     confidence = options.confidence
-    in_cells = _InCells(threshold=options.threshold, minimum=options.min_cell, confidence=confidence)
+    in_cells: dict[str, Any] = {"threshold": options.threshold, "minimum": options.min_cell, "confidence": confidence}
     for attack in names:
         calibration = choose_calibration(thresholds, attack)
         originals = find_originals(table, attack)

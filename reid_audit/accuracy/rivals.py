@@ -1,7 +1,7 @@
 """Attackers beside each other: the leak gap, the crossed control, and the strongest of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -127,23 +127,22 @@ def find_worst(attacks: Sequence[AttackEvidence], threshold: str = "youden") -> 
     def match_of(attack: AttackEvidence) -> Rate:
         return next((m.subjects for m in attack.matches if m.threshold == threshold), unknown)
 
-    def most(values: Sequence[float]) -> int | None:
-        known = [k for k, value in enumerate(values) if not math.isnan(value)]
-        return max(known, key=lambda k: (values[k], -k)) if known else None
+    def most(value_of: Callable[[AttackEvidence], float]) -> AttackEvidence | None:
+        known = [attack for attack in attacks if not math.isnan(value_of(attack))]
+        return max(known, key=value_of, default=None)
 
-    by_match = most([match_of(rival).value for rival in attacks])
-    by_rank = most([rival.search.rank1.value for rival in attacks])
-    by_link = most([rival.shown_linkability.value for rival in attacks])
-    linked = attacks[by_link or 0]
+    by_match = most(lambda attack: match_of(attack).value)
+    by_rank = most(lambda attack: attack.search.rank1.value)
+    by_link = most(lambda attack: attack.shown_linkability.value)
     return WorstCase(
         condition=attacks[0].condition,
         encoder=attacks[0].encoder,
         tried=tuple(rival.attack for rival in attacks),
-        match_attack="" if by_match is None else attacks[by_match].attack,
-        match=unknown if by_match is None else match_of(attacks[by_match]),
-        rank1_attack="" if by_rank is None else attacks[by_rank].attack,
-        rank1=unknown if by_rank is None else attacks[by_rank].search.rank1,
-        chance1=math.nan if by_rank is None else attacks[by_rank].search.chance1,
-        linkability_attack="" if by_link is None else linked.attack,
-        linkability=linked.shown_linkability,
+        match_attack=by_match.attack if by_match else "",
+        match=match_of(by_match) if by_match else unknown,
+        rank1_attack=by_rank.attack if by_rank else "",
+        rank1=by_rank.search.rank1 if by_rank else unknown,
+        chance1=by_rank.search.chance1 if by_rank else math.nan,
+        linkability_attack=by_link.attack if by_link else "",
+        linkability=(by_link or attacks[0]).shown_linkability,
     )

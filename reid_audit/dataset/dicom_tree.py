@@ -8,7 +8,7 @@ identifier, name or date leaves this module but in memory.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,57 +90,46 @@ def _read(path: Path, ledger: Ledger, allowed: Mapping[str, str], *, released: b
         why = "a picture made of images (secondary capture?), no image of the scanner"
         ledger.add_copy(modality, why, released=released)
         return None
-    study = (_text(header, "StudyDate"), _text(header, "StudyTime"), _text(header, "StudyInstanceUID"))
-    patient, series = _text(header, "PatientID"), _text(header, "SeriesInstanceUID")
-    if not (patient and study[2] and series):
+    file = _describe(header, path.parent, _text(header, "SeriesInstanceUID"))
+    if not (file.patient and file.study[2] and file.series):
         ledger.add(modality, "lacks a PatientID, study or series: whose it is cannot be told")
         return None
     try:
-        frames = tuple(list_frames(path, header))
+        return replace(file, frames=tuple(list_frames(path, header)))
     except InputError as error:
         ledger.add(f"{modality} file", str(error))
-        return None
     except KeyError:
         ledger.add(f"{modality} image", "an image lacks its position or orientation")
-        return None
+    return None
+
+
+def _describe(header: Any, folder: Path, series: str) -> _File:
+    """Say whose a file is, its frames still unknown."""
     return _File(
-        folder=path.parent,
-        modality=modality,
-        patient=patient,
+        folder=folder,
+        modality=_text(header, "Modality").upper(),
+        patient=_text(header, "PatientID"),
         person=(_text(header, "IssuerOfPatientID"), _text(header, "PatientBirthDate"), _text(header, "PatientSex")),
-        study=study,
+        study=(_text(header, "StudyDate"), _text(header, "StudyTime"), _text(header, "StudyInstanceUID")),
         series=series,
         instance=_text(header, "SOPInstanceUID"),
-        frames=frames,
+        frames=(),
         describing=tuple((key, _text(header, key)) for key in _DESCRIBING if _text(header, key)),
     )
 
 
 def _read_body(path: Path, header: Any, ledger: Ledger) -> _File | None:
     """Take a structure set with a contour of the body, or a dose, for an image of its study."""
-    modality = _text(header, "Modality").upper()
-    study = (_text(header, "StudyDate"), _text(header, "StudyTime"), _text(header, "StudyInstanceUID"))
-    patient, instance = _text(header, "PatientID"), _text(header, "SOPInstanceUID")
-    if not (patient and study[2] and instance):
-        ledger.add(modality, "lacks a PatientID, study or instance: whose it is cannot be told")
-        return None
-    if modality == "RTSTRUCT" and find_body(read_header(path, BODY_TAGS)) is None:
-        ledger.add(modality, "has no contour of the body (of type EXTERNAL, or called BODY)")
-        return None
-    if modality == "RTDOSE" and not int(header.get("NumberOfFrames") or 1) > 1:
-        ledger.add(modality, "has fewer than two planes of a dose: no surface")
-        return None
-    return _File(
-        folder=path,
-        modality=modality,
-        patient=patient,
-        person=(_text(header, "IssuerOfPatientID"), _text(header, "PatientBirthDate"), _text(header, "PatientSex")),
-        study=study,
-        series=instance,
-        instance=instance,
-        frames=(),
-        describing=tuple((key, _text(header, key)) for key in _DESCRIBING if _text(header, key)),
-    )
+    file, reason = _describe(header, path, _text(header, "SOPInstanceUID")), ""
+    if not (file.patient and file.study[2] and file.instance):
+        reason = "lacks a PatientID, study or instance: whose it is cannot be told"
+    elif file.modality == "RTSTRUCT" and find_body(read_header(path, BODY_TAGS)) is None:
+        reason = "has no contour of the body (of type EXTERNAL, or called BODY)"
+    elif file.modality == "RTDOSE" and not int(header.get("NumberOfFrames") or 1) > 1:
+        reason = "has fewer than two planes of a dose: no surface"
+    if reason:
+        ledger.add(file.modality, reason)
+    return None if reason else file
 
 
 def _read_files(

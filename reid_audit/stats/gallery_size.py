@@ -1,7 +1,7 @@
 """What a search would find in galleries larger than the cohort: extrapolations by a stated model."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,18 +58,9 @@ def extrapolate_rank1(
     keeps them finite where every mate is first. That one p for all probes (the binomial model, Grother and Phillips
     2004) falls too fast is why p varies here. Interval: subject jackknife of the whole fit, logit scale.
     """
-    subjects = check_blocks(blocks)
     _check_sizes(sizes, 1)
-    off = ~np.eye(subjects, dtype=bool)
-
-    def rates(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        nearer, non_mates, lost = _count(blocks, kept, off, None)
-        if not len(nearer):
-            return np.full(len(sizes), np.nan)
-        acquired = len(nearer) / (len(nearer) + lost)
-        return acquired * _none_below(*_fit(nearer, non_mates), np.asarray(sizes, dtype=np.float64) - 1)
-
-    estimates = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
+    others = np.asarray(sizes, dtype=np.float64) - 1
+    estimates = _extrapolate(blocks, None, lambda a, b: _none_below(a, b, others), confidence)
     return tuple(GalleryRate(size, rate, 1 / size) for size, rate in zip(sizes, estimates, strict=True))
 
 
@@ -90,19 +81,26 @@ def extrapolate_fpir(
     FPIR at size N is 1 - E[(1 - FMR_i)^N], the FMR of a probe beta distributed over probes. FPIR = 1 - (1 - FMR)^N with
     one FMR for all takes every probe for alike, and is too high where few lambs and wolves make the false matches.
     """
-    subjects = check_blocks(blocks)
     _check_sizes(sizes, 0)
+    others = np.asarray(sizes, dtype=np.float64)
+    estimates = _extrapolate(blocks, threshold, lambda a, b: 1 - _none_below(a, b, others), confidence)
+    return tuple(GalleryRate(size, rate, math.nan) for size, rate in zip(sizes, estimates, strict=True))
+
+
+def _extrapolate(
+    blocks: Blocks, threshold: float | None, rates_of: Callable[[float, float], NDArray[np.float64]], confidence: float
+) -> tuple[Estimate, ...]:
+    """Estimate what ``rates_of`` makes of a and b of the beta distribution; a probe that was not acquired counts 0."""
+    subjects = check_blocks(blocks)
     off = ~np.eye(subjects, dtype=bool)
 
     def rates(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        matched, non_mates, lost = _count(blocks, kept, off, threshold)
-        if not len(matched):
-            return np.full(len(sizes), np.nan)
-        acquired = len(matched) / (len(matched) + lost)
-        return acquired * (1 - _none_below(*_fit(matched, non_mates), np.asarray(sizes, dtype=np.float64)))
+        below, non_mates, lost = _count(blocks, kept, off, threshold)
+        if not len(below):
+            return np.full_like(rates_of(1.0, 1.0), np.nan)
+        return len(below) / (len(below) + lost) * rates_of(*_fit(below, non_mates))
 
-    estimates = jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
-    return tuple(GalleryRate(size, rate, math.nan) for size, rate in zip(sizes, estimates, strict=True))
+    return jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
 
 
 def _check_sizes(sizes: Sequence[int], least: int) -> None:
