@@ -85,6 +85,8 @@ def find_attack(name: str) -> Attack:
 def choose_attacks(names: Iterable[str] | None = None) -> tuple[Attack, ...]:
     """Return the attackers of these names or families, the baseline first, in the order of the table.
 
+    One whose family is itself an attacker is nothing without that one, which is run too.
+
     Parameters
     ----------
     names : iterable of str, optional
@@ -102,7 +104,8 @@ def choose_attacks(names: Iterable[str] | None = None) -> tuple[Attack, ...]:
     for name in asked:
         if name not in known:
             raise InputError(f"--attack: there is no attacker {name!r}; choose from {', '.join(_TABLE)}")
-    return tuple(a for a in _TABLE.values() if a.baseline or not a.names.isdisjoint(asked))
+    wanted = {*asked, *(a.family for a in _TABLE.values() if a.name in asked and a.family in _TABLE)}
+    return tuple(a for a in _TABLE.values() if a.baseline or not a.names.isdisjoint(wanted))
 
 
 __all__ = [

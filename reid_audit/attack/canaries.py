@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reid_audit.portrait import Partner
-from reid_audit.records import CANARY, InputError, ScanRef, Volume, natural_key
+from reid_audit.records import CANARY, InputError, ScanRef, Volume, group_by, natural_key
 from reid_audit.render import pick_on_skin
 from reid_audit.surface import SurfaceSettings, extract_skin
 
@@ -94,9 +94,8 @@ def choose_canaries(originals: Sequence[ScanRef], *, order: Mapping[str, object]
     list of ScanRef
         One per subject and canary, each named by its condition.
     """
-    visits: dict[str, list[ScanRef]] = {}
-    for scan in sorted(originals, key=lambda scan: natural_key(scan.visit)):
-        visits.setdefault(scan.subject, []).append(scan)
+    in_order = sorted(originals, key=lambda scan: natural_key(scan.visit))
+    visits = group_by(in_order, lambda scan: scan.subject)
     repeated = [subject for subject, scans in visits.items() if len(scans) > 1] or list(visits)
     spread = sorted(repeated, key=lambda subject: (str(order.get(subject, "")), natural_key(subject)))
     picks = np.unique(np.linspace(0, len(spread) - 1, min(most, len(spread))).round().astype(int))

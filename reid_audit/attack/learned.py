@@ -17,7 +17,7 @@ from reid_audit.attack.base import Attack, Side
 from reid_audit.attack.cross_fit import Sides, learn_distances
 from reid_audit.attack.fusion import arrange_columns
 from reid_audit.attack.multiview import average_faces
-from reid_audit.records import IMAGE_COLUMNS, ORIGINAL, FaceRecord, ScoreTable, natural_key
+from reid_audit.records import IMAGE_COLUMNS, ORIGINAL, FaceRecord, ScoreTable, group_by, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,9 +117,7 @@ def _compare(
 ) -> NDArray[np.float64] | None:
     """Return the distance of every scan from every original; None where too few people have both."""
     code = {subject: k for k, subject in enumerate(dict.fromkeys(scan[0] for scan in (*originals, *scans)))}
-    by_person: dict[str, list[_Scan]] = {}
-    for scan in originals:
-        by_person.setdefault(scan[0], []).append(scan)
+    by_person = group_by(originals, lambda scan: scan[0])
     if len({scan[0] for scan in scans} & set(by_person)) < fewest:
         return None
     length = len(next(iter(originals.values())))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from reid_audit.attack import PHOTOS, find_attack
 from reid_audit.dataset import Cohort
 from reid_audit.dataset.cohort import listed
-from reid_audit.records import ORIGINAL, Check, Decision, FaceRecord, ScanRow, Status
+from reid_audit.records import ORIGINAL, Check, Decision, FaceRecord, ScanRow, Status, group_by
 from reid_audit.volume import digest_image
 
 
@@ -183,10 +183,7 @@ def _check_condition(
 
 def _check_copies(records: Sequence[FaceRecord]) -> list[Check]:
     """Name scans that hold the voxels of another person or visit: at least one label is wrong."""
-    owners: dict[str, list[FaceRecord]] = {}
-    for record in records:
-        if record.digest:
-            owners.setdefault(record.digest, []).append(record)
+    owners = group_by((record for record in records if record.digest), lambda record: record.digest)
     twice = [r for part in owners.values() if len({(r.scan.subject, r.scan.visit) for r in part}) > 1 for r in part]
     if not twice:
         return []
@@ -212,9 +209,7 @@ def check_scans(cohort: Cohort, records: Sequence[FaceRecord]) -> list[Check]:
     What is found on a defacer's scans concerns that defacer (`Check.condition`); originals stand behind every number,
     so that what is found on them concerns all. What holds for every encoder is said once.
     """
-    by_encoder: dict[str, list[FaceRecord]] = {}
-    for record in records:
-        by_encoder.setdefault(record.face.encoder, []).append(record)
+    by_encoder = group_by(records, lambda record: record.face.encoder)
     checks = {encoder: _check_encoder(cohort, part) for encoder, part in by_encoder.items()}
     alike = [check for check in next(iter(checks.values()), []) if all(check in part for part in checks.values())]
     if len(checks) < 2:

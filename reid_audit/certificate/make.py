@@ -9,7 +9,7 @@ from pathlib import Path
 
 from reid_audit.certificate.records import Certificate, CertifiedFile, FileKind, ReleasedCondition, UnmetRule
 from reid_audit.certificate.tree import digest_tree, hash_tree, list_tree
-from reid_audit.records import AuditResult, Check, Decision, InputError, Modality, ScanRow, worst
+from reid_audit.records import AuditResult, Check, Decision, InputError, Modality, ScanRow, group_by, worst
 from reid_audit.screen import ScreenImage, list_images
 from reid_audit.volume import READERS, digest_image, digest_voxels, read_volume
 from reid_audit.volume.stored import ending
@@ -82,10 +82,8 @@ def _list_judged(result: AuditResult) -> dict[str, list[ScanRow]]:
         raise InputError(
             f"{result.cohort}: is a table of distances; a certificate needs a result of `reid-audit score`"
         )
-    judged: dict[str, list[ScanRow]] = {}
-    for row in result.scans:
-        if row.image_sha256 and row.encoder == result.scans[0].encoder:
-            judged.setdefault(row.image_sha256, []).append(row)
+    known = [row for row in result.scans if row.image_sha256 and row.encoder == result.scans[0].encoder]
+    judged = group_by(known, lambda row: row.image_sha256)
     if not judged:
         raise InputError(
             f"{result.cohort}: the result knows no image by its digest, because an older version made it or no defaced "

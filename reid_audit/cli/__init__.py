@@ -165,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from reid_audit.cli.words import err
 
-        err.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        err.say(f"[bold red]Error:[/] {escape(str(error))}")
         return EXIT_USAGE
     except Exception:  # noqa: BLE001  Python would end with 1, which reads as FAIL
         traceback.print_exc()

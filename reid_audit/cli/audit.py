@@ -87,9 +87,9 @@ def calibrate(
             ]
         )
         say_calibration(calibration)
-    out.print(f"Calibration: {escape(str(output))}", soft_wrap=True)
+    out.say(f"Calibration: {escape(str(output))}")
     words = shlex.join(["reid-audit", "score", str(dataset), "--calibration", str(output), "-o", "result"])
-    out.print(f"Next, with the defaced scans in it: {escape(words)}", soft_wrap=True)
+    out.say(f"Next, with the defaced scans in it: {escape(words)}")
 
 
 @expand

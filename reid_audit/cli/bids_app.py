@@ -142,10 +142,7 @@ def bids(
                 (f"{r.scan.subject}/{r.scan.visit}", r.scan.condition, r.face.status, r.face.reason) for r in records
             ]
             say_unacquired(rows)
-            out.print(
-                f"Next: the same with `group`, once every participant is done. Tables: {escape(str(out_dir))}",
-                soft_wrap=True,
-            )
+            out.say(f"Next: the same with `group`, once every participant is done. Tables: {escape(str(out_dir))}")
             return
         result = run_group(
             cohort,

@@ -98,7 +98,7 @@ def certify(
     _say(certificate)
     for what, path in (("Certificate", output), ("Page", page), ("Signature", signature)):
         if path is not None:
-            out.print(f"{what}: {escape(str(path))}", soft_wrap=True)
+            out.say(f"{what}: {escape(str(path))}")
     out.print(f"Check it later: {CERTIFICATE_COMMAND} {escape(output.name)} --release {escape(release.name)} --verify")
     raise typer.Exit(certificate.decision.exit_code)
 
@@ -125,12 +125,12 @@ def _say(certificate: Certificate) -> None:
                 f"[{COLOURS[Decision.INCOMPLETE]}]{counted(len(files), 'file')}[/]: {kind.value}",
                 [file.path for file in files],
             )
-    out.print(f"SHA-256 of the tree: {certificate.tree_sha256}", soft_wrap=True)
+    out.say(f"SHA-256 of the tree: {certificate.tree_sha256}")
 
 
 def _say_files(what: str, names: list[str] | tuple[str, ...]) -> None:
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    out.print(f"{what}: {escape(', '.join(names[:_MOST_NAMED]) + more)}", soft_wrap=True)
+    out.say(f"{what}: {escape(', '.join(names[:_MOST_NAMED]) + more)}")
 
 
 def _verify(path: Path, release: Path, signers: Path | None) -> int:
@@ -144,7 +144,7 @@ def _verify(path: Path, release: Path, signers: Path | None) -> int:
         own.append(signature.read_bytes())
         unknown = f"signed by a key that nobody vouched for ({who}); give --signers"
         told = unknown if signers is None else f"signed by {who}"
-        out.print(f"Signature: {escape(told)}", soft_wrap=True)
+        out.say(f"Signature: {escape(told)}")
     else:
         out.print("Signature: none, so that anybody could have written this certificate")
     with show_progress() as progress:

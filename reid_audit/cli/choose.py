@@ -55,7 +55,7 @@ def choose_model(
     path = None if output is None else write_choice(choice, output, overwrite=overwrite)
     _say_choice(choice)
     if path is not None:
-        out.print(f"Numbers: {escape(str(path))}", soft_wrap=True)
+        out.say(f"Numbers: {escape(str(path))}")
 
 
 def _say_choice(choice: EncoderChoice) -> None:

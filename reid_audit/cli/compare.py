@@ -70,7 +70,7 @@ def compare_results(
     say_comparison(comparison)
     if output is not None:
         page = write_comparison(comparison, output, overwrite=True)
-        out.print(f"Report: {escape(str(page))}", soft_wrap=True)
+        out.say(f"Report: {escape(str(page))}")
     return comparison
 
 

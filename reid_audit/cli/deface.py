@@ -175,15 +175,13 @@ def deface(
             )
         _say_cut(done.removed.sum(), done.kept.sum(), done.notes)
         _say_structures(done)
-    out.print(f"Written: {escape(str(output))}", soft_wrap=True)
+    out.say(f"Written: {escape(str(output))}")
 
 
 def _say_cut(removed: int, kept: int, notes: tuple[str, ...]) -> None:
-    out.print(
-        f"Scan: {removed} voxels became air, {kept} in front of the eyes stayed for targets and brain.", soft_wrap=True
-    )
+    out.say(f"Scan: {removed} voxels became air, {kept} in front of the eyes stayed for targets and brain.")
     for note in notes:
-        out.print(f"[yellow]Note:[/] {escape(note)}", soft_wrap=True)
+        out.say(f"[yellow]Note:[/] {escape(note)}")
 
 
 def _say_structures(done: DefacedStudy) -> None:
@@ -191,12 +189,9 @@ def _say_structures(done: DefacedStudy) -> None:
     if changes is not None:
         for what, which in (("removed", changes.removed), ("clipped", changes.clipped), ("emptied", changes.emptied)):
             if which:
-                out.print(f"Structures {what}: {escape(', '.join(which))}", soft_wrap=True)
+                out.say(f"Structures {what}: {escape(', '.join(which))}")
         out.print(f"Structures as they were: {len(changes.kept)}")
     for folder, voxels, by in done.registered:
-        out.print(f"{folder}: {voxels} voxels became air; placed by {escape(by)}.", soft_wrap=True)
+        out.say(f"{folder}: {voxels} voxels became air; placed by {escape(by)}.")
     for zeroed, stayed in done.dose_voxels:
-        out.print(
-            f"Dose: {zeroed} voxels set to zero, {stayed} in front of the eyes stayed for targets and brain.",
-            soft_wrap=True,
-        )
+        out.say(f"Dose: {zeroed} voxels set to zero, {stayed} in front of the eyes stayed for targets and brain.")

@@ -114,7 +114,7 @@ def deface_many(
         deface.write_quality(examined, folder / deface.QUALITY_FILE)
         _say_quality(deface.summarise_quality(examined))
         for note in notes:
-            out.print(f"[yellow]Not examined:[/] {escape(note)}", soft_wrap=True)
+            out.say(f"[yellow]Not examined:[/] {escape(note)}")
     _end(folder, runs)
 
 
@@ -144,7 +144,7 @@ def _write(folder: Path, scans: Sequence[ScanRef], runs: Sequence[DefaceRun], co
 def _end(folder: Path, runs: Sequence[DefaceRun]) -> None:
     if not any(run.status == "ok" for run in runs):
         raise typer.Exit(2)
-    out.print(f"Manifest: {escape(str(folder / 'manifest.csv'))}", soft_wrap=True)
+    out.say(f"Manifest: {escape(str(folder / 'manifest.csv'))}")
 
 
 def _say_failures(runs: Sequence[DefaceRun]) -> None:

@@ -49,7 +49,7 @@ def inventory(
     _say_aside(listed.aside)
     if listed.layout == "DICOM":
         salt = str(images.salt_file or salt_home())
-        out.print(f"People have pseudonyms; who has the salt can undo them: {escape(salt)}", soft_wrap=True)
+        out.say(f"People have pseudonyms; who has the salt can undo them: {escape(salt)}")
     for note in listed.notes:
         out.print(f"[yellow]Note:[/] {escape(note)}")
     if listed.cohort is None:
@@ -58,16 +58,16 @@ def inventory(
         raise typer.Exit(EXIT_ASKED)
     if output is None:
         again = f"reid-audit inventory {escape(shlex.quote(str(path)))} -o manifest.csv"
-        out.print(f"Next, with the options given here: {again}", soft_wrap=True)
+        out.say(f"Next, with the options given here: {again}")
         return
     write_manifest(output, listed.cohort.scans, listed.cohort.strata)
     folder = output.parent.resolve()
     outside = any(not scan.path.resolve().is_relative_to(folder) for scan in listed.cohort.scans)
-    out.print(f"Manifest (private: it says where the scans are): {escape(str(output))}", soft_wrap=True)
+    out.say(f"Manifest (private: it says where the scans are): {escape(str(output))}")
     command = "calibrate" if listed.cohort.conditions == (ORIGINAL,) else "score"
     target = "calibration.json" if command == "calibrate" else "result"
     flag = " --allow-outside" if outside else ""
-    out.print(f"Next: reid-audit {command} {escape(shlex.quote(str(output)))}{flag} -o {target}", soft_wrap=True)
+    out.say(f"Next: reid-audit {command} {escape(shlex.quote(str(output)))}{flag} -o {target}")
 
 
 def _say_cohort(cohort: reid_audit.Cohort) -> None:

@@ -107,11 +107,10 @@ def _say_plans(done: _Plans) -> None:
             table.add_row(str(encoder_plan.encoders), str(visits), *needed, f"{last.subjects} subjects: {told}")
     out.print(table)
     among = f", strata {', '.join(done.strata)}" if done.strata else ""
-    out.print(
+    out.say(
         f"Smallest cohort of which a defacer that leaves nothing PASSes that often: attackers {', '.join(done.attacks)}"
         f"{among}; {done.worlds} synthetic cohorts per size, seed {done.seed}. The policy asks for at least "
-        f"{done.policy.min_subjects} subjects. Scans without a face, small strata and weak encoders need more.",
-        soft_wrap=True,
+        f"{done.policy.min_subjects} subjects. Scans without a face, small strata and weak encoders need more."
     )
 
 

@@ -83,7 +83,7 @@ def _write_file(form: Form, result: Path, output: Path, *, review: Path | None, 
         Form.JUNIT: result_to_junit,
     }
     write_private(output, texts[form](read))
-    out.print(f"{escape(str(output))}", soft_wrap=True)
+    out.say(f"{escape(str(output))}")
 
 
 def _write_folder(form: Form, result: Path, output: Path, *, review: Path | None, overwrite: bool) -> None:
@@ -101,7 +101,7 @@ def _write_folder(form: Form, result: Path, output: Path, *, review: Path | None
             write_private(output / scores.name, "")
             shutil.copyfile(scores, output / scores.name)
             written.append(output / scores.name)
-    out.print(f"{len(written)} files in {escape(str(output))}", soft_wrap=True)
+    out.say(f"{len(written)} files in {escape(str(output))}")
 
 
 def report(

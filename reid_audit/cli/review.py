@@ -74,7 +74,7 @@ def review(
     out.print(f"{counted(len(cases), 'scan')} to look at, {answered} of them answered by {escape(progress.reader)}.")
 
     def say(link: str) -> None:
-        out.print(f"Open this link; it works once, and on this machine only:\n{escape(link)}", soft_wrap=True)
+        out.say(f"Open this link; it works once, and on this machine only:\n{escape(link)}")
         err.print("Ctrl-C or the key q ends the review; every answer is kept at once.")
 
     with make_renderer(renderer.value) as engine:
@@ -86,8 +86,8 @@ def review(
     if progress.review.readings:
         source = str(result / RESULT_FILE if result.is_dir() else result)
         command = f"screen {dataset}" if screened else f"report {source}"
-        out.print(f"Answers: {escape(str(path))}", soft_wrap=True)
-        out.print(f"Into the verdict: reid-audit {escape(command)} --review {escape(str(path))}", soft_wrap=True)
+        out.say(f"Answers: {escape(str(path))}")
+        out.say(f"Into the verdict: reid-audit {escape(command)} --review {escape(str(path))}")
 
 
 def _is_screening(path: Path) -> bool:

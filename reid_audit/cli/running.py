@@ -102,7 +102,7 @@ def start_run(
 
 def _open_executor(workers: int | None, scheduler: str | None) -> AbstractContextManager[Executor]:
     def say(text: str) -> None:
-        err.print(f"[yellow]Note:[/] {escape(text)}", soft_wrap=True)
+        err.say(f"[yellow]Note:[/] {escape(text)}")
 
     if scheduler is None:
         return reid_audit.local_executor(workers, say=say)

@@ -36,10 +36,9 @@ def render(
         save_picture(portrait, output)
     outcome = face.reason or "found"
     score = "" if face.confidence != face.confidence else f", detector score {face.confidence:.2f}"
-    out.print(
+    out.say(
         f"{escape(str(output))}: drawn by {portrait.renderer}; face: {face.status.value} ({outcome}){score}, "
-        f"recogniser {face.encoder}",
-        soft_wrap=True,
+        f"recogniser {face.encoder}"
     )
     for finding in findings:
         out.print(f"  {finding.severity}: {escape(finding.text)}")
@@ -59,6 +58,6 @@ def mesh(
     with err.status("meshing"):
         skin = reid_audit.extract_skin(reid_audit.read_volume(volume), level=level)
         write_mesh(skin, output)
-    out.print(f"{escape(str(output))}: {len(skin.faces)} triangles, level {skin.level:g}", soft_wrap=True)
+    out.say(f"{escape(str(output))}: {len(skin.faces)} triangles, level {skin.level:g}")
     for finding in skin.checks:
         out.print(f"  {finding.severity}: {escape(finding.text)}")

@@ -122,7 +122,7 @@ def screen(
         typer.echo(_write(screening, _ENDINGS.get(form, f".{form.value}")), nl=False)
     if output is not None:
         write_private(output, _write(screening, output.suffix.lower()))
-        err.print(f"Screening: {escape(str(output))}", soft_wrap=True)
+        err.say(f"Screening: {escape(str(output))}")
     raise typer.Exit(screening.exit_code)
 
 
@@ -180,14 +180,12 @@ def say_screening(screening: Screening, *, verbose: int = 0) -> None:
     for image in screening.images:
         colour = _COLOURS[image.state]
         claimed = f" (claims: {escape('; '.join(image.claims))})" if image.claims else ""
-        out.print(
-            f"[{colour}]{image.state.value:8}[/] {escape(image.name)}: {escape(image.reason)}{claimed}", soft_wrap=True
-        )
+        out.say(f"[{colour}]{image.state.value:8}[/] {escape(image.name)}: {escape(image.reason)}{claimed}")
         if verbose:
             _say_more(image)
     for aside in screening.aside:
         such_as = f", such as {', '.join(aside.examples)}" if aside.examples else ""
-        out.print(f"Set aside: {aside.count} {escape(aside.what)}: {escape(aside.reason + such_as)}", soft_wrap=True)
+        out.say(f"Set aside: {aside.count} {escape(aside.what)}: {escape(aside.reason + such_as)}")
     out.print(_count_states(screening))
 
 
@@ -205,4 +203,4 @@ def _say_more(image: ImageScreening) -> None:
     if image.altered_cm3 > 0:
         lines.append(f"{image.altered_cm3:.0f} cm3 altered" + (f", mask {image.mask}" if image.mask else ""))
     for line in (*lines, *image.notes, f"{image.seconds:.1f} s"):
-        out.print(f"           {escape(line)}", soft_wrap=True)
+        out.say(f"           {escape(line)}")

@@ -21,7 +21,7 @@ FolderOption = Annotated[
 def _say_store(store: Store) -> None:
     info = store.info()
     size = f"{decimal(info.size_bytes)} of at most {decimal(info.max_bytes)}"
-    out.print(f"{info.entries} entries, {size}, in {escape(str(info.folder))}", soft_wrap=True)
+    out.say(f"{info.entries} entries, {size}, in {escape(str(info.folder))}")
 
 
 @store_app.command("info")
@@ -57,4 +57,4 @@ def clear_store(folder: FolderOption = None) -> None:
     Example: [bold]reid-audit store clear[/]
     """
     store = Store(folder)
-    out.print(f"{store.clear()} entries dropped from {escape(str(store.folder))}", soft_wrap=True)
+    out.say(f"{store.clear()} entries dropped from {escape(str(store.folder))}")

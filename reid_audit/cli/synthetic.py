@@ -116,10 +116,9 @@ def phantom(
                 hide=hide,
                 progress=lambda done, total: progress("people", done, total),
             )
-            out.print(
+            out.say(
                 f"{subjects} people: {escape(str(out_dir / ORIGINALS))} and {escape(str(out_dir / RELEASE))}; "
-                f"{len(hidden)} files of the release are not defaced: {escape(str(out_dir / HIDDEN_FILE))}",
-                soft_wrap=True,
+                f"{len(hidden)} files of the release are not defaced: {escape(str(out_dir / HIDDEN_FILE))}"
             )
             return
         if dicom:
@@ -131,7 +130,7 @@ def phantom(
                 difficulty=difficulty,
                 progress=lambda done, total: progress("studies", done, total),
             )
-            out.print(f"{subjects} people, {visits} studies each: {escape(str(manifest))}", soft_wrap=True)
+            out.say(f"{subjects} people, {visits} studies each: {escape(str(manifest))}")
             return
         write = write_bids_cohort if bids else write_cohort
         place = write(
@@ -143,4 +142,4 @@ def phantom(
             difficulty=difficulty,
             progress=lambda done, total: progress("heads", done, total),
         )
-    out.print(f"{subjects} people, {visits} visits each: {escape(str(place))}", soft_wrap=True)
+    out.say(f"{subjects} people, {visits} visits each: {escape(str(place))}")

@@ -68,7 +68,7 @@ def say_listings(listings: Iterable[Listing]) -> None:
     """Print tables, and sentences where there is no header."""
     for listing in listings:
         if not listing.header:
-            out.print(escape(listing.title), soft_wrap=True)
+            out.say(escape(listing.title))
             continue
         table = Table(*map(escape, listing.header), title=escape(listing.title), title_justify="left")
         for column in table.columns[1:]:
@@ -223,13 +223,13 @@ def utility(
     pictured = None if maps is None else tell(maps, pictures=maps)
     if figures is not None:
         drawn = save_figures(list_utility_figures(measured, joined), figures)
-        out.print(f"Figures: {len(drawn)} files in {escape(str(figures))}", soft_wrap=True)
+        out.say(f"Figures: {len(drawn)} files in {escape(str(figures))}")
     if joined is not None:
         say_listings([list_risks(measure_same_scan(joined)), list_trade_off(trade_offs(joined))])
         write_private(output / RESULT_FILE, result_to_json(joined))
-        out.print(f"Audit with its cost: {escape(str(output / RESULT_FILE))}", soft_wrap=True)
+        out.say(f"Audit with its cost: {escape(str(output / RESULT_FILE))}")
     for condition, text in say_costs(measured).items():
-        out.print(f"{escape(condition)}: {escape(text)}.", soft_wrap=True)
-    out.print(f"Page: {escape(str(written))}", soft_wrap=True)
+        out.say(f"{escape(condition)}: {escape(text)}.")
+    out.say(f"Page: {escape(str(written))}")
     if pictured is not None:
-        out.print(f"Private page, with slices through heads: {escape(str(pictured))}", soft_wrap=True)
+        out.say(f"Private page, with slices through heads: {escape(str(pictured))}")

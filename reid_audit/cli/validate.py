@@ -45,7 +45,7 @@ def validate(
         _say(validation)
     if output is not None:
         write_private(output, to_json(validation))
-        err.print(f"Validation: {escape(str(output))}", soft_wrap=True)
+        err.say(f"Validation: {escape(str(output))}")
     raise typer.Exit(validation.exit_code)
 
 
@@ -58,17 +58,12 @@ def _say(validation: Validation) -> None:
             word = "[bold green]holds  [/]" if each.holds else "[bold red]DIFFERS[/]"
             released = "" if each.released != each.released else f"; release {each.released:.4g}"
             room = f"{each.low:.4g} to {each.high:.4g}"
-            out.print(
-                f"  {word} {escape(each.name)} {each.value:.4g} ({room}{released}): {escape(each.text)}", soft_wrap=True
-            )
+            out.say(f"  {word} {escape(each.name)} {each.value:.4g} ({room}{released}): {escape(each.text)}")
     for omission in validation.omissions:
-        out.print(
-            f"[yellow]Not measured:[/] {omission.part}, {escape(omission.name)}: {escape(omission.reason)}",
-            soft_wrap=True,
-        )
+        out.say(f"[yellow]Not measured:[/] {omission.part}, {escape(omission.name)}: {escape(omission.reason)}")
     out.print("[bold]This installation[/]")
     for name, value in validation.facts:  # no table: a digest must not be cut
-        out.print(f"  {escape(name)}: {escape(value)}", soft_wrap=True)
+        out.say(f"  {escape(name)}: {escape(value)}")
     differing = len(validation.differing)
     told = f"{differing} of them outside their bounds" if differing else "everything holds"
     measured = f"{counted(len(validation.measurements), 'number')} in {validation.seconds:.0f} s"

@@ -35,7 +35,7 @@ def list_weights() -> None:
 
     Example: [bold]reid-audit weights list[/]
     """
-    out.print(f"Files are looked for in {escape(str(weights.weights_home()))}", soft_wrap=True)
+    out.say(f"Files are looked for in {escape(str(weights.weights_home()))}")
     _say_weights(weights.list_weights())
 
 
@@ -55,7 +55,7 @@ def fetch_weights(
         with show_progress() as progress:
             move = partial(_move_bytes, progress, name)
             path = weights.fetch_weights(name, override=replace, progress=move)
-        out.print(f"{escape(name)}: {escape(str(path))}", soft_wrap=True)
+        out.say(f"{escape(name)}: {escape(str(path))}")
 
 
 @weights_app.command("import")
@@ -68,7 +68,7 @@ def import_weights(
     Example: [bold]reid-audit weights import /media/stick[/]
     """
     for path in weights.import_weights(source, override=replace):
-        out.print(f"imported {escape(str(path))}", soft_wrap=True)
+        out.say(f"imported {escape(str(path))}")
 
 
 @weights_app.command("verify")

@@ -19,6 +19,10 @@ from reid_audit.work import Store
 
 
 class _Console(Console):
+    def say(self, text: str) -> None:
+        """Print a line that the terminal may break and this program does not: a path in it stays whole."""
+        self.print(text, soft_wrap=True)
+
     def on_broken_pipe(self) -> None:
         """End as an error where nobody reads on, as behind `| head`: by itself it would be 1, which reads as FAIL."""
         try:
@@ -173,7 +177,7 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     if verbosity > 1:
         _say_everything(result)
     if report is not None:
-        out.print(f"Report: {escape(str(report))}", soft_wrap=True)
+        out.say(f"Report: {escape(str(report))}")
 
 
 def _say_attackers(result: AuditResult) -> None:
@@ -237,6 +241,6 @@ def say_plan(plan: RunPlan, store: Store | None) -> None:
     out.print(table)
     if plan.absent:
         more = f" and {len(plan.absent) - 5} more" if len(plan.absent) > 5 else ""
-        out.print(f"[yellow]Without a file:[/] {escape(', '.join(plan.absent[:5]))}{more}", soft_wrap=True)
+        out.say(f"[yellow]Without a file:[/] {escape(', '.join(plan.absent[:5]))}{more}")
     where = "no store" if store is None else f"store: {store.folder}"
-    out.print(f"{plan.to_do} scans would be read; {escape(where)}", soft_wrap=True)
+    out.say(f"{plan.to_do} scans would be read; {escape(where)}")

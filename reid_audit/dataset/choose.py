@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger
 from reid_audit.dataset.cohort import listed
-from reid_audit.records import ORIGINAL, natural_key
+from reid_audit.records import ORIGINAL, group_by, natural_key
 from reid_audit.volume.bodies import BODY_MODALITIES
 
 
@@ -219,9 +219,7 @@ def _tell_apart(
         if not same_run:
             ledger.add(choice.suffix or "image", f"the visit has no run {choice.run}")
         several, most = same_run, 1
-    alike: dict[tuple[object, ...], list[Candidate]] = defaultdict(list)
-    for image in several:
-        alike[image.series, *sorted(image.entities.items())].append(image)
+    alike = group_by(several, lambda image: (image.series, *sorted(image.entities.items())))
     doubled = [same for same in alike.values() if len(same) > 1]
     if (most and len(several) > most) or doubled:
         for same in doubled or [list(several)]:

@@ -5,7 +5,7 @@ from concurrent.futures import Executor
 
 from reid_audit.deface.frame import find_face_frame
 from reid_audit.deface.quality import QUALITY_SURFACE, DefacingQuality, examine_defacing
-from reid_audit.records import ORIGINAL, ReidAuditError, ScanRef
+from reid_audit.records import ORIGINAL, ReidAuditError, ScanRef, group_by
 from reid_audit.surface import extract_skin
 from reid_audit.volume import read_volume
 from reid_audit.work import Progress, run_all
@@ -33,10 +33,8 @@ def examine_scans(
         One sentence for each that could not.
     """
     originals = {(scan.subject, scan.visit): scan for scan in scans if scan.condition == ORIGINAL}
-    defaced: dict[tuple[str, str], list[ScanRef]] = {}
-    for scan in scans:
-        if scan.condition != ORIGINAL and (scan.subject, scan.visit) in originals:
-            defaced.setdefault((scan.subject, scan.visit), []).append(scan)
+    with_original = [s for s in scans if s.condition != ORIGINAL and (s.subject, s.visit) in originals]
+    defaced = group_by(with_original, lambda scan: (scan.subject, scan.visit))
     calls = [(originals[key], defaced_scans) for key, defaced_scans in defaced.items()]
     results = run_all(executor, _examine, calls, progress=progress, stage="examining")
     order = list(dict.fromkeys(scan.condition for scan in scans))

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.deface.frame import depth_mm
-from reid_audit.records import InputError, Real, Skin, Volume, format_csv, write_private
+from reid_audit.records import InputError, Real, Skin, Volume, format_csv, group_by, write_private
 from reid_audit.surface import SurfaceSettings, depths_of_change_mm, extract_skin, find_facial_skin
 from reid_audit.volume import check_same_grid
 from reid_audit.volume.change import find_changed
@@ -268,9 +268,7 @@ def _known_mean(values: Iterable[float]) -> float:
 
 def summarise_quality(examined: Iterable[DefacingQuality]) -> tuple[QualitySummary, ...]:
     """Count successes per defacer, in the order in which the defacers first occur. Empty for no scans."""
-    by_condition: dict[str, list[DefacingQuality]] = {}
-    for quality in examined:
-        by_condition.setdefault(quality.condition, []).append(quality)
+    by_condition = group_by(examined, lambda quality: quality.condition)
     summaries = []
     for condition, rows in by_condition.items():
         names = dict.fromkeys(part.part for row in rows for part in row.parts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side, search_photographs
 from reid_audit.match.pairs import JUDGED_ROW_BYTES, compare_faces, merge_scores
-from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, ScanRef, ScoreTable, Status, natural_key
+from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, ScanRef, ScoreTable, Status, group_by, natural_key
 
 _ORIGINALS = (Group.SAME.value, Group.DIFFERENT.value)
 _BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME.value, Group.DEFACED_DEFACED_DIFFERENT.value)
@@ -123,9 +123,7 @@ def compare_photographs(
 
 def _references(photographs: Sequence[FaceRecord]) -> list[FaceRecord]:
     """One reference per subject and encoder, which holds the faces of all photographs; acquired ones first."""
-    owners: dict[tuple[str, str], list[FaceRecord]] = {}
-    for photo in photographs:
-        owners.setdefault((photo.face.encoder, photo.scan.subject), []).append(photo)
+    owners = group_by(photographs, lambda photo: (photo.face.encoder, photo.scan.subject))
     references = []
     for (_, subject), photos in sorted(owners.items(), key=lambda item: natural_key(item[0][1])):
         faces = tuple(photo.face for photo in sorted(photos, key=lambda photo: not photo.face.acquired))

@@ -17,6 +17,7 @@ from reid_audit.records import (
     Group,
     InputError,
     ScoreTable,
+    group_by,
     natural_key,
 )
 
@@ -260,9 +261,7 @@ def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE, row
         A scan occurs twice for an encoder, whose vectors differ in length; a vector is zero or not finite; or the
         table would not fit into memory.
     """
-    by_encoder: dict[str, list[FaceRecord]] = {}
-    for record in faces:
-        by_encoder.setdefault(record.face.encoder, []).append(record)
+    by_encoder = group_by(faces, lambda record: record.face.encoder)
     cohorts = {encoder: _gather(records, attack) for encoder, records in by_encoder.items()}
     _check_room(sum(_count_rows(cohort.scans) for cohort in cohorts.values()), row_bytes)
     return merge_scores([_tabulate(cohort, attack, encoder) for encoder, cohort in cohorts.items()])

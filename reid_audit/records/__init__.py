@@ -87,6 +87,7 @@ from reid_audit.records.scans import (
     Modality,
     ScanRef,
     Volume,
+    group_by,
     name_series,
     natural_key,
 )
@@ -175,6 +176,7 @@ __all__ = [
     "adapter_of",
     "describe_dataset",
     "format_csv",
+    "group_by",
     "looks_rounded",
     "measure_head_box",
     "mend_of",

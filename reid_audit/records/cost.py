@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
 
+from reid_audit.records.scans import group_by
 from reid_audit.records.scores import Real
 
 
@@ -87,9 +88,7 @@ class DefacingSummary:
 
 def summarise_defacing(runs: Iterable[DefaceRun]) -> tuple[DefacingSummary, ...]:
     """Sum up the runs per defacer, in the order in which the defacers first occur. Empty for no runs."""
-    by_condition: dict[str, list[DefaceRun]] = {}
-    for run in runs:
-        by_condition.setdefault(run.condition, []).append(run)
+    by_condition = group_by(runs, lambda run: run.condition)
     return tuple(_sum_up(condition, rows) for condition, rows in by_condition.items())
 
 

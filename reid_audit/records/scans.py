@@ -2,12 +2,17 @@
 
 import hashlib
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 ORIGINAL = "original"
 """The condition of a scan that no defacer has touched."""
@@ -26,6 +31,20 @@ def natural_key(label: str) -> tuple[tuple[int, int, str], ...]:
     """
     parts = (part for part in re.split(r"(\d+)", label) if part)
     return (*((0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts), (2, 0, label))
+
+
+def group_by(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Group items by a key, both in the order in which they come.
+
+    Examples
+    --------
+    >>> group_by([1, 2, 3], lambda number: number % 2)
+    {1: [1, 3], 0: [2]}
+    """
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def name_series(uid: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reid_audit.accuracy import list_recognisers
-from reid_audit.records import AuditResult, Decision, summarise_defacing
+from reid_audit.records import AuditResult, Decision, group_by, summarise_defacing
 from reid_audit.report.rows import Row, count_flow, count_scans, find_strongest, list_canaries, list_exposed, list_rows
 from reid_audit.report.summary import render_markdown
 
@@ -34,10 +34,7 @@ class Bound:
 
 def bound_rank1(rows: Sequence[Row]) -> list[Bound]:
     """Hold each defacer's worst upper bound on rank 1 against `PUBLIC_LIMIT`."""
-    by_condition: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.decision is not None:
-            by_condition.setdefault(row.condition, []).append(row)
+    by_condition = group_by((row for row in rows if row.decision is not None), lambda row: row.condition)
     bounds = []
     for condition, same in by_condition.items():
         worst = max(same, key=lambda row: _last(row.search.rank1_at_most))

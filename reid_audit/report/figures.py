@@ -155,7 +155,8 @@ def list_overview(result: AuditResult) -> Iterator[Figure]:
             height_inches=4.2,
         )
     yield from draw_channels(rows)
-    yield from draw_leak_maps(result.leaks)
+    places = {row.condition: place for place, row in enumerate(rows)}
+    yield from draw_leak_maps(sorted(result.leaks, key=lambda leak: places.get(leak.condition, len(rows))))
     yield from _draw_cost(result, strongest)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from reid_audit.records import AuditResult, Decision
+from reid_audit.records import AuditResult, Decision, group_by
 from reid_audit.report.rows import explain_verdict, list_checks
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -34,9 +34,7 @@ def cases_to_junit(name: str, cases: Iterable[Case]) -> str:
         Of the whole, such as the cohort's.
     cases : iterable of Case
     """
-    suites: dict[str, list[Case]] = {}
-    for case in cases:
-        suites.setdefault(case.suite, []).append(case)
+    suites = group_by(cases, lambda case: case.suite)
     every = [case for members in suites.values() for case in members]
     root = ElementTree.Element("testsuites", {"name": _clean(name), **_count(every)})
     for suite, members in suites.items():

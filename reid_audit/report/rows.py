@@ -25,6 +25,7 @@ from reid_audit.records import (
     SearchRates,
     Status,
     SubjectEvidence,
+    group_by,
     natural_key,
 )
 from reid_audit.report.words import STATUS_TEXT, counted, estimate_text, join_words, percent, rate_text
@@ -191,12 +192,21 @@ def compare_attackers(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
 
 
 def list_checks(result: AuditResult) -> list[tuple[str, Check]]:
-    """List every rule that was applied with the defacer that it concerns (``"all"``), the gravest first."""
-    verdict = result.verdict
+    """List every rule that was applied with the defacer that it concerns (``"all"``), the gravest first.
+
+    Of equally grave ones those on the attacker that links most stand first.
+    """
+    verdict, severity, strongest = result.verdict, list(Decision), find_strongest(list_rows(result))
     checks = [(check.condition or "all", check) for check in verdict.checks]
     checks += [(each.condition, check) for each in verdict.conditions for check in each.checks]
-    severity = list(Decision)
-    return sorted(checks, key=lambda item: -severity.index(item[1].decision))
+
+    def order(item: tuple[str, Check]) -> tuple[int, bool]:
+        concerns, check = item
+        row = strongest.get(concerns)
+        is_strongest = row is not None and check.attack == row.attack and check.encoder in ("", row.encoder)
+        return -severity.index(check.decision), not is_strongest
+
+    return sorted(checks, key=order)
 
 
 def list_blocks(result: AuditResult) -> dict[str, list[Check]]:
@@ -291,9 +301,7 @@ def list_risks(result: AuditResult) -> list[ScanRisk]:
     Of several encoders each scan shows what the one that finds it best found.
     A result of distances alone has no scans: then there is a row per subject and defacer.
     """
-    subjects: dict[tuple[str, str], list[SubjectEvidence]] = {}
-    for record in result.subjects:
-        subjects.setdefault((record.subject, record.condition), []).append(record)
+    subjects = group_by(result.subjects, lambda record: (record.subject, record.condition))
     scans: dict[tuple[str, ...], dict[str, ScanRow]] = {}
     for scan in result.scans:
         scans.setdefault((scan.subject, scan.session, scan.condition, scan.file), {})[scan.encoder] = scan

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reid_audit.dataset import Cohort
-from reid_audit.records import ORIGINAL, AuditResult, Decision, InputError, ScanRef, ScanRow, Status
+from reid_audit.records import ORIGINAL, AuditResult, Decision, InputError, ScanRef, ScanRow, Status, group_by
 from reid_audit.report.rows import list_checks, list_exposed
 from reid_audit.report.words import STATUS_TEXT
 from reid_audit.screen import Images, Screening
@@ -59,9 +59,7 @@ def list_cases(result: AuditResult, cohort: Cohort, *, every: bool = False) -> l
     InputError
         Where the result knows no image by its digest, or the cohort lacks a scan of the result.
     """
-    rows: dict[tuple[str, str, str], list[ScanRow]] = {}
-    for row in result.scans:
-        rows.setdefault((row.subject, row.session, row.condition), []).append(row)
+    rows = group_by(result.scans, lambda row: (row.subject, row.session, row.condition))
     defaced = {key: same for key, same in rows.items() if any(row.image_sha256 for row in same)}
     if not defaced:
         raise InputError(

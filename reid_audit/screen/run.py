@@ -13,7 +13,7 @@ from reid_audit import portrait, surface
 from reid_audit.dataset.copies import MESHES, PICTURES
 from reid_audit.face import Encoder, make_encoder
 from reid_audit.portrait import ScanContext
-from reid_audit.records import FRAMES, ORIGINAL, InputError, Reading, Review, ScanRef, read_json, settle
+from reid_audit.records import FRAMES, ORIGINAL, InputError, Review, ScanRef, group_by, read_json, settle
 from reid_audit.render import Renderer, make_renderer
 from reid_audit.screen.copies import screen_mesh, screen_picture
 from reid_audit.screen.find import Images, ScreenImage
@@ -146,9 +146,7 @@ def screen(
 
 def _fold(screening: Screening, review: Review) -> Screening:
     """Tell of each image what its readers said; InputError where nothing was said of any."""
-    answers: dict[tuple[str, str], list[Reading]] = {}
-    for reading in review.readings:
-        answers.setdefault((reading.subject, reading.image_sha256), []).append(reading)
+    answers = group_by(review.readings, lambda reading: (reading.subject, reading.image_sha256))
     images = []
     for image in screening.images:
         readings = answers.get((image.name, image.image_sha256)) if image.image_sha256 else None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from reid_audit.accuracy import list_recognisers
-from reid_audit.records import Answer, AuditResult, Check, Decision, InputError, Reading, Review, settle
+from reid_audit.records import Answer, AuditResult, Check, Decision, InputError, Reading, Review, group_by, settle
 from reid_audit.verdict.decision import conclude
 from reid_audit.verdict.rules.words import join_names
 
@@ -46,9 +46,7 @@ def fold_review(result: AuditResult, review: Review) -> AuditResult:
             f"--review: none of its {len(review.readings)} answers is about an image that this result judged; run "
             "`reid-audit review` on this result"
         )
-    answers: dict[_Scan, list[Reading]] = {}
-    for reading in valid:
-        answers.setdefault(reading.scan, []).append(reading)
+    answers = group_by(valid, lambda reading: reading.scan)
     settled = {scan: settle(readings) for scan, readings in answers.items()}
     verdict = result.verdict
     conditions = [each.condition for each in verdict.conditions]

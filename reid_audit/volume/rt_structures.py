@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import InputError
+from reid_audit.records import InputError, group_by
 from reid_audit.volume.contours import Loop, fill_loops
 
 CONTOUR_DATA = 0x30060050
@@ -85,10 +85,8 @@ class Roi:
 
     def planes(self) -> list[list[Contour]]:
         """Return its closed planar contours by height, from below."""
-        by_height: dict[int, list[Contour]] = {}
-        for contour in self.contours:
-            if contour.closed:
-                by_height.setdefault(round(contour.k * 100), []).append(contour)
+        closed = (contour for contour in self.contours if contour.closed)
+        by_height = group_by(closed, lambda contour: round(contour.k * 100))
         return [by_height[key] for key in sorted(by_height)]
 
 

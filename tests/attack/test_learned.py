@@ -41,6 +41,10 @@ def _linked(distances: np.ndarray) -> float:
     return float(((own < distances).sum() + 0.5 * ((own == distances).sum() - len(own))) / (len(own) * (len(own) - 1)))
 
 
+def test_its_fusion_brings_it_along() -> None:
+    assert [attack.name for attack in choose_attacks(["learned-fusion"])] == ["naive", "learned", "learned-fusion"]
+
+
 def test_what_a_defacer_does_to_everybody_is_undone() -> None:
     defaced, first, second = _vectors(30)
     unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in (defaced, second)]
