@@ -39,7 +39,7 @@ from pathlib import Path
 
 from reid_audit import ScanRef, Settings, audit, local_executor
 from reid_audit.dataset import read_manifest, write_manifest
-from reid_audit.deface import deface_study, find_study
+from reid_audit.deface import StudySettings, deface_study, find_study
 from reid_audit.phantom import make_phantom, write_rt_set
 from reid_audit.records import ORIGINAL, Modality
 from reid_audit.report.papers import say_papers
@@ -60,7 +60,7 @@ def scan_patient(
     scans = [ScanRef(subject, str(visit), ORIGINAL, study / "CT", Modality.CT)]
     if visit == 1:
         defaced = folder / f"{study.name}_defaced"
-        deface_study(find_study(study), defaced, salt=f"{seed}")
+        deface_study(find_study(study), defaced, settings=StudySettings(salt=f"{seed}"))
         scans.append(ScanRef(subject, "1", DEFACED, defaced, Modality.CT))
     return scans
 

@@ -11,35 +11,33 @@ What is written: ``dataset_description.json`` with source and tool, ``sub-*/sub-
 of the report. BIDS knows no such tables, so ``.bidsignore`` names them. Vectors stay in the store.
 """
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from .attack import Attack, choose_attacks, list_attacks
-from .audit import Progress, Settings, acquire_faces, add_canaries, audit, start_engines
+from .audit import Progress, Settings, acquire_faces, add_canaries, audit, describe_scans, start_engines
 from .audit.face_cache import FaceCache
 from .dataset import Cohort, read_description
 from .records import AuditResult, Calibration, FaceRecord, InputError, Policy, describe_dataset, write_private
-from .report import result_to_html, result_to_json, write_bids
+from .report import Table, result_to_html, result_to_json, write_bids
+from .report.bids import format_tsv
 from .work import Store
 
 PAGE_FILE = "reid_report.html"
 RESULT_FILE = "reid_result.json"
 
-_COLUMNS: Mapping[str, Mapping[str, object]] = {
-    "session": {
-        "Description": "Label of the visit, 1 in a dataset without sessions; then its image, where visits have several"
-    },
-    "condition": {"Description": "'original', or the name of the derivative"},
-    "file": {"Description": "Name of the image"},
-    "status": {"Description": "How far the scan came; ok = a face was found and measured"},
-    "reason": {"Description": "One sentence where the status is not ok"},
-    "confidence": {"Description": "The detector's own score"},
-    "skin_level": {"Description": "Intensity of the skin's isosurface, in the scan's own units"},
-    "findings": {"Description": "Codes of what was noticed"},
+_COLUMNS = {
+    "session": "Label of the visit, 1 in a dataset without sessions; then its image, where visits have several",
+    "condition": "'original', or the name of the derivative",
+    "file": "Name of the image",
+    "status": "How far the scan came; ok = a face was found and measured",
+    "reason": "One sentence where the status is not ok",
+    "confidence": "The detector's own score",
+    "skin_level": "Intensity of the skin's isosurface, in the scan's own units",
+    "findings": "Codes of what was noticed",
 }
 
 
@@ -97,29 +95,12 @@ def _write_description(bids_dir: Path, out_dir: Path) -> None:
     write_private(out_dir / ".bidsignore", "reid_*\n*_faces.tsv\nfaces.json\n")
 
 
-def _cell(value: object) -> str:
-    if value is None or value == "" or value != value:
-        return "n/a"
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return "".join(c if c.isprintable() else " " for c in text)
-
-
-def _faces_table(records: Sequence[FaceRecord]) -> str:
-    lines = ["\t".join(_COLUMNS)]
-    for record in records:
-        codes = ", ".join(finding.code for finding in record.findings)
-        scan, face = record.scan, record.face
-        row = (
-            scan.visit,
-            scan.condition,
-            scan.label,
-            face.status.value,
-            face.reason,
-            face.confidence,
-            record.skin_level,
-        )
-        lines.append("\t".join(_cell(value) for value in (*row, codes)))
-    return "\n".join(lines) + "\n"
+def _tabulate_faces(records: Sequence[FaceRecord]) -> Table:
+    rows = [
+        (*(getattr(row, name) for name in list(_COLUMNS)[:-1]), ", ".join(finding.code for finding in row.findings))
+        for row in describe_scans(records)
+    ]
+    return Table(_COLUMNS, rows)
 
 
 def _choose(names: Iterable[str] | None) -> tuple[Attack, ...]:
@@ -179,12 +160,12 @@ def run_participants(
     )
     records = [record for record in records if not record.scan.is_canary]
     _write_description(bids_dir, out_dir)
-    write_private(out_dir / "faces.json", json.dumps(_COLUMNS, indent=2) + "\n")
+    write_private(out_dir / "faces.json", format_tsv(_tabulate_faces(()))[1])
     for subject in cohort.subjects:
         folder = out_dir / f"sub-{subject}"
         folder.mkdir(exist_ok=True)
         own = [record for record in records if record.scan.subject == subject]
-        write_private(folder / f"sub-{subject}_faces.tsv", _faces_table(own))
+        write_private(folder / f"sub-{subject}_faces.tsv", format_tsv(_tabulate_faces(own))[0])
     return records
 
 

@@ -133,7 +133,8 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def say_version(wanted: bool) -> None:
+    """Print the version where it is asked for, and leave."""
     if wanted:
         typer.echo(f"reid-audit {reid_audit.__version__}")
         raise typer.Exit
@@ -142,7 +143,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass

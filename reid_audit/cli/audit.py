@@ -11,7 +11,7 @@ from rich.markup import escape
 import reid_audit
 from reid_audit.accuracy import read_calibrations, write_calibrations
 from reid_audit.attack import SAMPLE, choose_attacks
-from reid_audit.audit import plan_run
+from reid_audit.audit import describe_scans, plan_run
 from reid_audit.cli.choosing import CohortArgument, DatasetOptions
 from reid_audit.cli.options import (
     DEFAULT_ATTACKS,
@@ -79,13 +79,7 @@ def calibrate(
         out.print(f"[bold]Recogniser {escape(encoder)}[/]")
         for notice in calibration.notes:
             out.print(f"[yellow]Note:[/] {escape(notice)}")
-        say_unacquired(
-            [
-                (f"{r.scan.subject}/{r.scan.visit}", r.scan.condition, r.face.status, r.face.reason)
-                for r in records
-                if r.face.encoder == encoder
-            ]
-        )
+        say_unacquired(describe_scans(record for record in records if record.face.encoder == encoder))
         say_calibration(calibration)
     out.say(f"Calibration: {escape(str(output))}")
     words = shlex.join(["reid-audit", "score", str(dataset), "--calibration", str(output), "-o", "result"])

@@ -10,7 +10,9 @@ from typer.core import TyperCommand
 
 import reid_audit
 from reid_audit.accuracy import read_calibrations
+from reid_audit.audit import describe_scans
 from reid_audit.bids_app import PAGE_FILE, check_dataset, keep_labels, run_group, run_participants
+from reid_audit.cli import say_version
 from reid_audit.cli.choosing import ImageOptions
 from reid_audit.cli.options import ALL_ATTACKS, AttackOption, EncoderOptions, SeedOption, expand, words_of
 from reid_audit.cli.running import LogOption, SchedulerOption, start_run
@@ -48,12 +50,6 @@ class ManyLabels(TyperCommand):
             taken += 1
             spread.append(word)
         return super().parse_args(ctx, spread)
-
-
-def _say_version(wanted: bool) -> None:
-    if wanted:
-        out.print(f"reid-audit {reid_audit.__version__}")
-        raise typer.Exit
 
 
 def _workers(n_procs: int | None, mem_mb: int | None) -> int | None:
@@ -100,7 +96,7 @@ def bids(
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     calibration: Annotated[Path | None, typer.Option("--calibration", help="From `calibrate`, for the group.")] = None,
     policy: Annotated[Path | None, typer.Option("--policy", help="TOML file with your limits, for the group.")] = None,
@@ -138,10 +134,7 @@ def bids(
                 executor=run.executor,
                 progress=run.progress,
             )
-            rows = [
-                (f"{r.scan.subject}/{r.scan.visit}", r.scan.condition, r.face.status, r.face.reason) for r in records
-            ]
-            say_unacquired(rows)
+            say_unacquired(describe_scans(records))
             out.say(f"Next: the same with `group`, once every participant is done. Tables: {escape(str(out_dir))}")
             return
         result = run_group(

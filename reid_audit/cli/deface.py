@@ -8,8 +8,8 @@ import typer
 from rich.markup import escape
 
 from reid_audit.audit import find_eyes
-from reid_audit.cli.deface_tools import deface_every_study, deface_many, holds_many, list_tools
-from reid_audit.cli.options import EncoderOptions, OutsideOption, WorkersOption, expand, show_progress, words_of
+from reid_audit.cli.deface_tools import ManyOptions, deface_every_study, deface_many, holds_many, list_tools
+from reid_audit.cli.options import EncoderOptions, expand, show_progress, words_of
 from reid_audit.cli.words import out
 from reid_audit.deface import DefacedStudy, StudySettings, deface_files, deface_study, find_study
 from reid_audit.records import InputError
@@ -51,27 +51,7 @@ def deface(
     dose: Annotated[
         list[Path] | None, typer.Option("--dose", help="RT dose, where it is not in the folder. Repeat it for more.")
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option("--labels", help="Label map on the grid of the scan (NIfTI), or a folder of them.")
-    ] = None,
-    label_names: Annotated[
-        Path | None, typer.Option("--label-names", help="TSV with the columns index and name (BIDS dseg).")
-    ] = None,
-    brain_masks: Annotated[
-        Path | None, typer.Option("--brain-masks", help="Brain mask, or their folder: kept, checked.")
-    ] = None,
-    session: Annotated[
-        list[str] | None, typer.Option("--session", help="Deface this session of a manifest alone; may be repeated.")
-    ] = None,
-    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for a tool on one scan.")] = 3600.0,
-    max_brain_cut: Annotated[
-        float, typer.Option("--max-brain-cut", help="Share of a brain mask that a defacer may change.")
-    ] = 0.0,
-    quality: Annotated[
-        bool, typer.Option("--quality", help="Measure whether eyes, nose and mouth are removed.")
-    ] = False,
-    workers: WorkersOption = None,
-    allow_outside: OutsideOption = False,
+    many: ManyOptions,
     _list: Annotated[
         bool, typer.Option("--list", help="List the defacers and which are here.", callback=list_tools, is_eager=True)
     ] = False,
@@ -125,30 +105,17 @@ def deface(
     Example: [bold]reid-audit deface manifest.csv -o defaced --tool face-box,blur:5mm,pydeface --quality[/]
     """
     names = _names_of(structure_names, eyes=eye_names, removed=removed_names, targets=target_names, brain=brain_names)
+    settings = StudySettings(names, salt, keep_private, identity_removed, registered)
     if studies:
         one_only = {"--tool": tool not in (None, EYE_PLANE), "--command": command, "--structures": structures,
-                    "--dose": dose, "--labels": labels, "--eyes-from-portrait": eyes_from_portrait}  # fmt: skip
+                    "--dose": dose, "--labels": many.labels, "--eyes-from-portrait": eyes_from_portrait}  # fmt: skip
         if wrong := [option for option, given in one_only.items() if given]:
             raise InputError(f"{wrong[0]} does not go with --studies, which cuts each at the eyes that are drawn in it")
-        settings = StudySettings(names, salt, keep_private, identity_removed, registered)
-        deface_every_study(scan, output, settings, workers)
+        deface_every_study(scan, output, settings, many.workers)
         return
     if holds_many(scan) or command or tool not in (None, EYE_PLANE):
-        deface_many(
-            scan,
-            output,
-            tools=words_of(EYE_PLANE if tool is None and not command else tool or ""),
-            command=command,
-            labels=labels,
-            label_names=label_names,
-            brain_masks=brain_masks,
-            sessions=session or [],
-            time_limit_s=time_limit,
-            max_brain_cut=max_brain_cut,
-            quality=quality,
-            workers=workers,
-            allow_outside=allow_outside,
-        )
+        tools = words_of(EYE_PLANE if tool is None and not command else tool or "")
+        deface_many(scan, output, tools, command, many)
         return
     study = find_study(scan, structures=structures, doses=dose or ()) if scan.is_dir() else None
     eyes = None
@@ -158,21 +125,13 @@ def deface(
     if study is None:
         if structures is not None or dose:
             raise InputError(f"{scan.name}: is no folder; --structures and --dose belong to a DICOM study")
-        written = deface_files(scan, output, labels=labels, label_names=label_names, names=names, eyes_ras_mm=eyes)
+        written = deface_files(
+            scan, output, labels=many.labels, label_names=many.label_names, names=names, eyes_ras_mm=eyes
+        )
         _say_cut(written.removed.sum(), written.kept.sum(), ())
     else:
         with show_progress() as progress:
-            done = deface_study(
-                study,
-                output,
-                names=names,
-                eyes_ras_mm=eyes,
-                salt=salt,
-                keep_private=keep_private,
-                identity_removed=identity_removed,
-                registered=registered,
-                progress=progress,
-            )
+            done = deface_study(study, output, settings=settings, eyes_ras_mm=eyes, progress=progress)
         _say_cut(done.removed.sum(), done.kept.sum(), done.notes)
         _say_structures(done)
     out.say(f"Written: {escape(str(output))}")

@@ -1,8 +1,11 @@
 """`deface` with other defacers than the eye plane: many scans, many tools, and the list of what there is."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -10,8 +13,8 @@ from rich.table import Table
 
 import reid_audit
 from reid_audit import deface
-from reid_audit.cli.options import show_progress
-from reid_audit.cli.words import err, out
+from reid_audit.cli.options import OutsideOption, WorkersOption, show_progress
+from reid_audit.cli.words import add_groups, err, out
 from reid_audit.dataset import read_cohort, write_manifest
 from reid_audit.deface import QualitySummary
 from reid_audit.phantom import LABEL_NAMES
@@ -19,6 +22,33 @@ from reid_audit.records import ORIGINAL, DefaceRun, DefacingSummary, InputError,
 from reid_audit.volume.names import read_label_values
 
 MANIFEST_ENDINGS = (".csv", ".tsv")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManyOptions:
+    """What concerns many scans and other defacers than the eye plane."""
+
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Label map on the grid of the scan (NIfTI), or a folder of them.")
+    ] = None
+    label_names: Annotated[
+        Path | None, typer.Option("--label-names", help="TSV with the columns index and name (BIDS dseg).")
+    ] = None
+    brain_masks: Annotated[
+        Path | None, typer.Option("--brain-masks", help="Brain mask, or their folder: kept, checked.")
+    ] = None
+    session: Annotated[
+        list[str] | None, typer.Option("--session", help="Deface this session of a manifest alone; may be repeated.")
+    ] = None
+    time_limit: Annotated[float, typer.Option("--time-limit", help="Seconds for a tool on one scan.")] = 3600.0
+    max_brain_cut: Annotated[
+        float, typer.Option("--max-brain-cut", help="Share of a brain mask that a defacer may change.")
+    ] = 0.0
+    quality: Annotated[bool, typer.Option("--quality", help="Measure whether eyes, nose and mouth are removed.")] = (
+        False
+    )
+    workers: WorkersOption = None
+    allow_outside: OutsideOption = False
 
 
 def holds_many(place: Path) -> bool:
@@ -77,40 +107,32 @@ def _read_names(labels: Path | None, names: Path | None) -> dict[str, int]:
 def deface_many(
     place: Path,
     folder: Path,
-    *,
     tools: Sequence[str],
     command: str,
-    labels: Path | None,
-    label_names: Path | None,
-    brain_masks: Path | None,
-    sessions: Sequence[str],
-    time_limit_s: float,
-    max_brain_cut: float,
-    quality: bool,
-    workers: int | None,
-    allow_outside: bool,
+    options: ManyOptions,
 ) -> None:
     """Deface the originals of a manifest, or one scan, by each tool; print how it went."""
-    makers = deface.parse_makers(tools, command=command)
-    scans, cohort = _read_scans(place, sessions, allow_outside)
+    makers, sessions = deface.parse_makers(tools, command=command), options.session or ()
+    scans, cohort = _read_scans(place, sessions, options.allow_outside)
     wanted = [s for s in scans if s.condition == ORIGINAL and (not sessions or s.session in sessions)]
-    values = _read_names(labels, label_names)
-    with reid_audit.local_executor(workers) as executor, show_progress() as progress:
+    values = _read_names(options.labels, options.label_names)
+    with reid_audit.local_executor(options.workers) as executor, show_progress() as progress:
         taken, runs = deface.deface_scans(
             wanted,
             makers,
             folder,
-            companions=deface.Companions(labels, brain_masks, values),
-            time_limit_s=time_limit_s,
-            max_brain_cut=max_brain_cut,
+            companions=deface.Companions(options.labels, options.brain_masks, values),
+            time_limit_s=options.time_limit,
+            max_brain_cut=options.max_brain_cut,
             others=[s for s in scans if s.condition == ORIGINAL and s not in wanted],
             bids=place if place.is_dir() and cohort is not None else None,
             executor=executor,
             progress=progress,
         )
-        examined, notes = deface.examine_scans(taken, executor=executor, progress=progress) if quality else ((), ())
+        examine = partial(deface.examine_scans, taken, executor=executor, progress=progress)
+        examined, notes = examine() if options.quality else ((), ())
     _write(folder, taken, runs, cohort)
-    if quality:
+    if options.quality:
         deface.write_quality(examined, folder / deface.QUALITY_FILE)
         _say_quality(deface.summarise_quality(examined))
         for note in notes:
@@ -148,19 +170,11 @@ def _end(folder: Path, runs: Sequence[DefaceRun]) -> None:
 
 
 def _say_failures(runs: Sequence[DefaceRun]) -> None:
-    groups: dict[tuple[str, str, str], list[str]] = {}
-    for run in runs:
-        if run.status != "ok":
-            key = (run.condition, run.status.value, run.reason)
-            groups.setdefault(key, []).append(f"{run.subject}/{run.session}")
-    if not groups:
-        return
-    table = Table("scans", "defacer", "outcome", "reason", title="Not defaced")
-    table.title_justify = "left"
-    for (condition, status, reason), keys in groups.items():
-        which = ", ".join(keys[:3]) + (" ..." if len(keys) > 3 else "")
-        table.add_row(f"{len(keys)}: {escape(which)}", escape(condition), status, escape(reason))
-    out.print(table)
+    lost = [run for run in runs if run.status != "ok"]
+    table = Table("scans", "defacer", "outcome", "reason", title="Not defaced", title_justify="left")
+    add_groups(table, ((f"{r.subject}/{r.session}", r.condition, r.status.value, r.reason) for r in lost))
+    if lost:
+        out.print(table)
 
 
 def _number(value: float, digits: int = 1) -> str:

@@ -1,7 +1,7 @@
 """A result in words: one screen, more with -v and -vv. Computes nothing."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import find_attack
 from reid_audit.audit import RunPlan
-from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, Status
+from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, ScanRow, Status, group_by
 from reid_audit.report import rows
 from reid_audit.report.words import counted, estimate_text, mend_text, percent, rate_text, test_text
 from reid_audit.work import Store
@@ -44,19 +44,21 @@ _WIDE = 110
 """From so many columns on, numbers are written with their counts."""
 
 
-def say_unacquired(scans: Sequence[tuple[str, str, Status, str]]) -> None:
-    """Count the scans that gave no clear face by condition and reason; each is (scan, condition, status, reason)."""
-    groups: dict[tuple[str, Status, str], list[str]] = {}
-    for key, condition, status, reason in scans:
-        if status is not Status.OK:
-            groups.setdefault((condition, status, reason), []).append(key)
-    out.print(f"{sum(map(len, groups.values()))} of {len(scans)} scans without a clear face")
+def say_unacquired(scans: Sequence[ScanRow]) -> None:
+    """Count the scans that gave no clear face, by condition and reason."""
+    lost = [scan for scan in scans if scan.status is not Status.OK]
+    out.print(f"{len(lost)} of {len(scans)} scans without a clear face")
     table = _make_table("scans", "condition", "outcome", "reason")
-    for (condition, status, reason), keys in groups.items():
-        which = ", ".join(keys[:3]) + (" ..." if len(keys) > 3 else "")
-        table.add_row(f"{len(keys)}: {escape(which)}", escape(condition), status.value, escape(reason))
-    if groups:
+    add_groups(table, ((f"{s.subject}/{s.session}", s.condition, s.status.value, s.reason) for s in lost))
+    if lost:
         out.print(table)
+
+
+def add_groups(table: Table, rows: Iterable[tuple[str, str, str, str]]) -> None:
+    """Add a line for all scans of one condition, outcome and reason, with the first of their names."""
+    for (condition, outcome, reason), same in group_by(rows, lambda row: row[1:]).items():
+        which = ", ".join(name for name, *_ in same[:3]) + (" ..." if len(same) > 3 else "")
+        table.add_row(f"{len(same)}: {escape(which)}", escape(condition), outcome, escape(reason))
 
 
 def say_block(heading: str, lines: Sequence[tuple[str, str]]) -> None:
@@ -171,7 +173,7 @@ def say_result(result: AuditResult, *, verbosity: int = 0, report: Path | None =
     _say_blocks(result, every=verbosity > 0)
     if verbosity:
         _say_attackers(result)
-        say_unacquired([(f"{s.subject}/{s.session}", s.condition, s.status, s.reason) for s in result.scans])
+        say_unacquired(result.scans)
         if result.scans:
             out.print(f"{median(scan.seconds for scan in result.scans):.1f} s a scan (median)")
     if verbosity > 1:

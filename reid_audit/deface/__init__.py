@@ -19,7 +19,7 @@ A reference defacer shows what a kind of defacing does to the evidence. It is no
 
 from .cohort import deface_scans, parse_makers
 from .companions import Companions
-from .dicom import DefacedStudy, deface_study
+from .dicom import DefacedStudy, StudySettings, deface_study
 from .drawn_head import DrawnHead
 from .examine import examine_scans
 from .found import FoundTool, find_tool
@@ -33,7 +33,7 @@ from .reference import EyePlaneCut, FaceBlur, FaceRemoval
 from .run import ToolRun, run_tool
 from .runs import DEFACING_FILE, read_defacing, write_defacing
 from .simple import FaceBox, NoDefacing, QuickShear, ShellBlur, SkinNoise
-from .studies import STUDIES_FILE, StudySettings, deface_studies, write_studies
+from .studies import STUDIES_FILE, deface_studies, write_studies
 from .study import RtStudy, find_study
 from .tools import TOOLS, Tool
 

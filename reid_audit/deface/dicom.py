@@ -12,7 +12,7 @@ Files are told apart by what their headers say, never by their names, and slices
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,32 @@ from reid_audit.volume.header import read_dicom
 from reid_audit.volume.roles import Role, StructureNames
 from reid_audit.volume.rt_structures import Roi, fill_rois, read_rois
 from reid_audit.work import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class StudySettings:
+    """How a study is defaced.
+
+    Attributes
+    ----------
+    names : StructureNames
+        Which names are eyes, targets, brain and so on.
+    salt : str or None
+        Makes the new UIDs the same ones each time; see `Renamer`. Secret, if the old UIDs are.
+    keep_private : bool
+        Whether private elements stay. They may hold copies of the picture.
+    identity_removed : bool
+        Whether to claim that a de-identifier removed names and numbers; see `claim_defaced`.
+    registered : bool
+        Whether to cut and write the folder's further image series, too, where they share the scan's frame of reference
+        or a registration object ties them to it; see `find_registered`. Else they are left out.
+    """
+
+    names: StructureNames = field(default_factory=StructureNames)
+    salt: str | None = None
+    keep_private: bool = False
+    identity_removed: bool = False
+    registered: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,12 +162,8 @@ def deface_study(
     study: RtStudy,
     out_dir: Path,
     *,
-    names: StructureNames = StructureNames(),
+    settings: StudySettings = StudySettings(),
     eyes_ras_mm: Sequence[Sequence[float]] | None = None,
-    salt: str | None = None,
-    keep_private: bool = False,
-    identity_removed: bool = False,
-    registered: bool = False,
     progress: Progress | None = None,
 ) -> DefacedStudy:
     """Deface a CT (or MR) series with its structure set and dose.
@@ -155,19 +177,9 @@ def deface_study(
         See `find_study`.
     out_dir : Path
         Must not hold anything. Appears when all files are written.
-    names : StructureNames
-        Which names are eyes, targets, brain and so on.
+    settings : StudySettings
     eyes_ras_mm : sequence of (3,) float, optional
         The skin before the eyes, in place of eye contours; see `reid_audit.deface.eye_plane.cut_at_skin`.
-    salt : str, optional
-        Makes the new UIDs the same ones each time; see `Renamer`. Secret, if the old UIDs are.
-    keep_private : bool
-        Whether private elements stay. They may hold copies of the picture.
-    identity_removed : bool
-        Whether to claim that a de-identifier removed names and numbers; see `claim_defaced`.
-    registered : bool
-        Whether to cut and write the folder's further image series, too, where they share the scan's frame of reference
-        or a registration object ties them to it; see `find_registered`. Else they are left out.
     progress : callable, optional
         Called as ``progress(stage, done, total)``.
 
@@ -190,7 +202,7 @@ def deface_study(
         where = study.structures.name
         rs = read_dicom(study.structures)
         rois = read_rois(rs, np.linalg.inv(frame.voxel_to_lps), where, frame_uid=frame_uid)
-    roles = {roi.number: names.role_of(roi.name, roi.kind) for roi in rois}
+    roles = {roi.number: settings.names.role_of(roi.name, roi.kind) for roi in rois}
     cut, notes = _place_cut(rois, roles, frame, eyes_ras_mm, where)
     safe = fill_rois((roi for roi in rois if roles[roi.number] in (Role.TARGET, Role.BRAIN)), frame.shape)
     removed = removed_by(cut, safe, f"{where}: the eyes")
@@ -206,7 +218,7 @@ def deface_study(
     changes = None if rs is None else reshape_structures(rs, rois, roles, cut, safe, frame.voxel_to_lps)
 
     further: list[RegisteredImage] = []
-    if registered:
+    if settings.registered:
         further, told = find_registered(
             study.further, study.registrations, cut=cut, safe=safe, voxel_to_lps=frame.voxel_to_lps, frame_uid=frame_uid
         )
@@ -217,12 +229,12 @@ def deface_study(
     stacks = [stack, *(image.stack for image in further)]
     old = [uid for each in stacks for path in each.files for uid in _uids(read_dicom(path, pixels=False))]
     old += [uid for ds in (*doses, *([] if rs is None else [rs])) for uid in _uids(ds)]
-    renamer = Renamer(old, salt=salt)
+    renamer = Renamer(old, salt=settings.salt)
 
     def finish(ds: Any, name: str) -> None:
-        strip(ds, keep_private=keep_private)
+        strip(ds, keep_private=settings.keep_private)
         renamer.rename(ds)
-        claim_defaced(ds, identity_removed=identity_removed)
+        claim_defaced(ds, identity_removed=settings.identity_removed)
         ds.preamble = b"\0" * 128  # may hold another file format, and so another picture
         ds.save_as(part / name, enforce_file_format=True)
 

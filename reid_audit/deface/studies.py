@@ -5,13 +5,12 @@ import shutil
 import time
 from collections.abc import Iterable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 from reid_audit.deface.cohort import Kept, place_original, private_folder, read_kept
-from reid_audit.deface.dicom import deface_study
+from reid_audit.deface.dicom import StudySettings, deface_study
 from reid_audit.deface.reference import EyePlaneCut
 from reid_audit.deface.study import find_study
 from reid_audit.records import (
@@ -25,22 +24,10 @@ from reid_audit.records import (
     to_json,
     write_private,
 )
-from reid_audit.volume.roles import StructureNames
 from reid_audit.work import Progress, run_all
 
 STUDIES_FILE = "studies.csv"
 CONDITION = EyePlaneCut().name
-
-
-@dataclass(frozen=True, slots=True)
-class StudySettings:
-    """What `deface_study` takes, the same for every study."""
-
-    names: StructureNames = field(default_factory=StructureNames)
-    salt: str | None = None
-    keep_private: bool = False
-    identity_removed: bool = False
-    registered: bool = False
 
 
 def _run(study: str, status: DefaceStatus, reason: str, seconds: float) -> DefaceRun:
@@ -70,11 +57,7 @@ def _deface(source: Path, target: Path, kept: Path, settings: StudySettings) -> 
         if before is not None and before.fingerprint == fingerprint and target.is_dir():
             return before.run
         shutil.rmtree(target, ignore_errors=True)
-        deface_study(
-            find_study(source), target, names=settings.names, salt=settings.salt,
-            keep_private=settings.keep_private, identity_removed=settings.identity_removed,
-            registered=settings.registered,
-        )  # fmt: skip
+        deface_study(find_study(source), target, settings=settings)
         run = _run(source.name, DefaceStatus.OK, "", time.monotonic() - begun)
         write_private(kept, to_json(Kept(fingerprint, run)))
     except (ReidAuditError, OSError, MemoryError) as error:

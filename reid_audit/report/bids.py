@@ -21,7 +21,8 @@ def _clean(value: object) -> str:
     return "".join(c if c.isprintable() else " " for c in cell(value)) or "n/a"
 
 
-def _format(table: Table) -> tuple[str, str]:
+def format_tsv(table: Table) -> tuple[str, str]:
+    """Write a table as BIDS has it: the TSV, and the JSON that says what its columns mean."""
     lines = ["\t".join(table.columns), *("\t".join(map(_clean, row)) for row in table.rows)]
     meaning = {name: {"Description": text} for name, text in table.columns.items()}
     return "\n".join(lines) + "\n", json.dumps(meaning, indent=2) + "\n"
@@ -89,7 +90,7 @@ def format_bids(result: AuditResult) -> dict[str, str]:
         ".bidsignore": "reid_*\n",
     }
     for name, table in tables.items():
-        files[f"{name}.tsv"], files[f"{name}.json"] = _format(table)
+        files[f"{name}.tsv"], files[f"{name}.json"] = format_tsv(table)
     return files
 
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RLELossless
 
 from reid_audit import InputError, read_volume
-from reid_audit.deface import deface_study, find_study
+from reid_audit.deface import StudySettings, deface_study, find_study
 from reid_audit.deface.eye_plane import EyeCut, cut_at_skin
 from reid_audit.deface.label_map import deface_labels
 from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_rt_set
@@ -130,7 +130,9 @@ def test_other_names_can_be_given(study: Path, tmp_path: Path) -> None:
     _edit(study / "RS.dcm", _rename("Eye_R", "Rechter Seher"))
     with pytest.raises(InputError, match=r"RS\.dcm: shows no eye .*Linker Seher.*--eye-names.*--eyes-from-portrait"):
         deface_study(find_study(study), tmp_path / "out")
-    done = deface_study(find_study(study), tmp_path / "out", names=StructureNames(eyes=("seher",)))
+    done = deface_study(
+        find_study(study), tmp_path / "out", settings=StudySettings(names=StructureNames(eyes=("seher",)))
+    )
     assert done.removed.any()
     assert done.structures is not None
     assert {"Linker Seher", "Rechter Seher"} <= set(done.structures.removed)
@@ -272,7 +274,7 @@ def test_a_target_drawn_on_every_third_slice_keeps_the_slices_between(study: Pat
 
 def test_the_same_salt_gives_the_same_files_and_none_gives_new_ones(study: Path, tmp_path: Path) -> None:
     for name, salt in (("a", "s"), ("b", "s"), ("c", None), ("d", None)):
-        deface_study(find_study(study), tmp_path / name, salt=salt)
+        deface_study(find_study(study), tmp_path / name, settings=StudySettings(salt=salt))
     actual = [pydicom.dcmread(tmp_path / n / "RD.dcm").SOPInstanceUID for n in "abcd"]
     assert actual[0] == actual[1]
     assert len(set(actual)) == 3
@@ -299,7 +301,7 @@ def test_private_elements_thumbnails_and_claims(study: Path, tmp_path: Path, kee
 
     for path in (study / "CT").iterdir():
         _edit(path, add)
-    deface_study(find_study(study), tmp_path / "out", keep_private=keep, identity_removed=keep)
+    deface_study(find_study(study), tmp_path / "out", settings=StudySettings(keep_private=keep, identity_removed=keep))
     top = sorted((tmp_path / "out").glob("CT*.dcm"))[-1]
     ds = pydicom.dcmread(top)
     private = [e for e in ds.iterall() if e.tag.is_private]
@@ -315,7 +317,7 @@ def test_private_elements_thumbnails_and_claims(study: Path, tmp_path: Path, kee
 
 
 def test_compressed_and_signed_pixels_are_read(study: Path, tmp_path: Path) -> None:
-    expected = deface_study(find_study(study), tmp_path / "plain", salt="x")
+    expected = deface_study(find_study(study), tmp_path / "plain", settings=StudySettings(salt="x"))
 
     def recode(ds: Any) -> None:
         hu = ds.pixel_array.astype(np.int16) - 1024
@@ -324,7 +326,7 @@ def test_compressed_and_signed_pixels_are_read(study: Path, tmp_path: Path) -> N
 
     for path in (study / "CT").iterdir():
         _edit(path, recode)
-    done = deface_study(find_study(study), tmp_path / "packed", salt="x")
+    done = deface_study(find_study(study), tmp_path / "packed", settings=StudySettings(salt="x"))
     np.testing.assert_array_equal(done.removed, expected.removed)
     a, b = read_volume(tmp_path / "plain"), read_volume(tmp_path / "packed")
     np.testing.assert_array_equal(a.intensity, b.intensity)

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from reid_audit import InputError, read_volume
 from reid_audit.cli import main
-from reid_audit.deface import deface_study, find_study
+from reid_audit.deface import StudySettings, deface_study, find_study
 from reid_audit.phantom import make_phantom, write_rt_set
 
 REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
@@ -90,7 +90,7 @@ def test_a_registered_image_loses_the_same_voxels(study: Path, tmp_path: Path) -
     frame = generate_uid()
     _add_series(study, "CBCT", frame=frame)
     _register(study, frame)
-    done = deface_study(find_study(study), tmp_path / "out", salt="test", registered=True)
+    done = deface_study(find_study(study), tmp_path / "out", settings=StudySettings(salt="test", registered=True))
     ((folder, voxels, by),) = done.registered
     assert (folder, voxels, by) == ("registered1", int(done.removed.sum()), "REG.dcm")
     np.testing.assert_array_equal(_slices(tmp_path / "out" / folder), _slices(tmp_path / "out"))
@@ -103,7 +103,7 @@ def test_a_registered_image_loses_the_same_voxels(study: Path, tmp_path: Path) -
 @pytest.mark.slow
 def test_an_image_of_the_same_frame_needs_no_registration(study: Path, tmp_path: Path) -> None:
     _add_series(study, "CT2", every=2)
-    done = deface_study(find_study(study), tmp_path / "out", salt="test", registered=True)
+    done = deface_study(find_study(study), tmp_path / "out", settings=StudySettings(salt="test", registered=True))
     ((folder, _, by),) = done.registered
     assert by == "the scan's own frame of reference"
     np.testing.assert_array_equal(_slices(tmp_path / "out" / folder), _slices(tmp_path / "out")[::2])
@@ -126,10 +126,10 @@ def test_registrations_that_carry_no_plane_are_refused(study: Path, tmp_path: Pa
     _add_series(study, "CBCT", frame=frame)
     _register(study, frame, matrices=2)
     with pytest.raises(InputError, match=r"REG\.dcm: holds 2 matrices"):
-        deface_study(find_study(study), tmp_path / "out", registered=True)
+        deface_study(find_study(study), tmp_path / "out", settings=StudySettings(registered=True))
     ds = pydicom.dcmread(study / "REG.dcm")
     del ds.RegistrationSequence
     ds.save_as(study / "REG.dcm")
     with pytest.raises(InputError, match=r"REG\.dcm: holds no rigid registration"):
-        deface_study(find_study(study), tmp_path / "out", registered=True)
+        deface_study(find_study(study), tmp_path / "out", settings=StudySettings(registered=True))
     assert not (tmp_path / "out").exists()

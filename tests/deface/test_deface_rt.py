@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 from skimage.measure import marching_cubes
 
 from reid_audit import Volume, read_volume
-from reid_audit.deface import DefacedStudy, deface_study, find_study
+from reid_audit.deface import DefacedStudy, StudySettings, deface_study, find_study
 from reid_audit.phantom import PhantomScan, make_phantom, write_rt_set
 from reid_audit.phantom.organs import draw_organs
 from reid_audit.records import Modality
@@ -85,7 +85,7 @@ def _deface(scan: PhantomScan, folder: Path, position: str, order: int) -> Case:
         dose_shift_mm=(1.3, -2.2, 0.8),
         dose_spacing_mm=(5.0, 4.0, 4.5),
     )
-    done = deface_study(find_study(folder / "before"), folder / "after", salt="test")
+    done = deface_study(find_study(folder / "before"), folder / "after", settings=StudySettings(salt="test"))
     masks = {organ.name: organ.mask for organ in draw_organs(scan, SITES)}
     eyes = masks["Eye_L"] | masks["Eye_R"]
     _, j, k = np.nonzero(eyes)
