@@ -5,7 +5,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -184,4 +184,4 @@ def _deface_study(scan: PhantomScan) -> PhantomScan:
     for eye in ("eye_right", "eye_left"):
         where = np.argwhere(scan.labels == LABELS[eye])
         labels[tuple(where[len(where) // 2])] = LABELS[eye]
-    return PhantomScan(defaced, labels, scan.identity, scan.visit)
+    return replace(scan, volume=defaced, labels=labels)

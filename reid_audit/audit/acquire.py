@@ -65,8 +65,7 @@ def acquire_faces(
     executor = executor or SerialExecutor()
     records: Records = {}
     if cache is not None:
-        done = None if progress is None else partial(progress, "scan files read")
-        cache.read_files(cohort.scans, executor=executor, done=done)
+        cache.read_files(cohort.scans, executor=executor, progress=progress)
     expected = None if cache is None or isinstance(executor, SerialExecutor) else cache.of_run
     task = partial(_examine, engines=engines, attacks=tuple(attacks), expected=expected)
     for stage, scans in (("originals", cohort.originals), ("defaced scans", defaced_scans(cohort))):
@@ -74,25 +73,18 @@ def acquire_faces(
         missing = look_up(knowledge, records, cache=cache, attacks=attacks)
         ready = len(scans) - len(missing)
         name = f"{stage} ({ready} more are in the store)" if ready else stage
-        count = 0
 
-        def note(
-            examined: list[FaceRecord], name: str = name, missing: Mapping[ScanRef, Mapping[str, Knowledge]] = missing
-        ) -> None:
-            nonlocal count
-            count += 1
+        def note(examined: list[FaceRecord], missing: Mapping[ScanRef, Mapping[str, Knowledge]] = missing) -> None:
             for record in examined:
                 if cache is not None:
                     cache.keep(record, missing[record.scan][record.face.encoder], attacks_on(record.scan, attacks))
                 records[record.scan.key, record.face.encoder] = record
                 _log(record)
-            if progress is not None:
-                progress(name, count, len(missing))
 
         if progress is not None and missing:
             progress(name, 0, len(missing))
         calls = sorted(missing.items(), key=lambda call: order_of(call[0].image))
-        run_all(executor, task, calls, done=note, lost=_lose)
+        run_all(executor, task, calls, done=note, lost=_lose, progress=progress, stage=name)
     return [
         _explain(cohort, records[scan.key, encoder], records) for encoder in engines.encoders for scan in cohort.scans
     ]

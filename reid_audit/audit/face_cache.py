@@ -8,7 +8,7 @@ entry.
 
 import logging
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from reid_audit.attack import Attack, canaries
 from reid_audit.audit.scan import Knowledge
 from reid_audit.audit.settings import Engines, Recogniser, look_again, software_versions
 from reid_audit.records import EngineError, FaceRecord, ScanRef, Status
-from reid_audit.work import Store, digest_files, digest_of, digest_of_state, pack, run_all, unpack
+from reid_audit.work import Progress, Store, digest_files, digest_of, digest_of_state, pack, run_all, unpack
 
 STAGE_VERSIONS = {
     "alteration": alteration.STAGE_VERSION,
@@ -123,18 +123,11 @@ class FaceCache:
         """Recall the digests of scans that were not touched since they were taken; return the others."""
         return [scan for scan in scans if not self._know(scan.path)]
 
-    def read_files(
-        self, scans: Sequence[ScanRef], *, executor: Executor, done: Callable[[int, int], None] | None = None
-    ) -> None:
+    def read_files(self, scans: Sequence[ScanRef], *, executor: Executor, progress: Progress | None = None) -> None:
         """Take the digests of scans, from the store where their files were not touched since it knows them."""
         unknown = list(dict.fromkeys(scan.path for scan in self.look_at_files(scans)))
-        count = 0
 
         def note(digested: tuple[Path, str | None]) -> None:
-            nonlocal count
-            count += 1
-            if done is not None:
-                done(count, len(unknown))
             path, digest = digested
             state = digest_of_state(path)
             if digest is not None and (None if state is None else state.digest) == self._states[path]:
@@ -142,7 +135,8 @@ class FaceCache:
                 if state is not None and state.settled:
                     self.store.put(digest_of("files", state.digest), digest.encode())
 
-        run_all(executor, _digest_path, [(path,) for path in unknown], done=note)
+        calls = [(path,) for path in unknown]
+        run_all(executor, _digest_path, calls, done=note, progress=progress, stage="scan files read")
 
     def _know(self, path: Path) -> bool:
         """Whether the digest of a scan is known without reading it; notes what the file system says of it."""

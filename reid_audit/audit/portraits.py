@@ -80,15 +80,8 @@ def write_portraits(
     """
     first = records[0].face.encoder if records else ""
     records = [record for record in records if record.face.encoder == first]
-    files: dict[int, str] = {}
-
-    def note(drawn: tuple[int, str]) -> None:
-        files[drawn[0]] = drawn[1]
-        if progress is not None:
-            progress("portraits", len(files), len(records))
-
     tasks = [(record, number, folder, settings) for number, record in enumerate(records, 1)]
-    run_all(executor or SerialExecutor(), _draw, tasks, done=note)
+    files = dict(run_all(executor or SerialExecutor(), _draw, tasks, progress=progress, stage="portraits"))
     rows = [(files[n], r.scan.subject, r.scan.visit, r.scan.condition) for n, r in enumerate(records, 1)]
     write_private(folder / INDEX_FILE, format_csv(["file", "subject", "session", "condition"], rows))
     return sum(bool(name) for name in files.values())

@@ -16,7 +16,7 @@ from reid_audit.phantom.bids import write_bids_cohort
 from reid_audit.phantom.change import DIFFICULTIES
 from reid_audit.phantom.cohort import LABEL_NAMES, write_cohort, write_rt_cohort
 from reid_audit.phantom.dicom import RtSet, write_rt_set
-from reid_audit.phantom.landmarks import PARTS, AverageHead, locate_landmarks, make_average_head, measure_brain_distance
+from reid_audit.phantom.landmarks import PARTS, AverageHead, make_average_head, measure_brain_distance
 from reid_audit.phantom.scan import PhantomScan, make_phantom
 from reid_audit.phantom.tissue import LABELS
 
@@ -28,7 +28,6 @@ __all__ = [
     "AverageHead",
     "PhantomScan",
     "RtSet",
-    "locate_landmarks",
     "make_average_head",
     "make_phantom",
     "measure_brain_distance",

@@ -70,14 +70,8 @@ def write_bids_cohort(
         Made if absent. Gets ``sub-p01/ses-1/anat/sub-p01_ses-1_T1w.nii.gz`` with a sidecar, the tables and texts of a
         dataset, and label maps (values of `LABELS`) below ``derivatives/labels``. BIDS has no CT yet: a CT lies where
         the proposal (BEP 24) puts it, ``ct/sub-p01_ses-1_ct.nii.gz``, and ``.bidsignore`` tells validators so.
-    subjects, visits : int
-        At least 1.
-    modality : Modality
-    seed : int
-    progress : callable, optional
-        Called as ``progress(done, total)`` after each scan.
-    spacing_mm, pose_sd_deg, difficulty
-        As in `make_phantom`.
+    subjects, visits, modality, seed, progress, spacing_mm, pose_sd_deg, difficulty
+        As in `write_cohort`.
 
     Returns
     -------

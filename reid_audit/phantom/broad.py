@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reid_audit.phantom.field import Array, Points, bump, capsule, ellipsoid, ridge, smooth_cut, smooth_union
 from reid_audit.phantom.person import Person, Visit
@@ -188,3 +189,16 @@ def find_anchors(person: Person, visit: Visit) -> Anchors:
         lip_y=depth(lip_x, mouth_z),
         ear_x=float(sides[np.argmax(lateral > 0)]),
     )
+
+
+def place_landmarks(person: Person, anchors: Anchors) -> dict[str, NDArray[np.float64]]:
+    """Return where eyes, nose, mouth and chin are, mm of the head frame, without the warp."""
+    eyes = {eye.side: np.add(eye.centre_mm, (0.0, eye.radius_mm, 0.0)) for eye in anchors.eyes}
+    middle = len(anchors.lip_y) // 2
+    return {
+        "eye_right": eyes[1],
+        "eye_left": eyes[-1],
+        "nose": np.array([person.nose_tip_x, anchors.tip_y, anchors.tip_z]),
+        "mouth": np.array([0.0, float(anchors.lip_y[middle]) + person.lip_protrusion, anchors.mouth_z]),
+        "chin": np.array([person.chin_x, person.midface_y + person.chin_forward, person.menton_z + 11.0]),
+    }

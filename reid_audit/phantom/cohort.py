@@ -160,15 +160,10 @@ def write_rt_cohort(
     out_dir : Path
         Made if absent. Gets a folder ``sub-p01_ses-1`` for each scan, as `write_rt_set` fills it, and ``manifest.csv``,
         whose paths are the CT series.
-    subjects, visits : int
-        At least 1.
-    seed : int
+    subjects, visits, seed, progress, spacing_mm, difficulty
+        As in `write_cohort`.
     ptv : sequence of str
         See `write_rt_set`.
-    progress : callable, optional
-        Called as ``progress(done, total)`` after each scan.
-    spacing_mm, difficulty
-        As in `make_phantom`.
 
     Returns
     -------

@@ -1,5 +1,6 @@
 """One scan of a synthetic head: grid and pose around the shape, scanner effects on the image."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,8 +9,8 @@ from numpy.typing import NDArray
 
 from reid_audit.phantom.artefacts import add_streaks, blur
 from reid_audit.phantom.blocks import Blocks
-from reid_audit.phantom.broad import Anchors, find_anchors
-from reid_audit.phantom.field import Array, Grid
+from reid_audit.phantom.broad import Anchors, find_anchors, place_landmarks
+from reid_audit.phantom.field import WARP_SIGMA_MM, Array, Grid
 from reid_audit.phantom.person import MAX_VARIETY, Person, Visit, draw_head, still_visit
 from reid_audit.phantom.skin import skin_distance
 from reid_audit.phantom.tissue import CT_HU, FDG, MR_CONTRASTS, Contrast, paint_head, skin_depth_mm
@@ -33,12 +34,15 @@ class PhantomScan:
     labels : (i, j, k) uint8
         Values of `LABELS` on the grid of the volume; 0 outside the body. The couch and the headrest have no label.
     identity, visit : int
+    landmarks_ras_mm : mapping of str to (3,) float64
+        Where the skin of each of `PARTS` is, right to about 2 mm.
     """
 
     volume: Volume
     labels: NDArray[np.uint8]
     identity: int
     visit: int
+    landmarks_ras_mm: Mapping[str, NDArray[np.float64]]
 
 
 def make_phantom(
@@ -132,7 +136,19 @@ def make_phantom(
     else:
         image = _as_ct(image, at_visit, rng) if ct else _as_mr(image, at_visit, rng, voxel_to_ras_mm)
     source = f"phantom_{seed}_{identity}_{visit}"
-    return PhantomScan(Volume(image, voxel_to_ras_mm, modality, source), labels, identity, visit)
+    volume, landmarks = Volume(image, voxel_to_ras_mm, modality, source), _locate_landmarks(person, at_visit, anchors)
+    return PhantomScan(volume, labels, identity, visit, landmarks)
+
+
+def _locate_landmarks(person: Person, visit: Visit, anchors: Anchors) -> dict[str, NDArray[np.float64]]:
+    matrix = head_to_ras(person, visit)
+    points_ras_mm = {}
+    for name, point in place_landmarks(person, anchors).items():
+        # The warp moves the frame under the shape: what it carries to `point` came from there, minus the shift.
+        away = (point - person.warp_centres_mm) / WARP_SIGMA_MM
+        point = point - np.exp(-0.5 * (away**2).sum(axis=1)) @ person.warp_shifts_mm
+        points_ras_mm[name] = matrix[:3, :3] @ point + matrix[:3, 3]
+    return points_ras_mm
 
 
 class PaintedHead(NamedTuple):

@@ -26,7 +26,7 @@ from reid_audit.deface import (
     write_quality,
 )
 from reid_audit.deface.quality import QUALITY_SURFACE
-from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks, make_phantom
+from reid_audit.phantom import LABELS, PhantomScan, make_phantom
 from reid_audit.records import Modality, Skin
 from reid_audit.surface import depths_of_change_mm, extract_skin, find_facial_skin
 from reid_audit.utility import read_quality
@@ -50,7 +50,7 @@ _DEFACED: dict[Defacer, Volume] = {}
 def _examine(scan: PhantomScan, skin: Skin, defacer: Defacer, **kwargs):
     if defacer not in _DEFACED:
         _DEFACED[defacer] = apply_defacer(defacer, scan.volume, scan.labels, LABELS).volume
-    return examine_defacing(scan.volume, _DEFACED[defacer], locate_landmarks(1), skin=skin, **kwargs)
+    return examine_defacing(scan.volume, _DEFACED[defacer], scan.landmarks_ras_mm, skin=skin, **kwargs)
 
 
 NOTHING: set[str] = set()
@@ -78,7 +78,7 @@ def test_each_part_is_judged(scan: PhantomScan, skin: Skin, defacer: Defacer, re
 
 def test_depth_is_that_of_the_box(scan: PhantomScan, skin: Skin) -> None:
     quality = _examine(scan, skin, FaceBox())
-    nose, eye = locate_landmarks(1)["nose"], locate_landmarks(1)["eye_left"]
+    nose, eye = scan.landmarks_ras_mm["nose"], scan.landmarks_ras_mm["eye_left"]
     # The box begins 24 mm behind the front of the eyes.
     assert quality.impacted_depth_mm == pytest.approx(nose[1] - eye[1] + 24.0, abs=12.0)
     original, defaced = scan.volume, apply_defacer(FaceBox(), scan.volume).volume
@@ -97,7 +97,7 @@ def test_depth_is_that_of_the_box(scan: PhantomScan, skin: Skin) -> None:
 def test_both_commands_measure_one_depth(modality: Modality, defacer: Defacer) -> None:
     scan = make_phantom(2, modality=modality, spacing_mm=4.0)
     defaced = apply_defacer(defacer, scan.volume).volume
-    quality = examine_defacing(scan.volume, defaced, locate_landmarks(2, modality=modality))
+    quality = examine_defacing(scan.volume, defaced, scan.landmarks_ras_mm)
     ref = ScanRef("p", "1", defacer.name, Path("p.nii.gz"))
     measured = {m.metric: m.value for m in measure_scan(ref, scan.volume, defaced).measures if m.structure == "all"}
     assert quality.impacted_depth_mm == measured["depth_max"] > 10
@@ -127,10 +127,10 @@ def test_what_is_covered_is_not_removed(scan: PhantomScan, skin: Skin) -> None:
     """A block of water before the face, as quickshear leaves it in CT."""
     intensity = scan.volume.intensity.copy()
     to_voxel = np.linalg.inv(scan.volume.voxel_to_ras_mm)
-    eye = to_voxel @ [*locate_landmarks(1)["eye_left"], 1.0]
+    eye = to_voxel @ [*scan.landmarks_ras_mm["eye_left"], 1.0]
     intensity[6:-6, int(eye[1]) :, : int(eye[2]) + 8] = 0.0
     covered = replace(scan.volume, intensity=intensity)
-    quality = examine_defacing(scan.volume, covered, locate_landmarks(1), skin=skin)
+    quality = examine_defacing(scan.volume, covered, scan.landmarks_ras_mm, skin=skin)
     nose = next(part for part in quality.parts if part.part == "nose")
     assert (nose.covered, nose.removed, quality.removed) == (True, False, False)
     assert nose.shift_mm > 4
@@ -143,7 +143,7 @@ def test_a_face_that_a_detector_finds_is_not_removed(scan: PhantomScan, skin: Sk
 
 def test_nothing_left_is_removed(scan: PhantomScan, skin: Skin) -> None:
     empty = replace(scan.volume, intensity=np.full_like(scan.volume.intensity, -1000.0))
-    quality = examine_defacing(scan.volume, empty, locate_landmarks(1), skin=skin)
+    quality = examine_defacing(scan.volume, empty, scan.landmarks_ras_mm, skin=skin)
     assert quality.removed
     assert all(isnan(part.shift_mm) for part in quality.parts)
 
@@ -156,7 +156,7 @@ def test_landmarks_of_the_average_head_give_the_same_answer(scan: PhantomScan, s
 
 
 def test_landmarks_that_cannot_be_meant(scan: PhantomScan, skin: Skin) -> None:
-    landmarks = locate_landmarks(1)
+    landmarks = scan.landmarks_ras_mm
     with pytest.raises(InputError, match="nose missing"):
         examine_defacing(scan.volume, scan.volume, {k: v for k, v in landmarks.items() if k != "nose"}, skin=skin)
     with pytest.raises(InputError, match=r"mouth lies \d+ mm from the skin"):

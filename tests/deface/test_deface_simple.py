@@ -24,7 +24,7 @@ from reid_audit.deface import (
     make_defacer,
 )
 from reid_audit.deface.frame import depth_mm
-from reid_audit.phantom import LABELS, PARTS, PhantomScan, locate_landmarks, make_average_head, make_phantom
+from reid_audit.phantom import LABELS, PARTS, PhantomScan, make_average_head, make_phantom
 from reid_audit.records import Modality
 from reid_audit.surface import SurfaceSettings, extract_skin
 
@@ -46,7 +46,7 @@ def test_the_landmarks_of_a_phantom_lie_on_its_skin(scan: PhantomScan) -> None:
     from scipy.spatial import cKDTree
 
     skin = cKDTree(extract_skin(scan.volume, settings=COARSE).vertices_ras_mm)
-    landmarks = locate_landmarks(1)
+    landmarks = scan.landmarks_ras_mm
     assert set(landmarks) == set(PARTS) == set(make_average_head().landmarks_mm)
     assert all(skin.query(point)[0] < 4.0 for point in landmarks.values())
     assert landmarks["eye_right"][0] > landmarks["nose"][0] > landmarks["eye_left"][0]
@@ -61,7 +61,7 @@ def test_the_average_head_finds_the_face(identity: int, modality: Modality, sd_d
     kwargs = {"modality": modality, "pose_sd_deg": sd_deg}
     scan = make_phantom(identity, spacing_mm=2.5, couch=True, headrest=True, **kwargs)
     frame = find_face_frame(scan.volume)
-    actual, true = frame.landmarks_ras_mm(), locate_landmarks(identity, **kwargs)
+    actual, true = frame.landmarks_ras_mm(), scan.landmarks_ras_mm
     assert max(np.linalg.norm(actual[name] - true[name]) for name in PARTS) < limit_mm
     assert frame.misfit_mm < 2.0
 
@@ -91,7 +91,7 @@ def test_the_face_changes_and_the_rest_does_not(scan: PhantomScan, defacer: obje
     before = scan.volume.intensity.copy()
     done = apply_defacer(defacer, scan.volume, scan.labels, LABELS)
     np.testing.assert_array_equal(scan.volume.intensity, before)
-    i, j, k = _voxel(scan.volume, locate_landmarks(1)["nose"])
+    i, j, k = _voxel(scan.volume, scan.landmarks_ras_mm["nose"])
     assert done.changed[i - 2 : i + 3, j - 2 : j + 3, k - 2 : k + 3].mean() > 0.2
     assert 0.005 < done.changed.mean() < 0.2
     assert not done.changed[:, : done.changed.shape[1] // 2].any()
@@ -108,7 +108,7 @@ def test_no_defacing_changes_nothing(scan: PhantomScan) -> None:
 
 def test_the_box_is_air_at_every_landmark(scan: PhantomScan) -> None:
     defaced = apply_defacer(FaceBox(), scan.volume).volume
-    for point in locate_landmarks(1).values():
+    for point in scan.landmarks_ras_mm.values():
         assert defaced.intensity[_voxel(defaced, point - (0, 3, 0))] == -1000.0
 
 
@@ -119,7 +119,7 @@ def test_the_shear_keeps_the_brain_and_writes_air(scan: PhantomScan) -> None:
     assert (done.volume.intensity[done.changed] == -1000.0).all()
     assert not done.changed[scan.labels == LABELS["brain"]].any()
     for name in ("nose", "mouth", "chin"):
-        assert done.changed[_voxel(scan.volume, locate_landmarks(1)[name] - (0, 4, 0))]
+        assert done.changed[_voxel(scan.volume, scan.landmarks_ras_mm[name] - (0, 4, 0))]
 
 
 def test_the_layer_of_another_seed_is_another_layer(scan: PhantomScan) -> None:
@@ -134,7 +134,7 @@ def test_a_stronger_blur_moves_the_nose_further(scan: PhantomScan) -> None:
     for sigma_mm in (1.0, 8.0):
         blurred = apply_defacer(ShellBlur(sigma_mm), scan.volume).volume
         points = extract_skin(blurred, settings=COARSE).vertices_ras_mm
-        nose = locate_landmarks(1)["nose"]
+        nose = scan.landmarks_ras_mm["nose"]
         near = np.linalg.norm(points[:, [0, 2]] - nose[[0, 2]], axis=1) < 4
         tip.append(points[near, 1].max())
     assert tip[0] > tip[1] + 2

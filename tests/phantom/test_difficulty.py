@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from reid_audit.phantom import DIFFICULTIES, LABELS, locate_landmarks, make_phantom
+from reid_audit.phantom import DIFFICULTIES, LABELS, make_phantom
 from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import find_anchors
 from reid_audit.phantom.change import FAMILY
@@ -97,7 +97,7 @@ def test_a_hard_visit_is_a_whole_head_with_its_landmarks():
     scan = make_phantom(1, streaked, difficulty="hard", spacing_mm=2.5, pose_sd_deg=10)
     assert scan.volume.intensity.max() > 3000  # fillings
     assert ndimage.label(scan.labels > 0)[1] == 1
-    landmarks = locate_landmarks(1, streaked, difficulty="hard", pose_sd_deg=10)
+    landmarks = scan.landmarks_ras_mm
     for side in ("eye_right", "eye_left"):
         index = np.argwhere(scan.labels == LABELS[side]).mean(axis=0)
         centre = (scan.volume.voxel_to_ras_mm @ [*index, 1.0])[:3]

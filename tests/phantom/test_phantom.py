@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from reid_audit.phantom import LABELS, PhantomScan, locate_landmarks, make_phantom, write_cohort
+from reid_audit.phantom import LABELS, PhantomScan, make_phantom, write_cohort
 from reid_audit.phantom.blocks import Blocks
 from reid_audit.phantom.broad import find_anchors
 from reid_audit.phantom.field import Grid, capsule, ellipsoid, smooth_cut, smooth_union
@@ -423,7 +423,7 @@ def test_a_head_of_more_variety_is_whole(identity):
     closed = np.isin(made.labels, [LABELS["brain"], LABELS["eye_right"], LABELS["eye_left"]])
     assert closed.any()
     assert not (closed & (made.volume.intensity < -300)).any()
-    at = locate_landmarks(identity, variety=1.5)
+    at = made.landmarks_ras_mm
     assert at["eye_right"] - centre_ras_mm(made, "eye_right") == pytest.approx([0, 12, 0], abs=5)  # it is on the skin
 
 
@@ -442,7 +442,7 @@ def test_an_adult_ethmoid_opens_at_the_centre_of_the_eyes_and_changes_nothing_el
     assert 2.5 < air_cm2(adult) < 4.5
     changed = np.argwhere(usual.volume.intensity != adult.volume.intensity)
     x_mm = (adult.volume.voxel_to_ras_mm[:3, :3] @ changed.T)[0] + adult.volume.voxel_to_ras_mm[0, 3]
-    nose = locate_landmarks(1)["nose"]
+    nose = adult.landmarks_ras_mm["nose"]
     assert np.abs(x_mm - nose[0]).max() < 25  # between the orbits
 
 
