@@ -22,6 +22,8 @@ from reid_audit.records import Calibration, Check, ConditionVerdict, Decision, E
 from reid_audit.verdict.policy import check_policy
 from reid_audit.verdict.rules import check_crossed, check_defaced_gallery, check_images, judge, list_judged
 
+_NOT_COMPARED = "No scan of this defacer was compared."
+
 
 def _sign(check: Check) -> Check:
     """Name the encoder in the sentence; an attacker without an encoder has no other name than its own."""
@@ -91,13 +93,7 @@ def decide(
         rules += [check for attack in evidence.attacks for check in check_defaced_gallery(attack, policy)]
         rules += check_images(evidence.images, policy)
     rules += [
-        Check(
-            "conditions",
-            Decision.INCOMPLETE,
-            "No scan of this defacer was compared.",
-            encoder=name,
-            condition=condition,
-        )
+        Check("conditions", Decision.INCOMPLETE, _NOT_COMPARED, encoder=name, condition=condition)
         for condition, attackers in panels.conditions()
         for name in set(judged) - {panel.encoder for panel in attackers}
     ]
@@ -135,14 +131,9 @@ def _concern(condition: str, shared: Iterable[Check], own: Iterable[Check]) -> I
 def _name_encoders(verdict: Verdict, encoders: tuple[str, ...]) -> Verdict:
     """Say whose decision it is, of the whole and of each defacer."""
     parts = {encoder: verdict.of_encoder(encoder) for encoder in encoders}
-    conditions = [
-        replace(
-            condition,
-            encoders=tuple(
-                name for name, part in parts.items() if part.conditions[place].decision is condition.decision
-            ),
-        )
-        for place, condition in enumerate(verdict.conditions)
-    ]
+    conditions = []
+    for place, whole in enumerate(verdict.conditions):
+        own = (name for name, part in parts.items() if part.conditions[place].decision is whole.decision)
+        conditions.append(replace(whole, encoders=tuple(own)))
     by = tuple(name for name, part in parts.items() if part.decision is verdict.decision)
     return replace(verdict, conditions=tuple(conditions), encoders=by)

@@ -23,18 +23,8 @@ def check_crossed(crossed: CrossedEvidence, policy: Policy) -> Check:
     else:
         text += "."
     decision = Decision.REVIEW if misled else Decision.PASS
-    bound = crossed.landmarks_at_least
-    return Check(
-        "crossed",
-        decision,
-        text,
-        rate.value,
-        bound,
-        limit,
-        "aligned",
-        encoder=crossed.encoder,
-        condition=crossed.condition,
-    )
+    measured = rate.value, crossed.landmarks_at_least, limit
+    return Check("crossed", decision, text, *measured, "aligned", crossed.encoder, crossed.condition)
 
 
 def check_defaced_gallery(evidence: AttackEvidence, policy: Policy) -> list[Check]:
@@ -50,16 +40,6 @@ def check_defaced_gallery(evidence: AttackEvidence, policy: Policy) -> list[Chec
         f"probability {estimate.value:.3g}, at least {estimate.at_least:.3g} (one-sided, {policy.confidence:.0%}). An "
         "attacker who defaces a gallery of originals the same way can use this."
     )
-    return [
-        Check(
-            "defaced_gallery",
-            Decision.REVIEW,
-            text,
-            estimate.value,
-            estimate.at_least,
-            policy.max_linkability,
-            evidence.attack,
-            evidence.encoder,
-            evidence.condition,
-        )
-    ]
+    measured = estimate.value, estimate.at_least, policy.max_linkability
+    who = evidence.attack, evidence.encoder, evidence.condition
+    return [Check("defaced_gallery", Decision.REVIEW, text, *measured, *who)]

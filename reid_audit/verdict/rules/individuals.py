@@ -197,13 +197,5 @@ def _parts_agree(panel: Panel, rng: np.random.Generator) -> bool:
 
 def _finding(name: str, decision: Decision, text: str, subjects: Iterable[object], panel: Panel) -> Check:
     people = tuple(str(subject) for subject in subjects)
-    return Check(
-        name,
-        decision,
-        text,
-        len(people),
-        attack=panel.attack,
-        encoder=panel.encoder,
-        condition=panel.condition,
-        subjects=people,
-    )
+    who = panel.attack, panel.encoder, panel.condition
+    return Check(name, decision, text, len(people), np.nan, np.nan, *who, people)
