@@ -24,13 +24,7 @@ class Pairs(NamedTuple):
 
     def keep(self, mask: NDArray[np.bool_]) -> Pairs:
         """Return the comparisons where ``mask`` is true."""
-        return Pairs(
-            self.probe[mask],
-            self.probe_session[mask],
-            self.reference[mask],
-            self.reference_session[mask],
-            self.distance[mask],
-        )
+        return Pairs._make(column[mask] for column in self)
 
     def flipped(self) -> Pairs:
         """Return the same comparisons with probe and reference changed over."""
@@ -38,8 +32,7 @@ class Pairs(NamedTuple):
 
     def joined(self, other: Pairs) -> Pairs:
         """Return the comparisons of both, these first."""
-        a, b, c, d, e = (np.concatenate(columns) for columns in zip(self, other, strict=True))
-        return Pairs(a, b, c, d, e)
+        return Pairs._make(np.concatenate(columns) for columns in zip(self, other, strict=True))
 
     def acquired(self) -> Pairs:
         """Return the comparisons that have a distance."""

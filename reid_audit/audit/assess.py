@@ -59,17 +59,8 @@ def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
         for (group, condition, attack), part in frame.groupby(["group", "condition", "attack"], observed=True):
             distances = part["distance"].to_numpy()
             counts, _ = np.histogram(distances[~np.isnan(distances)], edges)
-            rows.append(
-                Distribution(
-                    Group(group),
-                    str(condition),
-                    str(attack),
-                    tuple(float(edge) for edge in edges),
-                    tuple(int(count) for count in counts),
-                    int(np.isnan(distances).sum()),
-                    encoder,
-                )
-            )
+            bins = tuple(edges.tolist()), tuple(counts.tolist()), int(np.isnan(distances).sum())
+            rows.append(Distribution(Group(group), str(condition), str(attack), *bins, encoder))
     return tuple(rows)
 
 

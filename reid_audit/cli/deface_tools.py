@@ -185,14 +185,9 @@ def _say_summary(summaries: Sequence[DefacingSummary]) -> None:
     table = Table("defacer", "version", "defaced", "failures", "seconds", "peak MB")
     for each in summaries:
         failures = ", ".join(f"{count} {status.value}" for status, count in each.failures) or "none"
-        table.add_row(
-            escape(each.condition),
-            escape(each.version) or "-",
-            f"{each.ok} of {each.runs}",
-            failures,
-            _number(each.median_seconds),
-            _number(each.peak_memory_mb, 0),
-        )
+        who, cost = map(escape, (each.condition, each.version or "-")), (each.median_seconds, each.peak_memory_mb)
+        numbers = (_number(value, digits) for value, digits in zip(cost, (1, 0), strict=True))
+        table.add_row(*who, f"{each.ok} of {each.runs}", failures, *numbers)
     out.print(table)
 
 

@@ -97,13 +97,8 @@ def _say_cohort(cohort: reid_audit.Cohort) -> None:
     pairs = Table("comparison", "condition", "possible", "missing", "because", title="Pairs", title_justify="left")
     for pair in cohort.pair_accounting():
         if pair.group in _SHOWN and (pair.possible or pair.missing):
-            pairs.add_row(
-                pair.group.value,
-                escape(pair.condition),
-                str(pair.possible),
-                str(pair.missing),
-                escape("; ".join(pair.reasons[:2])),
-            )
+            counts, why = (str(pair.possible), str(pair.missing)), escape("; ".join(pair.reasons[:2]))
+            pairs.add_row(pair.group.value, escape(pair.condition), *counts, why)
     out.print(pairs)
 
 

@@ -190,16 +190,8 @@ def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
     kept = keep_asked(candidates, choice, ledger)
     kept, questions = keep_suffix(kept, choice, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="run")
-    return _finish(
-        "BIDS",
-        root.name,
-        ledger,
-        chosen,
-        [*questions, *asked],
-        [*notes, *more, *told],
-        strata,
-        declared=_declared(choice),
-    )
+    open_questions, notes = [*questions, *asked], [*notes, *more, *told]
+    return _finish("BIDS", root.name, ledger, chosen, open_questions, notes, strata, declared=_declared(choice))
 
 
 def _of_dicom(
@@ -219,12 +211,5 @@ def _of_dicom(
     kept, which = keep_suffix(kept, choice, ledger)
     kept, order = number_visits(kept, ledger)
     chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber")
-    return _finish(
-        "DICOM",
-        source,
-        ledger,
-        chosen,
-        [*questions, *which, *asked],
-        [*notes, *order, *told],
-        declared=_declared(choice),
-    )
+    open_questions, notes = [*questions, *which, *asked], [*notes, *order, *told]
+    return _finish("DICOM", source, ledger, chosen, open_questions, notes, declared=_declared(choice))

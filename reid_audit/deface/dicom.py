@@ -270,17 +270,8 @@ def deface_study(
 
     beyond = removed_by(cut, np.zeros(frame.shape, dtype=bool))
     notes = [*stack.notes, *study.notes, *notes]
-    return DefacedStudy(
-        out_dir,
-        removed,
-        beyond & safe,
-        frame.voxel_to_ras_mm,
-        cut,
-        changes,
-        tuple(counts),
-        tuple(notes),
-        tuple(written),
-    )
+    told_of = tuple(counts), tuple(notes), tuple(written)
+    return DefacedStudy(out_dir, removed, beyond & safe, frame.voxel_to_ras_mm, cut, changes, *told_of)
 
 
 def _deface_slice(ds: Any, where: NDArray[np.bool_], modality: Modality, name: str) -> None:

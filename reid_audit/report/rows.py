@@ -100,23 +100,10 @@ def list_rows(result: AuditResult) -> list[Row]:
             rates = {match.threshold: [match.counted, match.non_mated] for match in record.matches}
             distances = {match.threshold: match.distance for match in record.matches}
         mated, non_mated = rates.get(name, [_UNMEASURED] * 2)
-        rows.append(
-            Row(
-                condition,
-                record.attack,
-                record.encoder,
-                name_attacker(result, record),
-                record.subjects,
-                mated,
-                non_mated,
-                record.search,
-                linkability,
-                record.fta,
-                decisions.get(condition),
-                record.measures if isinstance(record, AttackEvidence) else None,
-                distances.get(name, math.nan),
-            )
-        )
+        who = condition, record.attack, record.encoder, name_attacker(result, record), record.subjects
+        reached = mated, non_mated, record.search, linkability, record.fta
+        measures = record.measures if isinstance(record, AttackEvidence) else None
+        rows.append(Row(*who, *reached, decisions.get(condition), measures, distances.get(name, math.nan)))
     severity = list(Decision)
 
     def order(row: Row) -> tuple[int, float, str]:

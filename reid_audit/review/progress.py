@@ -90,17 +90,9 @@ class Progress:
         if not pictures_sha256:
             raise InputError(f"{case.scan.key}: no picture of it was shown, so that nothing can be said of it")
         scan = case.scan
-        reading = Reading(
-            scan.subject,
-            scan.visit,
-            scan.condition,
-            case.image_sha256,
-            pictures_sha256,
-            self.reader,
-            answer,
-            note.strip(),
-            datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        shown = scan.subject, scan.visit, scan.condition, case.image_sha256, pictures_sha256
+        reading = Reading(*shown, self.reader, answer, note.strip(), now)
         others = [r for r in self.review.readings if (r.reader, r.scan) != (self.reader, reading.scan)]
         self._before.append(self.review)
         self._keep(replace(self.review, readings=(*others, reading), tool_version=version("reid-audit")))

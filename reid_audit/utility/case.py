@@ -105,18 +105,10 @@ def _place_all(
     for name, structure in structures.items():
         distance = distance_to_face_mm(structure, skin)
         position = Position.DELETED if name in deleted else _position_of(structure, distance, change, near_mm)
-        placements.append(
-            Placement(
-                scan.subject,
-                scan.visit,
-                scan.condition,
-                name,
-                position.value,
-                place_structure(structure, change).value,
-                distance if math.isfinite(distance) else math.nan,
-                share_within(structure, change.changed),
-            )
-        )
+        who = scan.subject, scan.visit, scan.condition, name
+        where = position.value, place_structure(structure, change).value
+        known = distance if math.isfinite(distance) else math.nan
+        placements.append(Placement(*who, *where, known, share_within(structure, change.changed)))
     return tuple(placements)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,21 +69,10 @@ def summarize_places(cases: Sequence[CaseUtility], metric: str = "dice") -> tupl
 
 
 def _place_row(rows: pd.DataFrame, per_case: pd.DataFrame, place: str, structure: str) -> PlaceSummary:
-    values = per_case["value"].dropna()
-    single = rows["value"].dropna()
-    nan = math.nan
-    return PlaceSummary(
-        condition=rows["condition"].iloc[0],
-        metric=rows["metric"].iloc[0],
-        place=place,
-        structure=structure,
-        cases=len(values),
-        undefined=count_undefined(rows),
-        mean=float(values.mean()) if len(values) else nan,
-        sd=float(values.std(ddof=1)) if len(values) > 1 else nan,
-        smallest=float(single.min()) if len(single) else nan,
-        largest=float(single.max()) if len(single) else nan,
-    )
+    values, single = per_case["value"].dropna(), rows["value"].dropna()
+    spread = float(values.mean()), float(values.std(ddof=1)), float(single.min()), float(single.max())
+    first = rows.iloc[0]
+    return PlaceSummary(first.condition, first.metric, place, structure, len(values), count_undefined(rows), *spread)
 
 
 @dataclass(frozen=True, slots=True)

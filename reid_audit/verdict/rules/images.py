@@ -36,19 +36,8 @@ def check_images(images: Sequence[ImageEvidence], policy: Policy) -> list[Check]
                 f"{bound.subjects} people), above the limit of {policy.max_linkability:.2f}."
             )
             decision = Decision.FAIL if binds(row.attack, policy) else Decision.REVIEW
-            checks.append(
-                Check(
-                    "image",
-                    decision,
-                    text,
-                    bound.value,
-                    bound.at_least,
-                    policy.max_linkability,
-                    row.attack,
-                    row.encoder,
-                    row.condition,
-                )
-            )
+            measured = bound.value, bound.at_least, policy.max_linkability
+            checks.append(Check("image", decision, text, *measured, row.attack, row.encoder, row.condition))
     return [*checks, *_check_unseen(images)]
 
 
