@@ -120,13 +120,6 @@ def thin(roc: Roc) -> Curve:
     return Curve(*(tuple(float(x) for x in column) for column in roc))
 
 
-def probit(rate: ArrayLike) -> NDArray[np.float64]:
-    """Return the normal deviate of a rate: the axes of a DET plot (FNMR against FMR). 0 and 1 become -inf and inf."""
-    from scipy.special import ndtri
-
-    return np.asarray(ndtri(np.asarray(rate, dtype=np.float64)), dtype=np.float64)
-
-
 def extrapolate_fmr(fmr: float, gallery: int) -> float:
     """Return FPIR = 1 - (1 - FMR)^N, an extrapolation to a gallery of N that takes comparisons for independent.
 

@@ -174,11 +174,6 @@ class Attack:
         return frozenset({self.name, self.family} - {""})
 
     @property
-    def own_thresholds(self) -> bool:
-        """Whether its comparisons of originals, and so its thresholds, are its own."""
-        return self.sees is Side.BOTH or self.gallery is Gallery.PHOTOGRAPHS
-
-    @property
     def stands_apart(self) -> bool:
         """Whether it is no encoder's: it stands once in the evidence, under an encoder's name of its own."""
         return self.joins or bool(self.encoder)

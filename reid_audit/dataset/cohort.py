@@ -223,31 +223,6 @@ def _account(cohort: Cohort) -> tuple[PairCount, ...]:
     return tuple(counts)
 
 
-def split_strata(cohort: Cohort, column: str) -> dict[str, Cohort]:
-    """Split a cohort by one stratum. Pairs of people in different parts belong to no part.
-
-    Returns
-    -------
-    dict
-        Value -> the people that have it, in natural order; those without a value under ``"unknown"``.
-
-    Raises
-    ------
-    InputError
-        Where the cohort has no such stratum.
-    """
-    if column not in cohort.strata.columns:
-        known = listed(map(str, cohort.strata.columns), most=10) or "none"
-        raise InputError(f"{cohort.source or 'cohort'}: has no stratum {column!r}; it has {known}")
-    values = cohort.strata[column].replace("", _UNKNOWN)
-    parts = {}
-    for value in sorted(set(values), key=natural_key):
-        people = values.index[values == value]
-        scans = tuple(scan for scan in cohort.scans if scan.subject in people)
-        parts[str(value)] = Cohort(scans, cohort.strata.loc[people], cohort.source, cohort.copies)
-    return parts
-
-
 def take_subjects(cohort: Cohort, count: int | None) -> Cohort:
     """Return the part of a cohort with its first people, in natural order; None = everybody.
 

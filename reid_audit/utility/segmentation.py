@@ -51,11 +51,6 @@ class Agreement:
     volume_before_cm3: float
     volume_after_cm3: float
 
-    @property
-    def volume_difference_cm3(self) -> float:
-        """After minus before."""
-        return self.volume_after_cm3 - self.volume_before_cm3
-
 
 def _surface_dice(a: NDArray[np.bool_], b: NDArray[np.bool_], spacing_mm: Spacing, tolerance_mm: float) -> float:
     codes = find_surfels(a), find_surfels(b)

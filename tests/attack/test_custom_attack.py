@@ -30,7 +30,7 @@ def test_a_name_is_taken_once() -> None:
 def test_an_attacker_of_another_laboratory_has_the_defaults() -> None:
     theirs = find_attack("theirs")
     assert (theirs.name, theirs.describe(), theirs.family) == ("theirs", "theirs", "")
-    assert (theirs.sees, theirs.gallery, theirs.own_thresholds) == (Side.RELEASE, Gallery.ORIGINALS, False)
+    assert (theirs.sees, theirs.gallery) == (Side.RELEASE, Gallery.ORIGINALS)
     assert not (theirs.baseline)
     assert not (theirs.selected_by_default)
     assert not (theirs.stands_in)

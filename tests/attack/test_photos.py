@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from reid_audit import Decision, Face, InputError, Portrait, ScanRef, Settings, Status
-from reid_audit.attack import choose_attacks, find_attack, read_photo, search_photographs
+from reid_audit.attack import choose_attacks, read_photo, search_photographs
 from reid_audit.audit import Engines, assess_scores
 from reid_audit.audit import acquire as acquire_room
 from reid_audit.audit.acquire import examine_photo
@@ -146,7 +146,6 @@ def test_other_attackers_look_their_own_faces_up_in_photographs() -> None:
     attacks = choose_attacks(["aligned", "registered", "multiview", "shape", "fusion", "learned"])
     names = ["photos", "photos-registered", "photos-multiview-min", "photos-multiview-mean"]
     assert [attack.name for attack in search_photographs(attacks)] == names
-    assert find_attack("photos-registered").own_thresholds
     assert binds("photos-registered", Policy(required_attacks=("photos",)))
     result = assess_scores(compare_attacks(blind, choose_attacks(["registered"]), photos), source="made up", draws=50)
     actual = {row.attack: row for row in result.evidence.attacks}

@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reid_audit.dataset import Cohort, read_manifest, write_manifest
-from reid_audit.dataset.cohort import split_strata
 from reid_audit.match import compare_faces
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, InputError, Modality, ScanRef, Status
 
@@ -276,11 +275,3 @@ def test_writing_refuses_a_stratum_that_hides_a_column_and_an_absent_folder(tmp_
         write_manifest(tmp_path / "m.csv", scans, pd.DataFrame({"path": ["x"]}, index=["a"]))
     with pytest.raises(InputError, match=r"m\.csv: cannot be written"):
         write_manifest(tmp_path / "none" / "m.csv", scans)
-
-
-def test_split_by_stratum(tmp_path):
-    text = HEADER.replace("path", "path,sex") + "a,1,original,x,F\nb,1,original,y,M\nc,1,original,z,\n"
-    parts = split_strata(read_manifest(write(tmp_path, text)), "sex")
-    assert {value: part.subjects for value, part in parts.items()} == {"F": ("a",), "M": ("b",), "unknown": ("c",)}
-    with pytest.raises(InputError, match=r"no stratum 'age'; it has sex"):
-        split_strata(read_manifest(tmp_path / "scans.csv"), "age")
