@@ -62,11 +62,8 @@ class FaceChange:
     cranium_shift_mm: float
 
 
-def _crossings(values: Array, depths_mm: Array, level: float, near_mm: Array) -> tuple[Array, Array]:
-    """Where each line leaves tissue on its way out: the place nearest to ``near_mm``, and the outermost.
-
-    NaN where it does not.
-    """
+def _crossings(values: Array, depths_mm: Array, level: float, near_mm: Array) -> Array:
+    """Where each line leaves tissue on its way out, nearest to ``near_mm``; NaN where it does not."""
     tissue = np.nan_to_num(values, nan=-np.inf) > level
     leaves = tissue[:, :-1] & ~tissue[:, 1:] & np.isfinite(values[:, 1:])
     inner, outer = values[:, :-1], values[:, 1:]
@@ -74,11 +71,7 @@ def _crossings(values: Array, depths_mm: Array, level: float, near_mm: Array) ->
         part = np.where(leaves, (inner - level) / (inner - outer), np.nan)
     at = depths_mm[:-1] + part * np.diff(depths_mm)
     away = np.where(leaves, np.abs(at - near_mm[:, None]), np.inf)
-    some = leaves.any(axis=1)
-    rows = np.arange(len(values))
-    nearest = np.where(some, at[rows, away.argmin(axis=1)], np.nan)
-    last = leaves.shape[1] - 1 - leaves[:, ::-1].argmax(axis=1)
-    return nearest, np.where(some, at[rows, last], np.nan)
+    return np.where(leaves.any(axis=1), at[np.arange(len(values)), away.argmin(axis=1)], np.nan)
 
 
 def _laid(original: OriginalSummary, lines: Lines, depths_mm: Array, defaced: Volume, fit: Fit) -> tuple[Array, Array]:
@@ -95,9 +88,7 @@ def _laid(original: OriginalSummary, lines: Lines, depths_mm: Array, defaced: Vo
 class _Compared:
     before: Array
     after: Array
-    crossed: Array
     shift_mm: Array
-    outermost_mm: Array
     difference: Array
 
 
@@ -105,15 +96,14 @@ def _compare(original: OriginalSummary, lines: Lines, depths_mm: Array, defaced:
     before, after = _laid(original, lines, depths_mm, defaced, fit)
     level = (original.skin_level - original.air) / original.contrast
     fine = (depths_mm >= -20) & (depths_mm <= 10)
-    start, _ = _crossings(before[:, fine], depths_mm[fine], level, np.zeros(len(before)))
-    start = np.nan_to_num(start)
-    end, outermost = _crossings(after[:, fine], depths_mm[fine], level, start)
+    start = np.nan_to_num(_crossings(before[:, fine], depths_mm[fine], level, np.zeros(len(before))))
+    end = _crossings(after[:, fine], depths_mm[fine], level, start)
     near = (depths_mm >= _NEAR_MM[0]) & (depths_mm <= _NEAR_MM[1])
     squares = (after[:, near] - before[:, near]) ** 2
     known = np.isfinite(squares)
     difference = np.sqrt(np.where(known, squares, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     difference[known.sum(axis=1) < near.sum() / 2] = np.nan
-    return _Compared(before, after, start, end - start, outermost, difference)
+    return _Compared(before, after, end - start, difference)
 
 
 def _median(values: Array) -> float:

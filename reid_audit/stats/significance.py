@@ -202,17 +202,7 @@ def bounded_below(estimate: Estimate, margin: float, *, compared: str = "") -> T
     the margin. ``statistic`` is that bound, ``effect`` the AUC, ``p`` NaN (the bound is the test), and ``method`` says
     ``"shown below ..."`` or ``"not shown below ..."``. An estimate without a bound is never shown.
     """
-    shown = estimate.at_most < margin  # False for NaN
-    return TestResult(
-        "equivalence",
-        compared,
-        (estimate.subjects,),
-        estimate.subjects,
-        estimate.at_most,
-        math.nan,
-        f"{'shown' if shown else 'not shown'} below {margin:g} at {estimate.confidence:.0%}",
-        alternative="less",
-        effect=estimate.value,
-        effect_name="AUC",
-        reason=estimate.reason,
-    )
+    shown = "shown" if estimate.at_most < margin else "not shown"  # for NaN, too
+    method, n = f"{shown} below {margin:g} at {estimate.confidence:.0%}", (estimate.subjects,)
+    test = TestResult("equivalence", compared, n, *n, estimate.at_most, math.nan, method, "less", estimate.value, "AUC")
+    return replace(test, reason=estimate.reason)

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import InputError, Real
+from reid_audit.records import InputError, Real, read_cells
 from reid_audit.utility.measures import CaseUtility
 
 _FAR = 3.0
@@ -55,25 +55,21 @@ class Exclusion:
 
 
 def read_quality(path: Path) -> dict[tuple[str, str, str], bool]:
-    """Read the quality of scans: a CSV with the columns subject, session, condition and removed (1 or 0).
+    """Read the quality of scans: a table with the columns subject, session, condition and removed (1 or 0).
 
     Raises
     ------
     InputError
         The file cannot be read, lacks a column, or ``removed`` is neither yes nor no.
     """
-    import pandas as pd
-
     columns = ["subject", "session", "condition", "removed"]
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path.name}: cannot be read; --qc takes the quality.csv of deface --quality") from error
+    table, lines = read_cells(path, known=columns, hint="--qc takes the quality.csv of deface --quality")
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise InputError(f"{path.name}: lacks the column {', '.join(missing)}; it needs {', '.join(columns)}")
     quality = {}
-    for line, (subject, session, condition, removed) in enumerate(table[columns].itertuples(index=False), start=2):
+    rows = table[columns].itertuples(index=False)
+    for line, (subject, session, condition, removed) in zip(lines, rows, strict=True):
         if removed.lower() not in _YES + _NO:
             raise InputError(f"{path.name}, line {line}: removed must be 1 or 0; got {removed!r}")
         quality[subject, session, condition] = removed.lower() in _YES

@@ -62,11 +62,8 @@ class SameScanRisk:
 
 
 def _mean_sd(values: NDArray[np.float64]) -> tuple[float, float]:
-    finite = np.isfinite(values).all()
-    return (
-        float(values.mean()) if len(values) else math.nan,
-        float(values.std(ddof=1)) if len(values) > 1 and finite else math.nan,
-    )
+    spread = float(values.std(ddof=1)) if len(values) > 1 and np.isfinite(values).all() else math.nan
+    return float(values.mean()) if len(values) else math.nan, spread
 
 
 def measure_same_scan(result: AuditResult, attack: str = "naive") -> tuple[SameScanRisk, ...]:

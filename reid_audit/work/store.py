@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,20 +105,24 @@ class Store:
         self._unchecked_bytes = self.max_bytes  # the first write looks at the whole folder
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"--store must be a folder; {self.folder} is a file")
-        try:
+        with self._telling("read"):
             used = self.folder.is_dir() and not (self.folder / _TAG).is_file() and any(self.folder.iterdir())
-        except OSError as error:
-            raise self._error("read", error) from error
         if used:
             raise InputError(
                 f"--store must be a new or empty folder, or one that reid-audit made; {self.folder} holds other files"
             )
 
-    def _error(self, verb: str, error: OSError) -> StoreError:
-        return StoreError(
-            f"the store in {self.folder} cannot be {verb}: {error.strerror}. What it holds is whole. Free some space "
-            "or mend its permissions, choose another folder with --store DIR, or do without it with --no-store"
-        )
+    @contextmanager
+    def _telling(self, verb: str) -> Iterator[None]:
+        """Turn what the system refuses into a StoreError that says what mends it."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"the store in {self.folder} cannot be {verb}: {error.strerror}. What it holds is whole. Free some "
+                "space or mend its permissions, choose another folder with --store DIR, or do without it with "
+                "--no-store"
+            ) from error
 
     def _place(self, key: str) -> Path:
         if not _KEY.fullmatch(key):
@@ -128,12 +132,11 @@ class Store:
     def get(self, key: str) -> bytes | None:
         """Return what was put under a key; None where there is nothing, or nothing whole."""
         place = self._place(key)
-        try:
-            content = place.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._error("read", error) from error
+        with self._telling("read"):
+            try:
+                content = place.read_bytes()
+            except FileNotFoundError:
+                return None
         head, payload = content[: len(_MAGIC) + _DIGEST_BYTES], content[len(_MAGIC) + _DIGEST_BYTES :]
         if head != _MAGIC + _seal(key, payload):
             _logger.warning("a damaged entry of the store was dropped and will be made again")
@@ -153,13 +156,11 @@ class Store:
         """
         place = self._place(key)
         content = _MAGIC + _seal(key, payload) + payload
-        try:
+        with self._telling("written"):
             try:
                 self._write(place, content)
             except FileNotFoundError:  # another process cleared the store between two steps
                 self._write(place, content)
-        except OSError as error:
-            raise self._error("written", error) from error
         self._unchecked_bytes += len(payload)
         if self._unchecked_bytes > _CHECKED_SHARE * self.max_bytes:
             self._unchecked_bytes = 0
@@ -195,10 +196,8 @@ class Store:
 
     def drop(self, key: str) -> None:
         """Forget what was put under a key."""
-        try:
+        with self._telling("written"):
             self._place(key).unlink(missing_ok=True)
-        except OSError as error:
-            raise self._error("written", error) from error
 
     def _walk(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each entry was used last, its size on disk, and its place; drop what killed processes left."""
@@ -219,10 +218,8 @@ class Store:
 
     def info(self) -> StoreInfo:
         """Count what is there."""
-        try:
+        with self._telling("read"):
             sizes = [size for _, size, _ in self._walk()]
-        except OSError as error:
-            raise self._error("read", error) from error
         return StoreInfo(self.folder, len(sizes), sum(sizes), self.max_bytes)
 
     def prune(self, max_bytes: int | None = None) -> int:
@@ -240,7 +237,7 @@ class Store:
         """
         own = max_bytes is None
         limit = self.max_bytes if max_bytes is None else max_bytes
-        try:
+        with self._telling("written"):
             entries = sorted(self._walk())
             size, dropped = sum(entry[1] for entry in entries), 0
             aim = _KEPT_SHARE * limit if own and size > limit else limit
@@ -249,18 +246,14 @@ class Store:
                     break
                 place.unlink(missing_ok=True)
                 size, dropped = size - each, dropped + 1
-        except OSError as error:
-            raise self._error("written", error) from error
         return dropped
 
     def clear(self) -> int:
         """Drop every entry and return how many there were. The folder stays, with its tag."""
         count = self.info().entries
-        try:
+        with self._telling("written"):
             for file in self._entries.glob("*/*"):  # also what another process is writing: it will write it again
                 file.unlink(missing_ok=True)
-        except OSError as error:
-            raise self._error("written", error) from error
         return count
 
 
