@@ -1,6 +1,7 @@
 """Options that say which scans of a dataset are meant, shared by every command that reads one."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -9,7 +10,7 @@ import typer
 from reid_audit.dataset import Choice
 from reid_audit.records import InputError
 
-_PANEL = "Which scans"
+_option = partial(typer.Option, rich_help_panel="Which scans")
 
 CohortArgument = Annotated[
     Path,
@@ -44,77 +45,55 @@ class Reading(TypedDict):
 class ImageOptions:
     """Which images of a dataset are taken."""
 
-    suffix: Annotated[
-        str,
-        typer.Option(
-            "--suffix", help="Only this kind of image: T1w, T2w, CT ...; in DICOM CT, MR.", rich_help_panel=_PANEL
-        ),
-    ] = ""
+    suffix: Annotated[str, _option("--suffix", help="Only this kind of image: T1w, T2w, CT ...; in DICOM CT, MR.")] = ""
     which_run: Annotated[
         str,
-        typer.Option(
+        _option(
             "--run",
             help="Of several runs (DICOM: series) of a visit: first, one by its number, or all, each as a visit. By "
             "default each is an image of its visit.",
-            rich_help_panel=_PANEL,
         ),
     ] = ""
     where: Annotated[
         list[str] | None,
-        typer.Option(
+        _option(
             "--where",
             metavar="KEY=PATTERN",
             help="Only images with this BIDS entity or DICOM description, e.g. acq=mprage, SeriesDescription=*AXIAL*. "
             "May be given more than once.",
-            rich_help_panel=_PANEL,
         ),
     ] = None
     derivative: Annotated[
         list[str] | None,
-        typer.Option(
-            "--derivative",
-            metavar="NAME",
-            help="Only these folders of BIDS derivatives as conditions.",
-            rich_help_panel=_PANEL,
-        ),
+        _option("--derivative", metavar="NAME", help="Only these folders of BIDS derivatives as conditions."),
     ] = None
     condition: Annotated[
         list[str] | None,
-        typer.Option(
+        _option(
             "--condition",
             metavar="NAME=PATH",
             help="A tree of defaced scans and what defaced them. May be given more than once.",
-            rich_help_panel=_PANEL,
         ),
     ] = None
     four_d: Annotated[
         str,
-        typer.Option(
+        _option(
             "--four-d",
             help="Judge 4-D images of BIDS too (bold, dwi, asl): by their first volume, or the mean of all.",
-            rich_help_panel=_PANEL,
             metavar="first|mean",
         ),
     ] = ""
     trust_originals: Annotated[
         bool,
-        typer.Option(
+        _option(
             "--trust-originals",
             help="Take images as originals although names, sidecars or headers say that they were defaced.",
-            rich_help_panel=_PANEL,
         ),
     ] = False
     allow: Annotated[
-        Path | None,
-        typer.Option(
-            "--allow",
-            help="Files that may show a face: a CSV with the columns sha256 and reason.",
-            rich_help_panel=_PANEL,
-        ),
+        Path | None, _option("--allow", help="Files that may show a face: a CSV with the columns sha256 and reason.")
     ] = None
-    allow_outside: Annotated[
-        bool, typer.Option("--allow-outside", help="Accept paths and links out of the folder.", rich_help_panel=_PANEL)
-    ] = False
+    allow_outside: Annotated[bool, _option("--allow-outside", help="Accept paths and links out of the folder.")] = False
 
     @property
     def choice(self) -> Choice:
@@ -141,13 +120,12 @@ class ImageOptions:
 class DatasetOptions(ImageOptions):
     """The same, and how a dataset is read that may be a manifest, BIDS or DICOM."""
 
-    layout: Annotated[str, typer.Option("--layout", help="auto, bids or dicom.", rich_help_panel=_PANEL)] = "auto"
+    layout: Annotated[str, _option("--layout", help="auto, bids or dicom.")] = "auto"
     salt_file: Annotated[
         Path | None,
-        typer.Option(
+        _option(
             "--salt-file",
             help="Secret behind the pseudonyms of a DICOM tree; made where it is absent. Your own by default.",
-            rich_help_panel=_PANEL,
         ),
     ] = None
 
