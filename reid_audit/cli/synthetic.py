@@ -1,5 +1,6 @@
 """Synthetic heads: `demo` and `phantom`."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -121,25 +122,14 @@ def phantom(
                 f"{len(hidden)} files of the release are not defaced: {escape(str(out_dir / HIDDEN_FILE))}"
             )
             return
-        if dicom:
-            manifest = write_rt_cohort(
-                out_dir,
-                subjects=subjects,
-                visits=visits,
-                seed=seed,
-                difficulty=difficulty,
-                progress=lambda done, total: progress("studies", done, total),
-            )
-            out.say(f"{subjects} people, {visits} studies each: {escape(str(manifest))}")
-            return
-        write = write_bids_cohort if bids else write_cohort
+        form = write_bids_cohort if bids else write_cohort
+        write = write_rt_cohort if dicom else partial(form, modality=modality)
         place = write(
             out_dir,
             subjects=subjects,
             visits=visits,
-            modality=modality,
             seed=seed,
             difficulty=difficulty,
-            progress=lambda done, total: progress("heads", done, total),
+            progress=lambda done, total: progress("studies" if dicom else "heads", done, total),
         )
-    out.say(f"{subjects} people, {visits} visits each: {escape(str(place))}")
+    out.say(f"{subjects} people, {visits} {'studies' if dicom else 'visits'} each: {escape(str(place))}")

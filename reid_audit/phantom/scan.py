@@ -99,7 +99,14 @@ def make_phantom(
     InputError
         An argument is out of its range.
     """
-    _check_arguments(identity, visit, seed, spacing_mm, pose_sd_deg, shift_sd_mm, oblique_deg, variety)
+    for name, value in (("identity", identity), ("visit", visit), ("seed", seed)):
+        if value < 0:
+            raise InputError(f"{name} must not be negative; got {value}.")
+    _check_range("spacing_mm", spacing_mm, 0.5, 6)
+    _check_range("pose_sd_deg", pose_sd_deg, 0, 30)
+    _check_range("shift_sd_mm", shift_sd_mm, 0, 30)
+    _check_range("oblique_deg", oblique_deg, -40, 40)
+    _check_range("variety", variety, 0, MAX_VARIETY)
     if contrast not in MR_CONTRASTS:
         raise InputError(f"contrast must be one of {', '.join(MR_CONTRASTS)}; got {contrast!r}.")
     person, at_visit = draw_head(
@@ -180,28 +187,9 @@ def paint_person(
     return PaintedHead(*(blocks.to_volume(each) for each in (intensity, skin_mm, labels)))
 
 
-def _check_arguments(
-    identity: int,
-    visit: int,
-    seed: int,
-    spacing_mm: float | None,
-    pose_sd_deg: float,
-    shift_sd_mm: float,
-    oblique_deg: float,
-    variety: float | None,
-) -> None:
-    for name, value in (("identity", identity), ("visit", visit), ("seed", seed)):
-        if value < 0:
-            raise InputError(f"{name} must not be negative; got {value}.")
-    if spacing_mm is not None and not 0.5 <= spacing_mm <= 6:
-        raise InputError(f"spacing_mm must lie between 0.5 and 6; got {spacing_mm}.")
-    for name, size, limit in (("pose_sd_deg", pose_sd_deg, 30), ("shift_sd_mm", shift_sd_mm, 30)):
-        if not 0 <= size <= limit:
-            raise InputError(f"{name} must lie between 0 and {limit}; got {size}.")
-    if not -40 <= oblique_deg <= 40:
-        raise InputError(f"oblique_deg must lie between -40 and 40; got {oblique_deg}.")
-    if variety is not None and not 0 <= variety <= MAX_VARIETY:
-        raise InputError(f"variety must lie between 0 and {MAX_VARIETY}; got {variety}.")
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{name} must lie between {low} and {high}; got {value}.")
 
 
 def _rotation(angles_deg: tuple[float, float, float]) -> NDArray[np.float64]:
