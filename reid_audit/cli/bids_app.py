@@ -117,39 +117,19 @@ def bids(
         check_dataset(bids_dir)
     whole = reid_audit.read_cohort(bids_dir, choice=images.choice, layout="bids", allow_outside=images.allow_outside)
     cohort = keep_labels(whole, participant_label or (), session_label or ())
-    settings, attacks = encoding.settings, words_of(attack)
     limits = reid_audit.Policy() if policy is None else read_policy(policy)
     thresholds = () if calibration is None else read_calibrations(calibration)
     store = Store(work_dir)
+    common: dict[str, Any] = {"settings": encoding.settings, "attacks": words_of(attack), "store": store}
     with start_run(workers=_workers(n_procs, mem_mb), scheduler=scheduler, store=store, log=log) as run:
+        common |= {"executor": run.executor, "progress": run.progress}
         if analysis is Analysis.PARTICIPANT:
-            records = run_participants(
-                cohort,
-                bids_dir,
-                out_dir,
-                everybody=cohort.originals == whole.originals,
-                settings=settings,
-                attacks=attacks,
-                store=store,
-                executor=run.executor,
-                progress=run.progress,
-            )
+            everybody = cohort.originals == whole.originals
+            records = run_participants(cohort, bids_dir, out_dir, everybody=everybody, **common)
             say_unacquired(describe_scans(records))
             out.say(f"Next: the same with `group`, once every participant is done. Tables: {escape(str(out_dir))}")
             return
-        result = run_group(
-            cohort,
-            bids_dir,
-            out_dir,
-            calibrations=thresholds,
-            policy=limits,
-            settings=settings,
-            attacks=attacks,
-            seed=seed,
-            store=store,
-            executor=run.executor,
-            progress=run.progress,
-        )
+        result = run_group(cohort, bids_dir, out_dir, calibrations=thresholds, policy=limits, seed=seed, **common)
     say_result(result, report=out_dir / PAGE_FILE)
     raise typer.Exit(result.verdict.exit_code)
 

@@ -115,20 +115,25 @@ def _finish(
     layout: str,
     source: str,
     ledger: Ledger,
-    chosen: Sequence[Candidate],
+    candidates: Sequence[Candidate],
+    choice: Choice,
     questions: Sequence[str],
     notes: Sequence[str],
     strata: pd.DataFrame | None = None,
-    *,
-    declared: Sequence[str] = (),
 ) -> Inventory:
+    """Choose among the images of a tree, and put together what they amount to."""
     import pandas as pd
 
-    cohort = None
+    chosen, cohort = list(candidates), None
+    if candidates or questions:  # else there is nothing to choose from
+        kept, which = keep_suffix(keep_asked(candidates, choice, ledger), choice, ledger)
+        kept, order = number_visits(kept, ledger) if layout == "DICOM" else (kept, [])
+        chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber" if layout == "DICOM" else "run")
+        questions, notes = [*questions, *which, *asked], [*notes, *order, *told]
     if not questions:
         if not any(image.condition == ORIGINAL for image in chosen):
             raise InputError(f"{source}: no original scan is left. Set aside: {ledger.describe()}.")
-        for name in declared:
+        for name in (*choice.derivatives, *(name.strip() for name, _ in choice.conditions)):
             if not any(image.condition == name for image in chosen):
                 raise InputError(
                     f"{source}: the condition {name!r} was declared and holds no image of a head that is judged. Set "
@@ -177,21 +182,12 @@ def _doubt(cohort: Cohort) -> list[str]:
     return notes
 
 
-def _declared(choice: Choice) -> tuple[str, ...]:
-    """Return the conditions that were named, each of which must yield something."""
-    return (*choice.derivatives, *(name.strip() for name, _ in choice.conditions))
-
-
 def _of_bids(path: Path, choice: Choice, *, allow_outside: bool) -> Inventory:
     root = path if path.name else path.resolve()
     ledger = Ledger()
     candidates, notes = read_bids(root, choice, ledger, allow_outside=allow_outside)
     strata, more = read_participants(root)
-    kept = keep_asked(candidates, choice, ledger)
-    kept, questions = keep_suffix(kept, choice, ledger)
-    chosen, asked, told = settle(kept, choice, ledger, run_is="run")
-    open_questions, notes = [*questions, *asked], [*notes, *more, *told]
-    return _finish("BIDS", root.name, ledger, chosen, open_questions, notes, strata, declared=_declared(choice))
+    return _finish("BIDS", root.name, ledger, candidates, choice, [], [*notes, *more], strata)
 
 
 def _of_dicom(
@@ -204,12 +200,4 @@ def _of_dicom(
         candidates, questions, notes = read_dicom_tree(
             path, choice, ledger, salt=salt, allow_outside=allow_outside, progress=progress
         )
-    source = "DICOM tree"
-    if not candidates and not questions:
-        return _finish("DICOM", source, ledger, [], questions, notes)
-    kept = keep_asked(candidates, choice, ledger)
-    kept, which = keep_suffix(kept, choice, ledger)
-    kept, order = number_visits(kept, ledger)
-    chosen, asked, told = settle(kept, choice, ledger, run_is="SeriesNumber")
-    open_questions, notes = [*questions, *which, *asked], [*notes, *order, *told]
-    return _finish("DICOM", source, ledger, chosen, open_questions, notes, declared=_declared(choice))
+    return _finish("DICOM", "DICOM tree", ledger, candidates, choice, questions, notes)
