@@ -64,7 +64,8 @@ def extract_skin(
     if np.linalg.det(matrix[:3, :3]) < 0:
         faces = np.ascontiguousarray(faces[:, ::-1])
     outward = normals @ np.linalg.inv(matrix[:3, :3])  # a gradient is a covector: it transforms with the inverse
-    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), np.float32(1e-12))
+    x, y, z = outward.T
+    outward /= np.maximum(np.sqrt(x * x + y * y + z * z), np.float32(1e-12))[:, None]
     vertices -= 1  # the rim
     skin = Skin(vertices_ras_mm=vertices @ matrix[:3, :3].T + matrix[:3, 3], faces=faces, normals=outward, level=level)
     checks = check_skin(skin, volume, cleaned, settings=settings, altered=altered)
