@@ -7,8 +7,8 @@ from typing import Annotated, TypedDict
 
 import typer
 
+from reid_audit.cli.options import pair_of
 from reid_audit.dataset import Choice
-from reid_audit.records import InputError
 
 _option = partial(typer.Option, rich_help_panel="Which scans")
 
@@ -20,16 +20,6 @@ CohortArgument = Annotated[
         "of DICOM files.",
     ),
 ]
-
-
-def _pairs_of(option: str, texts: list[str] | None) -> list[tuple[str, str]]:
-    pairs = []
-    for text in texts or ():
-        name, sign, value = text.partition("=")
-        if not sign or not name:
-            raise InputError(f"{option} must read NAME=VALUE; got {text!r}")
-        pairs.append((name, value))
-    return pairs
 
 
 class Reading(TypedDict):
@@ -104,12 +94,13 @@ class ImageOptions:
         InputError
             Where one has no sign of equality.
         """
+        pairs = (pair_of("--condition", text) for text in self.condition or ())
         return Choice(
             suffix=self.suffix,
             run=self.which_run,
-            where=tuple(_pairs_of("--where", self.where)),
+            where=tuple(pair_of("--where", text, may_be_empty=True) for text in self.where or ()),
             derivatives=tuple(self.derivative or ()),
-            conditions=tuple((name, Path(path)) for name, path in _pairs_of("--condition", self.condition)),
+            conditions=tuple((name, Path(path)) for name, path in pairs),
             trust_originals=self.trust_originals,
             allow=self.allow,
             frames=self.four_d,

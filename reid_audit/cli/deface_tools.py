@@ -104,13 +104,7 @@ def _read_names(labels: Path | None, names: Path | None) -> dict[str, int]:
     return read_label_values(names or beside)
 
 
-def deface_many(
-    place: Path,
-    folder: Path,
-    tools: Sequence[str],
-    command: str,
-    options: ManyOptions,
-) -> None:
+def deface_many(place: Path, folder: Path, tools: Sequence[str], command: str, options: ManyOptions) -> None:
     """Deface the originals of a manifest, or one scan, by each tool; print how it went."""
     makers, sessions = deface.parse_makers(tools, command=command), options.session or ()
     scans, cohort = _read_scans(place, sessions, options.allow_outside)

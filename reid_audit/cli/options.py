@@ -201,6 +201,14 @@ def words_of(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def pair_of(option: str, text: str, *, form: str = "NAME=VALUE", may_be_empty: bool = False) -> tuple[str, str]:
+    """Return what stands before and behind the sign of equality. InputError without it, or where a side is empty."""
+    name, sign, value = (part.strip() for part in text.partition("="))
+    if not sign or not name or not (value or may_be_empty):
+        raise reid_audit.InputError(f"{option} must read {form}; got {text!r}")
+    return name, value
+
+
 @contextmanager
 def show_progress() -> Iterator[Callable[[str, int, int], None]]:
     """Show bars on the error stream, one per stage, and give the function that moves them.

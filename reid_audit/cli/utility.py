@@ -1,6 +1,6 @@
 """What the protection cost: `utility`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from rich.table import Table
 
 import reid_audit
 from reid_audit.cli.choosing import CohortArgument, DatasetOptions
-from reid_audit.cli.options import OverwriteOption, WorkersOption, expand, show_progress, words_of
+from reid_audit.cli.options import OverwriteOption, WorkersOption, expand, pair_of, show_progress, words_of
 from reid_audit.cli.words import out
 from reid_audit.dataset import read_cohort
 from reid_audit.records import InputError, prepare_empty_folder, prepare_folder, write_private
@@ -39,16 +39,6 @@ from reid_audit.utility import (
 )
 
 
-def _aliases_of(given: Sequence[str]) -> dict[str, str]:
-    aliases = {}
-    for each in given:
-        old, sign, new = each.partition("=")
-        if not sign or not old.strip() or not new.strip():
-            raise InputError(f"--alias must read NAME_IN_THE_FILE=NAME_TO_USE; got {each!r}")
-        aliases[old.strip()] = new.strip()
-    return aliases
-
-
 def _criteria_of(given: str) -> tuple[Criterion, ...]:
     known = {criterion.lower(): criterion for criterion in Criterion}
     unknown = [word for word in words_of(given) if word.lower() not in known]
@@ -58,10 +48,8 @@ def _criteria_of(given: str) -> tuple[Criterion, ...]:
 
 
 def _read_beside(given: str) -> tuple[str, Utility]:
-    name, sign, folder = given.partition("=")
-    if not sign or not name.strip() or not folder.strip():
-        raise InputError(f"--beside must read NAME=FOLDER; got {given!r}")
-    return name.strip(), read_utility(Path(folder.strip()))
+    name, folder = pair_of("--beside", given, form="NAME=FOLDER")
+    return name, read_utility(Path(folder))
 
 
 def say_listings(listings: Iterable[Listing]) -> None:
@@ -185,7 +173,7 @@ def utility(
     settings = UtilitySettings(
         tolerance_mm=tolerance,
         brain=tuple(words_of(brain)),
-        aliases=_aliases_of(alias or ()),
+        aliases=dict(pair_of("--alias", each, form="NAME_IN_THE_FILE=NAME_TO_USE") for each in alias or ()),
         names=None if names is None else read_label_names(names),
         dose_unit=dose_unit,
         deleted=tuple(words_of(deleted)),
