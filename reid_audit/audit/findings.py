@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from reid_audit.attack import PHOTOS, find_attack
 from reid_audit.dataset import Cohort
-from reid_audit.dataset.cohort import listed
-from reid_audit.records import ORIGINAL, Check, Decision, FaceRecord, ScanRow, Status, group_by
+from reid_audit.records import ORIGINAL, Check, Decision, FaceRecord, ScanRow, Status, group_by, listed
 from reid_audit.volume import digest_image
 
 
@@ -40,8 +39,7 @@ def _digest_released(record: FaceRecord) -> str:
 
 def _count(keys: Sequence[str], total: int, what: str) -> str:
     """Name the first few scans: ``"2 of 60 scans could not be read: p01/1/original, p07/2/original"``."""
-    more = f" and {len(keys) - 5} more" if len(keys) > 5 else ""
-    return f"{len(keys)} of {total} scans {what}: {', '.join(keys[:5])}{more}."
+    return f"{len(keys)} of {total} scans {what}: {listed(keys)}."
 
 
 _NOT_SEEN = (Status.UNREADABLE, Status.OTHER_GRID, Status.NO_SKIN, Status.RENDER_FAILED, Status.BACKEND_ERROR)

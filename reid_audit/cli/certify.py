@@ -22,7 +22,17 @@ from reid_audit.certificate import (
 from reid_audit.cli.options import OverwriteOption, ReviewOption, WorkersOption, show_progress
 from reid_audit.cli.running import start_run
 from reid_audit.cli.words import COLOURS, err, out
-from reid_audit.records import Decision, InputError, Policy, prepare_file, read_json, to_json, worst, write_private
+from reid_audit.records import (
+    Decision,
+    InputError,
+    Policy,
+    listed,
+    prepare_file,
+    read_json,
+    to_json,
+    worst,
+    write_private,
+)
 from reid_audit.report import RESULT_FILE, read_result
 from reid_audit.report.page import render_page
 from reid_audit.report.words import counted
@@ -30,7 +40,6 @@ from reid_audit.review import read_review
 from reid_audit.verdict import fold_review
 
 CERTIFICATE_FILE = "certificate.json"
-_MOST_NAMED = 5
 
 
 def certify(
@@ -121,16 +130,9 @@ def _say(certificate: Certificate) -> None:
         if kind in (FileKind.JUDGED, FileKind.TEXT) or not files:
             out.print(f"{counted(len(files), 'file')}: {kind.value}")
         else:
-            _say_files(
-                f"[{COLOURS[Decision.INCOMPLETE]}]{counted(len(files), 'file')}[/]: {kind.value}",
-                [file.path for file in files],
-            )
+            count = f"[{COLOURS[Decision.INCOMPLETE]}]{counted(len(files), 'file')}[/]"
+            out.say(f"{count}: {kind.value}: {escape(listed(file.path for file in files))}")
     out.say(f"SHA-256 of the tree: {certificate.tree_sha256}")
-
-
-def _say_files(what: str, names: list[str] | tuple[str, ...]) -> None:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    out.say(f"{what}: {escape(', '.join(names[:_MOST_NAMED]) + more)}")
 
 
 def _verify(path: Path, release: Path, signers: Path | None) -> int:
@@ -172,5 +174,5 @@ def _say_verification(certificate: Certificate, verification: Verification) -> N
         ("new", verification.new),
     ):
         if names:
-            _say_files(f"{counted(len(names), 'file')} {what}", names)
+            out.say(f"{counted(len(names), 'file')} {what}: {escape(listed(names))}")
     err.print("What was changed or is new was not judged, whatever the certificate says.")

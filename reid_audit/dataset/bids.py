@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger, check_condition, show_name
 from reid_audit.dataset.claims import signs_of_defacing
-from reid_audit.dataset.cohort import listed
 from reid_audit.dataset.copies import name_copy, read_allowed
 from reid_audit.dataset.walk import list_files
-from reid_audit.records import ORIGINAL, InputError, Modality, natural_key
+from reid_audit.records import ORIGINAL, InputError, Modality, listed, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd

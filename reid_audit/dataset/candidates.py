@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from reid_audit.dataset.cohort import Cohort, listed
+from reid_audit.dataset.cohort import Cohort
 from reid_audit.dataset.copies import find_reason, name_copy
-from reid_audit.records import InputError, Modality
+from reid_audit.records import InputError, Modality, listed
 
 MOST_EXAMPLES = 3
 

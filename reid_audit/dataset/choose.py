@@ -9,8 +9,7 @@ from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from reid_audit.dataset.candidates import Candidate, Choice, Ledger
-from reid_audit.dataset.cohort import listed
-from reid_audit.records import ORIGINAL, group_by, natural_key
+from reid_audit.records import ORIGINAL, group_by, listed, natural_key
 from reid_audit.volume.bodies import BODY_MODALITIES
 
 

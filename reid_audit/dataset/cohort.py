@@ -11,18 +11,12 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from reid_audit.records import ORIGINAL, Group, InputError, PairCount, ScanRef, natural_key
+from reid_audit.records import ORIGINAL, Group, InputError, PairCount, ScanRef, listed, natural_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _UNKNOWN = "unknown"
-
-
-def listed(items: Iterable[str], *, most: int = 5) -> str:
-    """Join the first few items, and count the rest."""
-    items = list(items)
-    return ", ".join(items[:most]) + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
 def _plain(label: str) -> str:

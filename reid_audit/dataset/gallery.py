@@ -4,9 +4,8 @@ import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from reid_audit.dataset.cohort import listed
 from reid_audit.dataset.manifest import _place, _read_table
-from reid_audit.records import InputError, ScanRef, natural_key
+from reid_audit.records import InputError, ScanRef, listed, natural_key
 
 PHOTOGRAPH = "photograph"
 """The condition of a photograph."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from reid_audit.dataset.bids import looks_like_bids, read_bids, read_participants
 from reid_audit.dataset.candidates import Aside, Candidate, Choice, Inventory, Ledger
 from reid_audit.dataset.choose import keep_asked, keep_suffix, number_visits, settle
-from reid_audit.dataset.cohort import Cohort, check_unlike, listed
+from reid_audit.dataset.cohort import Cohort, check_unlike
 from reid_audit.dataset.dicom_tree import read_dicom_tree
 from reid_audit.dataset.manifest import read_manifest
 from reid_audit.dataset.pseudonym import read_salt
-from reid_audit.records import FRAMES, ORIGINAL, InputError, ScanRef, natural_key
+from reid_audit.records import FRAMES, ORIGINAL, InputError, ScanRef, listed, natural_key
 from reid_audit.volume.stored import quiet
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_audit.dataset.cohort import Cohort, check_unlike, listed
+from reid_audit.dataset.cohort import Cohort, check_unlike
 from reid_audit.records import (
     ORIGINAL,
     InputError,
     Modality,
     ScanRef,
+    listed,
     looks_rounded,
     natural_key,
     read_cells,

@@ -88,6 +88,7 @@ from reid_audit.records.scans import (
     ScanRef,
     Volume,
     group_by,
+    listed,
     name_series,
     natural_key,
 )
@@ -177,6 +178,7 @@ __all__ = [
     "describe_dataset",
     "format_csv",
     "group_by",
+    "listed",
     "looks_rounded",
     "measure_head_box",
     "mend_of",

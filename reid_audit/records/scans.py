@@ -47,6 +47,12 @@ def group_by(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     return groups
 
 
+def listed(names: Iterable[str], *, most: int = 5) -> str:
+    """Join the first few names, and count the rest: ``"p01, p02 and 3 more"``."""
+    every = list(names)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
 def name_series(uid: str) -> str:
     """Give a DICOM series a short name: 12 hex digits of the SHA-256 of its identifier, which it keeps to itself."""
     return hashlib.sha256(uid.strip().encode()).hexdigest()[:12]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import InputError, Modality, group_by
+from reid_audit.records import InputError, Modality, group_by, listed
 from reid_audit.volume.air import PADDING_HU
 from reid_audit.volume.frames import FRAME_TAGS, NO_PLACES, Frame, is_scan_image, list_frames, split_stacks
 from reid_audit.volume.gaps import check_gaps, even_out
@@ -39,10 +39,8 @@ def _check_one_series(frames: list[Frame], folder: str) -> None:
     series = group_by(frames, lambda frame: frame.series)
     if len(series) > 1:
         counts = sorted(f"{s[0].series_number} ({s[0].modality}, {len(s)} slices)" for s in series.values())
-        more = f" and {len(counts) - 4} more" if len(counts) > 4 else ""
-        text = ", ".join(counts[:4]) + more
         raise InputError(
-            f"{folder}: holds {len(series)} DICOM series: {text}; put each into a folder of its own, "
+            f"{folder}: holds {len(series)} DICOM series: {listed(counts, most=4)}; put each into a folder of its own, "
             "or let `reid-audit inventory` write a manifest that tells them apart"
         )
 

@@ -1,16 +1,12 @@
 """How rules speak of numbers and people."""
 
-from collections.abc import Iterable
+from functools import partial
 
-from reid_audit.records import Decision
+from reid_audit.records import Decision, listed
 from reid_audit.stats.residuals import Bounded
 
-
-def join_names(names: Iterable[str], most: int = 6) -> str:
-    """Name up to ``most`` people, and how many more."""
-    every = [str(name) for name in names]
-    more = f" and {len(every) - most} more" if len(every) > most else ""
-    return ", ".join(every[:most]) + more
+join_names = partial(listed, most=6)
+"""Names up to six people, and how many more."""
 
 
 def count_people(n: int) -> str:
