@@ -5,7 +5,7 @@ originals, half what a defacer made of them. A scan is simulated: its worker sle
 as a real one; everything else (digests, attackers' hints, store, processes) is what `audit` does. Prints for the first
 and the last tenth of the originals and of the defaced scans how long a worker waited between two scans and what the
 parent spent; the memory of both; the size of the store; and how many defaced scans one more original has done again.
-Status 1 where a worker waits for more than a twentieth of a scan of 0.8 s (then a second worker gives 1.9 times one at
+Status 1 where a worker waits for more than a twentieth of a scan of 0.5 s (then a second worker gives 1.9 times one at
 best), where time or memory per scan grows by more than a quarter, or where one more original voids everything.
 """
 
@@ -45,7 +45,7 @@ from reid_audit.records import (
 )
 from reid_audit.work import Store
 
-REAL_SCAN_S = 0.8
+REAL_SCAN_S = 0.5
 MOST_WAIT = 0.05
 MOST_GROWTH = 1.25
 _LINES = 3000

@@ -35,7 +35,7 @@ PARTNER_BYTES = 510_000
 """What an original hands on to its defaced scans (`bench_engine.py` prints it)."""
 DEFACED_BYTES = 5_000
 DEFACERS = 3
-SCAN_S = 0.8
+SCAN_S = 0.5
 
 
 def pass_on(payload: bytes, answer_bytes: int) -> bytes:
