@@ -34,8 +34,8 @@ def test_each_column_counts_in_units_of_its_own_spread() -> None:
     columns = np.array([[1.0, 0.3], [1.0, 0.4], [3.0, 0.6], [1.0, np.nan], [0.0, 0.0], [np.nan, np.nan]])
     others = np.array([False, True, True, False, False, False])
     fused = fuse(columns, others)
-    middle = (2 / 1 + 0.5 / 0.1) / 2
-    expected = [1 - 1.5 / middle, 1 - 1 / middle, 1 + 1 / middle, 1 - 1 / middle, 0.0, np.nan]
+    middle = ((2 / 1) ** 1.5 + (0.5 / 0.1) ** 1.5) / 2  # what is unusual counts by its power of 3 / 2
+    expected = [1 - (1 + 2**1.5) / 2 / middle, 1 - 1 / middle, 1 + 1 / middle, 1 - 1 / middle, 0.0, np.nan]
     np.testing.assert_allclose(fused, expected, atol=1e-12)
     np.testing.assert_allclose(fused[others].mean(), 1.0)
 
