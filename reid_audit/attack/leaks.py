@@ -3,8 +3,8 @@
 Words
 -----
 change
-    How far the skin moved at a place, in the frame of the average head laid on either: the median over people, mm.
-    Where the skin is gone it is `GONE_MM`.
+    How far the skin moved at a place, where most of the defaced head and its own original agree best: the median over
+    people, mm. Where the skin is gone it is `GONE_MM`.
 residual
     What a defaced head and an original differ by at a place, where most of the two faces agree best.
 identity
@@ -74,7 +74,8 @@ def map_leaks(
             probes[subject], mates[subject] = defaced[0], original[0]
             if before is not None and before.size:
                 gone = np.isnan(defaced[0]) & np.isfinite(before[0])
-                changes.append(np.where(gone, GONE_MM, np.abs(defaced[0] - before[0])))
+                (moved,) = subtract_depth_maps(defaced[:1], before[:1], shape.region, shape.share)
+                changes.append(np.where(gone, GONE_MM, np.abs(moved)))
         if len(probes) >= FEWEST:
             change = _median(np.array(changes)) if changes else np.full(shape.region.shape, np.nan)
             maps.append(
