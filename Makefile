@@ -36,8 +36,9 @@ test: check  ## Run the linters, the type checker and every test
 quick: setup  ## Run the tests that are not marked slow
 	$(BIN)/python -m pytest -m "not slow"
 
+# The absolute name keeps programs that tests start in other folders from leaving their counts there.
 coverage: setup  ## Run every test and list the lines that none of them runs; fails below 92 %
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing
+	COVERAGE_FILE=$(CURDIR)/.coverage $(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term-missing
 
 check: setup  ## Run ruff and mypy
 	$(BIN)/ruff check .
