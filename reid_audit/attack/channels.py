@@ -51,7 +51,6 @@ class Skull(Shape):
 
     name = encoder = "skull"
     family = CHANNELS
-    version = 2
     channel = "skull"
     share = USUAL_SHARE
     judged = selected_by_default = False

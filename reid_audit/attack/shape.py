@@ -150,7 +150,6 @@ def map_depth(skin: Skin, view: View) -> NDArray[np.float32]:
 class Region(Shape):
     """Compares one part of the head as `Shape` compares the face."""
 
-    version = 3
     family = "regions"
     share = USUAL_SHARE
     judged = selected_by_default = False
