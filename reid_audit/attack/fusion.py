@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _GROUPS = (Group.SAME, Group.DIFFERENT, Group.DEFACED_SAME, Group.DEFACED_DIFFERENT, Group.DEFACED_SAME_SCAN)
-_EMPHASIS = 1.5  # of 1 to 3 what lost no first place on blurs and won most where an average face was laid on
+_EMPHASIS = 1.5  # between 1, best behind blurs, and 2 to 3, best behind a box or an average face
 _NON_MATED = (Group.DIFFERENT, Group.DEFACED_DIFFERENT)
 _SIDES = tuple((f"probe_{name}", f"reference_{name}") for name in ("subject", "session", "image"))
 _SCANS = tuple(column for column in (*SCORE_COLUMNS, *IMAGE_COLUMNS) if column not in ("attack", "encoder", "distance"))

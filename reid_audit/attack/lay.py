@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from reid_audit.portrait import ScanContext
 from reid_audit.records import Skin, View
-from reid_audit.render import HeadPose
 from reid_audit.render.camera import place_camera
+from reid_audit.render.pose import face_axes
 from reid_audit.render.symmetry import thin_points
 
 NEAR_MM = 4.0
@@ -25,7 +25,7 @@ NEAR_MM = 4.0
 
 _FIRST_MM, _NARROWING = 20.0, 0.7  # how far a point may lie to pull, at first, and from one step to the next
 _STEPS = 60
-_SETTLED = 3e-4  # radians, and hundredths of a millimetre
+_SETTLED = 3e-4  # radians, and decimetres
 _HEAD_MM = 245.0  # what lies further below the top is no head
 _NECK_MM, _FADE_MM = -110.0, 15.0  # below this height in the shape's frame everybody is cut off elsewhere
 _STIFF_MM2 = 80.0  # what keeps the scales near 1: squared residual per point of a head e times as large along an axis
@@ -124,10 +124,8 @@ class Laid:
     def view(self) -> View:
         """The view that faces the head and looks at the origin of the shape's frame."""
         axes = self.head_to_ras_mm[:3, :3].T
-        pose = HeadPose(axes / np.linalg.norm(axes, axis=1)[:, None], self.fitting)
-        azimuth, elevation, roll = (round(angle, 3) for angle in pose.angles_deg)
         x, y, z = (round(float(value), 3) for value in self.head_to_ras_mm[:3, 3])
-        return View(azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=roll, target_ras_mm=(x, y, z))
+        return face_axes(axes / np.linalg.norm(axes, axis=1)[:, None], View(target_ras_mm=(x, y, z)))
 
 
 def lay_head(skin: Skin, shape: HeadShape, start: View) -> Laid:

@@ -12,7 +12,18 @@ from rich.table import Table
 from reid_audit.accuracy import list_recognisers
 from reid_audit.attack import find_attack
 from reid_audit.audit import RunPlan
-from reid_audit.records import ORIGINAL, AuditResult, Calibration, Decision, Estimate, Rate, ScanRow, Status, group_by
+from reid_audit.records import (
+    ORIGINAL,
+    AuditResult,
+    Calibration,
+    Decision,
+    Estimate,
+    Rate,
+    ScanRow,
+    Status,
+    group_by,
+    listed,
+)
 from reid_audit.report import rows
 from reid_audit.report.words import counted, estimate_text, mend_text, percent, rate_text, test_text
 from reid_audit.work import Store
@@ -242,7 +253,6 @@ def say_plan(plan: RunPlan, store: Store | None) -> None:
         table.add_row("canaries", str(plan.canaries), str(plan.canaries_kept))
     out.print(table)
     if plan.absent:
-        more = f" and {len(plan.absent) - 5} more" if len(plan.absent) > 5 else ""
-        out.say(f"[yellow]Without a file:[/] {escape(', '.join(plan.absent[:5]))}{more}")
+        out.say(f"[yellow]Without a file:[/] {escape(listed(plan.absent))}")
     where = "no store" if store is None else f"store: {store.folder}"
     out.say(f"{plan.to_do} scans would be read; {escape(where)}")

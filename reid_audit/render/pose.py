@@ -72,11 +72,6 @@ class HeadPose:
     axes: Array
     on_profile: float
 
-    @property
-    def angles_deg(self) -> tuple[float, float, float]:
-        """Azimuth, elevation and roll of the `View` that faces the head."""
-        return _angles_deg(self.axes)
-
 
 def _angles_deg(axes: Array) -> tuple[float, float, float]:
     """Give the azimuth, elevation and roll of the camera that faces a head with these axes (right, front, top)."""
@@ -85,6 +80,12 @@ def _angles_deg(axes: Array) -> tuple[float, float, float]:
     level = place_camera(View(azimuth_deg=azimuth, elevation_deg=elevation))
     # The picture's right is the head's left; `place_camera` makes it cos(roll) right + sin(roll) up.
     return azimuth, elevation, degrees(atan2(-(right @ level.up), -(right @ level.right)))
+
+
+def face_axes(axes: Array, view: View = View()) -> View:
+    """Turn a view so that it faces a head with these axes (rows: its right, front and top); what it looks at stays."""
+    azimuth, elevation, roll = (round(angle, 3) for angle in _angles_deg(axes))
+    return replace(view, azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=roll)
 
 
 def _profile(skin: Skin, plane: Array, offset: float, front: Array, up: Array) -> tuple[Array, Array]:
@@ -177,8 +178,7 @@ def _facing(skin: Skin, pose: HeadPose, nod_deg: float = 0.0) -> View:
     right, front, up = pose.axes
     c, s = cos(radians(nod_deg)), sin(radians(nod_deg))
     axes = np.array([right, c * front + s * up, c * up - s * front])
-    azimuth, elevation, roll = (round(angle, 3) for angle in _angles_deg(axes))
-    return View(azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=roll, target_ras_mm=target_of(skin, axes))
+    return face_axes(axes, View(target_ras_mm=target_of(skin, axes)))
 
 
 def find_frontal_view(skin: Skin, look: Look | None = None) -> View:
@@ -225,8 +225,7 @@ def turn_view(view: View, *, azimuth_deg: float = 0.0, elevation_deg: float = 0.
     level = cos(turn) * camera.towards + sin(turn) * camera.right
     front = cos(nod) * level + sin(nod) * camera.up
     top = cos(nod) * camera.up - sin(nod) * level
-    azimuth, elevation, roll = (round(angle, 3) for angle in _angles_deg(np.array([np.cross(front, top), front, top])))
-    return replace(view, azimuth_deg=azimuth, elevation_deg=elevation, roll_deg=roll)
+    return face_axes(np.array([np.cross(front, top), front, top]), view)
 
 
 def views_around(view: View) -> tuple[View, ...]:

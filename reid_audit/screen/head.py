@@ -7,9 +7,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attack.lay import Laid, average_shape, lay_head
+from reid_audit.attack.lay import Laid
 from reid_audit.phantom import make_average_head
-from reid_audit.records import Skin, View, Volume
+from reid_audit.records import Volume
 
 Array = NDArray[np.float64]
 
@@ -85,11 +85,6 @@ class PartPlace:
     skin_ras_mm: Array
     outward_ras: Array
     missed_ras_mm: Array
-
-
-def lay_average_head(skin: Skin, view: View) -> Laid:
-    """Lay the average head on a skin, from the pose in which a camera faces it."""
-    return lay_head(skin, average_shape(), view)
 
 
 def to_index(volume: Volume, points_ras_mm: Array) -> Array:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attack.lay import Laid
+from reid_audit.attack.lay import Laid, lay_average_head
 from reid_audit.face import Encoder
 from reid_audit.portrait import ScanContext
 from reid_audit.records import FRAMES, EngineError, InputError, RenderError, Skin, Status, View, Volume
 from reid_audit.screen.area import find_altered, find_missing
 from reid_audit.screen.extent import Extent, find_extent
-from reid_audit.screen.head import PartPlace, in_face, lay_average_head, place_parts, to_index
+from reid_audit.screen.head import PartPlace, in_face, place_parts, to_index
 from reid_audit.screen.records import IDENTIFYING, NAN, ImageScreening, Part, PartState, ScreenState
 from reid_audit.screen.texture import Mask, Texture, measure_texture
 from reid_audit.volume import digest_image, digest_voxels
@@ -102,7 +102,7 @@ def _judge(context: ScanContext, encoder: Encoder, volume: Volume, told: ImageSc
     confidence, is_sure = _detect(context, encoder, skin, view)
     told = replace(told, notes=notes, confidence=confidence, detector=encoder.detector)
     unfit = {finding.code: finding.text for finding in skin.checks if finding.severity == "unfit"}
-    laid = lay_average_head(skin, view)
+    laid = lay_average_head(context, skin)
     told = replace(told, fitting=laid.fitting)
     if "skull_stripped" in unfit and not is_sure:
         return Judged(replace(told, state=ScreenState.NO_FACE, reason=unfit["skull_stripped"]), None)
