@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from reid_audit.alteration.intensity import unmap
 from reid_audit.alteration.register import Fit
-from reid_audit.alteration.sample import Array, sample, transform
 from reid_audit.alteration.summary import FACE_DEPTHS_MM, PARTS, REST_DEPTHS_MM, line_points
 from reid_audit.records import Lines, OriginalSummary, Volume
+from reid_audit.volume.sample import Array, sample, transform
 
 REMOVED_MM = 4.0
 DEEP_MM = 14.0

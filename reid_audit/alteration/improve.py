@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.alteration.intensity import fit_intensity
-from reid_audit.alteration.sample import Array, sample, transform
+from reid_audit.volume.sample import Array, sample, transform
 
 _STEPS = 15
 _LEAST_POINTS = 200

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reid_audit.alteration.sample import Array
+from reid_audit.volume.sample import Array
 
 _CLIPPED_SHARE = 0.02
 

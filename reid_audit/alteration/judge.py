@@ -9,9 +9,9 @@ import numpy as np
 from reid_audit.alteration.face import DEEP_MM, FaceChange, compare_face
 from reid_audit.alteration.intensity import UNCHANGED, map_level
 from reid_audit.alteration.register import SAME_SHARE, Fit, register
-from reid_audit.alteration.sample import Array, transform
 from reid_audit.alteration.summary import PARTS
 from reid_audit.records import Finding, OriginalSummary, Volume
+from reid_audit.volume.sample import Array, transform
 
 _FITS_SHARE = 0.75
 _FITS_MM = 0.4

@@ -14,10 +14,10 @@ import numpy as np
 
 from reid_audit.alteration.improve import improve
 from reid_audit.alteration.intensity import UNCHANGED, IntensityMap, fit_intensity
-from reid_audit.alteration.sample import Array, sample, transform
 from reid_audit.alteration.search import exchange_axes, search_lattice
 from reid_audit.alteration.summary import REST_DEPTHS_MM, line_points, make_lattice
 from reid_audit.records import OriginalSummary, Volume
+from reid_audit.volume.sample import Array, sample, transform
 
 _AGREES = 0.12  # of the contrast between air and flesh
 _FITS_AT_ONCE = 0.8  # share of the cranium that agrees where voxels lie on voxels

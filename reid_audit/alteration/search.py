@@ -5,8 +5,8 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.alteration.sample import Array
 from reid_audit.records import Grid, Lattice
+from reid_audit.volume.sample import Array
 
 _CANDIDATES = 6
 _PLANES = 12

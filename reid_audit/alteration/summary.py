@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.alteration.sample import Array, sample, transform
 from reid_audit.records import InputError, Lattice, Lines, OriginalSummary, Skin, View, Volume
 from reid_audit.render.camera import place_camera
 from reid_audit.surface.level import binned
+from reid_audit.volume.sample import Array, sample, transform
 
 FACE_DEPTHS_MM = np.concatenate([np.arange(-20.0, 11.0), np.arange(13.0, 44.0, 3.0)])
 """Where the lines through the skin of the face are sampled: negative inside the head."""

@@ -19,6 +19,7 @@ from reid_audit.records import Skin, View
 from reid_audit.render.camera import place_camera
 from reid_audit.render.pose import face_axes
 from reid_audit.render.symmetry import thin_points
+from reid_audit.volume.sample import interpolate
 
 NEAR_MM = 4.0
 """Points nearer than this to the laid shape lie on it; those further away pull the less, and on a cut at nothing."""
@@ -59,26 +60,12 @@ class HeadShape:
         spacing_mm = float(self.voxel_to_head_mm[0, 0])
         index = (points_mm - self.voxel_to_head_mm[:3, 3]) / spacing_mm
         inside = np.clip(index, 0, np.array(self.distance_mm.shape) - 1.001)
-        low = inside.astype(np.intp)
-        x, y, z = (inside - low).T
-        i, j, k = low.T
-        corner = np.array(
-            [[[self.distance_mm[i + a, j + b, k + c] for c in (0, 1)] for b in (0, 1)] for a in (0, 1)], np.float64
-        )
-        along_z = corner[:, :, 0] + z * (corner[:, :, 1] - corner[:, :, 0])
-        along_y = along_z[:, 0] + y * (along_z[:, 1] - along_z[:, 0])
-        rise_z = corner[:, :, 1] - corner[:, :, 0]
-        rise_y = along_z[:, 1] - along_z[:, 0]
-        gradient = [
-            along_y[1] - along_y[0],
-            rise_y[0] + x * (rise_y[1] - rise_y[0]),
-            ((1 - x) * ((1 - y) * rise_z[0, 0] + y * rise_z[0, 1]) + x * ((1 - y) * rise_z[1, 0] + y * rise_z[1, 1])),
-        ]
+        distance_mm, gradient = interpolate(self.distance_mm, inside, gradient=True)
         outside_mm = (index - inside) * spacing_mm
         beyond_mm = np.linalg.norm(outside_mm, axis=1)
         direction = outside_mm / np.maximum(beyond_mm, 1e-9)[:, None]
-        slope = np.where((beyond_mm > 0.01 * spacing_mm)[:, None], direction, np.array(gradient).T / spacing_mm)
-        return along_y[0] + x * (along_y[1] - along_y[0]) + beyond_mm, slope
+        slope = np.where((beyond_mm > 0.01 * spacing_mm)[:, None], direction, gradient / spacing_mm)
+        return distance_mm + beyond_mm, slope
 
 
 @lru_cache(maxsize=2)

@@ -12,11 +12,11 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from reid_audit.alteration import Alteration, find_alteration, restore, summarise_original
 from reid_audit.alteration.intensity import IntensityMap, fit_intensity, map_level, unmap
-from reid_audit.alteration.sample import sample
 from reid_audit.alteration.search import ORIENTATIONS
 from reid_audit.records import InputError, Modality, OriginalSummary, Skin, Volume
 from reid_audit.render import frontal_view
 from reid_audit.surface import extract_skin
+from reid_audit.volume.sample import sample
 
 AIR, FLESH, SPACING_MM = 10.0, 500.0, 2.5
 
