@@ -16,8 +16,6 @@ from reid_audit.records import ORIGINAL, Group, InputError, PairCount, ScanRef, 
 if TYPE_CHECKING:
     import pandas as pd
 
-_UNKNOWN = "unknown"
-
 
 def _plain(label: str) -> str:
     """Spell a label as it is compared: no capitals, no invisible characters, no zeros before a number."""
