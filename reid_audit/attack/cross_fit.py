@@ -1,16 +1,18 @@
-"""A linear map from the vectors of defaced scans to those of originals, learned on other people.
+"""A linear correction of the vectors of defaced scans towards those of originals, learned on other people.
 
 Words
 -----
-map
-    Ridge regression of original on defaced vectors, both less the means of the training people. What a defacer does to
-    everybody's vector in the same way is undone, what it made of chance is shrunk away.
+centred
+    Less the mean over all scans of a side: what a defacer adds to everybody's vector. No knowledge of who is who.
+correction
+    Ridge regression of what a centred defaced vector lacks of the original's on all looks at the defaced scan. What
+    cannot be learned is shrunk away, and the vector stays as it was.
 whitening
     Directions in which two visits of one training person differ count less.
 left out
-    A probe of fold a and a reference of fold b are compared by a map that was learned without both folds; where both
-    are of one fold, without the next fold as well, so that mated and non-mated comparisons come from maps of equally
-    many people, none of whom takes part in the comparison.
+    A probe of fold a and a reference of fold b are compared by a correction that was learned without both folds; where
+    both are of one fold, without the next fold as well, so that mated and non-mated comparisons come from corrections
+    by equally many people, none of whom takes part in the comparison.
 """
 
 from itertools import combinations_with_replacement
@@ -21,8 +23,8 @@ from numpy.typing import NDArray
 
 FOLDS = 5
 REPEATS = 4
-RIDGE = 0.3
-"""Times the mean square of the centred training vectors: how strongly the map is shrunk."""
+RIDGE = 0.5
+"""Times the mean square of the centred training looks: how strongly the correction is shrunk."""
 
 Vectors = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -44,6 +46,7 @@ class Sides(NamedTuple):
 
 def learn_distances(
     probes: Sides,
+    looks: Vectors,
     targets: Vectors,
     references: Sides,
     *,
@@ -51,13 +54,16 @@ def learn_distances(
     folds: int = FOLDS,
     repeats: int = REPEATS,
 ) -> Vectors:
-    """Return the distance of every mapped probe from every reference, the mean over several partitions into folds.
+    """Return the distance of every corrected probe from every reference, the mean over several partitions into folds.
 
     Parameters
     ----------
     probes, references : Sides
+        Vectors of equally many numbers.
+    looks : (n, d) float64
+        What each probe's correction is told from: its vector by every attacker, one after the other.
     targets : (n, k) float64
-        What each probe is to be mapped to: an original of the same person; NaN where there is none to learn from.
+        What each probe's vector is to become: an original of the same person; NaN where there is none to learn from.
     rng : numpy.random.Generator
     folds : int
         At least 3.
@@ -68,6 +74,9 @@ def learn_distances(
     (n, m) float64
         Cosine distances in [0, 2].
     """
+    centre = references.vectors.mean(axis=0)
+    looks, targets = looks - looks.mean(axis=0), targets - centre
+    vectors, originals = probes.vectors - probes.vectors.mean(axis=0), references.vectors - centre
     people = np.unique(np.concatenate([probes.people, references.people]))
     total = np.zeros((len(probes.people), len(references.people)))
     for _ in range(repeats):
@@ -78,28 +87,25 @@ def learn_distances(
             learners = ~np.isin(probe_fold, out) & np.isfinite(targets).all(axis=1)
             others = ~np.isin(reference_fold, out)
             model = _fit(
-                probes.vectors[learners],
-                targets[learners],
-                Sides(references.vectors[others], references.people[others]),
+                looks[learners],
+                targets[learners] - vectors[learners],
+                Sides(originals[others], references.people[others]),
             )
             for of_probe, of_reference in {(a, b), (b, a)}:
                 rows, columns = np.nonzero(probe_fold == of_probe)[0], np.nonzero(reference_fold == of_reference)[0]
-                total[np.ix_(rows, columns)] += model.compare(probes.vectors[rows], references.vectors[columns])
+                total[np.ix_(rows, columns)] += model.compare(looks[rows], vectors[rows], originals[columns])
     return np.asarray(total / repeats)
 
 
 class _Model(NamedTuple):
-    """What was learned: means of both sides, the map, and the whitening."""
+    """What was learned: the correction, and the whitening."""
 
-    probe_mean: Vectors
-    target_mean: Vectors
-    matrix: Vectors
+    correction: Vectors
     directions: Vectors
     shrinkage: Vectors
 
-    def compare(self, probes: Vectors, references: Vectors) -> Vectors:
-        mapped = (probes - self.probe_mean) @ self.matrix
-        p, r = (_unit(self._whiten(side)) for side in (mapped, references - self.target_mean))
+    def compare(self, looks: Vectors, probes: Vectors, references: Vectors) -> Vectors:
+        p, r = (_unit(self._whiten(side)) for side in (probes + looks @ self.correction, references))
         return np.asarray(np.clip(1.0 - p @ r.T, 0.0, 2.0))
 
     def _whiten(self, vectors: Vectors) -> Vectors:
@@ -111,16 +117,14 @@ def _unit(vectors: Vectors) -> Vectors:
     return np.asarray(vectors / np.where(length > 0, length, 1.0))
 
 
-def _fit(vectors: Vectors, targets: Vectors, originals: Sides) -> _Model:
-    probe_mean, target_mean = vectors.mean(axis=0), targets.mean(axis=0)
-    x, y = vectors - probe_mean, targets - target_mean
-    people, numbers = x.shape
-    ridge = RIDGE * float((x**2).sum()) / people + np.finfo(float).tiny
-    if people < numbers:  # the same map by the smaller of two systems
-        matrix = x.T @ np.linalg.solve(x @ x.T + ridge * np.eye(people), y)
+def _fit(looks: Vectors, lacking: Vectors, originals: Sides) -> _Model:
+    scans, numbers = looks.shape
+    ridge = RIDGE * float((looks**2).sum()) / scans + np.finfo(float).tiny
+    if scans < numbers:  # the same correction by the smaller of two systems
+        correction = looks.T @ np.linalg.solve(looks @ looks.T + ridge * np.eye(scans), lacking)
     else:
-        matrix = np.linalg.solve(x.T @ x + ridge * np.eye(numbers), x.T @ y)
-    return _Model(probe_mean, target_mean, matrix, *_find_whitening(originals))
+        correction = np.linalg.solve(looks.T @ looks + ridge * np.eye(numbers), looks.T @ lacking)
+    return _Model(correction, *_find_whitening(originals))
 
 
 def _find_whitening(originals: Sides) -> tuple[Vectors, Vectors]:

@@ -90,7 +90,7 @@ AttackOption = Annotated[
         "defaced_gallery costs nothing and needs two defaced visits. "
         "shape needs no recogniser: the depth of the face's skin, 0.06 to 0.2 seconds per scan; "
         "regions and channels say which part of the head it is, and change no verdict. "
-        "learned costs nothing and learns what a defacer does from 16 people or more.",
+        "learned costs nothing and learns what a defacer does from 8 people or more.",
     ),
 ]
 ManifestArgument = Annotated[

@@ -121,7 +121,14 @@ def test_names() -> None:
     assert chosen("multiview") == ["naive", "multiview-min", "multiview-mean"]
     everybody = [attack.name for attack in list_attacks()]
     assert chosen(*reversed(everybody)) == everybody
-    assert [attack.name for attack in choose_attacks()] == ["naive", "aligned", "registered", "shape", "fusion"]
+    assert [attack.name for attack in choose_attacks()] == [
+        "naive",
+        "aligned",
+        "registered",
+        "shape",
+        "fusion",
+        "learned",
+    ]
     with pytest.raises(InputError, match="--attack: there is no attacker 'clever'"):
         chosen("clever")
 

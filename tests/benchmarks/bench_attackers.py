@@ -96,6 +96,24 @@ def measure_power(records: Sequence[FaceRecord], attacks: Sequence[Attack]) -> N
         print(f"{canary.condition}, {canary.attack}: {seen.value:.3f}, at least {seen.at_least:.3f}")
 
 
+def measure_small_cohorts(records: Sequence[FaceRecord], sizes: Sequence[int], draws: int) -> None:
+    """Print what `learned` and the naive attacker link in cohorts drawn from these people: the mean linkability."""
+    attacks = choose_attacks(["learned"])
+    names = sorted({record.scan.subject for record in records})
+    rng = np.random.default_rng(0)
+    linked: dict[tuple[int, str], dict[str, list[float]]] = {}
+    for size in sizes:
+        for _ in range(draws):
+            chosen = set(rng.choice(names, size, replace=False))
+            cohort = [record for record in records if record.scan.subject in chosen and not record.scan.is_canary]
+            for panel in to_panels(compare_attacks(cohort, attacks).frame).panels:
+                row = linked.setdefault((size, panel.condition), {})
+                row.setdefault(panel.attack, []).append(panel.linkability(confidence=0.95).value)
+    print(f"\n| people, {draws} draws | defacer | naive | learned |\n|---|---|---|---|")
+    for (size, condition), row in linked.items():
+        print(f"| {size} | {condition} | {np.mean(row['naive']):.3f} | {np.mean(row['learned']):.3f} |")
+
+
 def measure_false_alarms(records: Sequence[FaceRecord], attacks: Sequence[Attack], worlds: int) -> None:
     """Print in how many perfect worlds a rule of each attacker fails."""
     names = sorted({record.scan.subject for record in records})
@@ -136,6 +154,7 @@ def main() -> None:
     parser.add_argument("--attacks", nargs="+", default=list(ATTACKS))
     parser.add_argument("--canaries", type=int, default=24)
     parser.add_argument("--worlds", type=int, default=20)
+    parser.add_argument("--sizes", nargs="*", type=int, default=[], help="smaller cohorts to try `learned` on")
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     attacks = choose_attacks(given.attacks)
@@ -144,6 +163,7 @@ def main() -> None:
         seconds = [record.seconds[stage] for record in records if stage in record.seconds]
         print(f"{stage}: {np.median(seconds):.2f} s per scan")
     measure_power(records, attacks)
+    measure_small_cohorts(records, given.sizes, given.worlds)
     measure_false_alarms(records, attacks, given.worlds)
 
 
