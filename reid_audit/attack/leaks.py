@@ -18,9 +18,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.attack.depth_maps import Maps, subtract_depth_maps
+from reid_audit.attack.depth_maps import CELL_MM, Maps, subtract_depth_maps
 from reid_audit.attack.occlusion import measure_average_relief
-from reid_audit.attack.shape import CELL_MM, Shape
+from reid_audit.attack.shape import Shape
 from reid_audit.records import ORIGINAL, FaceRecord, LeakMap
 
 FEWEST = 8

@@ -15,19 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reid_audit.attack.base import Attack, Hints, Side, Target, list_looks, nearest
-from reid_audit.attack.depth_maps import REACH, compare_depth_maps, enough_skin
+from reid_audit.attack.depth_maps import CELL_MM, REACH_LEFT, REACH_UP, compare_depth_maps, enough_skin
 from reid_audit.attack.lay import lay_average_head
 from reid_audit.records import Face, FaceRecord, RenderError, Skin, Status, View
 from reid_audit.render import measure_depth
 
-CELL_MM = 2.0
-"""Edge of a cell of a depth map."""
-
 LITTLE_SHARE, USUAL_SHARE = 0.1, 0.4
 """Of a region's cells, how many must agree: of the face, of which a defacer may leave a rim; of other parts."""
 
-_LEFT_MM = np.arange(-95.0, 95.1, CELL_MM)  # from the middle of the head
-_UP_MM = np.arange(-131.0, 105.1, CELL_MM)  # from the height of the eyes of the average head laid on it
+_LEFT_MM = np.arange(-97.0, 97.1, CELL_MM)  # from the middle of the head
+_UP_MM = np.arange(-131.0, 119.1, CELL_MM)  # from the height of the eyes of the average head laid on it
 _NO_SKIN_MM = np.float32(-1000.0)  # a vector is finite
 _UNIT_MM = 10.0
 _FARTHEST = 2.0
@@ -72,7 +69,7 @@ class Shape(Attack):
     """
 
     name = encoder = "shape"
-    version = 3
+    version = 4
     channel = "face, its shape"
     selected_by_default = fails_unrequired = True
     sees = Side.BOTH
@@ -82,8 +79,8 @@ class Shape(Attack):
         super().__init__(name)
         rows, columns = (np.nonzero(region.any(axis=axis))[0] for axis in (1, 0))
         self._window = np.s_[
-            rows[0] - REACH : rows[-1] + REACH + 1, columns[0] - REACH : columns[-1] + REACH + 1
-        ]  # with the margin that shifts need
+            rows[0] - REACH_UP : rows[-1] + REACH_UP + 1, columns[0] - REACH_LEFT : columns[-1] + REACH_LEFT + 1
+        ]  # with the margin that moves need
         self.region = region[self._window]
 
     def describe(self) -> str:  # noqa: D102

@@ -58,6 +58,17 @@ def test_a_shift_and_a_plane_elsewhere_do_not_matter() -> None:
     assert distances[~np.eye(4, dtype=bool)].min() > 0.05
 
 
+@pytest.mark.parametrize("nod_deg", [-5.0, 3.0])
+def test_a_nod_does_not_matter(nod_deg: float) -> None:
+    """About an axis 105 mm behind the face: its cells move up or down, and the upper part to the front or back."""
+    people, tilt = _faces(4), np.tan(np.radians(nod_deg))
+    rows = np.arange(REGION.shape[0], dtype=np.float32)[:, None]
+    moved = np.roll(people, round(105 * tilt / 2), axis=1) - np.float32(2 * tilt) * rows
+    distances = compare_depth_maps(people, moved, REGION, SHAPE.share)
+    assert np.diag(distances).max() < 0.03  # nods are sought in steps of 2 degrees
+    assert distances[~np.eye(4, dtype=bool)].min() > 0.05
+
+
 def test_half_a_face_is_enough_and_what_replaced_the_other_half_does_not_count() -> None:
     people = _faces(12)
     lower = np.arange(REGION.shape[0])[:, None] < REGION.shape[0] // 2
@@ -101,7 +112,7 @@ def test_too_little_skin_is_no_comparison() -> None:
         assert enough_skin(little[0], REGION, SHAPE.share) is enough
         assert np.isfinite(compare_depth_maps(little, little, REGION, SHAPE.share)).all() == enough
     # Each has enough, and both together have not.
-    upper, lower = (np.where(keep, people, np.float32(np.nan)) for keep in (share > 0.5, share < 0.5))
+    upper, lower = (np.where(keep, people, np.float32(np.nan)) for keep in (share > 0.7, share < 0.3))
     assert np.isnan(compare_depth_maps(upper, lower, REGION, SHAPE.share)).all()
 
 
@@ -207,9 +218,9 @@ def test_regions_lie_where_they_are_named_and_inside_the_grid() -> None:
     assert (parts.any(axis=0) & shape.FACE).sum() > 0.9 * shape.FACE.sum()
     height = {name: float(np.nonzero(part)[0].mean()) for name, part in zip(names, parts, strict=True)}
     assert sorted(inside, key=height.__getitem__) == ["chin-and-jaw", "mouth", "cheeks", "nose", "eyes", "forehead"]
-    margin = depth_maps.REACH
-    assert not parts[:, :margin].any() and not parts[:, -margin:].any()  # noqa: PT018
-    assert not parts[:, :, :margin].any() and not parts[:, :, -margin:].any()  # noqa: PT018
+    up, left = depth_maps.REACH_UP, depth_maps.REACH_LEFT
+    assert not parts[:, :up].any() and not parts[:, -up:].any()  # noqa: PT018
+    assert not parts[:, :, :left].any() and not parts[:, :, -left:].any()  # noqa: PT018
 
 
 def _head_records(people: int = 12) -> list[FaceRecord]:

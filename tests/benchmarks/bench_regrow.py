@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from reid_audit.attack import Shape, choose_attacks
-from reid_audit.attack.depth_maps import compare_depth_maps
-from reid_audit.attack.shape import CELL_MM
+from reid_audit.attack.depth_maps import CELL_MM, compare_depth_maps
 from reid_audit.records import ORIGINAL
 
 Array = NDArray[np.float64]
