@@ -31,6 +31,7 @@ from reid_audit.records import (
 )
 from reid_audit.report import result_to_html, result_to_json
 from reid_audit.report.bob import format_bob
+from reid_audit.verdict.rules import check_images
 
 
 def _faces(
@@ -127,6 +128,19 @@ def test_an_image_that_is_not_defaced_fails_and_is_named() -> None:
     page = result_to_html(result)
     assert "Images of a session" in page
     assert parse_json(result_to_json(result), AuditResult, source="x", made_by="x").evidence.images[0].scans == 28
+
+
+def test_an_image_fails_by_whoever_fails_a_release_unrequired_too() -> None:
+    policy = Policy(required_attacks=("naive",))
+    scores = compare_faces(_faces(people=14, left={"T1w": 0.0, "T2w": 1.0}))
+    rows = assess_scores(scores, source="made up", draws=20, policy=policy).evidence.images
+    decisions = {
+        name: {check.decision for check in check_images([replace(row, attack=name) for row in rows], policy)}
+        for name in ("naive", "shape", "learned", "fusion")
+    }
+    assert decisions == {name: {Decision.FAIL} for name in ("naive", "shape", "learned")} | {
+        "fusion": {Decision.REVIEW}
+    }
 
 
 def test_structure_sets_and_doses_that_are_defaced_too_leave_the_verdict_to_the_scan() -> None:

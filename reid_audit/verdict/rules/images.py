@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from reid_audit.records import Check, Decision, ImageEvidence, Policy
-from reid_audit.verdict.rules.sight import binds
+from reid_audit.verdict.rules.sight import fails
 
 _LOOKS = 5
 """A rule that only ever fails shares its confidence out further, so that false alarms stay rare."""
@@ -35,7 +35,7 @@ def check_images(images: Sequence[ImageEvidence], policy: Policy) -> list[Check]
                 f"{bound.value:.2f}, at least {bound.at_least:.2f} (one-sided, {bound.confidence:.1%}, "
                 f"{bound.subjects} people), above the limit of {policy.max_linkability:.2f}."
             )
-            decision = Decision.FAIL if binds(row.attack, policy) else Decision.REVIEW
+            decision = Decision.FAIL if fails(row.attack, policy) else Decision.REVIEW
             measured = bound.value, bound.at_least, policy.max_linkability
             checks.append(Check("image", decision, text, *measured, row.attack, row.encoder, row.condition))
     return [*checks, *_check_unseen(images)]

@@ -65,7 +65,9 @@ def judge(
             shared = originals is panels.originals[panel.encoder]
             point = operating_point(originals, policy.threshold, of_others.get(panel.encoder) if shared else None)
             of_panel = seeing[panel] + _judge_attack(panel, panels, policy, point, rng)
-            checks += of_panel if sight.binds(panel.attack, policy) else _show_beside(of_panel, panel.attack)
+            if not sight.binds(panel.attack, policy):
+                of_panel = _show_beside(of_panel, fails=sight.fails(panel.attack, policy))
+            checks += of_panel
     return max((c.decision for c in checks), key=_SEVERITY.__getitem__, default=Decision.INCOMPLETE), checks
 
 
@@ -116,14 +118,14 @@ def check_policy_is_loose(policy: Policy) -> list[Check]:
     return [Check("policy_looser", Decision.PASS, text, len(lacking))]
 
 
-def _show_beside(checks: list[Check], attack: str) -> list[Check]:
+def _show_beside(checks: list[Check], *, fails: bool) -> list[Check]:
     """Keep of an attacker that does not bind what it has shown: unaltered scans as they are, the rest for a human.
 
     Linkage beyond a limit stays FAIL where the attacker says so of itself; whom it exposes is for a human all the same.
     """
     kept = []
     for check in checks:
-        shown = check.decision is Decision.FAIL and find_attack(attack).fails_unrequired
+        shown = fails and check.decision is Decision.FAIL
         if check.name == "unaltered" or (shown and check.name not in ("exposed", "labels")):
             kept.append(check)
         elif check.decision is Decision.FAIL or check.name in ("exposed", "labels"):

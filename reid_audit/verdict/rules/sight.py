@@ -178,6 +178,11 @@ def binds(attack: str, policy: Policy) -> bool:
     return not find_attack(attack).names.isdisjoint(policy.required_attacks)
 
 
+def fails(attack: str, policy: Policy) -> bool:
+    """Whether linkage that an attacker shows beyond a limit is FAIL: that of those that bind, and of some beside."""
+    return binds(attack, policy) or find_attack(attack).fails_unrequired
+
+
 def check_required(condition: str, attackers: list[Panel], policy: Policy) -> list[Check]:
     """Check that the required attackers were run: with every encoder, or at all where they stand apart."""
     lacking: dict[str, None] = {}
