@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from functools import cache
 
 _EGL_PLATFORM_DEVICE_EXT = 0x313F
-_EGL_SUCCESS = 1
 
 
 def _load(name: str) -> ctypes.CDLL | None:
