@@ -22,7 +22,7 @@ CELL_MM = 2.0
 """Edge of a cell of a depth map."""
 
 _ARM_MM = 105.0  # from the face to where a head nods
-_NODS_DEG = tuple(range(-6, 7, 2))  # how far two heads may be nodded against each other: skulls tell it differently
+_NODS_DEG = tuple(range(-8, 9, 2))  # how far two heads may be nodded against each other: skulls tell it differently
 _SHIFT = 2  # cells by which they may be shifted besides
 _BLOCK_BYTES = 32_000_000
 

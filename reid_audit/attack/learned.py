@@ -75,6 +75,7 @@ class LearnedFusion(Attack):
     family = Learned.name
     sees = Side.BOTH
     joins = True
+    selected_by_default = True
     fewest_people = Learned.fewest_people
 
     def describe(self) -> str:  # noqa: D102

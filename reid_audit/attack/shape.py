@@ -24,7 +24,7 @@ LITTLE_SHARE, USUAL_SHARE = 0.1, 0.4
 """Of a region's cells, how many must agree: of the face, of which a defacer may leave a rim; of other parts."""
 
 _LEFT_MM = np.arange(-97.0, 97.1, CELL_MM)  # from the middle of the head
-_UP_MM = np.arange(-131.0, 119.1, CELL_MM)  # from the height of the eyes of the average head laid on it
+_UP_MM = np.arange(-131.0, 123.1, CELL_MM)  # from the height of the eyes of the average head laid on it
 _NO_SKIN_MM = np.float32(-1000.0)  # a vector is finite
 _UNIT_MM = 10.0
 _FARTHEST = 2.0
@@ -69,7 +69,7 @@ class Shape(Attack):
     """
 
     name = encoder = "shape"
-    version = 4
+    version = 5
     channel = "face, its shape"
     selected_by_default = fails_unrequired = True
     sees = Side.BOTH

@@ -195,16 +195,16 @@ def assess_scores(
             "Thresholds were chosen on this cohort's originals, and judged on them. The rates on held-out people stand "
             "beside them."
         )
+    elif with_own:
+        notices.append(
+            f"Thresholds of {', '.join(with_own)} come from this cohort's originals. They are compared in the same way "
+            "as its defaced scans, whose distances the thresholds of the naive attacker would not fit."
+        )
     same = scores.frame[scores.frame["group"] == Group.SAME.value]
     if len(same) and (same["probe_session"].astype(str) == same["reference_session"].astype(str)).all():
         notices.append(
             "Nobody has two sessions: two images of one session stand for them, which flatters the attacker and the "
             "control."
-        )
-    if with_own:
-        notices.append(
-            f"Thresholds of {', '.join(with_own)} come from this cohort's originals. They are compared in the same way "
-            "as its defaced scans, whose distances the thresholds of the naive attacker would not fit."
         )
     panels = to_panels(pooled.frame, strata, within=non_mated_within)
     released = _without_canaries(pooled)

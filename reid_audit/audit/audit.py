@@ -24,7 +24,17 @@ from reid_audit.audit.settings import (
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, read_manifest, take_subjects
 from reid_audit.match import compare_attacks
-from reid_audit.records import ORIGINAL, AuditResult, Calibration, Check, Decision, InputError, Policy, ScanRef
+from reid_audit.records import (
+    ORIGINAL,
+    AuditResult,
+    Calibration,
+    Check,
+    Decision,
+    InputError,
+    Policy,
+    ScanRef,
+    group_by,
+)
 from reid_audit.work import Progress, Store
 
 
@@ -173,10 +183,10 @@ def _check_limit(cohort: Cohort, whole: Cohort) -> list[Check]:
 def _say_not_run(attacks: Sequence[Attack], result: AuditResult) -> tuple[str, ...]:
     """Say which attackers were asked for and had too little to compare."""
     compared = {evidence.attack for evidence in result.evidence.attacks}
+    lacking = group_by((attack for attack in attacks if attack.name not in compared and _needs(attack)), _needs)
     return tuple(
-        f"The attacker {attack.name} was not run: it needs {needs}."
-        for attack in attacks
-        if attack.name not in compared and (needs := _needs(attack))
+        f"Not run: {', '.join(attack.name for attack in left_out)}. That takes {needs}."
+        for needs, left_out in lacking.items()
     )
 
 

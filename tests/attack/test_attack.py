@@ -121,14 +121,8 @@ def test_names() -> None:
     assert chosen("multiview") == ["naive", "multiview-min", "multiview-mean"]
     everybody = [attack.name for attack in list_attacks()]
     assert chosen(*reversed(everybody)) == everybody
-    assert [attack.name for attack in choose_attacks()] == [
-        "naive",
-        "aligned",
-        "registered",
-        "shape",
-        "fusion",
-        "learned",
-    ]
+    default = ["naive", "aligned", "registered", "shape", "fusion", "learned", "learned-fusion"]
+    assert [attack.name for attack in choose_attacks()] == default
     with pytest.raises(InputError, match="--attack: there is no attacker 'clever'"):
         chosen("clever")
 

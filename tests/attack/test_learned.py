@@ -197,8 +197,7 @@ def test_with_too_few_people_it_is_not_run_and_the_result_says_so() -> None:
     assert set(few.frame["attack"]) == {"naive"}
     result = assess_scores(few, source="made up", draws=20)
     assert list(_say_not_run(LEARNED, result)) == [
-        f"The attacker {name} was not run: it needs 8 people or more to learn from."
-        for name in ("learned", "learned-fusion")
+        "Not run: learned, learned-fusion. That takes 8 people or more to learn from."
     ]
     enough = compare_attacks(_records(attack.fewest_people, "a"), LEARNED)
     assert set(enough.frame["attack"]) == {"naive", "learned", "learned-fusion"}

@@ -98,7 +98,7 @@ def measure_power(records: Sequence[FaceRecord], attacks: Sequence[Attack]) -> N
 
 def measure_small_cohorts(records: Sequence[FaceRecord], sizes: Sequence[int], draws: int) -> None:
     """Print what `learned` and the naive attacker link in cohorts drawn from these people: the mean linkability."""
-    attacks = choose_attacks(["learned"])
+    attacks = choose_attacks(["registered", "learned"])
     names = sorted({record.scan.subject for record in records})
     rng = np.random.default_rng(0)
     linked: dict[tuple[int, str], dict[str, list[float]]] = {}
