@@ -118,8 +118,9 @@ def _unit(vectors: Vectors) -> Vectors:
 
 
 def _fit(looks: Vectors, lacking: Vectors, originals: Sides) -> _Model:
+    """Learn from scans that lack so much; nothing is corrected where there is none to learn from."""
     scans, numbers = looks.shape
-    ridge = RIDGE * float((looks**2).sum()) / scans + np.finfo(float).tiny
+    ridge = RIDGE * float((looks**2).sum()) / max(scans, 1) + np.finfo(float).tiny
     if scans < numbers:  # the same correction by the smaller of two systems
         correction = looks.T @ np.linalg.solve(looks @ looks.T + ridge * np.eye(scans), lacking)
     else:

@@ -117,11 +117,13 @@ def test_both_ways_to_solve_give_one_correction() -> None:
     np.testing.assert_allclose(b.correction[5:], 0, atol=1e-12)
 
 
-def test_where_nothing_is_lacking_the_distance_is_that_of_the_centred_vectors() -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_where_nothing_is_lacking_or_nobody_to_learn_from_the_distance_is_that_of_centred_vectors(known: bool) -> None:
     """Originals are looked for among themselves; one visit each: nothing to whiten."""
     _, first, _ = _vectors(12)
     sides = Sides(first, np.arange(12))
-    table = learn_distances(sides, first, first, sides, rng=np.random.default_rng(0))
+    targets = first if known else np.full(first.shape, np.nan)
+    table = learn_distances(sides, first, targets, sides, rng=np.random.default_rng(0))
     unit = first - first.mean(axis=0)
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     np.testing.assert_allclose(table, 1 - unit @ unit.T, atol=1e-12)
