@@ -190,16 +190,18 @@ def assess_scores(
         for calibration in (of_encoder[name], *(calibrate_by(attack) for attack in own)):
             thresholds.append(replace(calibration, fingerprint=replace(calibration.fingerprint, encoder=name)))
     notices = list(scores.notes)
+    told = []  # one note about thresholds: the terminal shows its first sentence
     if not given:
-        notices.append(
+        told.append(
             "Thresholds were chosen on this cohort's originals, and judged on them. The rates on held-out people stand "
             "beside them."
         )
-    elif with_own:
-        notices.append(
+    if with_own:
+        told.append(
             f"Thresholds of {', '.join(with_own)} come from this cohort's originals. They are compared in the same way "
             "as its defaced scans, whose distances the thresholds of the naive attacker would not fit."
         )
+    notices += [" ".join(told)] if told else []
     same = scores.frame[scores.frame["group"] == Group.SAME.value]
     if len(same) and (same["probe_session"].astype(str) == same["reference_session"].astype(str)).all():
         notices.append(
