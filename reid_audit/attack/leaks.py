@@ -12,7 +12,7 @@ identity
     people's originals and of one's own. 1 = another person fits as well as the person, nothing is left there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -33,18 +33,13 @@ _MOST = 100.0
 _SMOOTH = 3  # cells
 
 
-def map_leaks(
-    records: Sequence[FaceRecord], measure_occlusion: Callable[[], NDArray[np.float64]] | None = None
-) -> tuple[LeakMap, ...]:
+def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
     """Return a map of each defacer for which there are enough people.
 
     Parameters
     ----------
     records : sequence of FaceRecord
         Of all scans. Those count that `Shape` has looked at: without any the result is empty.
-    measure_occlusion : callable, optional
-        Gives the layer that tells where a recogniser looks (see `reid_audit.attack.map_occlusion`); asked once, where
-        there is a map.
 
     Returns
     -------
@@ -88,10 +83,13 @@ def map_leaks(
                     _as_rows(measure_average_relief(shape), shape),
                 )
             )
-    if not maps or measure_occlusion is None:
-        return tuple(maps)
-    occlusion = _as_rows(measure_occlusion(), shape)
-    return tuple(replace(leak, occlusion=occlusion) for leak in maps)
+    return tuple(maps)
+
+
+def add_occlusion(leaks: Sequence[LeakMap], occlusion: NDArray[np.float64]) -> tuple[LeakMap, ...]:
+    """Return the maps with the layer that tells where a recogniser looks: see `reid_audit.attack.map_occlusion`."""
+    layer = _as_rows(occlusion, Shape())
+    return tuple(replace(leak, occlusion=layer) for leak in leaks)
 
 
 def _measure_identity(probes: dict[str, Maps], mates: dict[str, Maps], shape: Shape) -> NDArray[np.float64]:

@@ -3,10 +3,23 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from reid_audit.accuracy import check_within, measure_crossings
-from reid_audit.attack import SAMPLE, Attack, Gallery, choose_attacks, list_attacks, map_leaks, map_occlusion
+from reid_audit.attack import (
+    SAMPLE,
+    Attack,
+    Gallery,
+    add_occlusion,
+    choose_attacks,
+    list_attacks,
+    map_leaks,
+    map_occlusion,
+)
 from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores
 from reid_audit.audit.calibrate import check_calibrations, require_control
@@ -14,6 +27,7 @@ from reid_audit.audit.face_cache import FaceCache
 from reid_audit.audit.findings import check_copies, check_photographs, check_scans, describe_scans
 from reid_audit.audit.portraits import PORTRAITS_KEPT, prepare_portraits, write_portraits
 from reid_audit.audit.settings import (
+    Engines,
     Settings,
     describe_settings,
     encoders_of,
@@ -35,7 +49,7 @@ from reid_audit.records import (
     ScanRef,
     group_by,
 )
-from reid_audit.work import Progress, Store
+from reid_audit.work import Progress, SerialExecutor, Store, take_result
 
 
 @contain_side_effects()
@@ -136,13 +150,15 @@ def audit(
         drawn = write_portraits(released, portraits, settings=engines.settings, executor=executor, progress=progress)
         notices.insert(0, PORTRAITS_KEPT.format(drawn=drawn))
 
-    # 3. Faces become distances.
+    # 3. Faces become distances; a worker meanwhile tells where a recogniser looks.
     if progress is not None:
         progress("evidence", 0, 1)
+    released = [record for record in records if not record.scan.is_canary]
+    leaks = map_leaks(released)
+    occlusion = (executor or SerialExecutor()).submit(_map_occlusion, engines) if leaks else None
     scores = compare_attacks(records, chosen, photographs)
 
     # 4. Distances, and what does not show in them, become evidence and a verdict.
-    released = [record for record in records if not record.scan.is_canary]
     findings = check_scans(cohort, released) + check_photographs(cohort, photographs)
     findings += _check_limit(cohort, whole) + check_copies(cohort)
     result = assess_scores(
@@ -161,6 +177,8 @@ def audit(
     )
 
     # 5. The result says how it came to be.
+    if occlusion is not None:
+        leaks = add_occlusion(leaks, take_result(occlusion, partial(_map_occlusion, engines)))
     if progress is not None:
         progress("evidence", 1, 1)
     return replace(
@@ -170,8 +188,12 @@ def audit(
         weights={recogniser.name: recogniser.identity for recogniser in engines.recognisers},
         scans=describe_scans([*released, *photographs]),
         pairs=cohort.pair_accounting(),
-        leaks=map_leaks(released, lambda: map_occlusion(encoders_of(engines)[0], renderer_of(settings.renderer))),
+        leaks=leaks,
     )
+
+
+def _map_occlusion(engines: Engines) -> NDArray[np.float64]:
+    return map_occlusion(encoders_of(engines)[0], renderer_of(engines.settings.renderer))
 
 
 def _check_limit(cohort: Cohort, whole: Cohort) -> list[Check]:

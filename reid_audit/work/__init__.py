@@ -17,7 +17,7 @@ from reid_audit.work.digests import digest_files, digest_of, digest_of_state, fi
 from reid_audit.work.local import default_workers, local_executor
 from reid_audit.work.packing import pack, unpack
 from reid_audit.work.store import Store
-from reid_audit.work.tasks import Progress, SerialExecutor, run_all
+from reid_audit.work.tasks import Progress, SerialExecutor, run_all, take_result
 
 __all__ = [
     "Progress",
@@ -32,5 +32,6 @@ __all__ = [
     "local_executor",
     "pack",
     "run_all",
+    "take_result",
     "unpack",
 ]

@@ -115,6 +115,12 @@ def run_all(
             future.cancel()
 
 
+def take_result(future: Future[R], instead: Callable[[], R]) -> R:
+    """Return the result of a task; where its process was ended from outside, that of another function, run here."""
+    error = future.exception()
+    return future.result() if error is None or not _is_lost(error) else instead()
+
+
 def _is_lost(error: BaseException) -> bool:
     """Whether a task ended because its process did: here, or on a Dask worker."""
     distributed = sys.modules.get("distributed")

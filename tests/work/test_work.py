@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pytest
 
 from reid_audit import EngineError, InputError, local_executor
-from reid_audit.work import SerialExecutor, run_all, tasks
+from reid_audit.work import SerialExecutor, run_all, take_result, tasks
 
 
 def _square(number: int) -> int:
@@ -122,3 +123,12 @@ def _die_once(flag: str) -> str:
 def test_a_task_whose_process_is_ended_once_is_done_again(tmp_path: Path) -> None:
     with local_executor(2) as executor:
         assert run_all(executor, _die_once, [(str(tmp_path / "flag"),)]) == ["done"]
+
+
+def test_a_result_whose_process_was_ended_is_made_here_and_errors_are_handed_on() -> None:
+    there, lost = Future[int](), Future[int]()
+    there.set_result(4)
+    lost.set_exception(BrokenProcessPool("ended"))
+    assert [take_result(future, lambda: 9) for future in (there, lost)] == [4, 9]
+    with pytest.raises(ValueError, match="negative"):
+        take_result(SerialExecutor().submit(_square, -1), lambda: 9)
