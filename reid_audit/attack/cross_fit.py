@@ -15,7 +15,7 @@ left out
     by equally many people, none of whom takes part in the comparison.
 """
 
-from itertools import combinations_with_replacement
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -78,20 +78,21 @@ def learn_distances(
     looks, targets = looks - looks.mean(axis=0), targets - centre
     vectors, originals = probes.vectors - probes.vectors.mean(axis=0), references.vectors - centre
     people = np.unique(np.concatenate([probes.people, references.people]))
+    known = np.isfinite(targets).all(axis=1)
     total = np.zeros((len(probes.people), len(references.people)))
     for _ in range(repeats):
         fold_of = dict(zip(rng.permutation(people).tolist(), (np.arange(len(people)) % folds).tolist(), strict=True))
         probe_fold, reference_fold = (np.array([fold_of[int(code)] for code in s.people]) for s in (probes, references))
-        for a, b in combinations_with_replacement(range(folds), 2):
-            out = [a, (a + 1) % folds if a == b else b]
-            learners = ~np.isin(probe_fold, out) & np.isfinite(targets).all(axis=1)
-            others = ~np.isin(reference_fold, out)
+        for a, b in combinations(range(folds), 2):
+            learners = ~np.isin(probe_fold, (a, b)) & known
+            others = ~np.isin(reference_fold, (a, b))
             model = _fit(
                 looks[learners],
                 targets[learners] - vectors[learners],
                 Sides(originals[others], references.people[others]),
             )
-            for of_probe, of_reference in {(a, b), (b, a)}:
+            within = [(fold, fold) for fold, next_fold in ((a, b), (b, a)) if next_fold == (fold + 1) % folds]
+            for of_probe, of_reference in ((a, b), (b, a), *within):
                 rows, columns = np.nonzero(probe_fold == of_probe)[0], np.nonzero(reference_fold == of_reference)[0]
                 total[np.ix_(rows, columns)] += model.compare(looks[rows], vectors[rows], originals[columns])
     return np.asarray(total / repeats)

@@ -12,6 +12,7 @@ residual
     not alike by it.
 """
 
+from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ CELL_MM = 2.0
 _ARM_MM = 105.0  # from the face to where a head nods
 _NODS_DEG = tuple(range(-8, 9, 2))  # how far two heads may be nodded against each other: skulls tell it differently
 _SHIFT = 2  # cells by which they may be shifted besides
+_FEW, _MORE = 3, 2  # every so many cells both ways: where a move is sought at first, and then near it
 _BLOCK_BYTES = 32_000_000
 
 Maps = NDArray[np.float32]
@@ -31,26 +33,27 @@ _Cells = NDArray[np.intp]
 
 
 class _Move(NamedTuple):
-    """How references are moved onto a probe: whole cells, and mm of depth per row; one, or one per reference."""
+    """How references are moved onto a probe: whole cells, and mm of depth per row; one for all, or one for each."""
 
-    up: _Cells
-    left: _Cells
-    tilt_mm: NDArray[np.float32]
+    up: _Cells | int
+    left: _Cells | int
+    tilt_mm: NDArray[np.float32] | np.float32
 
 
-def _list_moves() -> _Move:
+def _list_moves() -> tuple[_Move, ...]:
     """Return the moves that are tried at first: of each nod every second shift."""
     tilts = np.tan(np.radians(_NODS_DEG))
     shifts = range(-_SHIFT, _SHIFT + 1, 2)
-    moves = [(round(_ARM_MM * t / CELL_MM) + up, left, CELL_MM * t) for t, up, left in product(tilts, shifts, shifts)]
-    up, left, tilt_mm = zip(*moves, strict=True)
-    return _Move(np.array(up), np.array(left), np.array(tilt_mm, np.float32))
+    return tuple(
+        _Move(round(_ARM_MM * tilt / CELL_MM) + up, left, np.float32(CELL_MM * tilt))
+        for tilt, up, left in product(tilts, shifts, shifts)
+    )
 
 
 _MOVES = _list_moves()
 _STEPS = tuple(product((-1, 0, 1), repeat=2))
 
-REACH_UP, REACH_LEFT = int(np.abs(_MOVES.up).max()) + 1, _SHIFT + 1
+REACH_UP, REACH_LEFT = max(int(move.up) for move in _MOVES) + 1, _SHIFT + 1
 """Cells of a margin around a region, that two heads can be moved against each other."""
 
 
@@ -64,12 +67,15 @@ class _Region(NamedTuple):
         kept = (self.rows % step == 0) & (self.columns % step == 0)
         return _Region(self.rows[kept], self.columns[kept])
 
-    def subtract(self, probe: Maps, references: Maps, at: _Cells, move: _Move) -> Maps:
-        """Return by how much a probe stands out before each of these references, moved: (k, cells)."""
+    def gather(self, references: Maps, move: _Move) -> Maps:
+        """Return what references have where these cells are moved to, (k, cells)."""
         rows, columns = self.rows + np.reshape(move.up, (-1, 1)), self.columns + np.reshape(move.left, (-1, 1))
-        other = references[at[:, None], rows, columns]
-        tilt = np.reshape(move.tilt_mm, (-1, 1)) * self.rows.astype(np.float32)
-        return np.asarray(probe[self.rows, self.columns] - other - tilt)
+        return np.asarray(references[np.arange(len(references))[:, None], rows, columns])
+
+    def subtract(self, probe: Maps, gathered: Maps, move: _Move) -> Maps:
+        """Return by how much a probe stands out before each of these references, moved: (k, cells)."""
+        tilt_mm = np.reshape(move.tilt_mm, (-1, 1)) * self.rows.astype(np.float32)
+        return np.asarray(probe[self.rows, self.columns] - gathered - tilt_mm)
 
 
 def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
@@ -91,13 +97,11 @@ def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]
     """
     cells = _Region(*np.nonzero(region))
     full = np.full((len(probes), len(references)), np.nan)
-    size = max(1, _BLOCK_BYTES // (4 * max(len(cells.rows), 1)))
+    size = max(1, _BLOCK_BYTES // (4 * len(_MOVES) * max(len(cells.every(_FEW).rows), 1)))
     for start in range(0, len(references), size):
-        block = references[start : start + size]
-        every = np.arange(len(block))
+        block = _Block(references[start : start + size], cells, share)
         for n, probe in enumerate(probes):
-            move = _find_move(probe, block, cells, share)
-            full[n, start : start + size] = _residual(cells.subtract(probe, block, every, move), share)
+            full[n, start : start + size] = _residual(block.subtract(probe), share)
     return full
 
 
@@ -120,9 +124,8 @@ def subtract_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_
     """
     cells = _Region(*np.nonzero(region))
     full = np.full((len(probes), *region.shape), np.nan)
-    first = np.zeros(1, np.intp)
     for n, (probe, reference) in enumerate(zip(probes, references[:, None], strict=True)):
-        differences = cells.subtract(probe, reference, first, _find_move(probe, reference, cells, share))
+        differences = _Block(reference, cells, share).subtract(probe)
         rising, width, begin = _narrowest(differences, share)
         if np.isfinite(width[0]):
             middle = rising[0, begin[0] + _count(len(cells.rows), share) // 2]
@@ -130,20 +133,28 @@ def subtract_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_
     return full
 
 
-def _find_move(probe: Maps, references: Maps, cells: _Region, share: float) -> _Move:
-    """Return how each reference agrees best with a probe: sought on every third cell, then near it on every second."""
-    every = np.arange(len(references))
-    few = cells.every(3)
-    widths = [
-        _narrowest(few.subtract(probe, references, every, _Move(*move)), share)[1] for move in zip(*_MOVES, strict=True)
-    ]
-    up, left, tilt_mm = (values[np.argmin(widths, axis=0)] for values in _MOVES)
-    few = cells.every(2)
-    near = [_Move(up + rows, left + columns, tilt_mm) for rows, columns in _STEPS]
-    widths = [_narrowest(few.subtract(probe, references, every, move), share)[1] for move in near]
-    best = np.argmin(widths, axis=0)
-    steps = np.array(_STEPS)[best]
-    return _Move(up + steps[:, 0], left + steps[:, 1], tilt_mm)
+class _Block:
+    """References that probes are compared with, each moved where it agrees best."""
+
+    def __init__(self, references: Maps, cells: _Region, share: float) -> None:
+        self._references, self._cells, self._share = references, cells, share
+        self._few, self._more = cells.every(_FEW), cells.every(_MORE)
+        self._gathered = [self._few.gather(references, move) for move in _MOVES]  # once for all probes
+
+    def subtract(self, probe: Maps) -> Maps:
+        """Return by how much a probe stands out, (k, cells): its move is sought on few cells, then near it on more."""
+        first = self._find_best(probe, self._few, _MOVES, self._gathered)
+        up, left, tilt_mm = (np.array(values)[first] for values in zip(*_MOVES, strict=True))
+        near = [_Move(up + rows, left + columns, tilt_mm) for rows, columns in _STEPS]
+        best = self._find_best(probe, self._more, near, [self._more.gather(self._references, move) for move in near])
+        rows, columns = np.array(_STEPS)[best].T
+        move = _Move(up + rows, left + columns, tilt_mm)
+        return self._cells.subtract(probe, self._cells.gather(self._references, move), move)
+
+    def _find_best(self, probe: Maps, cells: _Region, moves: Sequence[_Move], gathered: Sequence[Maps]) -> _Cells:
+        """Return which of the moves lets each reference agree best, (k,)."""
+        tried = [cells.subtract(probe, each, move) for move, each in zip(moves, gathered, strict=True)]
+        return np.asarray(np.argmin([_narrowest(differences, self._share)[1] for differences in tried], axis=0))
 
 
 def enough_skin(depth_map: Maps, region: NDArray[np.bool_], share: float) -> bool:

@@ -163,7 +163,8 @@ def main() -> None:
         seconds = [record.seconds[stage] for record in records if stage in record.seconds]
         print(f"{stage}: {np.median(seconds):.2f} s per scan")
     measure_power(records, attacks)
-    measure_small_cohorts(records, given.sizes, given.worlds)
+    if given.sizes:
+        measure_small_cohorts(records, given.sizes, given.worlds)
     measure_false_alarms(records, attacks, given.worlds)
 
 
