@@ -15,7 +15,7 @@ from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fillin import FillIn
 from reid_audit.attack.fusion import Fusion
 from reid_audit.attack.lay import Laid
-from reid_audit.attack.leaks import add_occlusion, map_leaks
+from reid_audit.attack.leaks import map_leaks
 from reid_audit.attack.learned import Learned, LearnedFusion
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
@@ -135,7 +135,6 @@ __all__ = [
     "Side",
     "Skull",
     "Target",
-    "add_occlusion",
     "choose_attacks",
     "choose_canaries",
     "choose_crossings",

@@ -12,7 +12,6 @@ residual
     not alike by it.
 """
 
-from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -26,34 +25,32 @@ _ARM_MM = 105.0  # from the face to where a head nods
 _NODS_DEG = tuple(range(-8, 9, 2))  # how far two heads may be nodded against each other: skulls tell it differently
 _SHIFT = 2  # cells by which they may be shifted besides
 _FEW, _MORE = 3, 2  # every so many cells both ways: where a move is sought at first, and then near it
-_BLOCK_BYTES = 32_000_000
+_BLOCK_BYTES = 1_000_000
 
 Maps = NDArray[np.float32]
 _Cells = NDArray[np.intp]
 
 
-class _Move(NamedTuple):
-    """How references are moved onto a probe: whole cells, and mm of depth per row; one for all, or one for each."""
+class _Moves(NamedTuple):
+    """How references are moved onto a probe: cells, and mm of depth per row; (moves, 1) for all, or (moves, k)."""
 
-    up: _Cells | int
-    left: _Cells | int
-    tilt_mm: NDArray[np.float32] | np.float32
+    up: _Cells
+    left: _Cells
+    tilt_mm: NDArray[np.float32]
 
 
-def _list_moves() -> tuple[_Move, ...]:
+def _list_moves() -> _Moves:
     """Return the moves that are tried at first: of each nod every second shift."""
-    tilts = np.tan(np.radians(_NODS_DEG))
     shifts = range(-_SHIFT, _SHIFT + 1, 2)
-    return tuple(
-        _Move(round(_ARM_MM * tilt / CELL_MM) + up, left, np.float32(CELL_MM * tilt))
-        for tilt, up, left in product(tilts, shifts, shifts)
-    )
+    tilt, up, left = np.array(list(product(np.tan(np.radians(_NODS_DEG)), shifts, shifts)))[:, :, None].swapaxes(0, 1)
+    rows = np.rint(_ARM_MM * tilt / CELL_MM) + up
+    return _Moves(rows.astype(np.intp), left.astype(np.intp), (CELL_MM * tilt).astype(np.float32))
 
 
 _MOVES = _list_moves()
-_STEPS = tuple(product((-1, 0, 1), repeat=2))
+_STEPS = np.array(list(product((-1, 0, 1), repeat=2)))
 
-REACH_UP, REACH_LEFT = max(int(move.up) for move in _MOVES) + 1, _SHIFT + 1
+REACH_UP, REACH_LEFT = int(_MOVES.up.max()) + 1, _SHIFT + 1
 """Cells of a margin around a region, that two heads can be moved against each other."""
 
 
@@ -67,14 +64,14 @@ class _Region(NamedTuple):
         kept = (self.rows % step == 0) & (self.columns % step == 0)
         return _Region(self.rows[kept], self.columns[kept])
 
-    def gather(self, references: Maps, move: _Move) -> Maps:
-        """Return what references have where these cells are moved to, (k, cells)."""
-        rows, columns = self.rows + np.reshape(move.up, (-1, 1)), self.columns + np.reshape(move.left, (-1, 1))
+    def gather(self, references: Maps, moves: _Moves) -> Maps:
+        """Return what references have where these cells are moved to, (moves, k, cells)."""
+        rows, columns = self.rows + moves.up[..., None], self.columns + moves.left[..., None]
         return np.asarray(references[np.arange(len(references))[:, None], rows, columns])
 
-    def subtract(self, probe: Maps, gathered: Maps, move: _Move) -> Maps:
-        """Return by how much a probe stands out before each of these references, moved: (k, cells)."""
-        tilt_mm = np.reshape(move.tilt_mm, (-1, 1)) * self.rows.astype(np.float32)
+    def subtract(self, probe: Maps, gathered: Maps, moves: _Moves) -> Maps:
+        """Return by how much a probe stands out before these references, moved: (moves, k, cells)."""
+        tilt_mm = moves.tilt_mm[..., None] * self.rows.astype(np.float32)
         return np.asarray(probe[self.rows, self.columns] - gathered - tilt_mm)
 
 
@@ -97,7 +94,7 @@ def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]
     """
     cells = _Region(*np.nonzero(region))
     full = np.full((len(probes), len(references)), np.nan)
-    size = max(1, _BLOCK_BYTES // (4 * len(_MOVES) * max(len(cells.every(_FEW).rows), 1)))
+    size = max(1, _BLOCK_BYTES // (4 * len(_MOVES.up) * max(len(cells.every(_FEW).rows), 1)))
     for start in range(0, len(references), size):
         block = _Block(references[start : start + size], cells, share)
         for n, probe in enumerate(probes):
@@ -139,22 +136,22 @@ class _Block:
     def __init__(self, references: Maps, cells: _Region, share: float) -> None:
         self._references, self._cells, self._share = references, cells, share
         self._few, self._more = cells.every(_FEW), cells.every(_MORE)
-        self._gathered = [self._few.gather(references, move) for move in _MOVES]  # once for all probes
+        self._gathered = self._few.gather(references, _MOVES)  # once for all probes
 
     def subtract(self, probe: Maps) -> Maps:
         """Return by how much a probe stands out, (k, cells): its move is sought on few cells, then near it on more."""
         first = self._find_best(probe, self._few, _MOVES, self._gathered)
-        up, left, tilt_mm = (np.array(values)[first] for values in zip(*_MOVES, strict=True))
-        near = [_Move(up + rows, left + columns, tilt_mm) for rows, columns in _STEPS]
-        best = self._find_best(probe, self._more, near, [self._more.gather(self._references, move) for move in near])
-        rows, columns = np.array(_STEPS)[best].T
-        move = _Move(up + rows, left + columns, tilt_mm)
-        return self._cells.subtract(probe, self._cells.gather(self._references, move), move)
+        rows, columns = _STEPS.T[:, :, None]
+        tilt_mm = np.broadcast_to(_MOVES.tilt_mm[first, 0], (len(_STEPS), len(first)))
+        near = _Moves(_MOVES.up[first, 0] + rows, _MOVES.left[first, 0] + columns, tilt_mm)
+        best = self._find_best(probe, self._more, near, self._more.gather(self._references, near))
+        at = best[None], np.arange(len(best))
+        move = _Moves(near.up[at], near.left[at], near.tilt_mm[at])
+        return np.asarray(self._cells.subtract(probe, self._cells.gather(self._references, move), move)[0])
 
-    def _find_best(self, probe: Maps, cells: _Region, moves: Sequence[_Move], gathered: Sequence[Maps]) -> _Cells:
+    def _find_best(self, probe: Maps, cells: _Region, moves: _Moves, gathered: Maps) -> _Cells:
         """Return which of the moves lets each reference agree best, (k,)."""
-        tried = [cells.subtract(probe, each, move) for move, each in zip(moves, gathered, strict=True)]
-        return np.asarray(np.argmin([_narrowest(differences, self._share)[1] for differences in tried], axis=0))
+        return np.asarray(_narrowest(cells.subtract(probe, gathered, moves), self._share)[1].argmin(axis=0))
 
 
 def enough_skin(depth_map: Maps, region: NDArray[np.bool_], share: float) -> bool:
@@ -168,12 +165,12 @@ def _count(cells: int, share: float) -> int:
 
 def _narrowest(differences: Maps, share: float) -> tuple[Maps, NDArray[np.float32], NDArray[np.intp]]:
     """Sort each row; return it, the width of its narrowest band, infinite where there is none, and where it begins."""
-    count = _count(differences.shape[1], share)
-    rising = np.sort(differences, axis=1)  # NaN last
-    width = rising[:, count - 1 :] - rising[:, : rising.shape[1] - count + 1]
+    count = _count(differences.shape[-1], share)
+    rising = np.sort(differences, axis=-1)  # NaN last
+    width = rising[..., count - 1 :] - rising[..., : rising.shape[-1] - count + 1]
     width = np.where(np.isnan(width), np.float32(np.inf), width)
-    begin = width.argmin(axis=1)
-    return rising, np.take_along_axis(width, begin[:, None], axis=1)[:, 0], begin
+    begin = width.argmin(axis=-1)
+    return rising, np.take_along_axis(width, begin[..., None], axis=-1)[..., 0], begin
 
 
 def _residual(differences: Maps, share: float) -> NDArray[np.float64]:

@@ -12,8 +12,7 @@ identity
     people's originals and of one's own. 1 = another person fits as well as the person, nothing is left there.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,13 +32,18 @@ _MOST = 100.0
 _SMOOTH = 3  # cells
 
 
-def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
+def map_leaks(
+    records: Sequence[FaceRecord], occlude: Callable[[], NDArray[np.float64]] | None = None
+) -> tuple[LeakMap, ...]:
     """Return a map of each defacer for which there are enough people.
 
     Parameters
     ----------
     records : sequence of FaceRecord
         Of all scans. Those count that `Shape` has looked at: without any the result is empty.
+    occlude : callable, optional
+        Tells where a recogniser looks, see `reid_audit.attack.map_occlusion`; asked once, and only where there is a
+        map. By default no map says it.
 
     Returns
     -------
@@ -55,6 +59,7 @@ def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
     conditions = dict.fromkeys(condition for condition, _, _ in seen if condition != ORIGINAL)
     scans = {condition: [key[1:] for key in seen if key[0] == condition] for condition in (ORIGINAL, *conditions)}
     mates: dict[str, Maps] = {}
+    same_in_all: list[tuple[tuple[float, ...], ...]] = []
     maps = []
     for condition in conditions:
         probes: dict[str, Maps] = {}
@@ -72,6 +77,9 @@ def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
                 (moved,) = subtract_depth_maps(defaced[:1], before[:1], shape.region, shape.share)
                 changes.append(np.where(gone, GONE_MM, np.abs(moved)))
         if len(probes) >= FEWEST:
+            if not same_in_all:
+                tables = [measure_average_relief(shape), *([] if occlude is None else [occlude()])]
+                same_in_all = [_as_rows(table, shape) for table in tables]
             change = _median(np.array(changes)) if changes else np.full(shape.region.shape, np.nan)
             maps.append(
                 LeakMap(
@@ -80,16 +88,10 @@ def map_leaks(records: Sequence[FaceRecord]) -> tuple[LeakMap, ...]:
                     CELL_MM,
                     _as_rows(np.minimum(change, GONE_MM), shape),
                     _as_rows(_measure_identity(probes, mates, shape), shape),
-                    _as_rows(measure_average_relief(shape), shape),
+                    *same_in_all,
                 )
             )
     return tuple(maps)
-
-
-def add_occlusion(leaks: Sequence[LeakMap], occlusion: NDArray[np.float64]) -> tuple[LeakMap, ...]:
-    """Return the maps with the layer that tells where a recogniser looks: see `reid_audit.attack.map_occlusion`."""
-    layer = _as_rows(occlusion, Shape())
-    return tuple(replace(leak, occlusion=layer) for leak in leaks)
 
 
 def _measure_identity(probes: dict[str, Maps], mates: dict[str, Maps], shape: Shape) -> NDArray[np.float64]:

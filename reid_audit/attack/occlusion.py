@@ -21,7 +21,7 @@ from reid_audit.surface import extract_skin
 DISC_MM = 12.0
 """Radius of what is hidden at a time."""
 
-_STEP = 5  # cells between the middles of two discs
+_STEP = 6  # cells between the middles of two discs
 
 
 @lru_cache(maxsize=2)
@@ -68,8 +68,8 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
         return np.full(relief_mm.shape, np.nan)
     pose = _average_pose()
     axes = place_camera(pose).axes
-    rows, columns = np.indices(portrait.pixels.shape[:2])
-    left, top, right, bottom = (round(edge) for edge in face.box_px or (0, 0, *columns.shape[::-1]))
+    rows, columns = np.ogrid[: portrait.pixels.shape[0], : portrait.pixels.shape[1]]
+    left, top, right, bottom = (round(edge) for edge in face.box_px or (0, 0, *portrait.pixels.shape[1::-1]))
     colour = portrait.pixels[max(0, top) : bottom, max(0, left) : right].mean(axis=(0, 1)).astype(np.uint8)
     up, across = np.nonzero(shape.region & np.isfinite(relief_mm))
     chosen = (up % _STEP == 0) & (across % _STEP == 0)
@@ -82,7 +82,7 @@ def map_occlusion(encoder: Encoder, renderer: Renderer) -> NDArray[np.float64]:
             (portrait.ras_mm_to_px @ [*point, 1.0])[:2] / (portrait.ras_mm_to_px @ [*point, 1.0])[2]
             for point in (centre, edge)
         )
-        hidden = np.hypot(columns - at[0], rows - at[1]) < np.linalg.norm(beside - at)
+        hidden = (columns - at[0]) ** 2 + (rows - at[1]) ** 2 < np.square(beside - at).sum()
         hidden_parts.append(replace(portrait, pixels=np.where(hidden[..., None], colour, portrait.pixels)))
     moved = [
         np.nan if seen.vector is None else 1.0 - float(seen.vector.astype(np.float64) @ face.vector.astype(np.float64))

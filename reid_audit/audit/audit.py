@@ -6,15 +6,11 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from reid_audit.accuracy import check_within, measure_crossings
 from reid_audit.attack import (
     SAMPLE,
     Attack,
     Gallery,
-    add_occlusion,
     choose_attacks,
     list_attacks,
     map_leaks,
@@ -44,7 +40,9 @@ from reid_audit.records import (
     Calibration,
     Check,
     Decision,
+    FaceRecord,
     InputError,
+    LeakMap,
     Policy,
     ScanRef,
     group_by,
@@ -150,12 +148,11 @@ def audit(
         drawn = write_portraits(released, portraits, settings=engines.settings, executor=executor, progress=progress)
         notices.insert(0, PORTRAITS_KEPT.format(drawn=drawn))
 
-    # 3. Faces become distances; a worker meanwhile tells where a recogniser looks.
+    # 3. Faces become distances; a worker meanwhile maps where something is left.
     if progress is not None:
         progress("evidence", 0, 1)
     released = [record for record in records if not record.scan.is_canary]
-    leaks = map_leaks(released)
-    occlusion = (executor or SerialExecutor()).submit(_map_occlusion, engines) if leaks else None
+    leaks = (executor or SerialExecutor()).submit(_map_leaks, released, engines)
     scores = compare_attacks(records, chosen, photographs)
 
     # 4. Distances, and what does not show in them, become evidence and a verdict.
@@ -177,8 +174,7 @@ def audit(
     )
 
     # 5. The result says how it came to be.
-    if occlusion is not None:
-        leaks = add_occlusion(leaks, take_result(occlusion, partial(_map_occlusion, engines)))
+    maps = take_result(leaks, partial(_map_leaks, released, engines))
     if progress is not None:
         progress("evidence", 1, 1)
     return replace(
@@ -188,12 +184,12 @@ def audit(
         weights={recogniser.name: recogniser.identity for recogniser in engines.recognisers},
         scans=describe_scans([*released, *photographs]),
         pairs=cohort.pair_accounting(),
-        leaks=leaks,
+        leaks=maps,
     )
 
 
-def _map_occlusion(engines: Engines) -> NDArray[np.float64]:
-    return map_occlusion(encoders_of(engines)[0], renderer_of(engines.settings.renderer))
+def _map_leaks(records: Sequence[FaceRecord], engines: Engines) -> tuple[LeakMap, ...]:
+    return map_leaks(records, lambda: map_occlusion(encoders_of(engines)[0], renderer_of(engines.settings.renderer)))
 
 
 def _check_limit(cohort: Cohort, whole: Cohort) -> list[Check]:

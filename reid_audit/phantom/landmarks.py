@@ -52,7 +52,6 @@ class AverageHead:
     landmarks_mm: Mapping[str, NDArray[np.float64]]
 
 
-@lru_cache(maxsize=4)
 def make_average_head(modality: Modality = Modality.CT, *, spacing_mm: float = 2.0) -> AverageHead:
     """Make the average head. The same arguments give the same head, made once per process.
 
@@ -63,6 +62,11 @@ def make_average_head(modality: Modality = Modality.CT, *, spacing_mm: float = 2
     spacing_mm : float
         Edge of its voxels.
     """
+    return _make(modality, spacing_mm)
+
+
+@lru_cache(maxsize=4)  # of positional arguments: a default that is left out and the same one given are two keys
+def _make(modality: Modality, spacing_mm: float) -> AverageHead:
     person = Person()
     voxel_to_head = np.diag([spacing_mm, spacing_mm, spacing_mm, 1.0])
     voxel_to_head[:3, 3] = _LOW_MM

@@ -62,7 +62,9 @@ def test_identity_is_left_where_the_defacer_did_nothing():
 
 
 def test_what_is_gone_is_a_large_change_and_tells_nothing():
-    (leak,) = map_leaks(cohort(FEWEST, lambda depth_mm, _: np.where(UPPER, np.nan, depth_mm)))
+    hidden = np.where(np.broadcast_to(UPPER, REGION.shape), 1.0, 0.5)
+    (leak,) = map_leaks(cohort(FEWEST, lambda depth_mm, _: np.where(UPPER, np.nan, depth_mm)), lambda: hidden)
+    np.testing.assert_array_equal(np.array(leak.occlusion)[REGION], hidden[REGION])
     change, identity = np.array(leak.change_mm), np.array(leak.identity)
     assert (change[REGION & UPPER] == GONE_MM).all()
     assert np.isnan(identity[REGION & UPPER]).sum() > 0.9 * (REGION & UPPER).sum()  # but for the seam

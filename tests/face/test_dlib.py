@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from reid_audit import weights
 from reid_audit.face import make_encoder
-from reid_audit.face._dlib import DETECTOR_FILE, DlibDetector, DlibEmbedder
+from reid_audit.face._dlib import DETECTOR_FILE, FLOOR_SCORE, SURE_SCORE, DlibDetector, DlibEmbedder
 from reid_audit.face._dlib_network import DlibNetwork
 from reid_audit.records import Status, WeightsError
 
@@ -53,6 +53,25 @@ def test_vector_is_what_dlib_makes_of_the_rgb_picture(astronaut, astronaut_face)
 
     assert describe(astronaut) < 0.002  # not 0: our landmarks are a mean
     assert describe(np.ascontiguousarray(astronaut[:, :, ::-1])) > 0.004
+
+
+@pytest.mark.parametrize("width_px", [150, 190, 230, 300, 420])
+def test_a_face_is_found_in_the_shrunk_picture_where_dlib_finds_it_in_the_whole(astronaut, width_px):
+    import dlib
+
+    scale = width_px / 107  # her face is 107 px wide in the picture of 512
+    rgb = dlib.resize_image(astronaut, rows=round(512 * scale), cols=round(512 * scale))
+    boxes, scores, _ = dlib.get_frontal_face_detector().run(rgb, 0, FLOOR_SCORE)
+    (_, surest), *_ = DlibDetector()._look_for_large(rgb)
+    assert surest == pytest.approx(scores[0])
+    box = boxes[0]
+    assert DlibDetector().detect(portrait(rgb))[0].box_px == (box.left(), box.top(), box.right(), box.bottom())
+
+
+def test_a_small_face_is_found_in_the_whole_picture(astronaut):
+    (face, *_) = DlibDetector().detect(portrait(astronaut))
+    assert face.score > SURE_SCORE
+    assert face.width_px < 124  # too small for the shrunk one
 
 
 def test_detector_is_dlibs_own(tmp_path):
