@@ -26,6 +26,7 @@ from reid_audit.accuracy.calibration_file import (
     write_calibrations,
 )
 from reid_audit.accuracy.canaries import measure_canaries
+from reid_audit.accuracy.columns import split_rows
 from reid_audit.accuracy.crossings import measure_crossings
 from reid_audit.accuracy.curves import Roc, find_eer, find_youden, measure_d_prime, measure_roc
 from reid_audit.accuracy.evidence import assess
@@ -57,6 +58,7 @@ __all__ = [
     "rank_defacers",
     "read_calibrations",
     "split_encoders",
+    "split_rows",
     "to_panels",
     "write_calibrations",
 ]

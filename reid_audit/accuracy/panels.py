@@ -73,9 +73,9 @@ class Panel:
         usable = [(int(a), int(b)) for a, b in np.argwhere(off.any(axis=(2, 3)))]
         return tuple([p for p in usable if p[0] != p[1]] or usable)
 
-    @cached_property
+    @property
     def blocks(self) -> Floats:
-        """(b, n, n) distances of `pairs`."""
+        """(b, n, n) distances of `pairs`; a copy, which of a large cohort is not kept."""
         n = len(self.subjects)
         return np.array([self.distance[a, b] for a, b in self.pairs]).reshape(-1, n, n)
 
@@ -84,15 +84,15 @@ class Panel:
         """(b, n, n) residuals of `blocks`."""
         return residuals(self.blocks, self.group)
 
-    @cached_property
+    @property
     def percentile(self) -> Floats:
-        """(b, n, n) percentiles of `residual`."""
+        """(b, n, n) percentiles of `residual`, not kept either."""
         return percentiles(self.residual)
 
     @cached_property
     def mated(self) -> Floats:
         """(b, n) mate percentiles."""
-        return np.diagonal(self.percentile, axis1=1, axis2=2)
+        return np.array(np.diagonal(self.percentile, axis1=1, axis2=2))  # a view would keep all of them
 
     @cached_property
     def farther(self) -> Floats:

@@ -23,7 +23,6 @@ from reid_audit.records import (
     Status,
     View,
 )
-from reid_audit.render import show_the_same
 
 
 class Side(StrEnum):
@@ -80,17 +79,11 @@ class Target:
     face: Face
     original: Partner | None = None
 
-    def find_own_view(self) -> View:
-        """Return the camera that faces the head as it lies; ``view`` where both give the same picture."""
-        own = self.context.find_view(self.skin)
-        return self.view if show_the_same(own, self.view) else own
-
     def encode_own_view(self) -> Face:
-        """Encode the face that the detector finds through that camera."""
+        """Encode the face that the detector finds through the camera that faces the head as it lies."""
 
         def make() -> Face:
-            view = self.find_own_view()
-            return self.face if view is self.view else self.encode(lambda: self.context.draw(self.skin, view))
+            return self.encode(lambda: self.context.draw(self.skin, self.context.find_view(self.skin)))
 
         return self.context.once(("own view", self.skin, self.encoder.name), make)
 

@@ -1,8 +1,7 @@
 """Detector and encoder on the frontal portrait, as the literature judges defacers.
 
 A defaced scan is looked at twice: through its original's camera, and through the one that faces what is left of the
-head; the nearer of the two looks counts, for mated and non-mated comparisons alike. Where both cameras give the same
-picture, as of a blurred face, it is looked at once.
+head; the nearer of the two looks counts, for mated and non-mated comparisons alike.
 """
 
 from reid_audit.attack.base import Attack, Hints, Target
@@ -13,7 +12,6 @@ class Naive(Attack):
     """Encodes what the detector finds in the portrait that the original's level and camera give."""
 
     name = "naive"
-    version = 2
     channel = "face, by a recogniser"
     baseline = selected_by_default = True
 
@@ -24,5 +22,4 @@ class Naive(Attack):
         if target.original is None:
             return ()  # its own camera is the only one
         own = target.encode_own_view()
-        is_other = own is not target.face and own.status not in (Status.RENDER_FAILED, Status.NO_SKIN)
-        return (target.face, own) if is_other else (target.face,)
+        return (target.face,) if own.status in (Status.RENDER_FAILED, Status.NO_SKIN) else (target.face, own)

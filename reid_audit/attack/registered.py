@@ -1,9 +1,8 @@
 """The encoder looks where a face is on average: nothing of the person's original is used but its skin level.
 
 Box and landmarks are the means over twenty other people's originals, on a portrait whose camera was placed by what is
-left of the defaced head (its top and sides); where it shows the same as the original's camera, one portrait serves for
-both. Where the detector is as sure of that portrait as of originals, its own place is taken: the head was hardly
-touched. What `aligned` finds beyond it is the leak of the original's geometry.
+left of the defaced head (its top and sides). Where the detector is as sure of that portrait as of originals, its own
+place is taken: the head was hardly touched. What `aligned` finds beyond it is the leak of the original's geometry.
 """
 
 import math
@@ -24,7 +23,6 @@ class Registered(Attack):
     """Lays the average box and landmarks of other people's originals on the defaced head's own frontal portrait."""
 
     name = "registered"
-    version = 2
     selected_by_default = needs_others = True
 
     def describe(self) -> str:  # noqa: D102
@@ -42,9 +40,10 @@ class Registered(Attack):
         face = target.encode_own_view()
         if face.acquired and face.confidence >= place.confidence:
             return (face,)
+        context, skin = target.context, target.skin
         return (
             target.encode(
-                lambda: target.context.draw(target.skin, target.find_own_view()),
+                lambda: context.draw(skin, context.find_view(skin)),
                 lambda portrait: target.encoder.encode_at(portrait, place),
             ),
         )

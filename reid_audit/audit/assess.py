@@ -21,6 +21,7 @@ from reid_audit.accuracy import (
     measure_images,
     pool_images,
     split_encoders,
+    split_rows,
     to_panels,
 )
 from reid_audit.attack import BASELINE, find_attack
@@ -53,14 +54,18 @@ def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
     """Bin the distances of every encoder, group, condition and attack; one set of edges for an encoder."""
     rows = []
     for encoder, table in split_encoders(scores).items():
-        frame = table.frame
-        highest = float(np.nanmax(frame["distance"].to_numpy())) if frame["distance"].notna().any() else 1.0
+        every = table.frame["distance"].to_numpy(np.float64)
+        highest = float(np.nanmax(every)) if np.isfinite(every).any() else 1.0
         edges = np.linspace(0.0, highest or 1.0, HISTOGRAM_BINS + 1)
-        for (group, condition, attack), part in frame.groupby(["group", "condition", "attack"], observed=True):
-            distances = part["distance"].to_numpy()
+        columns = ("group", "condition", "attack")
+        order = [list(map(str, table.frame[column].astype("category").cat.categories)) for column in columns]
+        parts = dict(split_rows(table.frame, columns))
+        for key in sorted(parts, key=lambda key: [names.index(name) for names, name in zip(order, key, strict=True)]):
+            distances = every[parts[key]]
             counts, _ = np.histogram(distances[~np.isnan(distances)], edges)
             bins = tuple(edges.tolist()), tuple(counts.tolist()), int(np.isnan(distances).sum())
-            rows.append(Distribution(Group(group), str(condition), str(attack), *bins, encoder))
+            group, condition, attack = key
+            rows.append(Distribution(Group(group), condition, attack, *bins, encoder))
     return tuple(rows)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from reid_audit.records import EngineError, InputError, Portrait, Skin, View, write_private
 from reid_audit.render._engine import Renderer
 from reid_audit.render._gl import hold_signals, why_no_opengl
-from reid_audit.render.camera import camera_matrix, frontal_view, show_the_same
+from reid_audit.render.camera import camera_matrix, frontal_view
 from reid_audit.render.depth import measure_depth
 from reid_audit.render.pick import pick_on_skin
 from reid_audit.render.pose import HeadPose, Look, find_frontal_view, find_head_pose, turn_view, views_around
@@ -141,7 +141,6 @@ __all__ = [
     "picture_format",
     "render_portrait",
     "save_picture",
-    "show_the_same",
     "turn_view",
     "views_around",
 ]

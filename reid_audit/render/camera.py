@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from reid_audit.records import RenderError, Skin, View, measure_head_box
 
 _EYES_BELOW_TOP_MM = 115.0
-_SAME_DEG, _SAME_MM = 0.5, 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +35,6 @@ def place_camera(view: View) -> Camera:
     right, up = cos(roll) * right + sin(roll) * up, cos(roll) * up - sin(roll) * right
     position = np.array(view.target_ras_mm) + view.distance_mm * towards
     return Camera(position, right, up, towards)
-
-
-def show_the_same(view: View, other: View) -> bool:
-    """Whether two views of one head give the same picture: half a degree and a mm, a pixel or two, lie between them."""
-    turn = place_camera(view).axes @ place_camera(other).axes.T
-    away_mm = np.linalg.norm(np.subtract(view.target_ras_mm, other.target_ras_mm))
-    return bool(np.trace(turn) > 1 + 2 * cos(radians(_SAME_DEG)) and away_mm < _SAME_MM)
 
 
 def camera_matrix(view: View) -> NDArray[np.float64]:

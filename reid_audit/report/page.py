@@ -26,7 +26,8 @@ _ROWS_WITHOUT_SCRIPT = 100
 _MOST_ROWS = 30_000
 _MOST_COSTS = 400
 _MOST_DETAILS = 12
-"""So many attacks get a picture of their own; a page of hundreds is not read, and `report --format figures` has all."""
+"""So many attacks get a picture of their own: the strongest on each defacer, and the naive one, by which the literature
+judges. A page of hundreds is not read, and `report --format figures` has all."""
 
 _COLUMNS = (
     ("subject", "Subject", "text"),
@@ -168,7 +169,8 @@ def result_to_html(result: AuditResult) -> str:
 
     numbers = _numbers(result)
     strongest = numbers["strongest"].values()
-    attacks = sorted((row for row in numbers["rows"] if row.decision), key=lambda row: row not in strongest)
+    drawn = (row for row in numbers["rows"] if row.decision and (row in strongest or find_attack(row.attack).baseline))
+    attacks = sorted(drawn, key=lambda row: row not in strongest)
     risks = rows.list_risks(result)
     scans = [_scan_cells(risk) for risk in risks[:_MOST_ROWS]]
     script = _read_file("scans.js")

@@ -14,16 +14,13 @@ import pytest
 from reid_audit import Face, InputError, ScanRef, Skin, Status, View
 from reid_audit.accuracy import measure_crossings
 from reid_audit.attack import Attack, Registered, Target, choose_attacks, choose_crossings, find_attack, list_attacks
-from reid_audit.attack.base import Hints
 from reid_audit.attack.multiview import average_faces
-from reid_audit.attack.naive import Naive
 from reid_audit.attack.registered import average_places
 from reid_audit.audit import Engines, assess_scores
 from reid_audit.audit.findings import check_scans
 from reid_audit.dataset import Cohort
 from reid_audit.face import make_encoder
 from reid_audit.match import compare_attacks
-from reid_audit.portrait import Partner
 from reid_audit.records import ORIGINAL, Decision, FaceRecord, Finding, Group
 
 
@@ -73,11 +70,8 @@ _SKIN = Skin(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros((0, 3)), 0.0)
 class _Drawn:
     """A context whose portrait is nothing: the encoder of the test does not look at it."""
 
-    def __init__(self, own: View) -> None:
-        self.own = own
-
     def find_view(self, skin: Skin) -> View:
-        return self.own
+        return View()
 
     def draw(self, skin: Skin, view: View) -> None:
         return None
@@ -108,26 +102,9 @@ def test_registered_trusts_a_detector_that_is_as_sure_as_of_untouched_faces() ->
             return Face(Status.OK, "at the average place")
 
     for score, encoder in ((1.1, "e"), (1.0, "at the average place"), (math.nan, "at the average place")):
-        target = Target(_Drawn(View(azimuth_deg=5.0)), _SKIN, View(), Encoder(score), originals[0].face)
+        target = Target(_Drawn(), _SKIN, View(), Encoder(score), originals[0].face)
         (face,) = Registered().look(target, hints)
         assert face.encoder == encoder
-
-
-def test_naive_looks_again_only_where_the_own_camera_shows_something_else() -> None:
-    seen = _record("a").face
-    other = _record("b").face
-
-    class Encoder:
-        name = "e"
-
-        def encode(self, portrait: Any) -> Face:
-            return other
-
-    scan = FaceRecord(ScanRef("a", "1", "cut", Path("x.nii")), seen)
-    original = Partner(0.0, View(), scan.grid, seen)
-    for own, looks in ((View(azimuth_deg=0.4), (seen,)), (View(azimuth_deg=0.6), (seen, other))):
-        target = Target(_Drawn(own), _SKIN, View(), Encoder(), seen, original)
-        assert Naive().look(target, Hints()) == looks
 
 
 def test_one_person_alone_has_no_average() -> None:

@@ -18,6 +18,7 @@ from reid_audit import InputError
 from reid_audit.attack import choose_attacks
 from reid_audit.match import compare_attacks, compare_faces, cosine_distances, search_gallery
 from reid_audit.match.gallery import summarise_pairs
+from reid_audit.match.pairs import JUDGED_ROW_BYTES
 from reid_audit.records import Face, FaceRecord, Group, ScanRef, Status
 
 
@@ -125,7 +126,7 @@ def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(monkeypatch: p
     compare_faces(faces)
     with pytest.raises(InputError, match="give fewer people with --limit"):  # to be judged takes more than the table
         compare_attacks(faces, choose_attacks(["naive", "registered"]))
-    free.available = 2 * 150 * rows
+    free.available = 2 * JUDGED_ROW_BYTES * rows
     assert len(compare_attacks(faces, choose_attacks(["naive", "registered"])).frame) > rows
     free.available = 48 * rows // 2
     with pytest.raises(InputError, match=r"comparisons takes .*search_gallery"):

@@ -17,7 +17,7 @@ from reid_audit.render import (
     make_renderer,
     views_around,
 )
-from reid_audit.render.camera import place_camera, show_the_same
+from reid_audit.render.camera import place_camera
 from reid_audit.surface import SurfaceSettings, extract_skin
 
 NOWHERE = float("nan")
@@ -133,22 +133,6 @@ def test_what_is_no_head_gets_a_view_all_the_same(shape):
     view = find_frontal_view(skin)
     assert np.isfinite([view.azimuth_deg, view.elevation_deg, view.roll_deg, *view.target_ras_mm]).all()
     assert abs(view.roll_deg) < 45
-
-
-@pytest.mark.parametrize(
-    ("other", "same"),
-    [
-        (View(), True),
-        (View(azimuth_deg=0.49), True),
-        (View(azimuth_deg=0.51), False),
-        (View(elevation_deg=-0.51), False),
-        (View(roll_deg=0.3, elevation_deg=0.45), False),  # together 0.54 degrees
-        (View(target_ras_mm=(0.0, 0.9, 0.0)), True),
-        (View(target_ras_mm=(0.8, 0.0, 0.8)), False),  # 1.13 mm
-    ],
-)
-def test_two_views_show_the_same_within_half_a_degree_and_a_millimetre(other, same):
-    assert show_the_same(View(), other) is show_the_same(other, View()) is same
 
 
 def test_views_around_a_straight_view_are_its_angles():
