@@ -13,7 +13,7 @@ pixels then costs a third of what separates two people.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import as_file, files
 from itertools import product
@@ -42,6 +42,7 @@ BOX_SHIFTS = (-0.04, 0.0, 0.04)  # of the box, in units of its width
 BOX_SCALES = (0.95, 1.0, 1.05)
 CHIP_PX = 150
 CHIP_MARGIN = 0.25
+BATCH = 8  # faces that the network sees at once
 
 # dlib lets go of the interpreter lock while it computes in buffers of the model: two threads in one model give each
 # other's numbers, without an error. The models are shared in a process, and so is the lock.
@@ -185,7 +186,13 @@ class DlibEmbedder:
 
     def embed(self, portrait: Portrait, detection: Detection) -> NDArray[np.float32]:
         """Descriptor of the chip, as dlib gives it (its length is near 1.4)."""
-        chip = self.chip(portrait, detection)
-        with _LOCK, _libraries().limit(limits=1, user_api="blas"):  # small products: threads would wait for each other
-            vector: NDArray[np.float32] = self._network(chip)
-        return vector
+        return self.embed_all([(portrait, detection)])[0]
+
+    def embed_all(self, faces: Sequence[tuple[Portrait, Detection]]) -> list[NDArray[np.float32]]:
+        """Descriptors of several, `BATCH` at a time; within 1e-5 of those one by one."""
+        vectors: list[NDArray[np.float32]] = []
+        for start in range(0, len(faces), BATCH):
+            chips = np.stack([self.chip(*face) for face in faces[start : start + BATCH]])
+            with _LOCK, _libraries().limit(limits=1, user_api="blas"):  # small products: threads wait for each other
+                vectors += list(self._network(chips))
+        return vectors

@@ -19,24 +19,24 @@ from numpy.typing import NDArray
 
 from reid_audit.records import WeightsError
 
-Maps = NDArray[np.float32]  # what a layer makes of a picture is (channels, rows, columns)
+Maps = NDArray[np.float32]  # what a layer makes of some pictures is (channels, pictures, rows, columns)
 
 _CONVOLUTIONS = 29
 _HALVING = (0, 7, 15, 21, 27)  # the convolutions of stride 2: of the picture, and the first of four blocks
-_MEAN_RGB = np.array([122.782, 117.001, 104.298], np.float32)[:, None, None]  # of the training pictures, as in the file
+_MEAN_RGB = np.array([122.782, 117.001, 104.298], np.float32)[:, None, None, None]  # of the training pictures
 _TENSOR = re.compile(rb"\x01\x05con_4|\x01\x07affine_|\x01\x04fc_2.{1,6}(?=\x01\x02)", re.DOTALL)
 
 
 def _unfold(maps: Maps, size: int, stride: int) -> Maps:
-    # (size x size, channels, rows, columns): the maps as each number of a filter or a pool sees them
-    windows = sliding_window_view(maps, (size, size), axis=(1, 2))[:, ::stride, ::stride]
-    return windows.transpose(3, 4, 0, 1, 2).reshape(size**2, *windows.shape[:3])
+    # (size x size, channels, pictures, rows, columns): the maps as each number of a filter or a pool sees them
+    windows = sliding_window_view(maps, (size, size), axis=(2, 3))[:, :, ::stride, ::stride]
+    return windows.transpose(4, 5, 0, 1, 2, 3).reshape(size**2, *windows.shape[:4])
 
 
 @dataclass(frozen=True)
 class _Convolution:
     filters: Maps  # (to, size x size x from), the gains of the affine layer after it taken in
-    offsets: Maps  # (to, 1, 1)
+    offsets: Maps  # (to, 1, 1, 1)
     size: int
     stride: int
 
@@ -45,11 +45,11 @@ class _Convolution:
         gains, offsets = affine.reshape(2, -1)
         filters, biases = numbers[: -gains.size], numbers[-gains.size :]
         filters = filters.reshape(gains.size, -1, size, size).transpose(0, 2, 3, 1).reshape(gains.size, -1)
-        return cls(filters * gains[:, None], (biases * gains + offsets)[:, None, None], size, stride)
+        return cls(filters * gains[:, None], (biases * gains + offsets)[:, None, None, None], size, stride)
 
     def __call__(self, maps: Maps) -> Maps:
         if self.stride == 1:
-            maps = np.pad(maps, ((0, 0), *[(self.size // 2,) * 2] * 2))
+            maps = np.pad(maps, ((0, 0), (0, 0), *[(self.size // 2,) * 2] * 2))
         seen = _unfold(maps, self.size, self.stride)
         return (self.filters @ seen.reshape(self.filters.shape[1], -1)).reshape(-1, *seen.shape[2:]) + self.offsets
 
@@ -107,23 +107,23 @@ class DlibNetwork:
         except (ValueError, IndexError) as error:
             raise WeightsError(f"{path.name} does not hold the layers of dlib's face recogniser: {error}") from error
 
-    def __call__(self, chip: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Describe an aligned face.
+    def __call__(self, chips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe aligned faces.
 
         Parameters
         ----------
-        chip
-            (150, 150, 3) uint8 RGB, as ``dlib.get_face_chip`` cuts it.
+        chips
+            (n, 150, 150, 3) uint8 RGB, as ``dlib.get_face_chip`` cuts them.
 
         Returns
         -------
         numpy.ndarray
-            (128,) float32; its length is near 1.4. Two pictures of one person are nearer than 0.6 (King 2017).
+            (n, 128) float32; their lengths are near 1.4. Two pictures of one person are nearer than 0.6 (King 2017).
         """
-        maps: Maps = (chip.transpose(2, 0, 1).astype(np.float32) - _MEAN_RGB) / np.float32(256)
+        maps: Maps = (chips.transpose(3, 0, 1, 2).astype(np.float32) - _MEAN_RGB) / np.float32(256)
         maps = np.maximum(_unfold(self._stem(maps), 3, 2).max(axis=0), 0)
         for first, second in self._blocks:
             shortcut = maps if first.stride == 1 else _unfold(maps, 2, 2).mean(axis=0)
             maps = np.maximum(_add(second(np.maximum(first(maps), 0)), shortcut), 0)
-        description: NDArray[np.float32] = maps.mean(axis=(1, 2)) @ self._matrix
-        return description
+        descriptions: NDArray[np.float32] = maps.mean(axis=(2, 3)).T @ self._matrix
+        return descriptions

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from reid_audit import weights
 from reid_audit.face import make_encoder
-from reid_audit.face._dlib import DETECTOR_FILE, FLOOR_SCORE, SURE_SCORE, DlibDetector, DlibEmbedder
+from reid_audit.face._dlib import BATCH, DETECTOR_FILE, FLOOR_SCORE, SURE_SCORE, DlibDetector, DlibEmbedder
 from reid_audit.face._dlib_network import DlibNetwork
 from reid_audit.records import Status, WeightsError
 
@@ -89,10 +89,20 @@ def test_network_gives_the_numbers_of_dlibs_own(astronaut, dlib_encoder):
     (detection, *_) = DlibDetector().detect(portrait(astronaut))
     noise = np.random.default_rng(0).integers(0, 256, (150, 150, 3), np.uint8)
     flat = np.zeros((150, 150, 3), np.uint8)
-    for chip in (DlibEmbedder().chip(portrait(astronaut), detection), noise, flat, flat + np.uint8(255)):
-        expected = np.array(network.compute_face_descriptor(chip))
-        np.testing.assert_allclose(ours(chip), expected, atol=1e-5)
-        assert ours(chip).dtype == np.float32
+    chips = np.stack([DlibEmbedder().chip(portrait(astronaut), detection), noise, flat, flat + np.uint8(255)])
+    expected = np.array([network.compute_face_descriptor(chip) for chip in chips])
+    np.testing.assert_allclose(ours(chips), expected, atol=1e-5)
+    np.testing.assert_allclose([ours(chip[None])[0] for chip in chips], expected, atol=1e-5)
+    assert ours(chips).dtype == np.float32
+
+
+def test_several_faces_are_embedded_at_once_in_their_order(astronaut, dlib_encoder, astronaut_face):
+    darker = [portrait((astronaut * share).astype(np.uint8)) for share in np.linspace(0.5, 1.0, BATCH + 2)]
+    together = dlib_encoder.encode_all_at(darker, astronaut_face)
+    alone = [dlib_encoder.encode_at(each, astronaut_face) for each in darker]
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_allclose(a.vector, b.vector, atol=1e-5)
+    assert np.abs(together[0].vector - together[-1].vector).max() > 1e-3
 
 
 @pytest.mark.parametrize("size", [0, 1000, 20_000_000])
