@@ -21,7 +21,7 @@ from reid_audit.surface import extract_skin
 DISC_MM = 12.0
 """Radius of what is hidden at a time."""
 
-_STEP = 6  # cells between the middles of two discs
+_STEP = 5  # cells between the middles of two discs
 
 
 @lru_cache(maxsize=2)

@@ -1,8 +1,9 @@
 """How long and how much memory the evidence takes, and what share of a run that is.
 
 Run: ``python tests/benchmarks/bench_evidence.py [--people 50 100 200] [--defacers 3] [--encoders 1] [--draws 2000]``.
-Random vectors stand for the faces of people x 2 visits x (1 + defacers), seen by four attackers. From vectors to
-the verdict everything is what `audit` does: distances, thresholds with their bootstrap, permutation tests, rules.
+Random vectors stand for the faces of people x 2 visits x (1 + defacers), seen by the default attackers but shape, which
+compares depth maps. From vectors to the verdict everything is what `audit` does: distances, thresholds with their
+bootstrap, permutation tests, rules.
 Prints for each number of people the CPU time of both steps, the peak memory of the process, the share of a run whose
 scans take 0.5 s of CPU each (what `bench_cohort.py` prints for 1 mm heads), and the power of the number of people with
 which the time grows. Status 1 where the share exceeds a tenth at 200 people or fewer.
@@ -29,7 +30,7 @@ from reid_audit.records import ORIGINAL, Face, FaceRecord, ScanRef, Status
 SCAN_S = 0.5
 MOST_SHARE = 0.1
 JUDGED_PEOPLE = 200
-ATTACKS = ("naive", "aligned", "registered", "fusion")
+ATTACKS = ("naive", "aligned", "registered", "fusion", "learned")
 
 
 def make_faces(people: int, defacers: int, encoders: int, *, length: int = 128) -> Iterator[FaceRecord]:
