@@ -41,7 +41,8 @@ def raw(demo_manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_participants_then_group(raw, tmp_path, capsys, demo_faces) -> None:
+def test_participants_then_group(raw, tmp_path, capsys, demo_faces, monkeypatch) -> None:
+    monkeypatch.setattr("reid_audit.work.digests._SETTLED_NS", 0)  # the links were made a moment ago
     out, work = raw / "derivatives" / "reid-audit", tmp_path / "work"
     shared = ["--encoder", "dlib", "--attack", "registered", "-w", str(work), "--n_procs", "1"]
     first = ["bids", str(raw), str(out), "participant", "--participant_label", "p001", "sub-p002", *shared]
