@@ -71,8 +71,8 @@ def check_labels(panel: Panel, near: float, rng: np.random.Generator) -> list[Ch
     names, n = panel.subjects, len(panel.subjects)
     if not panel.pairs or n < 6:
         return []
-    orders = _orders(n)
-    scores = {name: order_score(panel.percentile, order) for name, order in orders.items()}
+    orders, percentile = _orders(n), panel.percentile
+    scores = {name: order_score(percentile, order) for name, order in orders.items()}
     likely = max(scores, key=lambda name: scores[name])
     order = orders[likely] if scores[likely] > _ORDERS else None
     pairs = [] if order is not None else _near_somebody_else(panel, near)
@@ -158,9 +158,9 @@ def _near_somebody_else(panel: Panel, near: float) -> list[tuple[int, int]]:
         return []
     from scipy.special import ndtri
 
-    n = len(panel.subjects)
-    known = np.isfinite(panel.blocks).all(axis=0)
-    mean = np.where(known, np.nan_to_num(panel.blocks).mean(axis=0), np.inf)
+    n, blocks = len(panel.subjects), panel.blocks
+    known = np.isfinite(blocks).all(axis=0)
+    mean = np.where(known, np.nan_to_num(blocks).mean(axis=0), np.inf)
     spread = np.nanstd(panel.residual[:, ~np.eye(n, dtype=bool)], axis=1)
     standing = np.where(known, np.nan_to_num(panel.residual), 0.0) / np.maximum(spread, 1e-12)[:, None, None]
     together = standing.sum(axis=0) / np.sqrt(len(standing))

@@ -60,11 +60,12 @@ def check_match(panel: Panel, point: OperatingPoint | None, policy: Policy) -> C
     """
     if point is None:
         return None
-    others = panel.blocks[:, panel.rivals]
+    blocks = panel.blocks
+    others = blocks[:, panel.rivals]
     strictest = float(np.nanquantile(others, _MOST_BY_CHANCE)) if np.isfinite(others).any() else np.inf
     threshold = min(point.distance, strictest)
     tightened = f", tightened until other people match in {_MOST_BY_CHANCE:.0%}" if threshold < point.distance else ""
-    matched = np.where(np.isfinite(panel.blocks), panel.blocks < threshold, np.nan)
+    matched = np.where(np.isfinite(blocks), blocks < threshold, np.nan)
     other = np.where(panel.rivals, matched, np.nan)
     own = np.diagonal(matched, axis1=1, axis2=2) == 1
     chance = _explained(other)
