@@ -136,6 +136,8 @@ class Attack:
         The attacker that shows whether this one reads its own hint; it is run beside it and not scored.
     encoder : str
         What its faces name as their encoder, where no encoder of the run takes part: it looks once at a scan.
+    costly : bool
+        Whether a comparison takes so long that workers share them, and none is made for nothing.
     joins : bool
         Whether it looks at no scan and compares by what other attackers made of all encoders; see `join`.
     fewest_people : int
@@ -160,6 +162,7 @@ class Attack:
     without_hint: str = ""
     control: str = ""
     encoder: str = ""
+    costly: bool = False
     joins: bool = False
     fewest_people: int = 0
     channel: str = ""

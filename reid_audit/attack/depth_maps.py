@@ -64,16 +64,6 @@ class _Region(NamedTuple):
         kept = (self.rows % step == 0) & (self.columns % step == 0)
         return _Region(self.rows[kept], self.columns[kept])
 
-    def gather(self, references: Maps, moves: _Moves) -> Maps:
-        """Return what references have where these cells are moved to, (moves, k, cells)."""
-        rows, columns = self.rows + moves.up[..., None], self.columns + moves.left[..., None]
-        return np.asarray(references[np.arange(len(references))[:, None], rows, columns])
-
-    def subtract(self, probe: Maps, gathered: Maps, moves: _Moves) -> Maps:
-        """Return by how much a probe stands out before these references, moved: (moves, k, cells)."""
-        tilt_mm = moves.tilt_mm[..., None] * self.rows.astype(np.float32)
-        return np.asarray(probe[self.rows, self.columns] - gathered - tilt_mm)
-
 
 def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_], share: float) -> NDArray[np.float64]:
     """Return the residual of every probe and reference, mm, as they are moved where it is least.
@@ -98,7 +88,8 @@ def compare_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_]
     for start in range(0, len(references), size):
         block = _Block(references[start : start + size], cells, share)
         for n, probe in enumerate(probes):
-            full[n, start : start + size] = _residual(block.subtract(probe), share)
+            block.subtract(probe)
+            full[n, start : start + size] = block.measure_residuals()
     return full
 
 
@@ -122,36 +113,90 @@ def subtract_depth_maps(probes: Maps, references: Maps, region: NDArray[np.bool_
     cells = _Region(*np.nonzero(region))
     full = np.full((len(probes), *region.shape), np.nan)
     for n, (probe, reference) in enumerate(zip(probes, references[:, None], strict=True)):
-        differences = _Block(reference, cells, share).subtract(probe)
-        rising, width, begin = _narrowest(differences, share)
-        if np.isfinite(width[0]):
-            middle = rising[0, begin[0] + _count(len(cells.rows), share) // 2]
-            full[n, cells.rows, cells.columns] = differences[0] - middle
+        block = _Block(reference, cells, share)
+        differences = block.subtract(probe)[0].copy()
+        (band,) = block.sort_bands()
+        full[n, cells.rows, cells.columns] = differences - band[len(band) // 2]
     return full
+
+
+class _Moved:
+    """References in several places, at some cells of a region.
+
+    Its arrays are written over for every probe: to fetch fresh ones from the system takes longer than all that is done
+    in them.
+    """
+
+    def __init__(self, references: Maps, cells: _Region, moves: int, share: float) -> None:
+        count, height, width = references.shape
+        self._cells, self._width, self._values = cells, width, np.asarray(references, np.float32).reshape(-1)
+        self._own = height * width * np.arange(count)[:, None] + cells.rows * width + cells.columns
+        self._place = np.empty((moves, *self._own.shape), np.intp)
+        self._moved = np.empty(self._place.shape, np.float32)
+        self._differences = np.empty_like(self._moved)
+        self._agree = _count(len(cells.rows), share)
+        self._widths = np.empty((moves, count, len(cells.rows) - self._agree + 1), np.float32)
+
+    def move(self, moves: _Moves) -> None:
+        """Take what the references have where the cells are moved to."""
+        np.add(self._own, (moves.up * self._width + moves.left)[..., None], out=self._place)
+        np.take(self._values, self._place, out=self._moved, mode="clip")
+        self._moved += moves.tilt_mm[..., None] * self._cells.rows.astype(np.float32)
+
+    def subtract(self, probe: Maps) -> Maps:
+        """Return by how much a probe stands out before the references, (moves, k, cells)."""
+        np.subtract(probe[self._cells.rows, self._cells.columns], self._moved, out=self._differences)
+        return self._differences
+
+    def find_best(self) -> _Cells:
+        """Return which of the moves lets each reference agree best, (k,); the first where none does."""
+        return _place_least(np.fmin.reduce(self._measure_widths(), axis=-1).T)
+
+    def _measure_widths(self) -> Maps:
+        """Sort the differences; return the width of every band of cells, (moves, k, bands); NaN = too few cells."""
+        rising = self._differences
+        rising.sort(axis=-1)  # NaN last
+        bands = self._widths.shape[-1]
+        np.subtract(rising[..., self._agree - 1 :], rising[..., :bands], out=self._widths)
+        return self._widths
+
+    def sort_bands(self) -> Maps:
+        """Return the differences in each reference's narrowest band at its first move, rising, (k, cells)."""
+        begin = _place_least(self._measure_widths()[0])[:, None]
+        return np.take_along_axis(self._differences[0], begin + np.arange(self._agree), axis=-1)
 
 
 class _Block:
     """References that probes are compared with, each moved where it agrees best."""
 
     def __init__(self, references: Maps, cells: _Region, share: float) -> None:
-        self._references, self._cells, self._share = references, cells, share
-        self._few, self._more = cells.every(_FEW), cells.every(_MORE)
-        self._gathered = self._few.gather(references, _MOVES)  # once for all probes
+        self._few, self._more, self._all = (
+            _Moved(references, part, moves, share)
+            for part, moves in ((cells.every(_FEW), len(_MOVES.up)), (cells.every(_MORE), len(_STEPS)), (cells, 1))
+        )
+        self._few.move(_MOVES)  # once for all probes
 
     def subtract(self, probe: Maps) -> Maps:
         """Return by how much a probe stands out, (k, cells): its move is sought on few cells, then near it on more."""
-        first = self._find_best(probe, self._few, _MOVES, self._gathered)
+        self._few.subtract(probe)
+        first = self._few.find_best()
         rows, columns = _STEPS.T[:, :, None]
-        tilt_mm = np.broadcast_to(_MOVES.tilt_mm[first, 0], (len(_STEPS), len(first)))
-        near = _Moves(_MOVES.up[first, 0] + rows, _MOVES.left[first, 0] + columns, tilt_mm)
-        best = self._find_best(probe, self._more, near, self._more.gather(self._references, near))
-        at = best[None], np.arange(len(best))
-        move = _Moves(near.up[at], near.left[at], near.tilt_mm[at])
-        return np.asarray(self._cells.subtract(probe, self._cells.gather(self._references, move), move)[0])
+        near = _Moves(_MOVES.up[first, 0] + rows, _MOVES.left[first, 0] + columns, _MOVES.tilt_mm[None, first, 0])
+        self._more.move(near)
+        self._more.subtract(probe)
+        best = self._more.find_best()
+        own = np.arange(len(best))
+        self._all.move(_Moves(near.up[None, best, own], near.left[None, best, own], near.tilt_mm))
+        return np.asarray(self._all.subtract(probe)[0])
 
-    def _find_best(self, probe: Maps, cells: _Region, moves: _Moves, gathered: Maps) -> _Cells:
-        """Return which of the moves lets each reference agree best, (k,)."""
-        return np.asarray(_narrowest(cells.subtract(probe, gathered, moves), self._share)[1].argmin(axis=0))
+    def sort_bands(self) -> Maps:
+        """Return the differences in each reference's narrowest band after `subtract`, rising; NaN where it has none."""
+        return self._all.sort_bands()
+
+    def measure_residuals(self) -> NDArray[np.float64]:
+        """Return the mean distance from the median of each band; NaN where there is none."""
+        band = self.sort_bands()
+        return np.asarray(np.abs(band - band[:, band.shape[1] // 2, None]).mean(axis=1, dtype=np.float64))
 
 
 def enough_skin(depth_map: Maps, region: NDArray[np.bool_], share: float) -> bool:
@@ -163,19 +208,6 @@ def _count(cells: int, share: float) -> int:
     return max(2, round(share * cells))
 
 
-def _narrowest(differences: Maps, share: float) -> tuple[Maps, NDArray[np.float32], NDArray[np.intp]]:
-    """Sort each row; return it, the width of its narrowest band, infinite where there is none, and where it begins."""
-    count = _count(differences.shape[-1], share)
-    rising = np.sort(differences, axis=-1)  # NaN last
-    width = rising[..., count - 1 :] - rising[..., : rising.shape[-1] - count + 1]
-    width = np.where(np.isnan(width), np.float32(np.inf), width)
-    begin = width.argmin(axis=-1)
-    return rising, np.take_along_axis(width, begin[..., None], axis=-1)[..., 0], begin
-
-
-def _residual(differences: Maps, share: float) -> NDArray[np.float64]:
-    """Return the mean distance from the median of each row's narrowest band; NaN where it has none."""
-    rising, width, begin = _narrowest(differences, share)
-    band = np.take_along_axis(rising, begin[:, None] + np.arange(_count(differences.shape[1], share)), axis=1)
-    middle = band[:, band.shape[1] // 2, None]
-    return np.where(np.isfinite(width), np.abs(band - middle).mean(axis=1, dtype=np.float64), np.nan)
+def _place_least(values: Maps) -> _Cells:
+    """Return where each row is least, NaN left out; 0 where there is nothing else."""
+    return np.asarray(np.where(np.isnan(values), np.float32(np.inf), values).argmin(axis=-1))

@@ -71,7 +71,7 @@ class Shape(Attack):
     name = encoder = "shape"
     version = 5
     channel = "face, its shape"
-    selected_by_default = fails_unrequired = True
+    selected_by_default = fails_unrequired = costly = True
     sees = Side.BOTH
     share = LITTLE_SHARE
 

@@ -153,7 +153,7 @@ def audit(
         progress("evidence", 0, 1)
     released = [record for record in records if not record.scan.is_canary]
     leaks = (executor or SerialExecutor()).submit(_map_leaks, released, engines)
-    scores = compare_attacks(records, chosen, photographs)
+    scores = compare_attacks(records, chosen, photographs, executor=executor, progress=progress)
 
     # 4. Distances, and what does not show in them, become evidence and a verdict.
     findings = check_scans(cohort, released) + check_photographs(cohort, photographs)

@@ -1,12 +1,14 @@
 """Faces become distances, attacker by attacker."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side, search_photographs
 from reid_audit.match.pairs import JUDGED_ROW_BYTES, compare_faces, merge_scores
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, ScanRef, ScoreTable, Status, group_by, natural_key
+from reid_audit.work import Progress
 
 _ORIGINALS = (Group.SAME.value, Group.DIFFERENT.value)
 _BOTH_DEFACED = (Group.DEFACED_DEFACED_SAME.value, Group.DEFACED_DEFACED_DIFFERENT.value)
@@ -15,7 +17,12 @@ _SESSION = "photographs"
 
 
 def compare_attacks(
-    records: Sequence[FaceRecord], attacks: Iterable[Attack], photographs: Sequence[FaceRecord] = ()
+    records: Sequence[FaceRecord],
+    attacks: Iterable[Attack],
+    photographs: Sequence[FaceRecord] = (),
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> ScoreTable:
     """Compare under each attacker.
 
@@ -27,6 +34,10 @@ def compare_attacks(
         The baseline always stands first.
     photographs : sequence of FaceRecord
         From `reid_audit.audit.acquire.acquire_photographs`; without any nobody looks scans up in them.
+    executor : concurrent.futures.Executor, optional
+        Where costly comparisons are made; in this process by default.
+    progress : callable, optional
+        Told of them.
 
     Returns
     -------
@@ -52,7 +63,8 @@ def compare_attacks(
             renamed = both["attack"].cat.rename_categories({BASELINE.name: attack.name})
             tables.append(ScoreTable(both.assign(attack=renamed)))
         elif not attack.baseline:
-            table = compare_faces(_looked_once(records, attack) if attack.encoder else records, attack=attack)
+            seen = _looked_once(records, attack) if attack.encoder else records
+            table = compare_faces(seen, attack=attack, executor=executor, progress=progress)
             if attack.sees is Side.RELEASE:
                 table = ScoreTable(table.frame[~table.frame["group"].isin(_ORIGINALS)])
             tables.append(table)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -20,6 +22,7 @@ from reid_audit.records import (
     group_by,
     natural_key,
 )
+from reid_audit.work import Progress, SerialExecutor, run_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +32,13 @@ _ROW_BYTES = 48
 
 JUDGED_ROW_BYTES = 110
 """What it takes until it is judged, at its most: `tests/benchmarks/bench_evidence.py` prints the peak."""
+
+
+_TILE_ROWS, _TILE_COLUMNS = 16, 128
+"""Probes and references of a costly attacker's task: some tenths of a second, and 4 MB on their way to a worker."""
+
+_WINDOW = 128
+"""Such tasks that an executor holds at once: a scheduler keeps what it was sent."""
 
 
 class _Visit(NamedTuple):
@@ -43,6 +53,16 @@ class _Scans(NamedTuple):
 
     subject: NDArray[np.intp]
     records: list[FaceRecord]
+
+
+class _Square(NamedTuple):
+    """The scans of one condition in one visit against those of originals, or of the condition, in one visit."""
+
+    condition: str
+    of_reference: str
+    probe_visit: _Visit
+    reference_visit: _Visit
+    wanted: dict[Group, NDArray[np.bool_]]
 
 
 class _Block(NamedTuple):
@@ -60,21 +80,18 @@ class _Block(NamedTuple):
 _ByVisit = dict[tuple[str, _Visit], _Scans]
 """By condition and visit."""
 _VisitPairs = list[tuple[_Visit, _Visit]]
+_Scored = tuple[_Square, NDArray[np.float64]]
 
 
 def _cross(
-    attack: Attack, groups: tuple[Group | None, Group | None], condition: str, scans: _ByVisit, visits: _VisitPairs
-) -> Iterator[_Block]:
+    groups: tuple[Group | None, Group | None], condition: str, scans: _ByVisit, visits: _VisitPairs
+) -> Iterator[_Square]:
     """Yield the pairs of one subject under groups[0] and those of two subjects under groups[1]."""
     of_reference = condition if groups[0] in (Group.SAME, Group.DEFACED_DEFACED_SAME) else ORIGINAL
     for a, b in visits:
-        probe, reference = scans[condition, a], scans[of_reference, b]
-        distance = attack.score(probe.records, reference.records)
-        own = probe.subject[:, None] == reference.subject[None, :]
-        for group, wanted in zip(groups, (own, ~own), strict=True):
-            if group is not None:
-                p, r = np.nonzero(wanted)
-                yield _Block(group, condition, a, b, probe.subject[p], reference.subject[r], distance[p, r])
+        own = scans[condition, a].subject[:, None] == scans[of_reference, b].subject[None, :]
+        wanted = {group: pairs for group, pairs in zip(groups, (own, ~own), strict=True) if group is not None}
+        yield _Square(condition, of_reference, a, b, wanted)
 
 
 def _apart(scans: _ByVisit, condition: str, other: str, *, ordered: bool) -> _VisitPairs:
@@ -103,23 +120,75 @@ def _visits_of(scans: _ByVisit, condition: str) -> list[_Visit]:
     return sorted((visit for name, visit in scans if name == condition), key=lambda v: tuple(map(natural_key, v)))
 
 
-def _pair_up(scans: _ByVisit, attack: Attack) -> Iterator[_Block]:
+def _pair_up(scans: _ByVisit) -> Iterator[_Square]:
     conditions = sorted({condition for condition, _ in scans} - {ORIGINAL}, key=natural_key)
     visits = _visits_of(scans, ORIGINAL)
-    yield from _cross(attack, (Group.SAME, None), ORIGINAL, scans, _apart(scans, ORIGINAL, ORIGINAL, ordered=True))
+    yield from _cross((Group.SAME, None), ORIGINAL, scans, _apart(scans, ORIGINAL, ORIGINAL, ordered=True))
     for a, b in _first_visits(scans):
-        probe, reference = scans[ORIGINAL, a], scans[ORIGINAL, b]
-        p, r = np.nonzero(probe.subject[:, None] < reference.subject[None, :])
-        distance = attack.score(probe.records, reference.records)[p, r]
-        yield _Block(Group.DIFFERENT, ORIGINAL, a, b, probe.subject[p], reference.subject[r], distance)
+        before = scans[ORIGINAL, a].subject[:, None] < scans[ORIGINAL, b].subject[None, :]
+        yield _Square(ORIGINAL, ORIGINAL, a, b, {Group.DIFFERENT: before})
     for condition in conditions:
         across = _apart(scans, condition, ORIGINAL, ordered=False)
         within = [(visit, visit) for visit in _visits_of(scans, condition) if visit in visits]
-        yield from _cross(attack, (Group.DEFACED_SAME, Group.DEFACED_DIFFERENT), condition, scans, across)
+        yield from _cross((Group.DEFACED_SAME, Group.DEFACED_DIFFERENT), condition, scans, across)
         same_scan = Group.DEFACED_SAME_SCAN, None if across else Group.DEFACED_DIFFERENT
-        yield from _cross(attack, same_scan, condition, scans, within)
+        yield from _cross(same_scan, condition, scans, within)
         both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
-        yield from _cross(attack, both, condition, scans, _apart(scans, condition, condition, ordered=True))
+        yield from _cross(both, condition, scans, _apart(scans, condition, condition, ordered=True))
+
+
+def _compare(scans: _ByVisit, attack: Attack, executor: Executor, progress: Progress | None) -> Iterator[_Block]:
+    """Compare what `_pair_up` pairs."""
+    score = partial(_score_tiles, executor=executor, progress=progress) if attack.costly else _score
+    for square, distance in score(_pair_up(scans), scans, attack):
+        condition, of_reference, a, b, wanted = square
+        for group, pairs in wanted.items():
+            p, r = np.nonzero(pairs)
+            probe, reference = scans[condition, a].subject[p], scans[of_reference, b].subject[r]
+            yield _Block(group, condition, a, b, probe, reference, distance[p, r])
+
+
+def _records_of(square: _Square, scans: _ByVisit) -> tuple[list[FaceRecord], list[FaceRecord]]:
+    probe, reference = (square.condition, square.probe_visit), (square.of_reference, square.reference_visit)
+    return scans[probe].records, scans[reference].records
+
+
+def _score(squares: Iterable[_Square], scans: _ByVisit, attack: Attack) -> Iterator[_Scored]:
+    return ((square, attack.score(*_records_of(square, scans))) for square in squares)
+
+
+def _score_tiles(
+    squares: Iterable[_Square], scans: _ByVisit, attack: Attack, *, executor: Executor, progress: Progress | None
+) -> Iterator[_Scored]:
+    """Let workers score the pairs that are wanted, and few others: theirs are NaN."""
+    squares = list(squares)
+    tiles = [_cut(np.any(list(square.wanted.values()), axis=0)) for square in squares]
+    calls = [
+        ([probes[i] for i in rows], [references[j] for j in columns])
+        for square, cut in zip(squares, tiles, strict=True)
+        for probes, references in [_records_of(square, scans)]
+        for rows, columns in cut
+    ]
+    stage = f"comparisons by {attack.name}"
+    scores = iter(
+        run_all(executor, attack.score, calls, lost=attack.score, progress=progress, stage=stage, window=_WINDOW)
+    )
+    for square, cut in zip(squares, tiles, strict=True):
+        probes, references = _records_of(square, scans)
+        distance = np.full((len(probes), len(references)), np.nan)
+        for rows, columns in cut:
+            distance[np.ix_(rows, columns)] = next(scores)
+        yield square, distance
+
+
+def _cut(wanted: NDArray[np.bool_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Return rows and columns of tiles that hold all wanted pairs."""
+    tiles = []
+    for start in range(0, len(wanted), _TILE_ROWS):
+        rows = np.arange(start, min(start + _TILE_ROWS, len(wanted)))
+        columns = np.nonzero(wanted[rows].any(axis=0))[0]
+        tiles += [(rows, columns[k : k + _TILE_COLUMNS]) for k in range(0, len(columns), _TILE_COLUMNS)]
+    return tiles
 
 
 def _first_visits(scans: _ByVisit) -> _VisitPairs:
@@ -196,11 +265,14 @@ def _gather(faces: Iterable[FaceRecord], attack: Attack) -> _Cohort:
     return _Cohort(subjects, scans)
 
 
-def _tabulate(cohort: _Cohort, attack: Attack, encoder: str) -> ScoreTable:
+def _tabulate(
+    cohort: _Cohort, attack: Attack, encoder: str, executor: Executor | None = None, progress: Progress | None = None
+) -> ScoreTable:
     import pandas as pd
 
     subjects, scans = cohort
-    blocks = [block for block in _pair_up(scans, attack) if len(block.distance)]
+    compared = _compare(scans, attack, executor or SerialExecutor(), progress)
+    blocks = [block for block in compared if len(block.distance)]
     sessions, images = (
         sorted({visit[place] for _, visit in scans}, key=natural_key) for place in range(len(_Visit._fields))
     )
@@ -237,7 +309,14 @@ def _tabulate(cohort: _Cohort, attack: Attack, encoder: str) -> ScoreTable:
     return ScoreTable(frame)
 
 
-def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE, row_bytes: int = _ROW_BYTES) -> ScoreTable:
+def compare_faces(
+    faces: Iterable[FaceRecord],
+    *,
+    attack: Attack = BASELINE,
+    row_bytes: int = _ROW_BYTES,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> ScoreTable:
     """Compare every two faces that the module's table of pairs names.
 
     Parameters
@@ -248,6 +327,10 @@ def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE, row
         Whose looks are compared, by its own measure; its name is written into every row.
     row_bytes : int
         Memory that must be free for each comparison: more than the table takes, where others will follow.
+    executor : concurrent.futures.Executor, optional
+        Where a costly attacker's comparisons are made; in this process by default.
+    progress : callable, optional
+        Told of a costly attacker's comparisons.
 
     Returns
     -------
@@ -264,7 +347,7 @@ def compare_faces(faces: Iterable[FaceRecord], *, attack: Attack = BASELINE, row
     by_encoder = group_by(faces, lambda record: record.face.encoder)
     cohorts = {encoder: _gather(records, attack) for encoder, records in by_encoder.items()}
     _check_room(sum(_count_rows(cohort.scans) for cohort in cohorts.values()), row_bytes)
-    return merge_scores([_tabulate(cohort, attack, encoder) for encoder, cohort in cohorts.items()])
+    return merge_scores([_tabulate(cohort, attack, encoder, executor, progress) for encoder, cohort in cohorts.items()])
 
 
 def _no_image(frame: pd.DataFrame) -> pd.Series:

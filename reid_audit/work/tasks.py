@@ -13,8 +13,8 @@ Progress = Callable[[str, int, int], None]
 """Called as ``progress(stage, done, total)``."""
 
 WINDOW = 1024
-"""Tasks that an executor holds at once. What a defaced scan is told of its original takes half a MB: a scheduler of
-100,000 scans would hold 50 GB of them."""
+"""Tasks that an executor holds at once where each is small. What a defaced scan is told of its original takes half a
+MB: a scheduler of 100,000 scans would hold 50 GB of them."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +42,7 @@ def run_all(
     lost: Callable[..., R] | None = None,
     progress: Progress | None = None,
     stage: str = "",
+    window: int = WINDOW,
 ) -> list[R]:
     """Run one task per tuple of arguments and return the results in the order of the arguments.
 
@@ -58,6 +59,8 @@ def run_all(
     progress : callable, optional
         Then called as ``progress(stage, results so far, tasks)``.
     stage : str
+    window : int
+        Tasks that the executor holds at once.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def run_all(
             future.add_done_callback(finished.put)
 
     try:
-        hand_on(WINDOW)
+        hand_on(window)
         while running:
             future = finished.get()
             place = running.pop(future)

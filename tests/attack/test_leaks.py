@@ -87,10 +87,10 @@ def test_few_people_and_no_shape_give_no_map():
 
 
 def test_a_residual_forgets_a_shift_and_an_offset():
-    depth = 60.0 + relief(np.random.default_rng(1), 4.0)
+    depth = (60.0 + relief(np.random.default_rng(1), 4.0)).astype(np.float32)
     moved = np.roll(depth, (1, -2), axis=(0, 1)) + 7.0
     (residual,) = subtract_depth_maps(moved[None], depth[None], REGION, Shape.share)
-    assert np.abs(residual[REGION]).max() < 1e-9
+    assert np.abs(residual[REGION]).max() < 1e-4
     assert np.isnan(residual[~REGION]).all()
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reid_audit.attack import find_attack
+from reid_audit.attack import Attack, find_attack
 from reid_audit.match import (
     compare_faces,
     cosine_distances,
@@ -34,6 +35,7 @@ from reid_audit.records import (
     Status,
     natural_key,
 )
+from reid_audit.work import local_executor
 
 
 def _record(key: str, vector: Iterable[float] | None, *, encoder: str = "toy") -> FaceRecord:
@@ -127,6 +129,47 @@ def test_all_groups_of_two_people_in_two_visits() -> None:
     original = table.frame["group"].isin(["same", "different"])
     assert set(table.frame.loc[original, "condition"]) == {"original"}
     assert set(table.frame.loc[~original, "condition"]) == {"cut"}
+
+
+class _Costly(Attack):
+    """Compares as the naive attacker, and counts what it compares."""
+
+    name = "costly"
+    costly = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tiles: list[tuple[int, int]] = []
+
+    def score(self, probes: Sequence[FaceRecord], references: Sequence[FaceRecord]) -> np.ndarray:
+        self.tiles.append((len(probes), len(references)))
+        return super().score(probes, references)
+
+
+def _two_visits(people: int, lost: Iterable[str] = ()) -> list[FaceRecord]:
+    rng = np.random.default_rng(0)
+    keys = [f"p{n}/{v}/{c}" for n, v, c in product(range(people), "12", ("original", "cut", "wipe"))]
+    return [_record(key, None if key in lost else rng.normal(size=4)) for key in keys]
+
+
+def test_a_costly_attacker_makes_the_same_table_of_few_comparisons() -> None:
+    faces, attack, told = _two_visits(40, ["p3/1/cut", "p17/2/original"]), _Costly(), []
+    table = compare_faces(faces, attack=attack, progress=lambda *step: told.append(step))
+    whole = compare_faces(faces).frame.assign(attack=table.frame["attack"])
+    pd.testing.assert_frame_equal(table.frame, whole)
+    # Of 40 people three tiles a square: the whole of it costs 1600 comparisons, its diagonal 16 * 16 + 16 * 16 + 8 * 8.
+    diagonal, half = 16 * 16 + 16 * 16 + 8 * 8, 16 * 39 + 16 * 23 + 8 * 7
+    per_condition = 3 * 1600 + 2 * diagonal  # defaced -> original both ways, both defaced; the same scan, twice
+    assert sum(p * r for p, r in attack.tiles) == diagonal + half + 2 * per_condition
+    assert max(p for p, _ in attack.tiles) == 16
+    assert told[-1] == ("comparisons by costly", len(attack.tiles), len(attack.tiles))
+
+
+def test_workers_share_the_comparisons_of_a_costly_attacker() -> None:
+    faces = _two_visits(20)
+    with local_executor(2) as executor:
+        shared = compare_faces(faces, attack=_Costly(), executor=executor)
+    pd.testing.assert_frame_equal(shared.frame, compare_faces(faces, attack=_Costly()).frame)
 
 
 def test_three_visits_give_every_pair_of_visits() -> None:

@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "portrait": {"records", "volume", "surface", "render", "face"},
     # The fill-in attacker lays the average synthetic head; a canary is cut as the eye-plane defacer cuts.
     "attack": {"records", "volume", "surface", "render", "face", "portrait", "phantom", "deface"},
-    "match": {"records", "face", "attack"},
+    "match": {"records", "face", "attack", "work"},  # work: the comparisons of a costly attacker are tasks
     "stats": {"records"},
     "accuracy": {"records", "stats", "face", "attack"},
     "verdict": {"accuracy", "records", "stats", "attack"},
