@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,16 +40,29 @@ class LikelihoodRatioCost:
     min_cllr: Estimate
 
 
-def split(block: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the acquired mated and non-mated distances of a block."""
-    mated, non_mated = np.diag(block), block[~np.eye(len(block), dtype=bool)]
-    return mated[~np.isnan(mated)], non_mated[~np.isnan(non_mated)]
+class _Pool(NamedTuple):
+    """The acquired comparisons of all blocks, the non-mated ones rising, with the subjects of their ends."""
+
+    mated: NDArray[np.float64]
+    subject: NDArray[np.intp]
+    non_mated: NDArray[np.float64]
+    probe: NDArray[np.intp]
+    reference: NDArray[np.intp]
+
+    def keep(self, kept: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the mated and the non-mated distances of the subjects that are kept."""
+        return self.mated[kept[self.subject]], self.non_mated[kept[self.probe] & kept[self.reference]]
 
 
-def _pool(blocks: Blocks, kept: NDArray[np.bool_]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    parts = [split(block[np.ix_(kept, kept)]) for block in blocks]
-    mated, non_mated = (np.concatenate([*side, []]) for side in zip(*parts, strict=True)) if parts else ([], [])
-    return np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
+def _pool(blocks: Blocks) -> _Pool:
+    n = check_blocks(blocks)
+    stacked = np.asarray(blocks, dtype=np.float64).reshape(len(blocks), n, n)
+    seen, own = ~np.isnan(stacked), np.eye(n, dtype=bool)
+    block, subject, _ = np.nonzero(seen & own)
+    at = np.nonzero(seen & ~own)
+    non_mated = stacked[at]
+    order = np.argsort(non_mated)
+    return _Pool(stacked[block, subject, subject], subject, non_mated[order], at[1][order], at[2][order])
 
 
 def measure_det(
@@ -71,16 +85,16 @@ def measure_det(
     """
     subjects = check_blocks(blocks)
     _check_rates(fmr)
-    mated, non_mated = _pool(blocks, np.ones(subjects, dtype=bool))
-    points = [rate for rate in fmr if len(mated) and len(non_mated) * rate >= 3 - 1e-9]
+    pool = _pool(blocks)
+    points = [rate for rate in fmr if len(pool.mated) and len(pool.non_mated) * rate >= 3 - 1e-9]
     if not points:
         return ()
 
     def fnmr(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        own, other = _pool(blocks, kept)
+        own, other = pool.keep(kept)
         if not len(own) or not len(other):
             return np.full(len(points), np.nan)
-        threshold = np.sort(other)[[_place(rate, len(other)) for rate in points]]
+        threshold = other[[_place(rate, len(other)) for rate in points]]
         return np.asarray((own >= threshold[:, None]).mean(1), dtype=np.float64)
 
     estimates = jackknife(fnmr, subjects, limits=(0, 1), logit=True, confidence=confidence)
@@ -159,15 +173,18 @@ def cost_of_ratios(mated: ArrayLike, non_mated: ArrayLike) -> float:
     1.0
     """
     own, other = np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
-    if not own.size or not other.size:
-        return math.nan
-    return float(np.logaddexp(0, -own).mean() + np.logaddexp(0, other).mean()) / (2 * math.log(2))
+    return _mean_bits(np.logaddexp(0, -own), np.logaddexp(0, other))
+
+
+def _mean_bits(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> float:
+    """Return the mean cost in bits of comparisons that cost so many nats, both kinds weighing one half."""
+    return float(mated.mean() + non_mated.mean()) / (2 * math.log(2)) if mated.size and non_mated.size else math.nan
 
 
 def least_cost(mated: ArrayLike, non_mated: ArrayLike) -> float:
     """Return minCllr: the Cllr of distances whose ratios were fitted to them by pool adjacent violators.
 
-    Mated and non-mated weigh one half each, whatever their numbers. NaN if either is empty.
+    Mated and non-mated weigh one half each, whatever their numbers; ``non_mated`` must rise. NaN if either is empty.
     """
     from scipy.optimize import isotonic_regression
     from scipy.special import xlogy
@@ -175,10 +192,14 @@ def least_cost(mated: ArrayLike, non_mated: ArrayLike) -> float:
     own, other = np.asarray(mated, dtype=np.float64), np.asarray(non_mated, dtype=np.float64)
     if not own.size or not other.size:
         return math.nan
-    _, place = np.unique(np.concatenate([own, other]), return_inverse=True)
-    of_own, of_other = (np.bincount(side, minlength=place.max() + 1) for side in np.split(place, [own.size]))
-    mated_weight, other_weight = 0.5 * of_own / own.size, 0.5 * of_other / other.size
+    # Non-mated distances between two mated ones have equal ratios: they are a step, and those tied with mated ones too.
+    steps, of_own = np.unique(own, return_counts=True)
+    ends = np.stack([np.searchsorted(other, steps, side) for side in ("left", "right")], axis=1).ravel()
+    mated_weight, other_weight = np.zeros(len(ends) + 1), np.diff(ends, prepend=0, append=len(other)) / (2 * len(other))
+    mated_weight[1::2] = of_own / (2 * len(own))
     weight = mated_weight + other_weight
+    filled = weight > 0
+    mated_weight, other_weight, weight = mated_weight[filled], other_weight[filled], weight[filled]
     share = np.clip(isotonic_regression(mated_weight / weight, weights=weight, increasing=False).x, 0, 1)
     return -float((xlogy(mated_weight, share) + xlogy(other_weight, 1 - share)).sum()) / math.log(2)
 
@@ -207,25 +228,27 @@ def measure_cllr(blocks: Blocks, *, rng: np.random.Generator, confidence: float 
     subject jackknife with the ratios of Cllr held.
     """
     subjects = check_blocks(blocks)
-    seen = all(len(side) for side in _pool(blocks, np.ones(subjects, dtype=bool)))
-    if subjects < 2 * FOLDS or not seen:
+    pool = _pool(blocks)
+    if subjects < 2 * FOLDS or not len(pool.mated) or not len(pool.non_mated):
         reason = f"Cllr needs acquired mated and non-mated comparisons of {2 * FOLDS} subjects"
         missing = Estimate(math.nan, subjects=subjects, confidence=confidence, reason=reason)
         return LikelihoodRatioCost(missing, missing)
     fold = deal_folds(subjects, FOLDS, rng=rng)
     ratios = [np.full(block.shape, np.nan) for block in blocks]
     for k in range(FOLDS):
-        slope, middle = _fit_ratio(*_pool(blocks, fold != k))
+        slope, middle = _fit_ratio(*pool.keep(fold != k))
         for ratio, block in zip(ratios, blocks, strict=True):
             ratio[fold == k] = middle + slope * block[fold == k]
+    priced = _pool(ratios)
+    priced = priced._replace(mated=np.logaddexp(0, -priced.mated), non_mated=np.logaddexp(0, priced.non_mated))
 
-    def cost(kept: NDArray[np.bool_]) -> float:
-        return cost_of_ratios(*_pool(ratios, kept))
+    def cllr_of(kept: NDArray[np.bool_]) -> float:
+        return _mean_bits(*priced.keep(kept))
 
     def least(kept: NDArray[np.bool_]) -> float:
-        return least_cost(*_pool(blocks, kept))
+        return least_cost(*pool.keep(kept))
 
-    (cllr,) = jackknife(cost, subjects, limits=(0, math.inf), confidence=confidence)
+    (cllr,) = jackknife(cllr_of, subjects, limits=(0, math.inf), confidence=confidence)
     (min_cllr,) = jackknife(least, subjects, limits=(0, 1), confidence=confidence)
     return LikelihoodRatioCost(cllr, min_cllr)
 
@@ -280,15 +303,17 @@ def measure_share_of_control(defaced: Blocks, control: Blocks, *, confidence: fl
     if check_blocks(control) != subjects:
         raise InputError(f"control must have the {subjects} subjects of defaced; it has {check_blocks(control)}")
 
-    def auc(blocks: Blocks, kept: NDArray[np.bool_]) -> float:
-        own, other = _pool(blocks, kept)
+    after, before = _pool(defaced), _pool(control)
+
+    def auc(pool: _Pool, kept: NDArray[np.bool_]) -> float:
+        own, other = pool.keep(kept)
         return area(own, other) if len(own) and len(other) else math.nan
 
     def share(kept: NDArray[np.bool_]) -> float:
-        reached = auc(control, kept) - 0.5
-        return (auc(defaced, kept) - 0.5) / reached if reached > 0 else math.nan
+        reached = auc(before, kept) - 0.5
+        return (auc(after, kept) - 0.5) / reached if reached > 0 else math.nan
 
-    reached = auc(control, np.ones(subjects, dtype=bool)) - 0.5
+    reached = auc(before, np.ones(subjects, dtype=bool)) - 0.5
     most = 0.5 / reached if reached > 0 else math.inf
     (estimate,) = jackknife(share, subjects, limits=(-most, most), confidence=confidence)
     return estimate
