@@ -15,7 +15,7 @@ from reid_audit.attack.defaced_gallery import DefacedGallery
 from reid_audit.attack.fillin import FillIn
 from reid_audit.attack.fusion import Fusion
 from reid_audit.attack.lay import Laid
-from reid_audit.attack.leaks import map_leaks
+from reid_audit.attack.leaks import map_leaks, pick_mapped
 from reid_audit.attack.learned import Learned, LearnedFusion
 from reid_audit.attack.multiview import MultiViewMean, MultiViewMin
 from reid_audit.attack.naive import Naive
@@ -142,6 +142,7 @@ __all__ = [
     "list_attacks",
     "map_leaks",
     "map_occlusion",
+    "pick_mapped",
     "read_photo",
     "register_attack",
     "search_photographs",

@@ -13,6 +13,7 @@ identity
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ _OTHERS = 4  # with whom each person is compared
 _FLOOR_MM2 = 0.01  # variance below which depth maps measure nothing
 _MOST = 100.0
 _SMOOTH = 3  # cells
+
+
+def pick_mapped(records: Sequence[FaceRecord]) -> list[FaceRecord]:
+    """Return what `map_leaks` looks at and nothing else, for whoever sends it to a worker: one record per scan."""
+    seen = {record.scan.key: record for record in records if record.looks.get(Shape.name)}
+    return [replace(record, looks={Shape.name: record.looks[Shape.name]}) for record in seen.values()]
 
 
 def map_leaks(

@@ -15,6 +15,7 @@ from reid_audit.attack import (
     list_attacks,
     map_leaks,
     map_occlusion,
+    pick_mapped,
 )
 from reid_audit.audit.acquire import acquire_faces, acquire_photographs, add_canaries
 from reid_audit.audit.assess import assess_scores
@@ -152,7 +153,8 @@ def audit(
     if progress is not None:
         progress("evidence", 0, 1)
     released = [record for record in records if not record.scan.is_canary]
-    leaks = (executor or SerialExecutor()).submit(_map_leaks, released, engines)
+    mapped = pick_mapped(released)
+    leaks = (executor or SerialExecutor()).submit(_map_leaks, mapped, engines)
     scores = compare_attacks(records, chosen, photographs, executor=executor, progress=progress)
 
     # 4. Distances, and what does not show in them, become evidence and a verdict.
@@ -174,7 +176,7 @@ def audit(
     )
 
     # 5. The result says how it came to be.
-    maps = take_result(leaks, partial(_map_leaks, released, engines))
+    maps = take_result(leaks, partial(_map_leaks, mapped, engines))
     if progress is not None:
         progress("evidence", 1, 1)
     return replace(

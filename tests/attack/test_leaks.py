@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from reid_audit.attack import map_leaks, map_occlusion
+from reid_audit.attack import map_leaks, map_occlusion, pick_mapped
 from reid_audit.attack.depth_maps import subtract_depth_maps
 from reid_audit.attack.leaks import FEWEST, GONE_MM
 from reid_audit.attack.shape import Shape
@@ -84,6 +84,15 @@ def test_strangers_under_the_names_leave_nothing_anywhere():
 def test_few_people_and_no_shape_give_no_map():
     assert map_leaks(cohort(FEWEST - 1, lay_the_same_above)) == ()
     assert map_leaks([replace(r, looks={}) for r in cohort(FEWEST, lay_the_same_above)]) == ()
+
+
+def test_a_map_needs_what_shape_saw_of_each_scan_and_no_more():
+    records = cohort(FEWEST, lay_the_same_above)
+    other = Face(Status.NO_FACE, "toy")
+    twice = [replace(r, looks=r.looks | {"fillin": (other,)}) for r in [*records, *records]]  # of two encoders
+    picked = pick_mapped([*twice, replace(records[0], scan=replace(records[0].scan, subject="unseen"), looks={})])
+    assert [(r.scan.key, tuple(r.looks)) for r in picked] == [(r.scan.key, (Shape.name,)) for r in records]
+    assert repr(map_leaks(picked)) == repr(map_leaks(records))  # NaN equals nothing
 
 
 def test_a_residual_forgets_a_shift_and_an_offset():
