@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from reid_audit.accuracy.compared import Attempt, Originals
 from reid_audit.accuracy.measures import measure_attempt
-from reid_audit.accuracy.pairs import Acquisition, Pairs, Scores, arrange_blocks, find_subjects
+from reid_audit.accuracy.pairs import Acquisition, Pairs, arrange_blocks, find_subjects
 from reid_audit.accuracy.search import Searches, measure_search
 from reid_audit.attack import find_attack
 from reid_audit.records import (
@@ -94,14 +94,6 @@ def _measure_within(searches: Searches, confidence: float) -> Estimate:
     return replace(mean, reason="no probe has a mated and a non-mated reference") if math.isnan(mean.value) else mean
 
 
-def _measure_defaced_gallery(table: Scores, attempt: Attempt, confidence: float) -> Estimate:
-    mated, non_mated = (
-        table.select(group, attempt.attack, attempt.condition)
-        for group in (Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT)
-    )
-    return measure_linkability(mated, non_mated, confidence=confidence, missing="nobody has two defaced visits")
-
-
 # --- tests ---
 
 
@@ -185,7 +177,6 @@ def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
 
 
 def assess_attempt(
-    table: Scores,
     originals: Originals,
     attempt: Attempt,
     calibration: Calibration,
@@ -195,7 +186,7 @@ def assess_attempt(
     confidence: float,
     margin: float,
 ) -> AttackEvidence:
-    """Measure one attacker's attempt on one defacer."""
+    """Measure one attacker's attempt on one defacer: all that it takes is in the arguments, so that a worker can."""
     thresholds = offered(calibration)
     youden = next((t for t in thresholds if t.name == "youden"), None)
     group = attempt.group.value
@@ -226,7 +217,9 @@ def assess_attempt(
             confidence=confidence,
             missing=f"there are no {group} or no different comparisons with a face",
         ),
-        defaced_gallery=_measure_defaced_gallery(table, attempt, confidence),
+        defaced_gallery=measure_linkability(
+            *attempt.both_defaced, confidence=confidence, missing="nobody has two defaced visits"
+        ),
         tests=_test(
             attempt,
             originals.different,

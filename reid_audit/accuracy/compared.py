@@ -93,6 +93,8 @@ class Attempt:
     searches : Searches
     lost : int
         Mated comparisons that were left out because the reference was not acquired.
+    both_defaced : (Pairs, Pairs)
+        Mated and non-mated comparisons of two defaced visits.
     """
 
     condition: str
@@ -107,6 +109,7 @@ class Attempt:
     lost: int
     sessions: int
     encoder: str
+    both_defaced: tuple[Pairs, Pairs]
 
     @property
     def subjects(self) -> int:
@@ -121,6 +124,7 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
     """
     sessions = originals.sessions
     groups = {group: table.select(group, attack, condition) for group in (*_DEFACED, *_BOTH_DEFACED)}
+    both_defaced = groups[Group.DEFACED_DEFACED_SAME], groups[Group.DEFACED_DEFACED_DIFFERENT]
     with_originals = [group for group in _DEFACED if len(groups[group].distance)]
     if with_originals:
         within = Group.DEFACED_SAME_SCAN in with_originals and Group.DEFACED_SAME not in with_originals
@@ -130,7 +134,7 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
         references = originals.acquired
     else:
         mated_group = Group.DEFACED_DEFACED_SAME
-        all_mated, non_mated = (groups[group] for group in _BOTH_DEFACED)
+        all_mated, non_mated = both_defaced
         ends = [(key, pairs.distance) for pairs in (all_mated, non_mated) for key in scan_keys(pairs, sessions)]
         acquired = references = find_acquired(ends)
     mated, non_mated = (pairs.keep(_can_be_found(pairs, references, sessions)) for pairs in (all_mated, non_mated))
@@ -152,6 +156,7 @@ def find_attempt(table: Scores, originals: Originals, condition: str, attack: st
         lost=len(all_mated.distance) - len(mated.distance),
         sessions=sessions,
         encoder=table.encoder,
+        both_defaced=both_defaced,
     )
 
 

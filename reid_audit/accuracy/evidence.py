@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reid_audit.accuracy.attempts import assess_attempt, assess_control
 from reid_audit.accuracy.calibration_file import assign_calibrations, choose_calibration
-from reid_audit.accuracy.compared import Attempt, find_attempt, find_originals
+from reid_audit.accuracy.compared import Attempt, Originals, find_attempt, find_originals
 from reid_audit.accuracy.pairs import Scores, split_encoders
 from reid_audit.accuracy.panels import Panel, Panels, to_estimate
 from reid_audit.accuracy.rivals import find_leak, find_worst
@@ -25,11 +27,16 @@ from reid_audit.records import (
     ScoreTable,
     StratumEvidence,
     TestResult,
+    group_by,
 )
 from reid_audit.stats import adjust, kruskal
+from reid_audit.work import SerialExecutor, run_all
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_WINDOW = 16
+"""Attempts that an executor holds at once: each takes some MB with 200 people."""
 
 
 def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
@@ -58,6 +65,7 @@ def assess(
     min_cell: int = 10,
     threshold: str = "youden",
     panels: Panels | None = None,
+    executor: Executor | None = None,
 ) -> Evidence:
     """Measure every condition under every attacker by every encoder that the table holds.
 
@@ -82,6 +90,8 @@ def assess(
         Operating point by which the strongest attacker is told.
     panels : Panels, optional
         The comparisons as the rules see them: by default linkability is that over all pairs alone.
+    executor : concurrent.futures.Executor, optional
+        Where attempts are measured; in this process by default.
 
     Returns
     -------
@@ -99,7 +109,9 @@ def assess(
     tables = split_encoders(scores)
     thresholds = assign_calibrations(calibrations, tables)
     judged = {(p.encoder, p.condition, p.attack): p for p in panels.panels} if panels else {}
-    options = _Options(seed, permutations, confidence, margin, min_cell, threshold, judged)
+    options = _Options(
+        seed, permutations, confidence, margin, min_cell, threshold, judged, executor or SerialExecutor()
+    )
     parts = [_assess_encoder(Scores(table), thresholds[name], strata, options) for name, table in tables.items()]
     first, *others = parts
     for part in others:
@@ -124,6 +136,7 @@ class _Options(NamedTuple):
     min_cell: int
     threshold: str
     panels: Mapping[tuple[str, str, str], Panel]
+    executor: Executor
 
 
 def _judge_linkability(panel: Panel | None, confidence: float) -> Estimate | None:
@@ -142,11 +155,10 @@ def _assess_encoder(
     table: Scores, thresholds: Mapping[str, Calibration], strata: pd.DataFrame | None, options: _Options
 ) -> Evidence:
     evaluated = table.evaluated()
-    attacks: list[AttackEvidence] = []
     cells: list[StratumEvidence] = []
     controls: list[ControlEvidence] = []
     family: list[TestResult] = []
-    attempts: dict[str, list[Attempt]] = {}
+    attempts: list[tuple[Originals, Attempt, Calibration]] = []
     names = list(dict.fromkeys(attack for _, attack in evaluated)) or [BASELINE.name]
     confidence = options.confidence
     in_cells: dict[str, Any] = {"threshold": options.threshold, "minimum": options.min_cell, "confidence": confidence}
@@ -157,31 +169,31 @@ def _assess_encoder(
             controls.append(assess_control(originals, calibration, attack, confidence=confidence))
             if strata is not None:
                 cells += assess_original_strata(originals, calibration, strata, table.subjects, attack, **in_cells)
-        mated = {}
-        for condition in (c for c, by in evaluated if by == attack):
-            attempt = find_attempt(table, originals, condition, attack)
-            mated[condition] = attempt.mated.distance
-            attempts.setdefault(condition, []).append(attempt)
-            measured = assess_attempt(
-                table,
-                originals,
-                attempt,
-                calibration,
-                seed=options.seed,
-                permutations=options.permutations,
-                confidence=confidence,
-                margin=options.margin,
-            )
-            panel = options.panels.get((table.encoder, condition, attack))
-            attacks.append(replace(measured, judged_linkability=_judge_linkability(panel, confidence)))
+        tried = [find_attempt(table, originals, condition, attack) for condition, by in evaluated if by == attack]
+        attempts += [(originals, attempt, calibration) for attempt in tried]
+        for attempt in tried:
             if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
                 cells += assess_strata(attempt, calibration, strata, table.subjects, **in_cells)
-        if len(mated) > 1 and find_attack(attack).judged:
-            subjects = max(evidence.subjects for evidence in attacks if evidence.attack == attack)
+        if len(tried) > 1 and find_attack(attack).judged:
+            mated = {attempt.condition: attempt.mated.distance for attempt in tried}
+            subjects = max(attempt.subjects for attempt in tried)
             test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)
             family.append(replace(test, attack=attack, encoder=table.encoder))
+    measure = partial(
+        assess_attempt,
+        seed=options.seed,
+        permutations=options.permutations,
+        confidence=confidence,
+        margin=options.margin,
+    )
+    attacks = [
+        replace(measured, judged_linkability=_judge_linkability(options.panels.get(key), confidence))
+        for measured in run_all(options.executor, measure, attempts, lost=measure, window=_WINDOW)
+        for key in [(table.encoder, measured.condition, measured.attack)]
+    ]
     judged = [evidence for evidence in attacks if find_attack(evidence.attack).judged]
     beside = [evidence for evidence in attacks if not find_attack(evidence.attack).judged]
+    by_condition = group_by((attempt for _, attempt, _ in attempts), lambda attempt: attempt.condition).values()
     notes = ("there are no defaced scans: only the control was measured",) if not evaluated else ()
     return Evidence(
         controls=tuple(controls),
@@ -192,10 +204,8 @@ def _assess_encoder(
         draws=options.permutations,
         confidence=confidence,
         notes=notes,
-        leaks=tuple(gap for tried in attempts.values() if (gap := find_leak(tried, confidence=confidence)) is not None),
+        leaks=tuple(gap for tried in by_condition if (gap := find_leak(tried, confidence=confidence)) is not None),
         worst=tuple(
-            find_worst(tried, options.threshold)
-            for condition in attempts
-            if (tried := [evidence for evidence in judged if evidence.condition == condition])
+            find_worst(by, options.threshold) for by in group_by(judged, lambda evidence: evidence.condition).values()
         ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -121,6 +122,7 @@ def assess_scores(
     non_mated_within: str = "auto",
     seed: int = 0,
     draws: int = 2000,
+    executor: Executor | None = None,
 ) -> AuditResult:
     """Assess a table of distances, wherever they were measured, and decide.
 
@@ -149,6 +151,8 @@ def assess_scores(
         ``"all"`` is everybody. The numbers of ``evidence`` are of everybody.
     seed, draws : int
         Of the resampling.
+    executor : concurrent.futures.Executor, optional
+        Where attackers are measured; in this process by default.
 
     Returns
     -------
@@ -224,6 +228,7 @@ def assess_scores(
         margin=policy.max_linkability,
         threshold=policy.threshold,
         panels=panels,
+        executor=executor,
     )
     subjects = list_subjects(released, thresholds)
     tests = [test for name in tables for test in compare_pairwise([each for each in subjects if each.encoder == name])]

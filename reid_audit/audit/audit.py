@@ -173,6 +173,7 @@ def audit(
         non_mated_within=non_mated_within,
         seed=seed,
         draws=draws,
+        executor=executor,
     )
 
     # 5. The result says how it came to be.

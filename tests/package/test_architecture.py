@@ -32,7 +32,7 @@ ARROWS: dict[str, set[str]] = {
     "attack": {"records", "volume", "surface", "render", "face", "portrait", "phantom", "deface"},
     "match": {"records", "face", "attack", "work"},  # work: the comparisons of a costly attacker are tasks
     "stats": {"records"},
-    "accuracy": {"records", "stats", "face", "attack"},
+    "accuracy": {"records", "stats", "face", "attack", "work"},  # work: attempts are measured as tasks
     "verdict": {"accuracy", "records", "stats", "attack"},
     "phantom": {"records", "volume", "dataset"},
     # A defacer that needs no label map finds the face by laying the average synthetic head on the skin.
