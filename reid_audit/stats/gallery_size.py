@@ -94,11 +94,15 @@ def _extrapolate(
     subjects = check_blocks(blocks)
     off = ~np.eye(subjects, dtype=bool)
 
+    below, non_mates, _ = _count(blocks, np.ones(subjects, dtype=bool), off, threshold)
+    near = _fit(below, non_mates, None) if len(below) else None
+
     def rates(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
         below, non_mates, lost = _count(blocks, kept, off, threshold)
         if not len(below):
             return np.full_like(rates_of(1.0, 1.0), np.nan)
-        return len(below) / (len(below) + lost) * rates_of(*_fit(below, non_mates))
+        a, b = np.exp(_fit(below, non_mates, near))
+        return len(below) / (len(below) + lost) * rates_of(float(a), float(b))
 
     return jackknife(rates, subjects, limits=(0, 1), logit=True, confidence=confidence)
 
@@ -125,23 +129,35 @@ def _count(
     return np.concatenate([*below, []]), np.concatenate([*non_mates, []]), lost
 
 
-def _fit(successes: NDArray[np.float64], trials: NDArray[np.float64]) -> tuple[float, float]:
-    """Return a and b of the beta distribution behind binomial counts (posterior mode)."""
-    from scipy.optimize import minimize
+def _fit(
+    successes: NDArray[np.float64], trials: NDArray[np.float64], near: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the logarithms of a and b of the beta distribution behind binomial counts (posterior mode).
+
+    ``near`` is where those of nearly the same counts are: from there it takes a quarter of the time.
+    """
+    from scipy.optimize import minimize, root
     from scipy.special import betaln, psi
 
     cells, times = np.unique(np.stack([successes, trials]), axis=1, return_counts=True)
     k, m = cells
 
-    def loss(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def loss(logs: NDArray[np.float64]) -> float:
         a, b = np.exp(logs)
         likelihood = float(times @ (betaln(k + a, m - k + b) - betaln(a, b)))
-        both = times @ (psi(a + b) - psi(m + a + b))
-        slope = np.array([a * (times @ (psi(k + a) - psi(a)) + both), b * (times @ (psi(m - k + b) - psi(b)) + both)])
-        return 0.5 * float(logs @ logs) / _PRIOR_SPREAD**2 - likelihood, logs / _PRIOR_SPREAD**2 - slope
+        return 0.5 * float(logs @ logs) / _PRIOR_SPREAD**2 - likelihood
 
-    a, b = np.exp(minimize(loss, np.zeros(2), jac=True, method="TNC", bounds=[(-12, 12)] * 2, options={"xtol": 1e-9}).x)
-    return float(a), float(b)
+    def slope(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        a, b = np.exp(logs)
+        both = times @ (psi(a + b) - psi(m + a + b))
+        rise = np.array([a * (times @ (psi(k + a) - psi(a)) + both), b * (times @ (psi(m - k + b) - psi(b)) + both)])
+        return np.asarray(logs / _PRIOR_SPREAD**2 - rise)
+
+    if near is not None and (mode := root(slope, near, options={"xtol": 1e-10})).success:
+        return np.asarray(mode.x)
+    rough = minimize(loss, np.zeros(2), jac=slope, method="TNC", bounds=[(-12, 12)] * 2, options={"xtol": 1e-9}).x
+    mode = root(slope, rough, options={"xtol": 1e-10})
+    return np.asarray(mode.x if mode.success else rough)
 
 
 def _none_below(a: float, b: float, trials: NDArray[np.float64]) -> NDArray[np.float64]:

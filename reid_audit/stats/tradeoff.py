@@ -258,25 +258,24 @@ def _fit_ratio(mated: NDArray[np.float64], non_mated: NDArray[np.float64]) -> tu
 
     Logistic regression with a standard normal prior on the slope per standard deviation.
     """
-    from scipy.optimize import minimize
+    from scipy.optimize import root
     from scipy.special import expit
 
     distance = np.concatenate([mated, non_mated])
     spread = float(distance.std()) if distance.size else 0.0
     if not len(mated) or not len(non_mated) or spread < 1e-12:
         return 0.0, 0.0
-    weight = np.repeat([0.5 / len(mated), 0.5 / len(non_mated)], [len(mated), len(non_mated)]) * 2 * len(mated)
-    sign = np.repeat([1.0, -1.0], [len(mated), len(non_mated)])
+    weight = np.repeat([1.0, len(mated) / len(non_mated)], [len(mated), len(non_mated)])
+    own = np.repeat([1.0, 0.0], [len(mated), len(non_mated)])
     centre = float(distance.mean())
     scaled = (distance - centre) / spread
 
-    def loss(line: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        against = -sign * (line[0] * scaled + line[1])
-        pull = -sign * weight * expit(against)
-        value = float((weight * np.logaddexp(0, against)).sum()) + line[0] ** 2 / 2
-        return value, np.array([float((pull * scaled).sum()) + line[0], pull.sum()])
+    def rise(line: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the gradient of the log posterior, which is concave."""
+        pull = weight * (own - expit(line[0] * scaled + line[1]))
+        return np.array([float(pull @ scaled) - line[0], pull.sum()])
 
-    line = minimize(loss, np.zeros(2), jac=True, method="BFGS", options={"gtol": 1e-8}).x
+    line = root(rise, np.zeros(2), options={"xtol": 1e-10}).x
     slope = float(line[0]) / spread
     return slope, float(line[1]) - slope * centre
 
