@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ from reid_audit.records import (
     ScoreTable,
 )
 from reid_audit.verdict import adjust_confidence, decide
+from reid_audit.work import SerialExecutor, run_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,11 +72,22 @@ def _distributions(scores: ScoreTable) -> tuple[Distribution, ...]:
     return tuple(rows)
 
 
+def _originals_of(scores: ScoreTable) -> ScoreTable:
+    frame = scores.frame
+    return ScoreTable(frame[frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])])
+
+
 def _attacks_with_own_originals(scores: ScoreTable) -> list[str]:
     """List the attackers that compare originals in a way of their own, and so need thresholds of their own."""
-    frame = scores.frame
-    originals = frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])
-    return [str(name) for name in dict.fromkeys(frame["attack"][originals])]
+    return [str(name) for name in dict.fromkeys(_originals_of(scores).frame["attack"])]
+
+
+def _calibrate(
+    originals: ScoreTable, fingerprint: Fingerprint, attack: str, *, seed: int, draws: int, confidence: float
+) -> Calibration:
+    return calibrate_scores(
+        originals, fingerprint=fingerprint, seed=seed, draws=draws, confidence=confidence, attack=attack
+    )
 
 
 def _stands_apart(scores: ScoreTable) -> bool:
@@ -181,23 +194,27 @@ def assess_scores(
         if name in known
         for difference in check_fingerprint(calibration, measured[name], allow=allow_mismatch)
     )
-    thresholds: list[Calibration] = []
-    of_encoder: dict[str, Calibration] = {}
+    wanted: list[tuple[str, str]] = []  # encoder, and the attacker whose comparisons of originals give thresholds
     with_own: dict[str, None] = {}
     for name, table in tables.items():
-
-        def calibrate_by(attack: str, table: ScoreTable = table, name: str = name) -> Calibration:
-            return calibrate_scores(
-                table, fingerprint=measured[name], seed=seed, draws=draws, confidence=policy.confidence, attack=attack
-            )
-
         own = _attacks_with_own_originals(table)
         first = own[0] if own and BASELINE.name not in own else BASELINE.name
-        of_encoder[name] = external[name] if name in external else calibrate_by(first)
-        own = [attack for attack in own if attack not in (BASELINE.name, of_encoder[name].attack)]
-        with_own |= dict.fromkeys(own)
-        for calibration in (of_encoder[name], *(calibrate_by(attack) for attack in own)):
-            thresholds.append(replace(calibration, fingerprint=replace(calibration.fingerprint, encoder=name)))
+        at_hand = external[name].attack if name in external else first
+        further = [attack for attack in own if attack not in (BASELINE.name, at_hand)]
+        with_own |= dict.fromkeys(further)
+        wanted += [(name, attack) for attack in (*([] if name in external else [first]), *further)]
+    calibrate = partial(_calibrate, seed=seed, draws=draws, confidence=policy.confidence)
+    calls = [(_originals_of(tables[name]), measured[name], attack) for name, attack in wanted]
+    made = run_all(executor or SerialExecutor(), calibrate, calls, lost=calibrate)
+    by_encoder = {name: [external[name]] if name in external else [] for name in tables}
+    for (name, _), calibration in zip(wanted, made, strict=True):
+        by_encoder[name].append(calibration)
+    of_encoder = {name: first for name, (first, *_) in by_encoder.items()}
+    thresholds = [
+        replace(calibration, fingerprint=replace(calibration.fingerprint, encoder=name))
+        for name, of_attackers in by_encoder.items()
+        for calibration in of_attackers
+    ]
     notices = list(scores.notes)
     told = []  # one note about thresholds: the terminal shows its first sentence
     if not given:
