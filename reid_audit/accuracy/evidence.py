@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -35,8 +35,8 @@ from reid_audit.work import SerialExecutor, run_all
 if TYPE_CHECKING:
     import pandas as pd
 
-_WINDOW = 16
-"""Attempts that an executor holds at once: each takes some MB with 200 people."""
+_WINDOW = 8
+"""Attempts that an executor holds at once: each takes 10 MB with 200 people, and grows with their square."""
 
 
 def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
@@ -158,27 +158,36 @@ def _assess_encoder(
     cells: list[StratumEvidence] = []
     controls: list[ControlEvidence] = []
     family: list[TestResult] = []
-    attempts: list[tuple[Originals, Attempt, Calibration]] = []
     names = list(dict.fromkeys(attack for _, attack in evaluated)) or [BASELINE.name]
+    with_hints = {name for name in names if find_attack(name).without_hint}
+    of_leak = with_hints | {find_attack(name).without_hint for name in with_hints}
+    kept: list[Attempt] = []
     confidence = options.confidence
     in_cells: dict[str, Any] = {"threshold": options.threshold, "minimum": options.min_cell, "confidence": confidence}
-    for attack in names:
-        calibration = choose_calibration(thresholds, attack)
-        originals = find_originals(table, attack)
-        if find_attack(attack).baseline or BASELINE.name not in names or table.has_originals(attack):
-            controls.append(assess_control(originals, calibration, attack, confidence=confidence))
-            if strata is not None:
-                cells += assess_original_strata(originals, calibration, strata, table.subjects, attack, **in_cells)
-        tried = [find_attempt(table, originals, condition, attack) for condition, by in evaluated if by == attack]
-        attempts += [(originals, attempt, calibration) for attempt in tried]
-        for attempt in tried:
-            if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
-                cells += assess_strata(attempt, calibration, strata, table.subjects, **in_cells)
-        if len(tried) > 1 and find_attack(attack).judged:
-            mated = {attempt.condition: attempt.mated.distance for attempt in tried}
-            subjects = max(attempt.subjects for attempt in tried)
-            test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)
-            family.append(replace(test, attack=attack, encoder=table.encoder))
+
+    def attempts() -> Iterator[tuple[Originals, Attempt, Calibration]]:
+        """Make attempts as they are asked for: all of them at once would take most of the memory of a run."""
+        for attack in names:
+            calibration = choose_calibration(thresholds, attack)
+            originals = find_originals(table, attack)
+            if find_attack(attack).baseline or BASELINE.name not in names or table.has_originals(attack):
+                controls.append(assess_control(originals, calibration, attack, confidence=confidence))
+                if strata is not None:
+                    cells.extend(
+                        assess_original_strata(originals, calibration, strata, table.subjects, attack, **in_cells)
+                    )
+            mated, subjects = {}, 0
+            for condition in (c for c, by in evaluated if by == attack):
+                attempt = find_attempt(table, originals, condition, attack)
+                mated[condition], subjects = attempt.mated.distance, max(subjects, attempt.subjects)
+                kept.extend([attempt] if attack in of_leak else [])
+                yield originals, attempt, calibration
+                if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
+                    cells.extend(assess_strata(attempt, calibration, strata, table.subjects, **in_cells))
+            if len(mated) > 1 and find_attack(attack).judged:
+                test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)
+                family.append(replace(test, attack=attack, encoder=table.encoder))
+
     measure = partial(
         assess_attempt,
         seed=options.seed,
@@ -188,12 +197,12 @@ def _assess_encoder(
     )
     attacks = [
         replace(measured, judged_linkability=_judge_linkability(options.panels.get(key), confidence))
-        for measured in run_all(options.executor, measure, attempts, lost=measure, window=_WINDOW)
+        for measured in run_all(options.executor, measure, attempts(), lost=measure, window=_WINDOW)
         for key in [(table.encoder, measured.condition, measured.attack)]
     ]
     judged = [evidence for evidence in attacks if find_attack(evidence.attack).judged]
     beside = [evidence for evidence in attacks if not find_attack(evidence.attack).judged]
-    by_condition = group_by((attempt for _, attempt, _ in attempts), lambda attempt: attempt.condition).values()
+    by_condition = group_by(kept, lambda attempt: attempt.condition).values()
     notes = ("there are no defaced scans: only the control was measured",) if not evaluated else ()
     return Evidence(
         controls=tuple(controls),

@@ -52,6 +52,7 @@ def run_all(
     task : callable
         A function at the top of a module, so that it can be sent to another process.
     arguments : iterable of tuple
+        Taken as the executor takes them; all at once where ``progress`` must be told how many there are.
     done : callable, optional
         Called in this process with each result as it arrives, in any order.
     lost : callable, optional
@@ -69,7 +70,10 @@ def run_all(
     Exception
         Whatever a task raised; the tasks that have not begun are cancelled.
     """
-    calls = list(arguments)
+    calls, total = arguments, 0
+    if progress is not None:
+        calls = list(arguments)
+        total = len(calls)
     count = 0
 
     def take(result: R) -> R:
@@ -78,27 +82,27 @@ def run_all(
         if done is not None:
             done(result)
         if progress is not None:
-            progress(stage, count, len(calls))
+            progress(stage, count, total)
         return result
 
     if isinstance(executor, SerialExecutor):  # one by one, so that each result is told before the next task begins
         return [take(executor.submit(task, *call).result()) for call in calls]
     waiting = iter(enumerate(calls))
     finished: SimpleQueue[Future[R]] = SimpleQueue()
-    running: dict[Future[R], int] = {}
+    running: dict[Future[R], tuple[int, tuple[Any, ...]]] = {}
     by_place: dict[int, R] = {}
 
     def hand_on(count: int) -> None:
         for place, call in islice(waiting, count):
             future = executor.submit(task, *call)
-            running[future] = place
+            running[future] = place, call
             future.add_done_callback(finished.put)
 
     try:
         hand_on(window)
         while running:
             future = finished.get()
-            place = running.pop(future)
+            place, call = running.pop(future)
             hand_on(1)
             error = future.exception()
             if error is None:
@@ -111,8 +115,8 @@ def run_all(
                     "--workers and run the same command again: what was finished is in the store"
                 ) from error
             else:
-                by_place[place] = take(lost(*calls[place]))
-        return [by_place[place] for place in range(len(calls))]
+                by_place[place] = take(lost(*call))
+        return [by_place[place] for place in sorted(by_place)]
     finally:
         for future in running:
             future.cancel()

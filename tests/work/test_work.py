@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reid_audit import EngineError, InputError, local_executor
-from reid_audit.work import SerialExecutor, run_all, take_result, tasks
+from reid_audit.work import SerialExecutor, run_all, take_result
 
 
 def _square(number: int) -> int:
@@ -49,15 +50,25 @@ class _Counting(ThreadPoolExecutor):
         return super().submit(fn, *args, **kwargs)
 
 
-def test_an_executor_holds_a_window_of_a_large_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "WINDOW", 8)
+def test_an_executor_holds_a_window_of_a_large_job_which_is_made_as_it_goes() -> None:
+    made = []
+
+    def arguments() -> Iterator[tuple[int]]:
+        for n in range(100):
+            made.append(n)
+            assert len(made) <= told + 9  # 8, and the next one is handed on before a result is told
+            yield (n,)
+
+    told = 0
     with _Counting(2) as executor:
 
         def count(result: int) -> None:
+            nonlocal told
             executor.held -= 1
+            told += 1
 
-        assert run_all(executor, _square, [(n,) for n in range(100)], done=count) == [n * n for n in range(100)]
-    assert executor.most == 9  # the next one is handed on before a result is told
+        assert run_all(executor, _square, arguments(), done=count, window=8) == [n * n for n in range(100)]
+    assert executor.most == 9
 
 
 def test_an_error_reaches_the_caller() -> None:
