@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _ROW_BYTES = 48
 """What a comparison takes while the table is made."""
 
-JUDGED_ROW_BYTES = 110
+JUDGED_ROW_BYTES = 90
 """What it takes until it is judged, at its most: `tests/benchmarks/bench_evidence.py` prints the peak."""
 
 
