@@ -10,7 +10,7 @@ from reid_audit.accuracy.compared import Attempt, Originals
 from reid_audit.accuracy.measures import measure_attempt
 from reid_audit.accuracy.pairs import Acquisition, Pairs, arrange_blocks, find_subjects
 from reid_audit.accuracy.search import Searches, measure_search
-from reid_audit.attack import find_attack
+from reid_audit.attack import Attack
 from reid_audit.records import (
     AttackEvidence,
     Calibration,
@@ -145,13 +145,13 @@ def _test(
 # --- together ---
 
 
-def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
+def _note(attack: Attack, attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
     notes = []
-    if attempt.attack == calibration.attack and not find_attack(attempt.attack).baseline:
+    if attempt.attack == calibration.attack and not attack.baseline:
         points = ", ".join(f"{t.name} {t.distance:.4f}" for t in offered(calibration))
         notes.append(f"thresholds of this attacker's own comparisons of originals: {points or 'none'}")
-    if caveat := find_attack(attempt.attack).caveat:
-        notes.append(caveat)
+    if attack.caveat:
+        notes.append(attack.caveat)
     if attempt.group is Group.DEFACED_DEFACED_SAME:
         notes.append(
             "the gallery is defaced too: defaced visits are compared with defaced visits, whose distances no threshold "
@@ -177,6 +177,7 @@ def _note(attempt: Attempt, calibration: Calibration) -> tuple[str, ...]:
 
 
 def assess_attempt(
+    attack: Attack,
     originals: Originals,
     attempt: Attempt,
     calibration: Calibration,
@@ -228,7 +229,7 @@ def assess_attempt(
             permutations=permutations,
             margin=margin,
         ),
-        notes=_note(attempt, calibration),
+        notes=_note(attack, attempt, calibration),
         encoder=attempt.encoder,
         measures=measure_attempt(
             attempt, originals, youden.distance if youden else math.nan, seed=seed, confidence=confidence

@@ -16,7 +16,7 @@ from reid_audit.accuracy.pairs import Scores, split_encoders
 from reid_audit.accuracy.panels import Panel, Panels, to_estimate
 from reid_audit.accuracy.rivals import find_leak, find_worst
 from reid_audit.accuracy.strata import assess_original_strata, assess_strata
-from reid_audit.attack import BASELINE, find_attack
+from reid_audit.attack import BASELINE, Attack, find_attack
 from reid_audit.records import (
     AttackEvidence,
     Calibration,
@@ -165,7 +165,7 @@ def _assess_encoder(
     confidence = options.confidence
     in_cells: dict[str, Any] = {"threshold": options.threshold, "minimum": options.min_cell, "confidence": confidence}
 
-    def attempts() -> Iterator[tuple[Originals, Attempt, Calibration]]:
+    def attempts() -> Iterator[tuple[Attack, Originals, Attempt, Calibration]]:
         """Make attempts as they are asked for: all of them at once would take most of the memory of a run."""
         for attack in names:
             calibration = choose_calibration(thresholds, attack)
@@ -181,7 +181,7 @@ def _assess_encoder(
                 attempt = find_attempt(table, originals, condition, attack)
                 mated[condition], subjects = attempt.mated.distance, max(subjects, attempt.subjects)
                 kept.extend([attempt] if attack in of_leak else [])
-                yield originals, attempt, calibration
+                yield find_attack(attack), originals, attempt, calibration
                 if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
                     cells.extend(assess_strata(attempt, calibration, strata, table.subjects, **in_cells))
             if len(mated) > 1 and find_attack(attack).judged:

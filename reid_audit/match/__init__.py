@@ -23,7 +23,8 @@ defaced_different          defaced(i, a) -> original(j, b), j != i, b != a: the 
                            instead: the structure of defaced_same_scan
 defaced_same_scan          defaced(i, a) -> original(i, a)
 defaced_defaced_same       defaced(i, a) -> defaced(i, b), a before b, one condition
-defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, one condition
+defaced_defaced_different  defaced(i, a) -> defaced(j, b), j != i, a before b, one condition. Of more than 64 people a
+                           costly attacker (shape) compares those of a part: with n parts every n-th person is in one
 ========================== =============================================================================
 
 Where sessions hold several images, a pair of sessions makes a row for every two images of them, and defaced_same_scan

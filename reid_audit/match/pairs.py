@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -34,8 +33,14 @@ JUDGED_ROW_BYTES = 90
 """What it takes until it is judged, at its most: `tests/benchmarks/bench_evidence.py` prints the peak."""
 
 
-_TILE_ROWS, _TILE_COLUMNS = 16, 128
-"""Probes and references of a costly attacker's task: some tenths of a second, and 4 MB on their way to a worker."""
+_TILE_ROWS, _TILE_COLUMNS = 64, 128
+"""Probes and references of a costly attacker's task: a second or two, and 5 MB on their way to a worker."""
+
+_SPARSE_ROWS = 8
+"""Probes of a task where few pairs are wanted: of the tiles on a diagonal all but that is for nothing."""
+
+MOST_BOTH_DEFACED = 64
+"""People of a part, within which a costly attacker compares defaced scans with each other."""
 
 _WINDOW = 128
 """Such tasks that an executor holds at once: a scheduler keeps what it was sent."""
@@ -80,17 +85,22 @@ class _Block(NamedTuple):
 _ByVisit = dict[tuple[str, _Visit], _Scans]
 """By condition and visit."""
 _VisitPairs = list[tuple[_Visit, _Visit]]
-_Scored = tuple[_Square, NDArray[np.float64]]
 
 
 def _cross(
-    groups: tuple[Group | None, Group | None], condition: str, scans: _ByVisit, visits: _VisitPairs
+    groups: tuple[Group | None, Group | None],
+    condition: str,
+    scans: _ByVisit,
+    visits: _VisitPairs,
+    *,
+    parts: int = 1,
 ) -> Iterator[_Square]:
-    """Yield the pairs of one subject under groups[0] and those of two subjects under groups[1]."""
+    """Yield the pairs of one subject under groups[0] and those of two subjects of a part under groups[1]."""
     of_reference = condition if groups[0] in (Group.SAME, Group.DEFACED_DEFACED_SAME) else ORIGINAL
     for a, b in visits:
-        own = scans[condition, a].subject[:, None] == scans[of_reference, b].subject[None, :]
-        wanted = {group: pairs for group, pairs in zip(groups, (own, ~own), strict=True) if group is not None}
+        apart = scans[condition, a].subject[:, None] - scans[of_reference, b].subject[None, :]
+        own, others = apart == 0, (apart != 0) & (apart % parts == 0)
+        wanted = {group: pairs for group, pairs in zip(groups, (own, others), strict=True) if group is not None}
         yield _Square(condition, of_reference, a, b, wanted)
 
 
@@ -120,7 +130,8 @@ def _visits_of(scans: _ByVisit, condition: str) -> list[_Visit]:
     return sorted((visit for name, visit in scans if name == condition), key=lambda v: tuple(map(natural_key, v)))
 
 
-def _pair_up(scans: _ByVisit) -> Iterator[_Square]:
+def _pair_up(scans: _ByVisit, *, parts: int = 1) -> Iterator[_Square]:
+    """Yield what is compared, both sides defaced within each of so many parts of the people."""
     conditions = sorted({condition for condition, _ in scans} - {ORIGINAL}, key=natural_key)
     visits = _visits_of(scans, ORIGINAL)
     yield from _cross((Group.SAME, None), ORIGINAL, scans, _apart(scans, ORIGINAL, ORIGINAL, ordered=True))
@@ -134,13 +145,18 @@ def _pair_up(scans: _ByVisit) -> Iterator[_Square]:
         same_scan = Group.DEFACED_SAME_SCAN, None if across else Group.DEFACED_DIFFERENT
         yield from _cross(same_scan, condition, scans, within)
         both = Group.DEFACED_DEFACED_SAME, Group.DEFACED_DEFACED_DIFFERENT
-        yield from _cross(both, condition, scans, _apart(scans, condition, condition, ordered=True))
+        yield from _cross(both, condition, scans, _apart(scans, condition, condition, ordered=True), parts=parts)
 
 
 def _compare(scans: _ByVisit, attack: Attack, executor: Executor, progress: Progress | None) -> Iterator[_Block]:
     """Compare what `_pair_up` pairs."""
-    score = partial(_score_tiles, executor=executor, progress=progress) if attack.costly else _score
-    for square, distance in score(_pair_up(scans), scans, attack):
+    if attack.costly:
+        people = 1 + max((int(part.subject.max()) for part in scans.values()), default=0)
+        squares = _pair_up(scans, parts=-(-people // MOST_BOTH_DEFACED))
+        scored = _score_tiles(squares, scans, attack, executor, progress)
+    else:
+        scored = ((square, attack.score(*_records_of(square, scans))) for square in _pair_up(scans))
+    for square, distance in scored:
         condition, of_reference, a, b, wanted = square
         for group, pairs in wanted.items():
             p, r = np.nonzero(pairs)
@@ -153,13 +169,9 @@ def _records_of(square: _Square, scans: _ByVisit) -> tuple[list[FaceRecord], lis
     return scans[probe].records, scans[reference].records
 
 
-def _score(squares: Iterable[_Square], scans: _ByVisit, attack: Attack) -> Iterator[_Scored]:
-    return ((square, attack.score(*_records_of(square, scans))) for square in squares)
-
-
 def _score_tiles(
-    squares: Iterable[_Square], scans: _ByVisit, attack: Attack, *, executor: Executor, progress: Progress | None
-) -> Iterator[_Scored]:
+    squares: Iterable[_Square], scans: _ByVisit, attack: Attack, executor: Executor, progress: Progress | None
+) -> Iterator[tuple[_Square, NDArray[np.float64]]]:
     """Let workers score the pairs that are wanted, and few others: theirs are NaN."""
     squares = list(squares)
     tiles = [_cut(np.any(list(square.wanted.values()), axis=0)) for square in squares]
@@ -183,9 +195,11 @@ def _score_tiles(
 
 def _cut(wanted: NDArray[np.bool_]) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """Return rows and columns of tiles that hold all wanted pairs."""
-    tiles = []
-    for start in range(0, len(wanted), _TILE_ROWS):
-        rows = np.arange(start, min(start + _TILE_ROWS, len(wanted)))
+    tiles, step = [], _TILE_ROWS if wanted.mean() > 0.9 else _SPARSE_ROWS
+    (order,) = np.nonzero(wanted.any(axis=1))
+    order = order[np.argsort(wanted[order].argmax(axis=1), kind="stable")]  # those of one part together
+    for start in range(0, len(order), step):
+        rows = order[start : start + step]
         columns = np.nonzero(wanted[rows].any(axis=0))[0]
         tiles += [(rows, columns[k : k + _TILE_COLUMNS]) for k in range(0, len(columns), _TILE_COLUMNS)]
     return tiles

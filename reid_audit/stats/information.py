@@ -91,11 +91,10 @@ def measure_information(blocks: Blocks, *, rng: np.random.Generator, confidence:
             score[test] = x[test] @ weights
 
     def bits_of(kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-        from scipy.special import logsumexp
+        from scipy.special import log_softmax
 
         size = int(kept.sum())
-        parts = [s[np.ix_(kept, kept)] for s in scores]
-        log_posterior = np.mean([np.diag(s) - logsumexp(s, axis=1) for s in parts], axis=0)
+        log_posterior = np.mean([np.diag(log_softmax(s[np.ix_(kept, kept)], axis=1)) for s in scores], axis=0)
         return np.asarray(math.log2(size) + log_posterior / math.log(2), dtype=np.float64)
 
     (raw,) = jackknife(lambda kept: bits_of(kept).mean(), subjects, limits=(-possible, possible), confidence=confidence)
@@ -154,16 +153,15 @@ def _describe(block: NDArray[np.float64]) -> NDArray[np.float64]:
 def _fit(features: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     """Weights that make the mates likely, with a standard normal prior: a convex problem of two numbers."""
     from scipy.optimize import minimize
-    from scipy.special import logsumexp
+    from scipy.special import log_softmax
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         total, slope = 0.5 * float(weights @ weights), weights.copy()
         for x in features:
-            score = x @ weights
-            log_sum = logsumexp(score, axis=1)
-            mated = np.diagonal(x).T
-            total -= float((np.diag(score) - log_sum).sum()) / len(features)
-            slope -= (mated - np.einsum("ij,ijk->ik", np.exp(score - log_sum[:, None]), x)).sum(0) / len(features)
+            log_posterior = log_softmax(x @ weights, axis=1)
+            total -= float(np.trace(log_posterior)) / len(features)
+            expected = np.einsum("ij,ijk->k", np.exp(log_posterior), x)
+            slope -= (np.trace(x) - expected) / len(features)
         return total, slope
 
     fit = minimize(loss, np.zeros(2), jac=True, bounds=[(0, None)] * 2, method="TNC")

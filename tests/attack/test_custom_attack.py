@@ -9,9 +9,11 @@ import pytest
 from places import EXAMPLES
 from resumed_run import COARSE, write_small_cohort
 
-from reid_audit import InputError, attack
+from reid_audit import InputError, assess_scores, attack, local_executor
 from reid_audit.attack import Attack, Gallery, Side, choose_attacks, find_attack, register_attack
+from reid_audit.match import compare_attacks
 from reid_audit.report import result_to_html
+from reid_audit.testing import make_faces
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +37,23 @@ def test_an_attacker_of_another_laboratory_has_the_defaults() -> None:
     assert not (theirs.selected_by_default)
     assert not (theirs.stands_in)
     assert not (theirs.without_hint)
+
+
+def test_workers_weigh_as_this_process_does_and_know_what_a_registered_attacker_says_of_itself() -> None:
+    mine = Attack("mine")
+    mine.caveat = "Read it with care."
+    register_attack(mine)
+    faces = make_faces([f"p{n}" for n in range(12)], {"blur": 0.5, "cut": 2.0})
+    scores = compare_attacks(faces, choose_attacks(["mine", "shape", "learned"]))
+    with local_executor(2) as executor:
+        shared = assess_scores(scores, source="made up", draws=100, executor=executor)
+    alone = assess_scores(scores, source="made up", draws=100)
+    assert repr(shared.evidence) == repr(alone.evidence)  # NaN equals nothing
+    assert repr(shared.calibrations) == repr(alone.calibrations)
+    assert [mine.caveat in evidence.notes for evidence in shared.evidence.attacks if evidence.attack == "mine"] == [
+        True,
+        True,
+    ]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from reid_audit.match import (
     compare_faces,
     cosine_distances,
     merge_scores,
+    pairs,
     read_score_strata,
     read_scores,
     write_scores,
@@ -157,12 +158,26 @@ def test_a_costly_attacker_makes_the_same_table_of_few_comparisons() -> None:
     table = compare_faces(faces, attack=attack, progress=lambda *step: told.append(step))
     whole = compare_faces(faces).frame.assign(attack=table.frame["attack"])
     pd.testing.assert_frame_equal(table.frame, whole)
-    # Of 40 people three tiles a square: the whole of it costs 1600 comparisons, its diagonal 16 * 16 + 16 * 16 + 8 * 8.
-    diagonal, half = 16 * 16 + 16 * 16 + 8 * 8, 16 * 39 + 16 * 23 + 8 * 7
+    # A square is 1600 comparisons, its diagonal five tiles of 8 x 8; above it are 39, 31, 23, 15 and 7 columns.
+    diagonal, half = 5 * 64, 8 * (39 + 31 + 23 + 15) + 7 * 7
     per_condition = 3 * 1600 + 2 * diagonal  # defaced -> original both ways, both defaced; the same scan, twice
     assert sum(p * r for p, r in attack.tiles) == diagonal + half + 2 * per_condition
-    assert max(p for p, _ in attack.tiles) == 16
     assert told[-1] == ("comparisons by costly", len(attack.tiles), len(attack.tiles))
+
+
+def test_a_costly_attacker_compares_both_defaced_within_parts_of_a_large_cohort(monkeypatch) -> None:
+    monkeypatch.setattr(pairs, "MOST_BOTH_DEFACED", 4)
+    faces, attack = _two_visits(10), _Costly()
+    frame = compare_faces(faces, attack=attack).frame
+    both = frame[(frame["group"] == "defaced_defaced_different") & (frame["condition"] == "cut")]
+    number = {name: int(str(name)[1:]) for name in frame["probe_subject"].cat.categories}
+    met = {(number[p], number[r]) for p, r in zip(both["probe_subject"], both["reference_subject"], strict=True)}
+    assert met == {(i, j) for i, j in product(range(10), repeat=2) if i != j and (i - j) % 3 == 0}  # 10 in 3 parts
+    whole = compare_faces(faces).frame
+    keys = [column for column in SCORE_COLUMNS if column not in ("attack", "distance")]
+    joined = frame.astype(dict.fromkeys(keys, str)).merge(whole.astype(dict.fromkeys(keys, str)), on=keys)
+    assert (joined["distance_x"] == joined["distance_y"]).all()
+    assert len(joined) == len(frame) == len(whole) - 2 * (90 - len(met))
 
 
 def test_workers_share_the_comparisons_of_a_costly_attacker() -> None:
