@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, NamedTuple
@@ -31,7 +32,6 @@ _ROW_BYTES = 48
 
 JUDGED_ROW_BYTES = 90
 """What it takes until it is judged, at its most: `tests/benchmarks/bench_evidence.py` prints the peak."""
-
 
 _TILE_ROWS, _TILE_COLUMNS = 64, 128
 """Probes and references of a costly attacker's task: a second or two, and 5 MB on their way to a worker."""
@@ -85,6 +85,13 @@ class _Block(NamedTuple):
 _ByVisit = dict[tuple[str, _Visit], _Scans]
 """By condition and visit."""
 _VisitPairs = list[tuple[_Visit, _Visit]]
+
+
+class _Cohort(NamedTuple):
+    """The faces of one encoder."""
+
+    subjects: list[str]
+    scans: _ByVisit
 
 
 def _cross(
@@ -148,11 +155,11 @@ def _pair_up(scans: _ByVisit, *, parts: int = 1) -> Iterator[_Square]:
         yield from _cross(both, condition, scans, _apart(scans, condition, condition, ordered=True), parts=parts)
 
 
-def _compare(scans: _ByVisit, attack: Attack, executor: Executor, progress: Progress | None) -> Iterator[_Block]:
+def _compare(cohort: _Cohort, attack: Attack, executor: Executor, progress: Progress | None) -> Iterator[_Block]:
     """Compare what `_pair_up` pairs."""
+    scans = cohort.scans
     if attack.costly:
-        people = 1 + max((int(part.subject.max()) for part in scans.values()), default=0)
-        squares = _pair_up(scans, parts=-(-people // MOST_BOTH_DEFACED))
+        squares = _pair_up(scans, parts=math.ceil(len(cohort.subjects) / MOST_BOTH_DEFACED) or 1)
         scored = _score_tiles(squares, scans, attack, executor, progress)
     else:
         scored = ((square, attack.score(*_records_of(square, scans))) for square in _pair_up(scans))
@@ -243,13 +250,6 @@ def _check_room(rows: int, row_bytes: int) -> None:
         )
 
 
-class _Cohort(NamedTuple):
-    """The faces of one encoder."""
-
-    subjects: list[str]
-    scans: _ByVisit
-
-
 def _gather(faces: Iterable[FaceRecord], attack: Attack) -> _Cohort:
     records: dict[str, FaceRecord] = {}
     for record in faces:
@@ -285,7 +285,7 @@ def _tabulate(
     import pandas as pd
 
     subjects, scans = cohort
-    compared = _compare(scans, attack, executor or SerialExecutor(), progress)
+    compared = _compare(cohort, attack, executor or SerialExecutor(), progress)
     blocks = [block for block in compared if len(block.distance)]
     sessions, images = (
         sorted({visit[place] for _, visit in scans}, key=natural_key) for place in range(len(_Visit._fields))
