@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _WINDOW = 8
 """Attempts that an executor holds at once: each takes 10 MB with 200 people, and grows with their square."""
 
+_MOST_SENT = 2_000_000
+"""Comparisons of an attempt that is sent to a worker, 140 MB. Larger ones are measured where they are."""
+
 
 def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
     """Benjamini-Hochberg over defacers and attackers, one family per test and pair of groups."""
@@ -188,6 +191,7 @@ def _assess_encoder(
                 test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)
                 family.append(replace(test, attack=attack, encoder=table.encoder))
 
+    executor = options.executor if table.count_largest() <= _MOST_SENT else SerialExecutor()
     measure = partial(
         assess_attempt,
         seed=options.seed,
@@ -197,7 +201,7 @@ def _assess_encoder(
     )
     attacks = [
         replace(measured, judged_linkability=_judge_linkability(options.panels.get(key), confidence))
-        for measured in run_all(options.executor, measure, attempts(), lost=measure, window=_WINDOW)
+        for measured in run_all(executor, measure, attempts(), lost=measure, window=_WINDOW)
         for key in [(table.encoder, measured.condition, measured.attack)]
     ]
     judged = [evidence for evidence in attacks if find_attack(evidence.attack).judged]

@@ -173,6 +173,10 @@ class Scores:
         """Whether that attacker has comparisons of originals of its own."""
         return any(len(self.select(group, attack).distance) for group in (Group.SAME, Group.DIFFERENT))
 
+    def count_largest(self) -> int:
+        """Return how many comparisons the condition and attacker have that have most."""
+        return int(self._count.sum(axis=0).max(initial=0))
+
     def evaluated(self) -> list[tuple[str, str]]:
         """Return each (condition, attack) that has defaced comparisons, in the order of the labels."""
         both = np.argwhere(self._count.sum(axis=0) > 0)

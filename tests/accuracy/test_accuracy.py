@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -408,3 +410,15 @@ def test_every_pair_of_visits_counts_for_its_person() -> None:
     assert (match.counted.trials, match.counted.subjects) == (15 * len(list(product(visits, "ab"))), 15)
     assert (match.subjects.trials, match.subjects.successes) == (15, 15)
     assert match.counted.low == pytest.approx(match.subjects.low)
+
+
+def test_attempts_of_a_large_cohort_are_measured_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = compare_faces(make_faces(12, {"cut": 5.0}))
+    calibration = calibrate_scores(scores, fingerprint=FINGERPRINT, seed=0, draws=100)
+    largest = int((scores.frame["condition"] == "cut").sum())
+    with ThreadPoolExecutor(2) as executor:
+        monkeypatch.setattr(executor, "submit", Mock(wraps=executor.submit))
+        for most, submitted in ((largest, 1), (largest - 1, 1)):
+            monkeypatch.setattr("reid_audit.accuracy.evidence._MOST_SENT", most)
+            assert assess(scores, calibration, seed=0, permutations=99, executor=executor).attacks
+            assert executor.submit.call_count == submitted

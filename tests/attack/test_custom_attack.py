@@ -50,7 +50,7 @@ def test_workers_weigh_as_this_process_does_and_know_what_a_registered_attacker_
     alone = assess_scores(scores, source="made up", draws=100)
     assert repr(shared.evidence) == repr(alone.evidence)  # NaN equals nothing
     assert repr(shared.calibrations) == repr(alone.calibrations)
-    assert [mine.caveat in evidence.notes for evidence in shared.evidence.attacks if evidence.attack == "mine"] == [
+    assert [mine.caveat in each.notes for each in shared.evidence.attacks if each.attack == "mine"] == [
         True,
         True,
     ]
@@ -63,7 +63,7 @@ def test_the_example_registers_an_attacker_and_the_report_shows_it(
     monkeypatch.syspath_prepend(EXAMPLES)  # worker processes take it over, and with it the module of the class
     example = importlib.import_module("custom_attack")
     result = example.run(write_small_cohort(tmp_path, people=2), settings=COARSE, workers=2, canaries=0)
-    assert [evidence.attack for evidence in result.evidence.attacks] == ["naive", "mirrored"]
+    assert [each.attack for each in result.evidence.attacks] == ["naive", "mirrored"]
     frame = result.scores.frame
     naive, mirrored = (
         frame[(frame["attack"] == a) & (frame["group"] == "defaced_same") & (frame["condition"] == "cut")]
