@@ -147,6 +147,8 @@ def _lay_out(figure: Any, engine: Any, places: Places) -> None:
 
 _GROUP = re.compile(r'<g id="[^"]*">')
 _LEAD = re.compile(r"^ +", re.MULTILINE)
+_OUTLINE = re.compile(r' d="[^"]*"')
+_FURTHER_DIGITS = re.compile(r"(?<=\.\d\d)\d+")
 
 
 def to_svg(figure: Any, *, name: str = "figure", themed: bool = False, places: Places | None = None) -> str:
@@ -179,6 +181,7 @@ def to_svg(figure: Any, *, name: str = "figure", themed: bool = False, places: P
         figure.set_canvas(canvas)
     text = buffer.getvalue()
     text = _LEAD.sub("", _GROUP.sub("<g>", text[text.index("<svg") :]))
+    text = _OUTLINE.sub(lambda outline: _FURTHER_DIGITS.sub("", outline[0]), text)  # a hundredth of a point is enough
     if themed:
         for value, variable in ((INK, "--ink"), (QUIET, "--quiet"), (PAPER, "--paper")):
             text = text.replace(value, f"var({variable})")

@@ -102,5 +102,6 @@ def draw_pairs(axes: Any, subjects: Sequence[SubjectEvidence], *, threshold: flo
     axes.set_ylim(bottom=0)
     axes.set_ylabel("cosine distance to the other session")
     missing = len(subjects) - len(whole)
-    title = f"{len(whole)} subjects" + (f" ({missing} more without a vector)" if missing else "")
+    people = "1 subject" if len(whole) == 1 else f"{len(whole)} subjects"
+    title = people + (f" ({missing} more without a vector)" if missing else "")
     axes.set_title(title + (f"; a line for each {step}th" if step > 1 else ""))

@@ -347,6 +347,8 @@ def test_a_bland_altman_plot_names_its_limits() -> None:
     plots.draw_bland_altman(axes, [1.0, 2.0, 3.0, math.nan], [1.5, 2.0, 3.1, 4.0], unit="cm3")
     plots.draw_bland_altman(empty, [1.0], [math.nan])
     svg = plots.to_svg(figure)
+    assert re.search(r' d="[^"]*\.\d\d[^\d]', svg)
+    assert not re.search(r' d="[^"]*\.\d{3}', svg)  # outlines to a hundredth of a point: a page is a quarter smaller
     assert "bias 0.2 cm3" in svg
     assert "(1 more without a value)" in svg
     assert "too few" in svg
