@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WINDOW = 8
-"""Attempts that an executor holds at once: each takes 10 MB with 200 people, and grows with their square."""
+"""Attempts that an executor holds at once."""
 
-_MOST_SENT = 2_000_000
-"""Comparisons of an attempt that is sent to a worker, 140 MB. Larger ones are measured where they are."""
+_MOST_SENT = 500_000
+"""Comparisons of an attempt that is sent to a worker, 35 MB: of 400 people. Larger ones are measured where they are."""
 
 
 def _adjust_across(attacks: list[AttackEvidence]) -> tuple[AttackEvidence, ...]:
