@@ -19,7 +19,13 @@ _FILLED = (Group.SAME, Group.DEFACED_SAME, Group.DEFACED_SAME_SCAN)
 _MOST_LINES = 200
 
 
-def draw_distributions(axes: Any, distributions: Sequence[Distribution], *, threshold: float = float("nan")) -> None:
+def draw_distributions(
+    axes: Any,
+    distributions: Sequence[Distribution],
+    *,
+    threshold: float = float("nan"),
+    measure: str = "cosine distance",
+) -> None:
     """Draw the share of comparisons per distance, one outline per group (O'Sullivan-Steben 2025, Figure 4A).
 
     Parameters
@@ -29,6 +35,8 @@ def draw_distributions(axes: Any, distributions: Sequence[Distribution], *, thre
         All with the same edges. A group without a comparison is named in the legend as such.
     threshold : float
         Marked by a line: to its left is a match. NaN = none.
+    measure : str
+        Name of the axis.
     """
     if not any(sum(each.counts) for each in distributions):
         say_nothing(axes, "no distance was measured")
@@ -50,13 +58,19 @@ def draw_distributions(axes: Any, distributions: Sequence[Distribution], *, thre
             outline.set_facecolor((tint, 0.45))
     if threshold == threshold:
         axes.axvline(threshold, color=INK, linestyle="--", linewidth=1, label=f"threshold {threshold:.4f}")
-    axes.set_xlabel("cosine distance")
+    axes.set_xlabel(measure)
     axes.set_ylabel("share of comparisons")
     axes.set_ylim(bottom=0)
     show_legend(axes, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2, fontsize=7.5)
 
 
-def draw_pairs(axes: Any, subjects: Sequence[SubjectEvidence], *, threshold: float = float("nan")) -> None:
+def draw_pairs(
+    axes: Any,
+    subjects: Sequence[SubjectEvidence],
+    *,
+    threshold: float = float("nan"),
+    measure: str = "cosine distance",
+) -> None:
     """Draw each subject's distance before and after defacing over whisker boxes (O'Sullivan-Steben 2025, Figure 4B).
 
     Parameters
@@ -67,6 +81,8 @@ def draw_pairs(axes: Any, subjects: Sequence[SubjectEvidence], *, threshold: flo
         title; of more than 200 every n-th line is drawn, and the boxes are still those of all.
     threshold : float
         Below it is a match. NaN = none.
+    measure : str
+        Name of the axis.
     """
     whole = [s for s in subjects if s.distance_before == s.distance_before and s.distance_after == s.distance_after]
     if not whole:
@@ -100,7 +116,7 @@ def draw_pairs(axes: Any, subjects: Sequence[SubjectEvidence], *, threshold: flo
     axes.set_xticks([0, 1], ["before", "after"])
     axes.set_xlim(-0.4, 1.4)
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("cosine distance to the other session")
+    axes.set_ylabel(f"{measure} to the other session")
     missing = len(subjects) - len(whole)
     people = "1 subject" if len(whole) == 1 else f"{len(whole)} subjects"
     title = people + (f" ({missing} more without a vector)" if missing else "")

@@ -181,9 +181,9 @@ def _draw_cost(result: AuditResult, strongest: Sequence[Row]) -> Iterator[Figure
 
 
 def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
-    """Yield the distances of each attacker beside each subject before and after, on the same axes throughout."""
+    """Yield the distances of each attacker beside each subject before and after; equal axes for equal measures."""
     shown = []
-    most_share, most_distance = 0.0, 0.0
+    most: dict[str, tuple[float, float]] = {}  # by measure, the largest share and distance
     for row in rows:
         groups = _find_distributions(result, row)
         who = row.condition, row.attack, row.encoder
@@ -193,25 +193,29 @@ def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
             if (s.condition, s.attack, s.encoder) == who and s.distance_before + s.distance_after >= 0
         ]
         if any(sum(each.counts) for each in groups.values() if each.condition != ORIGINAL):
-            shown.append((row, list(groups.values()), subjects))
+            measure = f"distance by {row.attack}" if find_attack(row.attack).stands_apart else "cosine distance"
+            shown.append((row, measure, list(groups.values()), subjects))
+            share, distance = most.get(measure, (0.0, 0.0))
             totals = [(max(each.counts), sum(each.counts)) for each in groups.values()]
-            most_share = max(most_share, *(most / total for most, total in totals if total))
+            share = max(share, *(largest / total for largest, total in totals if total))
             ends = (edge for each in groups.values() for edge, n in zip(each.edges[1:], each.counts, strict=True) if n)
-            most_distance = max([most_distance, *ends, *(max(s.distance_before, s.distance_after) for s in subjects)])
+            distance = max([distance, *ends, *(max(s.distance_before, s.distance_after) for s in subjects)])
+            most[measure] = share, distance
 
-    def draw_groups(axes: Any, groups: Sequence[Distribution], threshold: float) -> None:
-        plots.draw_distributions(axes, groups, threshold=threshold)
-        axes.set_ylim(0, 1.05 * most_share)
-        axes.set_xlim(0, 1.05 * most_distance)  # as the other panel's y axis (O'Sullivan-Steben 2025, Figure 4)
+    def draw_groups(axes: Any, groups: Sequence[Distribution], threshold: float, measure: str) -> None:
+        share, distance = most[measure]
+        plots.draw_distributions(axes, groups, threshold=threshold, measure=measure)
+        axes.set_ylim(0, 1.05 * share)
+        axes.set_xlim(0, 1.05 * distance)  # as the other panel's y axis (O'Sullivan-Steben 2025, Figure 4)
 
-    def draw_subjects(axes: Any, subjects: Sequence[SubjectEvidence], threshold: float) -> None:
-        plots.draw_pairs(axes, subjects, threshold=threshold)
-        axes.set_ylim(0, 1.05 * most_distance)
+    def draw_subjects(axes: Any, subjects: Sequence[SubjectEvidence], threshold: float, measure: str) -> None:
+        plots.draw_pairs(axes, subjects, threshold=threshold, measure=measure)
+        axes.set_ylim(0, 1.05 * most[measure][1])
 
-    places: plots.Places = {}
-    for row, distributions, subjects in shown:
-        left = partial(draw_groups, groups=distributions, threshold=row.distance)
-        right = partial(draw_subjects, subjects=subjects, threshold=row.distance)
+    places: dict[str, plots.Places] = {measure: {} for measure in most}
+    for row, measure, distributions, subjects in shown:
+        left = partial(draw_groups, groups=distributions, threshold=row.distance, measure=measure)
+        right = partial(draw_subjects, subjects=subjects, threshold=row.distance, measure=measure)
         yield Figure(
             f"distances, {row.condition}, {row.who}",
             f"{row.condition}, {row.who}: distances of all comparisons, and of {counted(len(subjects), 'subject')}.",
@@ -219,7 +223,7 @@ def list_details(result: AuditResult, rows: Sequence[Row]) -> Iterator[Figure]:
             (left, right) if subjects else (left,),
             height_inches=4.0,
             legend=False,
-            places=places,
+            places=places[measure],
         )
 
 

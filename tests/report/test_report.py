@@ -340,6 +340,18 @@ def test_figures_that_follow_the_first_are_as_if_laid_out_themselves(told: tuple
     assert second.svg() == replace(second, places=None).svg()
 
 
+def test_distances_of_an_attacker_with_a_measure_of_its_own_have_axes_of_their_own() -> None:
+    result, _ = make_result(12, {"cut": 0.5}, attacks=("naive", "learned"))
+    figures = {figure.name: figure for figure in list_figures(result)}
+    naive, learned = figures["distances, cut, naive"], figures["distances, cut, learned"]
+    assert naive.places is not learned.places
+    named = [[axes.get_xlabel() or axes.get_ylabel() for axes in figure.make().axes] for figure in (naive, learned)]
+    assert named == [
+        ["cosine distance", "cosine distance to the other session"],
+        ["distance by learned", "distance by learned to the other session"],
+    ]
+
+
 def test_a_bland_altman_plot_names_its_limits() -> None:
     from reid_audit import plots
 
