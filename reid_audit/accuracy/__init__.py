@@ -26,7 +26,7 @@ from reid_audit.accuracy.calibration_file import (
     write_calibrations,
 )
 from reid_audit.accuracy.canaries import measure_canaries
-from reid_audit.accuracy.columns import split_rows
+from reid_audit.accuracy.columns import find_canaries, split_rows
 from reid_audit.accuracy.crossings import measure_crossings
 from reid_audit.accuracy.curves import Roc, find_eer, find_youden, measure_d_prime, measure_roc
 from reid_audit.accuracy.evidence import assess
@@ -45,6 +45,7 @@ __all__ = [
     "check_fingerprint",
     "check_within",
     "compare_pairwise",
+    "find_canaries",
     "find_eer",
     "find_youden",
     "list_recognisers",

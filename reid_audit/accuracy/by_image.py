@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from reid_audit.accuracy.columns import find_canaries
 from reid_audit.accuracy.panels import ALL, Panel, to_estimate, to_panels
-from reid_audit.records import CANARY, IMAGE_COLUMNS, ORIGINAL, Group, ImageEvidence, ScoreTable
+from reid_audit.records import IMAGE_COLUMNS, ORIGINAL, Group, ImageEvidence, ScoreTable
 from reid_audit.stats.residuals import linkability
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def measure_images(scores: ScoreTable, *, confidence: float = 0.95) -> tuple[Ima
     if not set(IMAGE_COLUMNS) <= set(frame.columns):
         return ()
     defaced = frame["group"].isin([group.value for group in _OF_DEFACED])
-    canaries = [name for name in frame["condition"].unique() if str(name).startswith(CANARY)]
-    rows = frame[defaced & ~frame["condition"].isin(canaries)]
+    rows = frame[defaced & ~find_canaries(frame)]
     originals = _count_originals(frame[~frame["group"].isin([group.value for group in _BOTH_DEFACED])])
     evidence = []
     for (probe, reference), part in rows.groupby(list(IMAGE_COLUMNS), observed=True, sort=False):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from reid_audit.records import Group
+from reid_audit.records import CANARY, Group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,12 @@ def codes_of(column: pd.Series, known: Mapping[str, int]) -> NDArray[np.int32]:
     column = column.astype("category")
     table = np.array([*(known.get(str(c), -1) for c in column.cat.categories), -1], dtype=np.int32)
     return np.asarray(table[column.cat.codes])
+
+
+def find_canaries(frame: pd.DataFrame) -> pd.Series:
+    """Tell of each row whether its condition is a canary's, (n,) bool."""
+    condition = frame["condition"]
+    return condition.isin([name for name in condition.unique() if str(name).startswith(CANARY)])
 
 
 def split_rows(frame: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[tuple[str, ...], NDArray[np.intp]]]:

@@ -170,26 +170,27 @@ def _assess_encoder(
 
     def attempts() -> Iterator[tuple[Attack, Originals, Attempt, Calibration]]:
         """Make attempts as they are asked for: all of them at once would take most of the memory of a run."""
-        for attack in names:
-            calibration = choose_calibration(thresholds, attack)
-            originals = find_originals(table, attack)
-            if find_attack(attack).baseline or BASELINE.name not in names or table.has_originals(attack):
-                controls.append(assess_control(originals, calibration, attack, confidence=confidence))
+        for name in names:
+            attack, calibration = find_attack(name), choose_calibration(thresholds, name)
+            originals = find_originals(table, name)
+            if attack.baseline or BASELINE.name not in names or table.has_originals(name):
+                controls.append(assess_control(originals, calibration, name, confidence=confidence))
                 if strata is not None:
                     cells.extend(
-                        assess_original_strata(originals, calibration, strata, table.subjects, attack, **in_cells)
+                        assess_original_strata(originals, calibration, strata, table.subjects, name, **in_cells)
                     )
             mated, subjects = {}, 0
-            for condition in (c for c, by in evaluated if by == attack):
-                attempt = find_attempt(table, originals, condition, attack)
+            for condition in (c for c, by in evaluated if by == name):
+                attempt = find_attempt(table, originals, condition, name)
                 mated[condition], subjects = attempt.mated.distance, max(subjects, attempt.subjects)
-                kept.extend([attempt] if attack in of_leak else [])
-                yield find_attack(attack), originals, attempt, calibration
+                if name in of_leak:
+                    kept.append(attempt)
+                yield attack, originals, attempt, calibration
                 if strata is not None and attempt.group is not Group.DEFACED_DEFACED_SAME:
                     cells.extend(assess_strata(attempt, calibration, strata, table.subjects, **in_cells))
-            if len(mated) > 1 and find_attack(attack).judged:
+            if len(mated) > 1 and attack.judged:
                 test = kruskal(list(mated.values()), compared=" vs ".join(mated), subjects=subjects)
-                family.append(replace(test, attack=attack, encoder=table.encoder))
+                family.append(replace(test, attack=name, encoder=table.encoder))
 
     executor = options.executor if table.count_largest() <= _MOST_SENT else SerialExecutor()
     measure = partial(

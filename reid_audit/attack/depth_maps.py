@@ -148,8 +148,9 @@ class _Moved:
         np.subtract(probe[self._cells.rows, self._cells.columns], self._moved, out=self._differences)
         return self._differences
 
-    def find_best(self) -> _Cells:
-        """Return which of the moves lets each reference agree best, (k,); the first where none does."""
+    def find_best(self, probe: Maps) -> _Cells:
+        """Return which of the moves lets each reference agree best with a probe, (k,); the first where none does."""
+        self.subtract(probe)
         return _place_least(np.fmin.reduce(self._measure_widths(), axis=-1).T)
 
     def _measure_widths(self) -> Maps:
@@ -178,13 +179,11 @@ class _Block:
 
     def subtract(self, probe: Maps) -> Maps:
         """Return by how much a probe stands out, (k, cells): its move is sought on few cells, then near it on more."""
-        self._few.subtract(probe)
-        first = self._few.find_best()
+        first = self._few.find_best(probe)
         rows, columns = _STEPS.T[:, :, None]
         near = _Moves(_MOVES.up[first, 0] + rows, _MOVES.left[first, 0] + columns, _MOVES.tilt_mm[None, first, 0])
         self._more.move(near)
-        self._more.subtract(probe)
-        best = self._more.find_best()
+        best = self._more.find_best(probe)
         own = np.arange(len(best))
         self._all.move(_Moves(near.up[None, best, own], near.left[None, best, own], near.tilt_mm))
         return np.asarray(self._all.subtract(probe)[0])

@@ -18,6 +18,7 @@ from reid_audit.accuracy import (
     calibrate_scores,
     check_fingerprint,
     compare_pairwise,
+    find_canaries,
     list_subjects,
     measure_canaries,
     measure_images,
@@ -30,7 +31,6 @@ from reid_audit.attack import BASELINE, find_attack
 from reid_audit.audit.settings import software_versions
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.records import (
-    CANARY,
     IMAGE_COLUMNS,
     AuditResult,
     Calibration,
@@ -77,11 +77,6 @@ def _originals_of(scores: ScoreTable) -> ScoreTable:
     return ScoreTable(frame[frame["group"].isin([Group.SAME.value, Group.DIFFERENT.value])])
 
 
-def _attacks_with_own_originals(scores: ScoreTable) -> list[str]:
-    """List the attackers that compare originals in a way of their own, and so need thresholds of their own."""
-    return [str(name) for name in dict.fromkeys(_originals_of(scores).frame["attack"])]
-
-
 def _calibrate(
     originals: ScoreTable, fingerprint: Fingerprint, attack: str, *, seed: int, draws: int, confidence: float
 ) -> Calibration:
@@ -107,9 +102,7 @@ def _fingerprint_of(encoder: str, scores: ScoreTable, known: Mapping[str, Finger
 
 def _without_canaries(scores: ScoreTable) -> ScoreTable:
     """Return the comparisons of the release and of the originals: a canary is no defacer."""
-    condition = scores.frame["condition"]
-    canaries = [name for name in condition.unique() if str(name).startswith(CANARY)]
-    rows = scores.frame[~condition.isin(canaries)]
+    rows = scores.frame[~find_canaries(scores.frame)]
     if len(rows) == len(scores.frame):
         return scores
     return ScoreTable(rows.assign(condition=rows["condition"].astype("category").cat.remove_unused_categories()))
@@ -197,20 +190,21 @@ def assess_scores(
     )
     wanted: list[tuple[str, str]] = []  # encoder, and the attacker whose comparisons of originals give thresholds
     with_own: dict[str, None] = {}
-    for name, table in tables.items():
-        own = _attacks_with_own_originals(table)
+    originals = {name: _originals_of(table) for name, table in tables.items()}
+    for name, of_encoder in originals.items():
+        # Who has comparisons of originals compares them in a way of its own, and needs thresholds of its own.
+        own = [str(attack) for attack in of_encoder.frame["attack"].unique()]
         first = own[0] if own and BASELINE.name not in own else BASELINE.name
         at_hand = external[name].attack if name in external else first
         further = [attack for attack in own if attack not in (BASELINE.name, at_hand)]
         with_own |= dict.fromkeys(further)
         wanted += [(name, attack) for attack in (*([] if name in external else [first]), *further)]
     calibrate = partial(_calibrate, seed=seed, draws=draws, confidence=policy.confidence)
-    calls = [(_originals_of(tables[name]), measured[name], attack) for name, attack in wanted]
+    calls = [(originals[name], measured[name], attack) for name, attack in wanted]
     made = run_all(executor or SerialExecutor(), calibrate, calls, lost=calibrate)
     by_encoder = {name: [external[name]] if name in external else [] for name in tables}
     for (name, _), calibration in zip(wanted, made, strict=True):
         by_encoder[name].append(calibration)
-    of_encoder = {name: first for name, (first, *_) in by_encoder.items()}
     thresholds = [
         replace(calibration, fingerprint=replace(calibration.fingerprint, encoder=name))
         for name, of_attackers in by_encoder.items()
@@ -268,7 +262,7 @@ def assess_scores(
             panels, policy, evidence=evidence, findings=[*findings, *mismatched], calibrations=external, seed=seed
         ),
         evidence=evidence,
-        calibrations=tuple(of_encoder.values()),
+        calibrations=tuple(first for first, *_ in by_encoder.values()),
         fingerprints=tuple(measured.values()),
         mismatches=mismatches,
         notices=tuple(notices),

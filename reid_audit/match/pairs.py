@@ -64,9 +64,10 @@ class _Square(NamedTuple):
     """The scans of one condition in one visit against those of originals, or of the condition, in one visit."""
 
     condition: str
-    of_reference: str
     probe_visit: _Visit
     reference_visit: _Visit
+    probe: _Scans
+    reference: _Scans
     wanted: dict[Group, NDArray[np.bool_]]
 
 
@@ -105,10 +106,11 @@ def _cross(
     """Yield the pairs of one subject under groups[0] and those of two subjects of a part under groups[1]."""
     of_reference = condition if groups[0] in (Group.SAME, Group.DEFACED_DEFACED_SAME) else ORIGINAL
     for a, b in visits:
-        apart = scans[condition, a].subject[:, None] - scans[of_reference, b].subject[None, :]
+        probe, reference = scans[condition, a], scans[of_reference, b]
+        apart = probe.subject[:, None] - reference.subject[None, :]
         own, others = apart == 0, (apart != 0) & (apart % parts == 0)
         wanted = {group: pairs for group, pairs in zip(groups, (own, others), strict=True) if group is not None}
-        yield _Square(condition, of_reference, a, b, wanted)
+        yield _Square(condition, a, b, probe, reference, wanted)
 
 
 def _apart(scans: _ByVisit, condition: str, other: str, *, ordered: bool) -> _VisitPairs:
@@ -143,8 +145,9 @@ def _pair_up(scans: _ByVisit, *, parts: int = 1) -> Iterator[_Square]:
     visits = _visits_of(scans, ORIGINAL)
     yield from _cross((Group.SAME, None), ORIGINAL, scans, _apart(scans, ORIGINAL, ORIGINAL, ordered=True))
     for a, b in _first_visits(scans):
-        before = scans[ORIGINAL, a].subject[:, None] < scans[ORIGINAL, b].subject[None, :]
-        yield _Square(ORIGINAL, ORIGINAL, a, b, {Group.DIFFERENT: before})
+        probe, reference = scans[ORIGINAL, a], scans[ORIGINAL, b]
+        before = probe.subject[:, None] < reference.subject[None, :]
+        yield _Square(ORIGINAL, a, b, probe, reference, {Group.DIFFERENT: before})
     for condition in conditions:
         across = _apart(scans, condition, ORIGINAL, ordered=False)
         within = [(visit, visit) for visit in _visits_of(scans, condition) if visit in visits]
@@ -157,35 +160,26 @@ def _pair_up(scans: _ByVisit, *, parts: int = 1) -> Iterator[_Square]:
 
 def _compare(cohort: _Cohort, attack: Attack, executor: Executor, progress: Progress | None) -> Iterator[_Block]:
     """Compare what `_pair_up` pairs."""
-    scans = cohort.scans
     if attack.costly:
-        squares = _pair_up(scans, parts=math.ceil(len(cohort.subjects) / MOST_BOTH_DEFACED) or 1)
-        scored = _score_tiles(squares, scans, attack, executor, progress)
+        squares = _pair_up(cohort.scans, parts=math.ceil(len(cohort.subjects) / MOST_BOTH_DEFACED))
+        scored = _score_tiles(list(squares), attack, executor, progress)
     else:
-        scored = ((square, attack.score(*_records_of(square, scans))) for square in _pair_up(scans))
-    for square, distance in scored:
-        condition, of_reference, a, b, wanted = square
+        squares = _pair_up(cohort.scans)
+        scored = ((square, attack.score(square.probe.records, square.reference.records)) for square in squares)
+    for (condition, a, b, probe, reference, wanted), distance in scored:
         for group, pairs in wanted.items():
             p, r = np.nonzero(pairs)
-            probe, reference = scans[condition, a].subject[p], scans[of_reference, b].subject[r]
-            yield _Block(group, condition, a, b, probe, reference, distance[p, r])
-
-
-def _records_of(square: _Square, scans: _ByVisit) -> tuple[list[FaceRecord], list[FaceRecord]]:
-    probe, reference = (square.condition, square.probe_visit), (square.of_reference, square.reference_visit)
-    return scans[probe].records, scans[reference].records
+            yield _Block(group, condition, a, b, probe.subject[p], reference.subject[r], distance[p, r])
 
 
 def _score_tiles(
-    squares: Iterable[_Square], scans: _ByVisit, attack: Attack, executor: Executor, progress: Progress | None
+    squares: list[_Square], attack: Attack, executor: Executor, progress: Progress | None
 ) -> Iterator[tuple[_Square, NDArray[np.float64]]]:
     """Let workers score the pairs that are wanted, and few others: theirs are NaN."""
-    squares = list(squares)
     tiles = [_cut(np.any(list(square.wanted.values()), axis=0)) for square in squares]
     calls = [
-        ([probes[i] for i in rows], [references[j] for j in columns])
+        ([square.probe.records[i] for i in rows], [square.reference.records[j] for j in columns])
         for square, cut in zip(squares, tiles, strict=True)
-        for probes, references in [_records_of(square, scans)]
         for rows, columns in cut
     ]
     stage = f"comparisons by {attack.name}"
@@ -193,8 +187,7 @@ def _score_tiles(
         run_all(executor, attack.score, calls, lost=attack.score, progress=progress, stage=stage, window=_WINDOW)
     )
     for square, cut in zip(squares, tiles, strict=True):
-        probes, references = _records_of(square, scans)
-        distance = np.full((len(probes), len(references)), np.nan)
+        distance = np.full((len(square.probe.records), len(square.reference.records)), np.nan)
         for rows, columns in cut:
             distance[np.ix_(rows, columns)] = next(scores)
         yield square, distance
