@@ -20,10 +20,9 @@ WORKER_BYTES = 3 * 2**29
 """What one worker is taken to need: 1.5 GB, the peak for a head of 256 voxels a side with its models loaded."""
 
 # One scan keeps one core busy; a library that spreads over all of them only makes its neighbours wait.
-_THREAD_LIMITS = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-    *("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "LP_NUM_THREADS"),  # the last is Mesa's software renderer
-)
+_THREAD_LIMITS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"), "1"
+) | {"LP_NUM_THREADS": "0"}  # Mesa's software renderer: threads beside the one that draws, which cost a tenth more
 
 # Where Linux says how much memory a container or batch job may have: cgroup v2, then v1.
 _CGROUP_FILES = (
@@ -211,7 +210,7 @@ def _start_processes(count: int) -> ProcessPoolExecutor:
             "/dev/shm, writable by everybody), or give --workers 1"
         ) from error
     try:
-        with _environment({name: "1" for name in _THREAD_LIMITS if name not in os.environ}):
+        with _environment({name: n for name, n in _THREAD_LIMITS.items() if name not in os.environ}):
             with _interrupts_held():
                 started = [pool.submit(_idle) for _ in range(count)]
             for future in started:
