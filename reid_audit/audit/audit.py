@@ -34,7 +34,7 @@ from reid_audit.audit.settings import (
 )
 from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import Cohort, read_manifest, take_subjects
-from reid_audit.match import compare_attacks
+from reid_audit.match import check_room, compare_attacks
 from reid_audit.records import (
     ORIGINAL,
     AuditResult,
@@ -118,7 +118,8 @@ def audit(
     CalibrationError
         Where a calibration was made under other settings and ``allow_mismatch`` is False, or an encoder lacks one.
     InputError
-        Where the cohort has no defaced scan, or no comparison to calibrate with, or ``portraits`` is not empty.
+        Where the cohort has no defaced scan, no comparison to calibrate with, or more than fit into memory, or
+        ``portraits`` is not empty.
     WeightsError, EngineError
         Where a model file or a package is missing.
     """
@@ -135,10 +136,11 @@ def audit(
         prepare_portraits(portraits)
     chosen, engines = choose_attacks(attacks), start_engines(settings)
     check_calibrations(calibrations, engines, allow_mismatch=allow_mismatch)
+    everything = add_canaries(cohort, canaries)
+    check_room(everything.scans, chosen, encoders=len(engines.encoders))
 
     # 2. Files become faces.
     cache = None if store is None else FaceCache(store, engines)
-    everything = add_canaries(cohort, canaries)
     records = acquire_faces(everything, engines, attacks=chosen, executor=executor, progress=progress, cache=cache)
     # What originals handed on, half a MB each, has done its work.
     records = [replace(record, relief=None, summary=None) for record in records]

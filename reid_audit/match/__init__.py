@@ -35,11 +35,12 @@ joins those of one image. Where nobody has two sessions, ``a`` and ``b`` are two
 from reid_audit.face import cosine_distances
 from reid_audit.match.attackers import compare_attacks, join_attacks
 from reid_audit.match.gallery import GallerySearch, search_gallery
-from reid_audit.match.pairs import compare_faces, merge_scores
+from reid_audit.match.pairs import check_room, compare_faces, merge_scores
 from reid_audit.match.tables import read_score_strata, read_scores, write_scores
 
 __all__ = [
     "GallerySearch",
+    "check_room",
     "compare_attacks",
     "compare_faces",
     "cosine_distances",

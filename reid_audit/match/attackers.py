@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from reid_audit.attack import BASELINE, PHOTOS, Attack, Gallery, Side, search_photographs
-from reid_audit.match.pairs import JUDGED_ROW_BYTES, compare_faces, merge_scores
+from reid_audit.match.pairs import compare_faces, judged_row_bytes, merge_scores
 from reid_audit.records import ORIGINAL, Face, FaceRecord, Group, ScanRef, ScoreTable, Status, group_by, natural_key
 from reid_audit.work import Progress
 
@@ -52,8 +52,7 @@ def compare_attacks(
         As `compare_faces`; and where the tables of all attackers would not fit into memory until they are judged.
     """
     attacks = tuple(attacks)
-    beside = sum(not attack.baseline for attack in attacks)
-    baseline = compare_faces(records, row_bytes=(1 + beside) * JUDGED_ROW_BYTES)
+    baseline = compare_faces(records, row_bytes=judged_row_bytes(attacks))
     tables = [baseline]
     for attack in attacks:
         if attack.joins:

@@ -15,10 +15,13 @@ from reid_audit.records import (
     IMAGE_COLUMNS,
     ORIGINAL,
     SCORE_COLUMNS,
+    Face,
     FaceRecord,
     Group,
     InputError,
+    ScanRef,
     ScoreTable,
+    Status,
     group_by,
     natural_key,
 )
@@ -230,10 +233,11 @@ def _count_rows(scans: _ByVisit) -> int:
     return rows
 
 
-def _check_room(rows: int, row_bytes: int) -> None:
+def _check_room(cohorts: Iterable[_Cohort], row_bytes: int) -> None:
     """Raise before the table is begun where it would not fit into memory."""
     import psutil
 
+    rows = sum(_count_rows(cohort.scans) for cohort in cohorts)
     free, needed = psutil.virtual_memory().available, rows * row_bytes
     if needed > free:
         raise InputError(
@@ -316,6 +320,30 @@ def _tabulate(
     return ScoreTable(frame)
 
 
+def judged_row_bytes(attacks: Iterable[Attack]) -> int:
+    """Memory that a comparison of the baseline takes until it is judged, those of these attackers beside it."""
+    return (1 + sum(not attack.baseline for attack in attacks)) * JUDGED_ROW_BYTES
+
+
+def check_room(scans: Iterable[ScanRef], attacks: Iterable[Attack], *, encoders: int = 1) -> None:
+    """Check that the comparisons of a cohort will fit into memory, before a scan of it is opened.
+
+    Parameters
+    ----------
+    scans : iterable of ScanRef
+        One per subject, session, image and condition.
+    attacks : iterable of Attack
+    encoders : int
+
+    Raises
+    ------
+    InputError
+        They will not; says what to do. Or a scan occurs twice.
+    """
+    unseen = [FaceRecord(scan, Face(Status.NO_SKIN, "")) for scan in scans]
+    _check_room([_gather(unseen, BASELINE)] * encoders, judged_row_bytes(attacks))
+
+
 def compare_faces(
     faces: Iterable[FaceRecord],
     *,
@@ -353,7 +381,7 @@ def compare_faces(
     """
     by_encoder = group_by(faces, lambda record: record.face.encoder)
     cohorts = {encoder: _gather(records, attack) for encoder, records in by_encoder.items()}
-    _check_room(sum(_count_rows(cohort.scans) for cohort in cohorts.values()), row_bytes)
+    _check_room(cohorts.values(), row_bytes)
     return merge_scores([_tabulate(cohort, attack, encoder, executor, progress) for encoder, cohort in cohorts.items()])
 
 

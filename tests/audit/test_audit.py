@@ -38,6 +38,7 @@ from reid_audit.audit import scan as scan_room
 from reid_audit.audit import settings as settings_room
 from reid_audit.audit.scan import Knowledge
 from reid_audit.dataset import read_manifest, write_manifest
+from reid_audit.match.pairs import JUDGED_ROW_BYTES
 from reid_audit.phantom import PhantomScan, make_phantom
 from reid_audit.portrait import Partner
 from reid_audit.records import FaceRecord, Modality, ScoreTable
@@ -97,6 +98,22 @@ def _hand_on(record: FaceRecord) -> Partner:
     assert record.view is not None
     assert record.grid is not None
     return Partner(record.skin_level, record.view, record.grid, record.face)
+
+
+def test_what_would_not_fit_into_memory_is_refused_before_a_scan_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = _write_cohort(tmp_path)
+    # At most 3 x 3 // 2 of originals with each other, and 3 x 3 of defaced scans with the other visit's originals;
+    # canaries are made of both visits.
+    stages: list[str] = []
+    run = {"settings": SETTINGS, "attacks": ["naive"], "progress": lambda stage, *_: stages.append(stage)}
+    for canaries, rows in ((0, 4 + 9), (3, 4 + 9 + 2 * 9)):
+        free = type("Memory", (), {"available": JUDGED_ROW_BYTES * rows - 1})
+        monkeypatch.setattr("psutil.virtual_memory", lambda free=free: free)
+        with pytest.raises(InputError, match=rf"^a table of {rows} comparisons takes .*--limit"):
+            audit(manifest, canaries=canaries, **run)
+    assert stages == []
 
 
 def test_a_defaced_scan_is_seen_at_its_originals_level_and_through_its_camera(tmp_path: Path) -> None:
