@@ -25,7 +25,7 @@ from reid_audit.records import (
     group_by,
     natural_key,
 )
-from reid_audit.work import Progress, SerialExecutor, run_all
+from reid_audit.work import Progress, SerialExecutor, free_memory_bytes, run_all
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,10 +235,8 @@ def _count_rows(scans: _ByVisit) -> int:
 
 def _check_room(cohorts: Iterable[_Cohort], row_bytes: int) -> None:
     """Raise before the table is begun where it would not fit into memory."""
-    import psutil
-
     rows = sum(_count_rows(cohort.scans) for cohort in cohorts)
-    free, needed = psutil.virtual_memory().available, rows * row_bytes
+    free, needed = free_memory_bytes(), rows * row_bytes
     if needed > free:
         raise InputError(
             f"a table of {rows:,} comparisons takes {needed / 1e9:.0f} GB and {free / 1e9:.0f} GB are free; "

@@ -14,7 +14,7 @@ store
 
 from reid_audit.work.cluster import cluster_executor
 from reid_audit.work.digests import digest_files, digest_of, digest_of_state, files_of
-from reid_audit.work.local import default_workers, local_executor
+from reid_audit.work.local import default_workers, free_memory_bytes, local_executor
 from reid_audit.work.packing import pack, unpack
 from reid_audit.work.store import Store
 from reid_audit.work.tasks import Progress, SerialExecutor, run_all, take_result
@@ -29,6 +29,7 @@ __all__ = [
     "digest_of",
     "digest_of_state",
     "files_of",
+    "free_memory_bytes",
     "local_executor",
     "pack",
     "run_all",

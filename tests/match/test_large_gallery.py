@@ -113,7 +113,9 @@ def test_pairs_of_one_list_are_the_group_different(monkeypatch: pytest.MonkeyPat
     assert summarise_pairs(np.zeros((0, 4))).pairs == 0
 
 
-def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     vector = np.float32([1, 0])
     faces = [
         FaceRecord(ScanRef(f"p{i}", visit, condition, Path("x")), Face(Status.OK, "e", vector))
@@ -130,6 +132,15 @@ def test_a_table_that_would_not_fit_is_refused_before_it_is_begun(monkeypatch: p
     assert len(compare_attacks(faces, choose_attacks(["naive", "registered"])).frame) > rows
     free.available = 48 * rows // 2
     with pytest.raises(InputError, match=r"comparisons takes .*search_gallery"):
+        compare_faces(faces)
+
+    free.available = 10**12
+    compare_faces(faces)
+    limit = tmp_path / "memory.max"  # of a container, on a machine that has far more
+    limit.write_text(str(48 * rows // 2))
+    (tmp_path / "memory.current").write_text("0")
+    monkeypatch.setattr("reid_audit.work.local._CGROUP_FILES", [(str(limit), str(tmp_path / "memory.current"))])
+    with pytest.raises(InputError, match="comparisons takes"):
         compare_faces(faces)
 
 
