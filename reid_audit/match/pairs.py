@@ -233,7 +233,7 @@ def _count_rows(scans: _ByVisit) -> int:
     return rows
 
 
-def _check_room(cohorts: Iterable[_Cohort], row_bytes: int) -> None:
+def _refuse_beyond_memory(cohorts: Iterable[_Cohort], row_bytes: int) -> None:
     """Raise before the table is begun where it would not fit into memory."""
     rows = sum(_count_rows(cohort.scans) for cohort in cohorts)
     free, needed = free_memory_bytes(), rows * row_bytes
@@ -339,7 +339,7 @@ def check_room(scans: Iterable[ScanRef], attacks: Iterable[Attack], *, encoders:
         They will not; says what to do. Or a scan occurs twice.
     """
     unseen = [FaceRecord(scan, Face(Status.NO_SKIN, "")) for scan in scans]
-    _check_room([_gather(unseen, BASELINE)] * encoders, judged_row_bytes(attacks))
+    _refuse_beyond_memory([_gather(unseen, BASELINE)] * encoders, judged_row_bytes(attacks))
 
 
 def compare_faces(
@@ -379,7 +379,7 @@ def compare_faces(
     """
     by_encoder = group_by(faces, lambda record: record.face.encoder)
     cohorts = {encoder: _gather(records, attack) for encoder, records in by_encoder.items()}
-    _check_room(cohorts.values(), row_bytes)
+    _refuse_beyond_memory(cohorts.values(), row_bytes)
     return merge_scores([_tabulate(cohort, attack, encoder, executor, progress) for encoder, cohort in cohorts.items()])
 
 

@@ -50,10 +50,8 @@ def test_workers_weigh_as_this_process_does_and_know_what_a_registered_attacker_
     alone = assess_scores(scores, source="made up", draws=100)
     assert repr(shared.evidence) == repr(alone.evidence)  # NaN equals nothing
     assert repr(shared.calibrations) == repr(alone.calibrations)
-    assert [mine.caveat in each.notes for each in shared.evidence.attacks if each.attack == "mine"] == [
-        True,
-        True,
-    ]
+    told = [mine.caveat in each.notes for each in shared.evidence.attacks if each.attack == "mine"]
+    assert told == [True, True]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ lean one, which takes of this package's steps those that a portrait cannot do wi
 nothing; ``reid-audit calibrate`` of the originals alone; and their floor: each is unpacked, and one face found and
 encoded. Seconds of CPU and of the clock and the largest process's memory, medians over the turns. `score` turns heads
 to the camera, takes couches off, draws and looks at each defaced scan twice, tells what was done to it and writes a
-report; plain and lean do none of this, so that plain / lean is more than any audit with these libraries can reach.
+report; plain and lean do none of this, so that plain / lean bounds what an audit by these steps can reach.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -125,19 +125,13 @@ def make_recogniser(upsample: int) -> Callable[[np.ndarray], np.ndarray | None]:
 
 def run_plain(manifest: Path) -> None:
     """Files to distances. The network's defaults are those of the package face_recognition: one upsampling."""
-    from scipy.spatial.distance import pdist
-
     recognise = make_recogniser(upsample=1)
-    vectors = [recognise(draw_plainly(*read_plainly(path))) for path in paths_of(manifest)]
-    faces = [face for face in vectors if face is not None]
-    print(f"{len(faces)} faces of {len(vectors)}, mean distance {pdist(faces, 'cosine').mean():.3f}")
+    tell_distances([recognise(draw_plainly(*read_plainly(path))) for path in paths_of(manifest)])
 
 
 def run_lean(manifest: Path) -> None:
     """Files to distances by this package's fastest steps: no cleaning, no pose, no checks, no second look."""
-    from scipy.spatial.distance import pdist
-    from threadpoolctl import threadpool_limits
-
+    from reid_audit.audit.side_effects import contain_side_effects
     from reid_audit.face import make_encoder
     from reid_audit.records import Skin
     from reid_audit.render import frontal_view, make_renderer
@@ -147,15 +141,21 @@ def run_lean(manifest: Path) -> None:
     from reid_audit.volume import read_volume
 
     encoder, settings, vectors = make_encoder("dlib"), SurfaceSettings(), []
-    with threadpool_limits(1), make_renderer() as renderer:  # as every command of this package has it
+    with contain_side_effects(), make_renderer() as renderer:  # linear algebra in one thread, as in every command
         for path in paths_of(manifest):
             lattice = sample_head(read_volume(path), LEVEL_HU, settings)
             vertices, faces, normals = mesh_level(lattice.field, LEVEL_HU)
             matrix = lattice.voxel_to_ras_mm.astype(np.float32)  # axes point to the right, the front and the top
             skin = Skin(vertices @ matrix[:3, :3].T + matrix[:3, 3], faces, normals, LEVEL_HU)
             vectors.append(encoder.encode(renderer.render(skin, frontal_view(skin))).vector)
-    faces_seen = [vector for vector in vectors if vector is not None]
-    print(f"{len(faces_seen)} faces of {len(vectors)}, mean distance {pdist(faces_seen, 'cosine').mean():.3f}")
+    tell_distances(vectors)
+
+
+def tell_distances(vectors: Sequence[np.ndarray | None]) -> None:
+    from scipy.spatial.distance import pdist
+
+    faces = [vector for vector in vectors if vector is not None]
+    print(f"{len(faces)} faces of {len(vectors)}, mean distance {pdist(faces, 'cosine').mean():.3f}")
 
 
 def run_floor(manifest: Path) -> None:
@@ -171,6 +171,10 @@ def run_floor(manifest: Path) -> None:
             if file.suffix == ".gz":
                 igzip.decompress(content)
         assert recognise(face) is not None
+
+
+RUNS = {"plain": run_plain, "lean": run_lean, "floor": run_floor}
+"""Those of the programs that are written here."""
 
 
 def paths_of(manifest: Path) -> list[Path]:
@@ -202,7 +206,7 @@ def measure(command: list[str]) -> Cost:
 def command_of(program: str, manifest: Path, options: Any, out: Path) -> list[str]:
     if program in ("calibrate", "floor"):
         manifest = manifest.with_name("originals.csv")
-    if program in ("plain", "lean", "floor"):
+    if program in RUNS:
         return [sys.executable, __file__, "--run", program, str(manifest)]
     choices = ["--workers", str(options.workers), "--no-store"]
     if program == "score":
@@ -222,7 +226,7 @@ def main() -> int:
     options = parser.parse_args()
     os.environ.setdefault("PYOPENGL_PLATFORM", "egl")
     if options.run:
-        {"plain": run_plain, "lean": run_lean, "floor": run_floor}[options.run[0]](Path(options.run[1]))
+        RUNS[options.run[0]](Path(options.run[1]))
         return 0
     costs: dict[str, list[Cost]] = {program: [] for program in PROGRAMS}
     with tempfile.TemporaryDirectory(prefix="bench-cohort-") as folder:

@@ -23,10 +23,10 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from threadpoolctl import threadpool_limits
 
 from reid_audit import Cohort, ScanRef, Settings, local_executor
 from reid_audit.audit import acquire_faces, start_engines
+from reid_audit.audit.side_effects import contain_side_effects
 from reid_audit.dataset import read_manifest, write_manifest
 from reid_audit.phantom import make_phantom
 from reid_audit.records import Modality
@@ -89,7 +89,7 @@ def time_run(cohort: Cohort, engines: Settings, workers: int) -> Timing:
             spent.append(sum(sum(p.cpu_times()[:2]) for p in (me, *children)))
 
     # One worker is this process: as in a command, and as in every worker, linear algebra has one thread.
-    with threadpool_limits(1, "blas"), local_executor(workers) as executor:
+    with contain_side_effects(), local_executor(workers) as executor:
         acquire_faces(cohort, engines, executor=executor, progress=note)
     return Timing(began, tuple(times), tuple(spent), tuple(memory), workers)
 
@@ -114,9 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for _ in range(options.pairs):
             each, two = (time_run(part(options.scans), engines, workers) for workers in (1, 2))
             gains.append(each.seconds_per_scan(options.scans) / two.seconds_per_scan(options.scans))
-            by_cpu.append(
-                2 * each.cpu_s_per_scan / two.cpu_s_per_scan if two.cpu_s_per_scan else math.nan
-            )  # clock ticks
+            known = two.cpu_s_per_scan > 0  # CPU time comes in ticks of the clock: of few scans there may be none
+            by_cpu.append(2 * each.cpu_s_per_scan / two.cpu_s_per_scan if known else math.nan)
             for timing in (each, two):
                 print(
                     f"{timing.workers} worker(s), {options.scans} scans: "
